@@ -1,0 +1,151 @@
+//! Blocks as types: who holds one may touch its bytes, and giving it away is a move.
+
+use crate::consumer::Consumer;
+use crate::layout::Geometry;
+use crate::producer::Producer;
+use crate::ring::{Extent, Slot};
+use crate::sys::Segment;
+use std::ops::{Deref, DerefMut};
+use std::slice;
+
+/// Descriptors and blocks of one pairing, mapped and checked to be as long as the geometry says.
+#[derive(Debug)]
+pub(crate) struct Region {
+    segment: Segment,
+    geometry: Geometry,
+}
+
+impl Region {
+    pub(crate) fn new(segment: Segment, geometry: Geometry) -> Self {
+        assert!(
+            segment.length() as u64 >= geometry.region_length(),
+            "the region is as long as was asked for"
+        );
+        Self { segment, geometry }
+    }
+
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    pub(crate) fn slots(&self) -> &[Slot] {
+        // SAFETY: the mapping begins page-aligned with `blocks` descriptors (checked in `new`), lives as long as
+        // `self`, and a `Slot` is atomics only: any bytes are valid, and both sides may touch them at any time.
+        unsafe { slice::from_raw_parts(self.segment.address().as_ptr().cast(), self.geometry.blocks()) }
+    }
+
+    /// The first byte of block `n` of the stream.
+    fn block(&self, n: u64) -> *mut u8 {
+        // SAFETY: `block_start` plus a whole block is at most `region_length`, which is mapped (checked in `new`).
+        unsafe { self.segment.address().as_ptr().add(self.geometry.block_start(n) as usize) }
+    }
+}
+
+/// An empty block: a page-aligned piece of shared memory that only this process touches until it is sent.
+///
+/// Its content is unspecified (what an earlier block left there). Dropped without [`send`](Self::send) it stays
+/// the producer's and is handed out again. It is not `Send`: it stays with the thread that holds the producer.
+#[derive(Debug)]
+pub struct EmptyBlock<'a> {
+    producer: &'a Producer,
+    n: u64,
+}
+
+impl<'a> EmptyBlock<'a> {
+    pub(crate) fn new(producer: &'a Producer, n: u64) -> Self {
+        Self { producer, n }
+    }
+
+    /// Gives the first `length` bytes to the consumer. Does not block.
+    ///
+    /// Several blocks may be held at once and sent in any order; the consumer gets them in the order in which
+    /// they were handed out, so one that is still held holds up the later ones.
+    ///
+    /// `sum` is the caller's running checksum of the stream up to and including this block, kept in shared memory
+    /// for whoever may have to go on; 0 if none is kept.
+    ///
+    /// # Panics
+    /// If `length` is larger than the block.
+    pub fn send(self, length: usize, sum: u64) {
+        assert!(length <= self.len(), "a block of {} bytes cannot hold {length}", self.len());
+        self.producer.send(self.n, length as u64, sum);
+        // Sent is sent: dropping it now must not put it back.
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for EmptyBlock<'_> {
+    fn drop(&mut self) {
+        self.producer.put_back(self.n);
+    }
+}
+
+impl Deref for EmptyBlock<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let region = self.producer.region();
+        // SAFETY: see `deref_mut`.
+        unsafe { slice::from_raw_parts(region.block(self.n), region.geometry().block_size()) }
+    }
+}
+
+impl DerefMut for EmptyBlock<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        let region = self.producer.region();
+        // SAFETY: the block is mapped for as long as the producer is borrowed, any byte is a valid `u8`, and it has
+        // one owner: `Filler::owns` said that the consumer is done with it (its release of `emptied`, our acquire),
+        // and the window hands it out once. A partner that breaks the protocol could still write; it runs as the
+        // same user, and no more than the block's content depends on it.
+        unsafe { slice::from_raw_parts_mut(region.block(self.n), region.geometry().block_size()) }
+    }
+}
+
+/// A filled block: a page-aligned piece of shared memory with the next bytes of the stream.
+///
+/// Confirming is explicit: [`done`](Self::done) gives it back. One that is merely dropped (an error, a panic)
+/// stays filled and is handed out again. It is not `Send`: it stays with the thread that holds the consumer.
+#[derive(Debug)]
+pub struct FilledBlock<'a> {
+    consumer: &'a Consumer,
+    n: u64,
+    extent: Extent,
+}
+
+impl<'a> FilledBlock<'a> {
+    pub(crate) fn new(consumer: &'a Consumer, n: u64, extent: Extent) -> Self {
+        Self { consumer, n, extent }
+    }
+
+    /// Where in the stream the block begins, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.extent.offset
+    }
+
+    /// Says that the bytes have been taken care of, and gives the block back. Does not block.
+    ///
+    /// Several blocks may be held at once and confirmed in any order; they go back in order. `sum` is as in
+    /// [`EmptyBlock::send`], computed from the bytes that the consumer saw.
+    pub fn done(self, sum: u64) {
+        self.consumer.done(self.n, self.extent.length as u64, sum);
+        // Given back is given back: dropping it now must not hand it out again.
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for FilledBlock<'_> {
+    fn drop(&mut self) {
+        self.consumer.put_back(self.n);
+    }
+}
+
+impl Deref for FilledBlock<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the block is mapped for as long as the consumer is borrowed, the length was read once and checked
+        // against the block size (`Drainer::next`), and the producer gave the bytes away before its release of
+        // `filled`, which our acquire saw. As in `EmptyBlock`, a partner that breaks the protocol can change content.
+        unsafe { slice::from_raw_parts(self.consumer.region().block(self.n), self.extent.length) }
+    }
+}

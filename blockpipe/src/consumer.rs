@@ -1,0 +1,218 @@
+//! The end that drains blocks.
+
+use crate::block::{FilledBlock, Region};
+use crate::end::Attached;
+use crate::error::{PipeError, Reason};
+use crate::layout::{Geometry, Identity, store_bytes};
+use crate::monitor::Monitor;
+use crate::ring::{Closing, Drainer, Extent, Next, Stage};
+use crate::sync::Ordering;
+use crate::window::{Settled, Window};
+use std::cell::RefCell;
+
+/// The end that takes filled blocks and gives them back. Got by being the second to arrive, once the producer is
+/// ready.
+///
+/// Dropping it without a verdict is like being killed: the producer is told that its partner died, or, before
+/// [`begin`](Self::begin), waits for another. It must not live across a `fork`: a child would keep the seat.
+#[derive(Debug)]
+pub struct Consumer {
+    end: Attached,
+    region: Region,
+    origin: Identity,
+    turn: RefCell<Turn>,
+}
+
+#[derive(Debug)]
+struct Turn {
+    begun: bool,
+    drainer: Drainer,
+    window: Window<Extent>,
+    closing: Option<Closing>,
+}
+
+impl Consumer {
+    pub(crate) fn new(end: Attached, region: Region, origin: Identity) -> Self {
+        let geometry = region.geometry();
+        let turn = Turn {
+            begun: false,
+            drainer: Drainer::new(geometry.blocks() as u64, geometry.block_size() as u64),
+            window: Window::new(),
+            closing: None,
+        };
+        Self { end, region, origin, turn: RefCell::new(turn) }
+    }
+
+    /// What the producer said that it sends.
+    pub fn origin(&self) -> &Identity {
+        &self.origin
+    }
+
+    /// How the producer cut the memory.
+    pub fn geometry(&self) -> Geometry {
+        self.region.geometry()
+    }
+
+    /// Says what this end works on, before it changes anything. From here on its death is the end of the pipe;
+    /// before, the producer waits for another consumer. Does not block.
+    ///
+    /// The first [`filled_block`](Self::filled_block) does it with zeros if it was not done before.
+    ///
+    /// # Errors
+    /// [`PipeError::Misuse`] if it was done before; [`PipeError::Over`].
+    pub fn begin(&self, target: &Identity) -> Result<(), PipeError> {
+        self.end.still_on()?;
+        let mut turn = self.turn.borrow_mut();
+        if turn.begun {
+            return Err(PipeError::Misuse("the consumer has begun already"));
+        }
+        turn.begun = true;
+        store_bytes(&self.end.shared.header().target, target);
+        // Release: the target comes before `begun`; pairs with the acquire in `Shared::target`.
+        self.end.ring().consumer.begun.store(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// The next filled block, in order; `None` after the last one. Blocks until there is one.
+    ///
+    /// A killed producer is noticed within 50 ms of such waiting; what it had sent comes first. A stopped one is
+    /// waited for.
+    ///
+    /// # Errors
+    /// See [`PipeError`]. [`PipeError::Misuse`] when all blocks are in the caller's hands or held up by one that is.
+    pub fn filled_block(&self) -> Result<Option<FilledBlock<'_>>, PipeError> {
+        self.end.still_on()?;
+        if !self.turn.borrow().begun {
+            self.begin(&[0; 128])?;
+        }
+        let mut turn = self.turn.borrow_mut();
+        let Turn { drainer, window, closing, .. } = &mut *turn;
+        if let Some((n, extent)) = window.hand_out_again() {
+            return Ok(Some(FilledBlock::new(self, n, extent)));
+        }
+        if closing.is_some() {
+            return Ok(None);
+        }
+        if window.len() == self.geometry().blocks() {
+            return Err(PipeError::Misuse("all blocks are held: give one back first"));
+        }
+        let (ring, n) = (self.end.ring(), window.next());
+        let look = || match self.end.verdict() {
+            Some(Ok(())) => Some(Err(PipeError::Corrupt("complete without the consumer"))),
+            Some(Err(error)) => Some(Err(error)),
+            None => match drainer.next(ring, self.region.slots(), n) {
+                Ok(Next::Nothing) => None,
+                Ok(next) => Some(Ok(next)),
+                Err(nonsense) => Some(Err(nonsense.into())),
+            },
+        };
+        let more = || ring.producer.filled.load(Ordering::Acquire) > n || ring.closing().is_some();
+        let absent = || if self.end.give_up(more)? { Err(PipeError::PartnerDied) } else { Ok(None) };
+        match self.end.conclude(self.end.wait(look, absent))? {
+            Next::Filled(extent) => {
+                let n = window.hand_out(extent);
+                Ok(Some(FilledBlock::new(self, n, extent)))
+            }
+            Next::End(end) => {
+                *closing = Some(end);
+                Ok(None)
+            }
+            Next::Nothing => unreachable!("the wait goes on while there is nothing"),
+        }
+    }
+
+    /// The producer's last word: length of the stream in bytes and the producer's checksum. `None` until
+    /// [`filled_block`](Self::filled_block) has returned `None`.
+    pub fn closing(&self) -> Option<Closing> {
+        self.turn.borrow().closing
+    }
+
+    /// Announces that the result is about to become final (a rename, a reply). From here on the producer cannot
+    /// abort, and only [`Committing::complete`] or [`Committing::abort`] end the pipe. Does not block.
+    ///
+    /// # Errors
+    /// [`PipeError::Aborted`] if the producer gave up first, [`PipeError::Misuse`] before the last block was
+    /// given back.
+    pub fn commit(&mut self) -> Result<Committing<'_>, PipeError> {
+        self.end.still_on()?;
+        let turn = self.turn.get_mut();
+        if turn.closing.is_none() || turn.window.len() > 0 {
+            return Err(PipeError::Misuse("there are blocks still to be drained"));
+        }
+        if self.end.advance(Stage::Undecided, Stage::Committing).is_err() {
+            let verdict =
+                self.end.verdict().unwrap_or(Err(PipeError::Corrupt("somebody else is committing")));
+            self.end.conclude(verdict)?;
+            return self.end.conclude(Err(PipeError::Corrupt("complete without the consumer")));
+        }
+        Ok(Committing { consumer: self })
+    }
+
+    /// Gives up, and tells the producer why. Returns the verdict, with whoever was first to give up.
+    /// Does not block.
+    pub fn abort(&self, reason: &Reason) -> PipeError {
+        self.end_by_abort(Stage::Undecided, reason)
+    }
+
+    /// A view of the pipe for another thread.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::new(&self.end.shared, &self.end.seats, self.end.side)
+    }
+
+    fn end_by_abort(&self, from: Stage, reason: &Reason) -> PipeError {
+        if let Err(over) = self.end.still_on() {
+            return over;
+        }
+        let verdict = self.end.try_abort(from, reason).unwrap_or_else(|_| match self.end.verdict() {
+            Some(Err(error)) => error,
+            _ => PipeError::Corrupt("complete without the consumer"),
+        });
+        self.end.leave();
+        verdict
+    }
+
+    pub(crate) fn region(&self) -> &Region {
+        &self.region
+    }
+
+    pub(crate) fn done(&self, n: u64, length: u64, sum: u64) {
+        let mut turn = self.turn.borrow_mut();
+        let Turn { drainer, window, .. } = &mut *turn;
+        window.settle(n, Settled { length, sum });
+        while let Some(Settled { length, sum }) = window.pop() {
+            drainer.confirm(self.end.ring(), length, sum);
+            self.end.wake_partner();
+        }
+    }
+
+    pub(crate) fn put_back(&self, n: u64) {
+        self.turn.borrow_mut().window.put_back(n);
+    }
+}
+
+/// A consumer whose result is becoming final: the producer can only wait for its word now.
+///
+/// Dropped (or killed) here, the producer is told [`PipeError::DiedCommitting`] and has to look for itself.
+#[derive(Debug)]
+pub struct Committing<'a> {
+    consumer: &'a mut Consumer,
+}
+
+impl Committing<'_> {
+    /// The result is final: both sides end *complete*. Does not block.
+    ///
+    /// # Errors
+    /// [`PipeError::Corrupt`] if something else has written the verdict.
+    pub fn complete(self) -> Result<(), PipeError> {
+        let end = &self.consumer.end;
+        let moved = end.advance(Stage::Committing, Stage::Complete);
+        end.conclude(moved.map_err(|_| PipeError::Corrupt("the verdict changed while committing")))?;
+        end.leave();
+        Ok(())
+    }
+
+    /// The result could not be made final, and is not: both sides end with this reason. Does not block.
+    pub fn abort(self, reason: &Reason) -> PipeError {
+        self.consumer.end_by_abort(Stage::Committing, reason)
+    }
+}

@@ -1,0 +1,237 @@
+//! What both ends do alike: look at the verdict, wait without trusting the partner to live, abort, leave.
+
+use crate::error::{PipeError, Reason};
+use crate::layout::OVER;
+use crate::pipe::Shared;
+use crate::ring::{self, Ring, Stage};
+use crate::sync::{AtomicU32, Bell, Ordering};
+use crate::sys::{Seats, Side};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// How long arriving or leaving waits for somebody else who is doing so.
+pub(crate) const ARRIVAL_LIMIT: Duration = Duration::from_millis(500);
+
+/// How long a wait sleeps before it asks the kernel whether the partner still lives.
+const PARK_LIMIT: Duration = Duration::from_millis(50);
+
+/// A flag to stop waiting, and what the partner is told then.
+#[derive(Clone, Debug)]
+pub(crate) struct Interrupt {
+    pub flag: Arc<AtomicBool>,
+    pub reason: Reason,
+}
+
+/// One taken seat.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub seats: Arc<Seats>,
+    pub shared: Arc<Shared>,
+    pub generation: u64,
+    pub side: Side,
+    own_bell: Bell,
+    partner_bell: Bell,
+    interrupt: Option<Interrupt>,
+    over: Cell<bool>,
+}
+
+fn other(side: Side) -> Side {
+    match side {
+        Side::Producer => Side::Consumer,
+        Side::Consumer => Side::Producer,
+    }
+}
+
+impl Attached {
+    pub(crate) fn new(
+        seats: Arc<Seats>,
+        shared: Shared,
+        key: u128,
+        side: Side,
+        interrupt: Option<Interrupt>,
+    ) -> std::io::Result<Self> {
+        let generation = shared.header().generation.load(Ordering::Relaxed);
+        Ok(Self {
+            own_bell: Bell::open(key, generation, side)?,
+            partner_bell: Bell::open(key, generation, other(side))?,
+            seats,
+            shared: Arc::new(shared),
+            generation,
+            side,
+            interrupt,
+            over: Cell::new(false),
+        })
+    }
+
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.shared.header().ring
+    }
+
+    /// An error for whoever goes on after the end.
+    pub(crate) fn still_on(&self) -> Result<(), PipeError> {
+        if self.over.get() { Err(PipeError::Over) } else { Ok(()) }
+    }
+
+    /// The verdict, once there is one.
+    pub(crate) fn verdict(&self) -> Option<Result<(), PipeError>> {
+        let by = match self.ring().verdict.stage(self.generation) {
+            Ok(Stage::Undecided | Stage::Committing) => return None,
+            Ok(Stage::Complete) => return Some(Ok(())),
+            Ok(Stage::AbortedByProducer) => Side::Producer,
+            Ok(Stage::AbortedByConsumer) => Side::Consumer,
+            Err(nonsense) => return Some(Err(nonsense.into())),
+        };
+        Some(Err(PipeError::Aborted { by, reason: self.shared.reason(by) }))
+    }
+
+    pub(crate) fn advance(&self, from: Stage, to: Stage) -> Result<(), Stage> {
+        self.ring().verdict.advance(self.generation, from, to)?;
+        self.wake_partner();
+        Ok(())
+    }
+
+    /// Says that this side gives up, unless something was said before: that stage is the error then.
+    pub(crate) fn try_abort(&self, from: Stage, reason: &Reason) -> Result<PipeError, Stage> {
+        let aborted = match self.side {
+            Side::Producer => Stage::AbortedByProducer,
+            Side::Consumer => Stage::AbortedByConsumer,
+        };
+        self.shared.set_reason(self.side, reason);
+        self.advance(from, aborted)?;
+        Ok(PipeError::Aborted { by: self.side, reason: reason.clone() })
+    }
+
+    fn parked(&self, side: Side) -> &AtomicU32 {
+        match side {
+            Side::Producer => &self.ring().producer.parked,
+            Side::Consumer => &self.ring().consumer.parked,
+        }
+    }
+
+    pub(crate) fn wake_partner(&self) {
+        ring::wake(self.parked(other(self.side)), &self.partner_bell);
+    }
+
+    fn partner_lives(&self) -> Result<bool, PipeError> {
+        self.seats.held(other(self.side)).map_err(io("asking whether the partner lives"))
+    }
+
+    /// Waits until `look` finds something. While the partner's seat is free, `absent` may end the wait.
+    ///
+    /// An interrupt aborts the pipe; once the consumer is committing that is too late, and the wait goes on.
+    pub(crate) fn wait<T>(
+        &self,
+        mut look: impl FnMut() -> Option<Result<T, PipeError>>,
+        mut absent: impl FnMut() -> Result<Option<T>, PipeError>,
+    ) -> Result<T, PipeError> {
+        loop {
+            if let Some(interrupt) = &self.interrupt
+                && interrupt.flag.load(Ordering::Relaxed)
+                && self.try_abort(Stage::Undecided, &interrupt.reason).is_ok()
+            {
+                return Err(PipeError::Interrupted);
+            }
+            if let Some(found) = ring::wait(self.parked(self.side), &self.own_bell, PARK_LIMIT, &mut look) {
+                return found;
+            }
+            if !self.partner_lives()?
+                && let Some(found) = absent()?
+            {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Gives up on a partner whose seat is free, unless under the gate it shows that it said something after all
+    /// (`anything_more`), or that somebody took the seat. After `true` no newcomer can come to this pairing.
+    pub(crate) fn give_up(&self, anything_more: impl Fn() -> bool) -> Result<bool, PipeError> {
+        self.under_gate(|| {
+            // The seat first: nobody can take it now, so the words read after it are the last ones.
+            if self.partner_lives()? || self.verdict().is_some() || anything_more() {
+                return Ok(false);
+            }
+            self.shared.header().state.store(OVER, Ordering::Release);
+            Ok(true)
+        })
+    }
+
+    /// A consumer whose producer died before READY gets up again, to start over.
+    pub(crate) fn let_go(&self) -> Result<bool, PipeError> {
+        self.under_gate(|| {
+            if self.partner_lives()? || self.verdict().is_some() {
+                return Ok(false);
+            }
+            self.forget_name();
+            self.over.set(true);
+            // The seat before the gate, as in `leave`.
+            self.seats.release(self.side).map_err(io("giving the seat back"))?;
+            Ok(true)
+        })
+    }
+
+    /// `false` also if somebody holds the gate for longer than a moment: the caller's wait comes back.
+    fn under_gate(&self, act: impl FnOnce() -> Result<bool, PipeError>) -> Result<bool, PipeError> {
+        let until = Instant::now() + PARK_LIMIT;
+        if !self.seats.lock_gate(until).map_err(io("locking the gate"))? {
+            return Ok(false);
+        }
+        let result = act();
+        self.seats.unlock_gate().map_err(io("unlocking the gate"))?;
+        result
+    }
+
+    /// Under the gate: the name goes, if it still leads here.
+    fn forget_name(&self) {
+        if self.seats.current().unwrap_or(false) {
+            // If it fails the name stays, which is what a kill leaves: the next one removes it.
+            let _ = self.seats.forget();
+        }
+    }
+
+    /// Ends the role. The last one to leave takes the name away.
+    ///
+    /// If somebody is stopped inside the gate, this is as good as a kill: the seat goes, the name stays.
+    pub(crate) fn leave(&self) {
+        if self.over.replace(true) {
+            return;
+        }
+        let gate = self.seats.lock_gate(Instant::now() + ARRIVAL_LIMIT).unwrap_or(false);
+        if gate {
+            self.shared.header().state.store(OVER, Ordering::Release);
+            if !self.partner_lives().unwrap_or(true) {
+                self.forget_name();
+            }
+        }
+        // The seat first, then the gate: whoever gets the gate next finds a seat that is really free.
+        let _ = self.seats.release(self.side);
+        if gate {
+            let _ = self.seats.unlock_gate();
+        }
+    }
+
+    /// What every public call returns through: a fatal error ends the role, and the partner is told.
+    pub(crate) fn conclude<T>(&self, result: Result<T, PipeError>) -> Result<T, PipeError> {
+        match &result {
+            Ok(_) | Err(PipeError::Misuse(_) | PipeError::Over) => return result,
+            Err(error @ (PipeError::Corrupt(_) | PipeError::Io { .. })) => {
+                let _ = self.try_abort(Stage::Undecided, &Reason::new(0, error.to_string()));
+            }
+            Err(_) => {}
+        }
+        self.leave();
+        result
+    }
+}
+
+/// Keeps the system's error whole, with what was being done.
+pub(crate) fn io(doing: &'static str) -> impl Fn(std::io::Error) -> PipeError {
+    move |source| PipeError::Io { doing: doing.into(), source }
+}
+
+impl From<ring::Nonsense> for PipeError {
+    fn from(nonsense: ring::Nonsense) -> Self {
+        Self::Corrupt(nonsense.0)
+    }
+}

@@ -1,0 +1,43 @@
+#![doc = include_str!("../README.md")]
+#![deny(unsafe_code, clippy::exit, clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
+#![cfg_attr(loom, allow(dead_code, reason = "the model checker drives the ring alone"))]
+
+mod ring;
+mod sync;
+
+// A model checker's atomics are not words in shared memory: under it there is only the ring.
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "blocks are slices of shared memory")]
+mod block;
+#[cfg(not(loom))]
+mod consumer;
+#[cfg(not(loom))]
+mod end;
+#[cfg(not(loom))]
+mod error;
+#[cfg(not(loom))]
+mod layout;
+#[cfg(not(loom))]
+mod monitor;
+#[cfg(not(loom))]
+mod pipe;
+#[cfg(not(loom))]
+mod producer;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "system calls and mappings")]
+mod sys;
+#[cfg(not(loom))]
+mod window;
+
+#[cfg(not(loom))]
+pub use {
+    block::{EmptyBlock, FilledBlock},
+    consumer::{Committing, Consumer},
+    error::{JoinError, PipeError, Reason},
+    layout::{Geometry, Identity},
+    monitor::{Monitor, Phase, Snapshot},
+    pipe::{End, Pipe},
+    producer::Producer,
+    ring::Closing,
+    sys::Side,
+};

@@ -1,0 +1,120 @@
+//! What a pipe looks like from outside, for messages and progress. Disturbs nobody and decides nothing.
+
+use crate::layout::{self, Geometry, Identity};
+use crate::pipe::Shared;
+use crate::ring::Stage;
+use crate::sync::Ordering;
+use crate::sys::{Seats, Side};
+use std::sync::{Arc, Weak};
+
+/// What the two ends are doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The producer gets ready.
+    Opening,
+    /// The producer is ready and nobody has the other end.
+    Alone,
+    /// Blocks go across.
+    Moving,
+    /// The producer has sent everything and waits for the consumer's word.
+    Finishing,
+    /// The consumer makes its result final; nobody can abort any more.
+    Committing,
+    /// The verdict is known.
+    Over,
+}
+
+/// A pipe at one moment. The numbers are taken one after another and may be a moment apart.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The first 508 bytes of the name.
+    pub name: Vec<u8>,
+    /// The first 1276 bytes of the job.
+    pub job: Vec<u8>,
+    /// What the two ends are doing.
+    pub phase: Phase,
+    /// The producer's process, as it called itself. For display only.
+    pub producer: u32,
+    /// The process that holds the other end, as it called itself. For display only.
+    pub consumer: Option<u32>,
+    /// Bytes sent so far.
+    pub sent: u64,
+    /// Bytes given back so far.
+    pub done: u64,
+    /// Blocks that wait for the consumer now.
+    pub waiting_blocks: u64,
+    /// How the memory is cut, once the producer is ready.
+    pub geometry: Option<Geometry>,
+    /// Who sleeps now because the other side is slower.
+    pub asleep: Option<Side>,
+    /// What the consumer works on, once it has begun.
+    pub target: Option<Identity>,
+}
+
+impl Snapshot {
+    pub(crate) fn take(shared: &Shared, consumer_held: bool) -> Self {
+        let header = shared.header();
+        let ring = &header.ring;
+        let state = header.state.load(Ordering::Acquire);
+        let stage = ring.verdict.stage(header.generation.load(Ordering::Relaxed));
+        let phase = match (state, stage) {
+            (layout::OVER, _)
+            | (_, Ok(Stage::Complete | Stage::AbortedByProducer | Stage::AbortedByConsumer)) => Phase::Over,
+            (_, Ok(Stage::Committing)) => Phase::Committing,
+            (layout::OPENING, _) => Phase::Opening,
+            _ if ring.closing().is_some() => Phase::Finishing,
+            _ if consumer_held => Phase::Moving,
+            _ => Phase::Alone,
+        };
+        let (sent, done) = ring.positions();
+        let filled = ring.producer.filled.load(Ordering::Relaxed);
+        let geometry = Geometry::checked(
+            header.block_size.load(Ordering::Relaxed),
+            header.blocks.load(Ordering::Relaxed),
+        );
+        let asleep = if ring.producer.parked.load(Ordering::Relaxed) == 1 {
+            Some(Side::Producer)
+        } else {
+            (ring.consumer.parked.load(Ordering::Relaxed) == 1).then_some(Side::Consumer)
+        };
+        Self {
+            name: header.name.get(),
+            job: header.job.get(),
+            phase,
+            producer: header.producer_pid.load(Ordering::Relaxed),
+            consumer: consumer_held.then(|| header.consumer_pid.load(Ordering::Relaxed)),
+            sent,
+            done,
+            waiting_blocks: filled.saturating_sub(ring.consumer.emptied.load(Ordering::Relaxed)),
+            geometry,
+            asleep,
+            target: shared.target(),
+        }
+    }
+}
+
+/// Watches a pipe from another thread of a process that holds one of its ends.
+///
+/// It keeps no seat: when the end is gone, so is what it sees ([`Phase::Over`]).
+#[derive(Clone, Debug)]
+pub struct Monitor {
+    shared: Arc<Shared>,
+    seats: Weak<Seats>,
+    own: Side,
+}
+
+impl Monitor {
+    pub(crate) fn new(shared: &Arc<Shared>, seats: &Arc<Seats>, own: Side) -> Self {
+        Self { shared: Arc::clone(shared), seats: Arc::downgrade(seats), own }
+    }
+
+    /// How the pipe stands now. Never blocks.
+    pub fn snapshot(&self) -> Snapshot {
+        let consumer_held = self
+            .seats
+            .upgrade()
+            .is_some_and(|seats| self.own == Side::Consumer || seats.held(Side::Consumer).unwrap_or(false));
+        Snapshot::take(&self.shared, consumer_held)
+    }
+}

@@ -1,0 +1,327 @@
+//! Arrival: the first process under a name gets the producer, the second the consumer, a third is turned away.
+//!
+//! The steps and their order are those of `docs/protocol.md`. Everything under the gate is a handful of
+//! memory accesses; everything slow happens behind READY.
+
+use crate::block::Region;
+use crate::consumer::Consumer;
+use crate::end::{self, ARRIVAL_LIMIT, Attached, Interrupt};
+use crate::error::{JoinError, PipeError, Reason};
+use crate::layout::{self, Geometry, Header, Identity, MAGIC, OPENING, READY, VERSION, fingerprint};
+use crate::monitor::{Phase, Snapshot};
+use crate::producer::Producer;
+use crate::sync::Ordering;
+use crate::sys::{self, OpenError, Seats, Segment, Side};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// A header in this process's memory, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Shared(Segment);
+
+impl Shared {
+    fn map(seats: &Seats) -> std::io::Result<Self> {
+        let segment = seats.header()?;
+        assert!(segment.length() >= layout::HEADER_LENGTH, "a header is mapped whole");
+        Ok(Self(segment))
+    }
+
+    #[allow(unsafe_code, reason = "the one cast from shared bytes to the header")]
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: the mapping is page-aligned, at least as long as a `Header` (checked in `map`), and lives as long
+        // as `self`. A `Header` is atomics only: any bytes are valid, and both sides may touch them at any time.
+        unsafe { self.0.address().cast().as_ref() }
+    }
+
+    pub(crate) fn reason(&self, by: Side) -> Reason {
+        let area = match by {
+            Side::Producer => &self.header().producer_reason,
+            Side::Consumer => &self.header().consumer_reason,
+        };
+        let message = String::from_utf8_lossy(&area.message.get()).into_owned();
+        Reason { code: area.code.load(Ordering::Relaxed), message }
+    }
+
+    pub(crate) fn set_reason(&self, by: Side, reason: &Reason) {
+        let area = match by {
+            Side::Producer => &self.header().producer_reason,
+            Side::Consumer => &self.header().consumer_reason,
+        };
+        area.message.set(reason.message.as_bytes());
+        area.code.store(reason.code, Ordering::Relaxed);
+    }
+
+    /// What the consumer works on, once it has begun.
+    pub(crate) fn target(&self) -> Option<Identity> {
+        let begun = self.header().ring.consumer.begun.load(Ordering::Acquire) != 0;
+        begun.then(|| layout::load_identity(&self.header().target))
+    }
+}
+
+/// The end that a process got by arriving.
+#[derive(Debug)]
+pub enum End {
+    /// First under this name.
+    Producer(Producer),
+    /// Second under this name; the producer is ready.
+    Consumer(Consumer),
+}
+
+/// A name under which two processes of one user on one machine meet.
+///
+/// The name may have any length and any bytes. It is not a secret: whoever runs as the same user can join.
+#[derive(Clone, Debug)]
+pub struct Pipe {
+    name: Vec<u8>,
+    job: Vec<u8>,
+    patience: Option<Duration>,
+    interrupt: Option<Interrupt>,
+}
+
+/// What one attempt to arrive led to.
+enum Arrival {
+    Seated(Attached),
+    /// The file was nobody's any more, or vanished: start again at once.
+    Again,
+    /// A pair is ending: look again a little later, until the time is up.
+    Leaving(Box<Snapshot>),
+}
+
+enum Waited {
+    Ready,
+    ProducerGone,
+}
+
+impl Pipe {
+    /// The pipe of this name.
+    pub fn named(name: impl AsRef<[u8]>) -> Self {
+        Self { name: name.as_ref().into(), job: Vec::new(), patience: None, interrupt: None }
+    }
+
+    /// What the two processes are going to do, as bytes: both must say the same (length and hash are compared).
+    /// Without it, the job is empty.
+    #[must_use]
+    pub fn job(mut self, job: impl AsRef<[u8]>) -> Self {
+        self.job = job.as_ref().into();
+        self
+    }
+
+    /// How long a producer waits for somebody to take the other end before it gives up with
+    /// [`PipeError::NoPartner`]. Counted while nobody is there. Without it: for ever.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// Stops all waiting within 50 ms after `flag` becomes true (a signal handler may set it). The partner is
+    /// told `reason`.
+    #[must_use]
+    pub fn interrupt(mut self, flag: Arc<AtomicBool>, reason: Reason) -> Self {
+        self.interrupt = Some(Interrupt { flag, reason });
+        self
+    }
+
+    /// Takes one of the two ends: the producer for the first process, the consumer for the second.
+    ///
+    /// A third process gets [`JoinError::TooManyInstances`] at once; a pair that is just leaving is waited for,
+    /// up to half a second. Blocks further only as a consumer: until the producer is ready, however long that
+    /// takes, or says why not. If the producer dies before it is ready, this starts over, and may return the
+    /// producer's end.
+    ///
+    /// # Errors
+    /// See [`JoinError`]. Nothing is changed for those who were there before, and nothing is left behind.
+    pub fn join(&self) -> Result<End, JoinError> {
+        let key = fingerprint(&self.name);
+        loop {
+            let attached = self.arrive(key)?;
+            match attached.side {
+                Side::Producer => return Ok(End::Producer(Producer::new(attached, self.patience))),
+                Side::Consumer => {}
+            }
+            match attached.conclude(wait_for_ready(&attached)) {
+                Ok(Waited::ProducerGone) => {}
+                Ok(Waited::Ready) => {
+                    let (region, origin) = attached.conclude(open_region(&attached)).map_err(refusal)?;
+                    return Ok(End::Consumer(Consumer::new(attached, region, origin)));
+                }
+                Err(error) => return Err(refusal(error)),
+            }
+        }
+    }
+
+    /// Looks until a seat is taken or refused, at most half a second.
+    fn arrive(&self, key: u128) -> Result<Attached, JoinError> {
+        let deadline = Instant::now() + ARRIVAL_LIMIT;
+        loop {
+            let seats = Arc::new(Seats::open(key)?);
+            if !seats.lock_gate(deadline).map_err(io("locking the gate"))? {
+                return Err(JoinError::Busy);
+            }
+            let arrival = self.look_and_sit_down(&seats, key);
+            seats.unlock_gate().map_err(io("unlocking the gate"))?;
+            match arrival? {
+                Arrival::Seated(attached) => return Ok(attached),
+                Arrival::Again if Instant::now() < deadline => {}
+                Arrival::Again => return Err(JoinError::Busy),
+                Arrival::Leaving(_) if Instant::now() < deadline => sys::pause(Duration::from_millis(1)),
+                Arrival::Leaving(snapshot) => return Err(JoinError::Leaving(snapshot)),
+            }
+        }
+    }
+
+    /// Under the gate. Seats are taken only here: what is free stays free, what is held may be old news.
+    fn look_and_sit_down(&self, seats: &Arc<Seats>, key: u128) -> Result<Arrival, JoinError> {
+        if !seats.current().map_err(io("looking at the pipe"))? {
+            return Ok(Arrival::Again);
+        }
+        let held = |side| seats.held(side).map_err(io("looking at the seats"));
+        let (producer, consumer) = (held(Side::Producer)?, held(Side::Consumer)?);
+        let shared = match Shared::map(seats) {
+            Ok(shared) => shared,
+            Err(error) => {
+                if !producer && !consumer {
+                    // No space even for a header: the empty file must not stay. If it does, it is as after a kill.
+                    let _ = seats.forget();
+                }
+                return Err(io("reserving the header in shared memory")(error));
+            }
+        };
+        let header = shared.header();
+        let magic = header.magic.load(Ordering::Relaxed);
+        if magic != 0 && magic != MAGIC {
+            return Err(JoinError::Foreign { path: seats.where_it_is().into(), what: "not a pipe" });
+        }
+        let theirs = header.version.load(Ordering::Relaxed);
+        if (producer || consumer) && theirs != VERSION {
+            return Err(JoinError::OtherVersion { ours: VERSION, theirs });
+        }
+        let snapshot = || Box::new(Snapshot::take(&shared, consumer));
+        match (producer, consumer) {
+            (false, false) if magic == 0 => {
+                self.make_header(header)?;
+                // The header first: a process killed in between must not leave a taken seat over an old header.
+                self.sit_down(seats, shared, key, Side::Producer)
+            }
+            (false, false) => {
+                // A file serves one pairing: nothing old can ever be taken for new, and nothing mapped shrinks.
+                seats.forget().map_err(io("removing what a killed process left"))?;
+                Ok(Arrival::Again)
+            }
+            (false, true) => Ok(Arrival::Leaving(snapshot())),
+            (true, true) => {
+                let snapshot = snapshot();
+                if snapshot.phase == Phase::Over {
+                    Ok(Arrival::Leaving(snapshot))
+                } else {
+                    Err(JoinError::TooManyInstances(snapshot))
+                }
+            }
+            (true, false) => {
+                let over = snapshot().phase == Phase::Over;
+                if over || header.ring.consumer.begun.load(Ordering::Acquire) != 0 {
+                    return Ok(Arrival::Leaving(snapshot()));
+                }
+                if !self.same_job(header) {
+                    return Err(JoinError::OtherJob(snapshot()));
+                }
+                header.consumer_pid.store(std::process::id(), Ordering::Relaxed);
+                self.sit_down(seats, shared, key, Side::Consumer)
+            }
+        }
+    }
+
+    fn sit_down(
+        &self,
+        seats: &Arc<Seats>,
+        shared: Shared,
+        key: u128,
+        side: Side,
+    ) -> Result<Arrival, JoinError> {
+        let attached = Attached::new(Arc::clone(seats), shared, key, side, self.interrupt.clone())
+            .map_err(io("opening the bells"))?;
+        if !seats.take(side).map_err(io("taking a seat"))? {
+            return Ok(Arrival::Again);
+        }
+        Ok(Arrival::Seated(attached))
+    }
+
+    /// Fills the zeros of a file that nobody has used yet. Its first word says that from here on it is used.
+    fn make_header(&self, header: &Header) -> Result<(), JoinError> {
+        header.magic.store(MAGIC, Ordering::Release);
+        let random =
+            getrandom::u64().map_err(|error| io("drawing a random number")(std::io::Error::other(error)))?;
+        // 56 bits, because the verdict's word carries it beside the stage; never 0.
+        let generation = (random >> 8).max(1);
+        header.version.store(VERSION, Ordering::Relaxed);
+        header.generation.store(generation, Ordering::Relaxed);
+        header.producer_pid.store(std::process::id(), Ordering::Relaxed);
+        header.name.set(&self.name);
+        header.job.set(&self.job);
+        let (length, hash) = job_identity(&self.job);
+        header.job_length.store(length, Ordering::Relaxed);
+        header.job_hash.iter().zip(hash).for_each(|(to, from)| to.store(from, Ordering::Relaxed));
+        header.ring.begin(generation);
+        header.state.store(OPENING, Ordering::Release);
+        Ok(())
+    }
+
+    fn same_job(&self, header: &Header) -> bool {
+        let hash = header.job_hash.each_ref().map(|word| word.load(Ordering::Relaxed));
+        (header.job_length.load(Ordering::Relaxed), hash) == job_identity(&self.job)
+    }
+}
+
+fn wait_for_ready(attached: &Attached) -> Result<Waited, PipeError> {
+    let look = || match attached.verdict() {
+        Some(Ok(())) => Some(Err(PipeError::Corrupt("complete before it began"))),
+        Some(Err(error)) => Some(Err(error)),
+        None => {
+            (attached.shared.header().state.load(Ordering::Acquire) == READY).then_some(Ok(Waited::Ready))
+        }
+    };
+    attached.wait(look, || Ok(attached.let_go()?.then_some(Waited::ProducerGone)))
+}
+
+/// Maps what the producer made, after checking that it can be what it says.
+fn open_region(attached: &Attached) -> Result<(Region, Identity), PipeError> {
+    let header = attached.shared.header();
+    let (size, blocks) = (header.block_size.load(Ordering::Relaxed), header.blocks.load(Ordering::Relaxed));
+    let geometry =
+        Geometry::checked(size, blocks).ok_or(PipeError::Corrupt("the geometry is none that can be"))?;
+    let segment = attached
+        .seats
+        .open_region(attached.generation, geometry.region_length())
+        .map_err(end::io("mapping the blocks"))?;
+    Ok((Region::new(segment, geometry), layout::load_identity(&header.origin)))
+}
+
+fn job_identity(job: &[u8]) -> (u64, [u64; 2]) {
+    let hash = fingerprint(job);
+    (job.len() as u64, [(hash >> 64) as u64, hash as u64])
+}
+
+fn io(doing: &str) -> impl Fn(std::io::Error) -> JoinError {
+    move |source| JoinError::Io { doing: doing.into(), source }
+}
+
+impl From<OpenError> for JoinError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Foreign { path, what } => Self::Foreign { path, what },
+            OpenError::Io { doing, source } => Self::Io { doing, source },
+        }
+    }
+}
+
+/// What a consumer that was never ready tells its caller.
+fn refusal(error: PipeError) -> JoinError {
+    match error {
+        PipeError::Aborted { reason, .. } => JoinError::Aborted(reason),
+        PipeError::Interrupted => JoinError::Interrupted,
+        PipeError::Io { doing, source } => JoinError::Io { doing, source },
+        PipeError::Corrupt(what) => JoinError::Corrupt(what),
+        other => unreachable!("a consumer that waits for READY does not meet: {other}"),
+    }
+}

@@ -1,0 +1,201 @@
+//! The end that fills blocks.
+
+use crate::block::{EmptyBlock, Region};
+use crate::end::{Attached, io};
+use crate::error::{PipeError, Reason};
+use crate::layout::{Geometry, Identity, OPENING, READY, store_bytes};
+use crate::monitor::Monitor;
+use crate::ring::{Filler, Stage};
+use crate::sync::Ordering;
+use crate::window::{Settled, Window};
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+/// The end that fills blocks and sends them. Got by being the first to arrive.
+///
+/// Dropping it without [`close`](Self::close) or [`abort`](Self::abort) is like being killed: the consumer is told
+/// that its partner died. It must not live across a `fork`: a child would keep the seat.
+#[derive(Debug)]
+pub struct Producer {
+    end: Attached,
+    patience: Option<Duration>,
+    /// Since when nobody has had the other end; patience is counted from here.
+    alone_since: Cell<Option<Instant>>,
+    region: Option<Region>,
+    turn: RefCell<Turn>,
+}
+
+#[derive(Debug)]
+struct Turn {
+    filler: Filler,
+    window: Window<()>,
+}
+
+impl Producer {
+    pub(crate) fn new(end: Attached, patience: Option<Duration>) -> Self {
+        let turn = RefCell::new(Turn { filler: Filler::new(0), window: Window::new() });
+        Self { end, patience, alone_since: Cell::new(None), region: None, turn }
+    }
+
+    /// Reserves the memory and lets the consumer in. `origin` says what will be sent, for whoever has to check
+    /// later that it is still the same; all zero if nothing needs to be said.
+    ///
+    /// Shared memory in use from here on: 64 KiB, 64 bytes per block (rounded up to 64 KiB), and the blocks.
+    /// Blocks while the system makes the memory.
+    ///
+    /// # Errors
+    /// [`PipeError::Io`] if there is no space. This one error ends nothing: a smaller geometry may be tried, or
+    /// the pipe aborted. [`PipeError::Aborted`] if the consumer has given up meanwhile, [`PipeError::Misuse`] when
+    /// called again after it worked.
+    pub fn ready(&mut self, geometry: Geometry, origin: &Identity) -> Result<(), PipeError> {
+        self.end.still_on()?;
+        if self.region.is_some() {
+            return Err(PipeError::Misuse("the producer is ready already"));
+        }
+        let length = geometry.region_length();
+        let segment = self
+            .end
+            .seats
+            .create_region(self.end.generation, length)
+            .map_err(io("reserving the blocks in shared memory"))?;
+        let header = self.end.shared.header();
+        header.block_size.store(geometry.block_size() as u64, Ordering::Relaxed);
+        header.blocks.store(geometry.blocks() as u64, Ordering::Relaxed);
+        store_bytes(&header.origin, origin);
+        // Only from OPENING: a consumer that was interrupted may have ended the pipe meanwhile.
+        // Release: geometry and origin come before READY; pairs with the consumer's acquire in `join`.
+        let ready = header.state.compare_exchange(OPENING, READY, Ordering::Release, Ordering::Relaxed);
+        if ready.is_err() {
+            let verdict = self.end.verdict().unwrap_or(Err(PipeError::PartnerDied));
+            return self.end.conclude(verdict);
+        }
+        self.end.wake_partner();
+        self.region = Some(Region::new(segment, geometry));
+        self.turn.get_mut().filler = Filler::new(geometry.blocks() as u64);
+        Ok(())
+    }
+
+    /// The next empty block. Blocks until the consumer has given one back, after the first
+    /// [`blocks`](Geometry::blocks) ones.
+    ///
+    /// A killed consumer is noticed within 50 ms of such waiting; a stopped one is waited for.
+    ///
+    /// # Errors
+    /// See [`PipeError`]. [`PipeError::Misuse`] before [`ready`](Self::ready), and when all blocks are in the
+    /// caller's hands or held up by one that is.
+    pub fn empty_block(&self) -> Result<EmptyBlock<'_>, PipeError> {
+        self.end.still_on()?;
+        let Some(region) = &self.region else {
+            return Err(PipeError::Misuse("the producer is not ready yet"));
+        };
+        let mut turn = self.turn.borrow_mut();
+        if let Some((n, ())) = turn.window.hand_out_again() {
+            return Ok(EmptyBlock::new(self, n));
+        }
+        if turn.window.len() == region.geometry().blocks() {
+            return Err(PipeError::Misuse("all blocks are held: send one first"));
+        }
+        let n = turn.window.next();
+        let look = || match self.end.verdict() {
+            Some(Ok(())) => Some(Err(PipeError::Corrupt("complete before everything was sent"))),
+            Some(Err(error)) => Some(Err(error)),
+            None => match turn.filler.owns(self.end.ring(), n) {
+                Ok(true) => Some(Ok(())),
+                Ok(false) => None,
+                Err(nonsense) => Some(Err(nonsense.into())),
+            },
+        };
+        self.end.conclude(self.end.wait(look, || self.absent()))?;
+        let n = turn.window.hand_out(());
+        Ok(EmptyBlock::new(self, n))
+    }
+
+    /// Says that nothing more will come, and waits for the consumer's word: `Ok` means *complete* on both sides.
+    ///
+    /// `sum` is the caller's checksum of the whole stream, which the consumer may compare with its own; 0 if none
+    /// is kept. Blocks until the consumer has said how it ends, however long its work takes.
+    ///
+    /// # Errors
+    /// See [`PipeError`]. [`PipeError::Misuse`] before [`ready`](Self::ready), and if a block was dropped after
+    /// which others were sent.
+    pub fn close(&mut self, sum: u64) -> Result<(), PipeError> {
+        self.end.still_on()?;
+        if self.region.is_none() {
+            return Err(PipeError::Misuse("the producer is not ready yet"));
+        }
+        let turn = self.turn.get_mut();
+        if turn.window.any_settled() {
+            return Err(PipeError::Misuse("a block was dropped that others were sent after"));
+        }
+        turn.filler.close(self.end.ring(), sum);
+        self.end.wake_partner();
+        self.await_verdict()
+    }
+
+    /// Gives up, and tells the consumer why. Returns the verdict: an error with whoever was first to give up, or
+    /// `Ok` if the consumer had completed already. Blocks only while the consumer is just completing.
+    ///
+    /// # Errors
+    /// [`PipeError::Aborted`], unless the consumer completed or died while it did.
+    pub fn abort(&self, reason: &Reason) -> Result<(), PipeError> {
+        self.end.still_on()?;
+        match self.end.try_abort(Stage::Undecided, reason) {
+            Ok(aborted) => self.end.conclude(Err(aborted)),
+            Err(_) => self.await_verdict(),
+        }
+    }
+
+    /// A view of the pipe for another thread.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::new(&self.end.shared, &self.end.seats, self.end.side)
+    }
+
+    fn await_verdict(&self) -> Result<(), PipeError> {
+        let verdict = self.end.conclude(self.end.wait(|| self.end.verdict(), || self.absent()));
+        self.end.leave();
+        verdict
+    }
+
+    /// What a free consumer's seat means: nobody has come yet, or somebody died.
+    fn absent<T>(&self) -> Result<Option<T>, PipeError> {
+        let ring = self.end.ring();
+        let begun = || ring.consumer.begun.load(Ordering::Acquire) != 0;
+        if !begun() {
+            let Some(patience) = self.patience else { return Ok(None) };
+            let since = self.alone_since.get().unwrap_or_else(Instant::now);
+            self.alone_since.set(Some(since));
+            if since.elapsed() < patience {
+                return Ok(None);
+            }
+        }
+        if !self.end.give_up(|| false)? {
+            self.alone_since.set(None);
+            return Ok(None);
+        }
+        // The pipe is over, so these words are the last ones. Nobody reads the verdict after us, so that it stays
+        // where the consumer left it, if that was *committing*.
+        Err(match (self.end.ring().verdict.stage(self.end.generation)?, begun()) {
+            (Stage::Committing, _) => PipeError::DiedCommitting,
+            (_, true) => PipeError::PartnerDied,
+            (_, false) => PipeError::NoPartner,
+        })
+    }
+
+    pub(crate) fn region(&self) -> &Region {
+        self.region.as_ref().expect("a block exists only after `ready`")
+    }
+
+    pub(crate) fn send(&self, n: u64, length: u64, sum: u64) {
+        let mut turn = self.turn.borrow_mut();
+        let Turn { filler, window } = &mut *turn;
+        window.settle(n, Settled { length, sum });
+        while let Some(Settled { length, sum }) = window.pop() {
+            filler.send(self.end.ring(), self.region().slots(), length, sum);
+            self.end.wake_partner();
+        }
+    }
+
+    pub(crate) fn put_back(&self, n: u64) {
+        self.turn.borrow_mut().window.put_back(n);
+    }
+}

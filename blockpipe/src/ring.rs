@@ -1,0 +1,325 @@
+//! The protocol between the two ends: two counters, two checksum words each, a closing and a verdict.
+//!
+//! The order of stores is the one that `docs/protocol.md` argues for and that an exhaustive search found no
+//! fault in. Nothing here knows that the words lie in shared memory, so a model checker can drive it.
+//!
+//! Every word that the partner writes is read once, into a local, and checked before it is used.
+
+use crate::sync::{AtomicU32, AtomicU64, Bell, Ordering, SPINS, fence, spin_loop};
+use std::time::Duration;
+
+/// Where a replacement of this side would go on: the checksum and the byte position after some block.
+///
+/// Each side keeps two. The counter's last bit says which one counts, so the one store that moves the counter
+/// commits block, checksum and position together; a kill on either side of it leaves a right pair.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Mark {
+    sum: AtomicU64,
+    position: AtomicU64,
+}
+
+/// Written by the producer only.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct ProducerLine {
+    /// Blocks sent so far. Block `n` lies in slot `n mod count`.
+    pub filled: AtomicU64,
+    /// 1 while the producer sleeps or is about to; whoever rings puts it back to 0.
+    pub parked: AtomicU32,
+    marks: [Mark; 2],
+    closing_sum: AtomicU64,
+    /// Length plus one; 0 means that more may come. Stored after `closing_sum` and after the last `filled`.
+    closing_length: AtomicU64,
+}
+
+/// Written by the consumer only.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct ConsumerLine {
+    /// Blocks given back so far.
+    pub emptied: AtomicU64,
+    pub parked: AtomicU32,
+    /// Not 0 once the consumer has stored what it works on: from here on its death is a death of the pipe.
+    pub begun: AtomicU32,
+    marks: [Mark; 2],
+}
+
+/// One word, moved by compare-and-swap only: `generation << 8 | stage`.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct VerdictWord(AtomicU64);
+
+/// What the two ends share besides the blocks.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Ring {
+    pub producer: ProducerLine,
+    pub consumer: ConsumerLine,
+    pub verdict: VerdictWord,
+}
+
+/// What a block holds. Written by its owner before the counter that gives it away.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Slot {
+    offset: AtomicU64,
+    length: AtomicU64,
+    kind: AtomicU32,
+}
+
+/// The only kind of block so far: bytes of the stream at `offset`.
+const DATA: u32 = 1;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Undecided,
+    /// The consumer makes its result final; nobody else may abort any more.
+    Committing,
+    Complete,
+    AbortedByProducer,
+    AbortedByConsumer,
+}
+
+/// The partner wrote something that no correct partner writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Nonsense(pub &'static str);
+
+/// The producer's last word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Closing {
+    /// Bytes in the whole stream.
+    pub length: u64,
+    /// The producer's checksum of them, as it was given to `close`.
+    pub sum: u64,
+}
+
+/// A filled block as its descriptor gives it, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub offset: u64,
+    pub length: usize,
+}
+
+/// What a consumer finds next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Filled(Extent),
+    Nothing,
+    End(Closing),
+}
+
+impl Mark {
+    fn store(&self, sum: u64, position: u64) {
+        self.sum.store(sum, Ordering::Relaxed);
+        self.position.store(position, Ordering::Relaxed);
+    }
+}
+
+impl Ring {
+    /// Makes the verdict this generation's. Everything else is zero in a new pipe, which is right.
+    pub(crate) fn begin(&self, generation: u64) {
+        self.verdict.0.store(VerdictWord::word(generation, Stage::Undecided), Ordering::Release);
+    }
+
+    /// Bytes sent and bytes given back, for display: the two may be a moment apart.
+    pub(crate) fn positions(&self) -> (u64, u64) {
+        let sent = &self.producer.marks[(self.producer.filled.load(Ordering::Acquire) % 2) as usize];
+        let done = &self.consumer.marks[(self.consumer.emptied.load(Ordering::Acquire) % 2) as usize];
+        (sent.position.load(Ordering::Relaxed), done.position.load(Ordering::Relaxed))
+    }
+
+    /// The producer's last word, once it has said it.
+    pub(crate) fn closing(&self) -> Option<Closing> {
+        let length = self.producer.closing_length.load(Ordering::Acquire).checked_sub(1)?;
+        Some(Closing { length, sum: self.producer.closing_sum.load(Ordering::Relaxed) })
+    }
+}
+
+impl VerdictWord {
+    fn word(generation: u64, stage: Stage) -> u64 {
+        let code = match stage {
+            Stage::Undecided => 0,
+            Stage::Committing => 1,
+            Stage::Complete => 2,
+            Stage::AbortedByProducer => 3,
+            Stage::AbortedByConsumer => 4,
+        };
+        generation << 8 | code
+    }
+
+    /// The stage of this generation; stray bytes would have to know the generation to forge one.
+    pub(crate) fn stage(&self, generation: u64) -> Result<Stage, Nonsense> {
+        let word = self.0.load(Ordering::Acquire);
+        if word >> 8 != generation {
+            return Err(Nonsense("the verdict belongs to another pairing"));
+        }
+        match word & 0xff {
+            0 => Ok(Stage::Undecided),
+            1 => Ok(Stage::Committing),
+            2 => Ok(Stage::Complete),
+            3 => Ok(Stage::AbortedByProducer),
+            4 => Ok(Stage::AbortedByConsumer),
+            _ => Err(Nonsense("the verdict is none that exists")),
+        }
+    }
+
+    /// Moves the word; what it holds instead if somebody was first.
+    pub(crate) fn advance(&self, generation: u64, from: Stage, to: Stage) -> Result<(), Stage> {
+        let (old, new) = (Self::word(generation, from), Self::word(generation, to));
+        match self.0.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Ok(()),
+            // Foreign bytes count as undecided: nothing was decided that this side could trust.
+            Err(_) => Err(self.stage(generation).unwrap_or(Stage::Undecided)),
+        }
+    }
+}
+
+/// The producer's private half: what it knows for certain, whatever the shared words say later.
+#[derive(Debug)]
+pub(crate) struct Filler {
+    slots: u64,
+    filled: u64,
+    emptied: u64,
+    position: u64,
+}
+
+impl Filler {
+    pub(crate) fn new(slots: u64) -> Self {
+        Self { slots, filled: 0, emptied: 0, position: 0 }
+    }
+
+    /// Whether block `n` is the producer's to fill. `n` is at least the number of blocks sent.
+    pub(crate) fn owns(&mut self, ring: &Ring, n: u64) -> Result<bool, Nonsense> {
+        if n - self.emptied < self.slots {
+            return Ok(true);
+        }
+        // Acquire: pairs with the release in `Drainer::confirm`; the consumer is done with the bytes.
+        let emptied = ring.consumer.emptied.load(Ordering::Acquire);
+        if emptied < self.emptied || emptied > self.filled {
+            return Err(Nonsense("the consumer gave back a block that it did not have"));
+        }
+        self.emptied = emptied;
+        Ok(n - emptied < self.slots)
+    }
+
+    /// Gives the oldest unsent block away: descriptor, mark, then the counter.
+    pub(crate) fn send(&mut self, ring: &Ring, slots: &[Slot], length: u64, sum: u64) {
+        let slot = &slots[(self.filled % self.slots) as usize];
+        slot.offset.store(self.position, Ordering::Relaxed);
+        slot.length.store(length, Ordering::Relaxed);
+        slot.kind.store(DATA, Ordering::Relaxed);
+        self.position += length;
+        self.filled += 1;
+        ring.producer.marks[(self.filled % 2) as usize].store(sum, self.position);
+        // Release: bytes, descriptor and mark come before the counter; pairs with `Drainer::next`.
+        ring.producer.filled.store(self.filled, Ordering::Release);
+    }
+
+    /// Says that nothing more will come: checksum, then length.
+    pub(crate) fn close(&self, ring: &Ring, sum: u64) {
+        ring.producer.closing_sum.store(sum, Ordering::Relaxed);
+        ring.producer.closing_length.store(self.position + 1, Ordering::Release);
+    }
+}
+
+/// The consumer's private half.
+#[derive(Debug)]
+pub(crate) struct Drainer {
+    slots: u64,
+    block_size: u64,
+    filled: u64,
+    emptied: u64,
+    /// Where block `taken` must begin.
+    expected: u64,
+    position: u64,
+}
+
+impl Drainer {
+    pub(crate) fn new(slots: u64, block_size: u64) -> Self {
+        Self { slots, block_size, filled: 0, emptied: 0, expected: 0, position: 0 }
+    }
+
+    /// What block `n` is. `n` must go up by one after each `Filled`.
+    pub(crate) fn next(&mut self, ring: &Ring, slots: &[Slot], n: u64) -> Result<Next, Nonsense> {
+        if !self.has(ring, n)? {
+            // Closing is stored after the last `filled`, so once it is seen, one more look at `filled` is final.
+            let Some(closing) = ring.closing() else { return Ok(Next::Nothing) };
+            if !self.has(ring, n)? {
+                return if closing.length == self.expected {
+                    Ok(Next::End(closing))
+                } else {
+                    Err(Nonsense("the producer's length is not the length of its blocks"))
+                };
+            }
+        }
+        let slot = &slots[(n % self.slots) as usize];
+        let (offset, length) = (slot.offset.load(Ordering::Relaxed), slot.length.load(Ordering::Relaxed));
+        if slot.kind.load(Ordering::Relaxed) != DATA {
+            return Err(Nonsense("a block is of a kind that this version does not know"));
+        }
+        if length > self.block_size || offset != self.expected {
+            return Err(Nonsense("a block's descriptor is out of range"));
+        }
+        self.expected = offset.checked_add(length).ok_or(Nonsense("the stream is longer than 64 bits"))?;
+        Ok(Next::Filled(Extent { offset, length: length as usize }))
+    }
+
+    fn has(&mut self, ring: &Ring, n: u64) -> Result<bool, Nonsense> {
+        if self.filled > n {
+            return Ok(true);
+        }
+        // Acquire: pairs with the release in `Filler::send`; bytes and descriptor are there.
+        let filled = ring.producer.filled.load(Ordering::Acquire);
+        if filled < self.filled || filled - self.emptied > self.slots {
+            return Err(Nonsense("the producer sent a block that it did not have"));
+        }
+        self.filled = filled;
+        Ok(filled > n)
+    }
+
+    /// Gives the oldest block back: mark, then the counter.
+    pub(crate) fn confirm(&mut self, ring: &Ring, length: u64, sum: u64) {
+        self.position += length;
+        self.emptied += 1;
+        ring.consumer.marks[(self.emptied % 2) as usize].store(sum, self.position);
+        // Release: whatever was done with the bytes comes before the counter; pairs with `Filler::owns`.
+        ring.consumer.emptied.store(self.emptied, Ordering::Release);
+    }
+}
+
+/// Looks a few times, then sleeps at most `limit`, then looks once more.
+///
+/// `parked` is this side's word. The fence pairs with the one in [`wake`]: either the sleeper's last look sees
+/// the change, or the one who made it sees the sleeper.
+pub(crate) fn wait<T>(
+    parked: &AtomicU32,
+    bell: &Bell,
+    limit: Duration,
+    mut look: impl FnMut() -> Option<T>,
+) -> Option<T> {
+    for _ in 0..SPINS {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        spin_loop();
+    }
+    parked.store(1, Ordering::Relaxed);
+    fence(Ordering::SeqCst);
+    let mut found = look();
+    if found.is_none() {
+        bell.sleep(parked, limit);
+        found = look();
+    }
+    parked.store(0, Ordering::Relaxed);
+    found
+}
+
+/// Rings for the other side if it sleeps. `parked` is the other side's word.
+pub(crate) fn wake(parked: &AtomicU32, bell: &Bell) {
+    fence(Ordering::SeqCst);
+    if parked.load(Ordering::Relaxed) == 1 && parked.swap(0, Ordering::Relaxed) == 1 {
+        bell.ring(parked);
+    }
+}

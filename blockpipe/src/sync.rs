@@ -1,0 +1,44 @@
+//! The one place from which the ring takes its atomics and its bell, so that a model checker can drive it.
+
+#[cfg(not(loom))]
+mod real {
+    pub(crate) use crate::sys::Bell;
+    pub(crate) use std::hint::spin_loop;
+    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+    /// How often a wait looks before it parks: some 20 µs, about what a park and a wake-up cost.
+    pub(crate) const SPINS: u32 = 2_000;
+}
+
+#[cfg(loom)]
+mod real {
+    pub(crate) use loom::hint::spin_loop;
+    pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+    use std::time::Duration;
+
+    /// The model parks at once: spinning is only a shorter way to the same states.
+    pub(crate) const SPINS: u32 = 0;
+
+    /// A bell with the contract of `sys::Bell`. It has no time limit: a lost ring shows as a deadlock.
+    #[derive(Debug, Default)]
+    pub(crate) struct Bell {
+        lock: loom::sync::Mutex<()>,
+        rung: loom::sync::Condvar,
+    }
+
+    impl Bell {
+        pub(crate) fn sleep(&self, word: &AtomicU32, _limit: Duration) {
+            let mut guard = self.lock.lock().unwrap();
+            while word.load(Ordering::Relaxed) == 1 {
+                guard = self.rung.wait(guard).unwrap();
+            }
+        }
+
+        pub(crate) fn ring(&self, _word: &AtomicU32) {
+            drop(self.lock.lock().unwrap());
+            self.rung.notify_all();
+        }
+    }
+}
+
+pub(crate) use real::*;

@@ -1,0 +1,36 @@
+//! What Linux has of its own: where shared memory lives, and the futex.
+
+use super::Side;
+use rustix::thread::futex;
+use rustix::thread::futex::Timespec;
+use std::io;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+/// The directory of this user's pipes. A tmpfs, so blocks never touch a disk; only this user can enter it.
+pub(super) fn directory() -> String {
+    format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw())
+}
+
+/// A shared futex on the sleeper's word: not `PRIVATE`, because the other side is another process.
+#[derive(Debug)]
+pub(crate) struct Bell;
+
+impl Bell {
+    #[expect(clippy::unnecessary_wraps, reason = "other systems open a named object here")]
+    pub(crate) fn open(_key: u128, _generation: u64, _sleeper: Side) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    #[expect(clippy::unused_self, reason = "other systems sleep on the object and not on the word")]
+    pub(crate) fn sleep(&self, word: &AtomicU32, limit: Duration) {
+        let limit = Timespec { tv_sec: limit.as_secs().cast_signed(), tv_nsec: limit.subsec_nanos().into() };
+        // Every outcome (rung, word changed, time over, signal) means the same: look again.
+        let _ = futex::wait(word, futex::Flags::empty(), 1, Some(&limit));
+    }
+
+    #[expect(clippy::unused_self, reason = "as in `sleep`")]
+    pub(crate) fn ring(&self, word: &AtomicU32) {
+        let _ = futex::wake(word, futex::Flags::empty(), 1);
+    }
+}

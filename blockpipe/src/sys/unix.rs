@@ -1,0 +1,254 @@
+//! Seats and memory for systems with open-file-description locks: one file per pipe carries everything.
+//!
+//! Bytes 0, 1 and 2 of the file are locked as gate, producer's seat and consumer's seat. These locks belong to
+//! the open file and not to the process, so closing some other descriptor does not lose them, and the kernel
+//! drops them when the last descriptor goes, however the process ends. They do survive in a child that was forked
+//! without exec; the documentation says so.
+
+use super::{OpenError, Side, pause, system};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::mm::{Advice, MapFlags, ProtFlags};
+use std::io;
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+const GATE: i64 = 0;
+/// Same numbers as `layout.rs`, on purpose not imported: a port is written without knowing what lies above.
+const HEADER_LENGTH: u64 = 4096;
+const REGION_START: u64 = 64 << 10;
+
+#[derive(Debug)]
+pub(crate) struct Seats {
+    directory: OwnedFd,
+    name: String,
+    path: String,
+    file: OwnedFd,
+}
+
+fn byte_of(seat: Side) -> i64 {
+    match seat {
+        Side::Producer => 1,
+        Side::Consumer => 2,
+    }
+}
+
+impl Seats {
+    pub(crate) fn open(key: u128) -> Result<Self, OpenError> {
+        let folder = system::directory();
+        let directory = private_directory(&folder)?;
+        let name = format!("{key:032x}");
+        let path = format!("{folder}/{name}");
+        let file = open_or_create(&directory, &name)
+            .map_err(|error| OpenError::Io { doing: format!("opening {path}"), source: error.into() })?;
+        let foreign = |what| OpenError::Foreign { path: path.clone(), what };
+        let stat = rustix::fs::fstat(&file)
+            .map_err(|error| OpenError::Io { doing: format!("looking at {path}"), source: error.into() })?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(foreign("not a regular file"));
+        }
+        if stat.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(foreign("belongs to another user"));
+        }
+        if stat.st_mode & 0o077 != 0 {
+            return Err(foreign("other users may open it"));
+        }
+        if stat.st_nlink > 1 {
+            return Err(foreign("has another name besides this one"));
+        }
+        Ok(Self { directory, name, path, file })
+    }
+
+    pub(crate) fn where_it_is(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn lock_gate(&self, until: Instant) -> io::Result<bool> {
+        let mut time = Duration::from_micros(20);
+        while !self.lock(GATE, libc::F_WRLCK)? {
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            // A blocking lock has no time limit, and the gate is held for microseconds.
+            pause(time);
+            time = (time * 2).min(Duration::from_millis(2));
+        }
+        Ok(true)
+    }
+
+    pub(crate) fn unlock_gate(&self) -> io::Result<()> {
+        self.lock(GATE, libc::F_UNLCK).map(drop)
+    }
+
+    pub(crate) fn current(&self) -> io::Result<bool> {
+        Ok(rustix::fs::fstat(&self.file)?.st_nlink != 0)
+    }
+
+    pub(crate) fn held(&self, seat: Side) -> io::Result<bool> {
+        Ok(fcntl_lock(&self.file, libc::F_OFD_GETLK, byte_of(seat), libc::F_WRLCK)? != libc::F_UNLCK)
+    }
+
+    pub(crate) fn take(&self, seat: Side) -> io::Result<bool> {
+        self.lock(byte_of(seat), libc::F_WRLCK)
+    }
+
+    pub(crate) fn release(&self, seat: Side) -> io::Result<()> {
+        self.lock(byte_of(seat), libc::F_UNLCK).map(drop)
+    }
+
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty())?)
+    }
+
+    pub(crate) fn header(&self) -> io::Result<Segment> {
+        // Only a file that nobody has used yet is shorter.
+        if self.length()? < HEADER_LENGTH {
+            self.reserve(0, HEADER_LENGTH)?;
+        }
+        Segment::map(&self.file, 0, HEADER_LENGTH)
+    }
+
+    pub(crate) fn create_region(&self, _generation: u64, length: u64) -> io::Result<Segment> {
+        self.reserve(REGION_START, length)?;
+        Segment::map(&self.file, REGION_START, length)
+    }
+
+    pub(crate) fn open_region(&self, _generation: u64, length: u64) -> io::Result<Segment> {
+        // The file never shrinks, so what is there now stays there.
+        if self.length()?.checked_sub(REGION_START).is_none_or(|there| there < length) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the pipe is shorter than its header says",
+            ));
+        }
+        Segment::map(&self.file, REGION_START, length)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(rustix::fs::fstat(&self.file)?.st_size.cast_unsigned())
+    }
+
+    /// Real memory now, so that a full file system is an error here and not a bus error at the first touch.
+    fn reserve(&self, start: u64, length: u64) -> io::Result<()> {
+        Ok(retry_on_intr(|| rustix::fs::fallocate(&self.file, FallocateFlags::empty(), start, length))?)
+    }
+
+    /// Sets or clears one byte's lock; `false` if somebody else holds it.
+    fn lock(&self, byte: i64, kind: i32) -> io::Result<bool> {
+        match fcntl_lock(&self.file, libc::F_OFD_SETLK, byte, kind) {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Opens the user's directory, made if it is missing, and refuses one that others could reach into.
+fn private_directory(path: &str) -> Result<OwnedFd, OpenError> {
+    let failed = |error: Errno| OpenError::Io { doing: format!("opening {path}"), source: error.into() };
+    match rustix::fs::mkdir(path, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(OpenError::Io { doing: format!("making {path}"), source: error.into() }),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(directory) => directory,
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            return Err(OpenError::Foreign { path: path.into(), what: "not a directory" });
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let stat = rustix::fs::fstat(&directory).map_err(failed)?;
+    if stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(OpenError::Foreign { path: path.into(), what: "belongs to another user" });
+    }
+    if stat.st_mode & 0o077 != 0 {
+        return Err(OpenError::Foreign { path: path.into(), what: "other users may enter it" });
+    }
+    Ok(directory)
+}
+
+fn open_or_create(directory: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
+    let open = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK;
+    // Somebody else may make or remove it between the two calls; each such step is somebody's arrival or leaving.
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match rustix::fs::openat(directory, name, open, Mode::empty()) {
+            Err(Errno::NOENT) => {}
+            other => return other,
+        }
+        let create = open | OFlags::CREATE | OFlags::EXCL;
+        match rustix::fs::openat(directory, name, create, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => {
+                // Whatever the umask says, this user may open it again.
+                rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+                return Ok(file);
+            }
+            Err(Errno::EXIST) if tries < 1000 => {}
+            other => return other,
+        }
+    }
+}
+
+/// One byte's lock through `fcntl`; returns the kind of lock that the kernel put into the answer.
+fn fcntl_lock(file: &OwnedFd, command: i32, byte: i64, kind: i32) -> io::Result<i32> {
+    let mut lock = libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: byte,
+        l_len: 1,
+        l_pid: 0,
+    };
+    // SAFETY: the descriptor is open, and these commands read and write one `flock`, which outlives the call.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(lock.l_type.into()) }
+}
+
+/// A part of the pipe's file in this process's memory.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    address: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: the mapping belongs to the process and not to a thread; whoever touches the bytes orders it themselves.
+unsafe impl Send for Segment {}
+// SAFETY: as above: a shared reference gives only the address and the length.
+unsafe impl Sync for Segment {}
+
+impl Segment {
+    fn map(file: impl AsFd, offset: u64, length: u64) -> io::Result<Self> {
+        let length = usize::try_from(length).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
+        let address = unsafe {
+            rustix::mm::mmap(std::ptr::null_mut(), length, access, MapFlags::SHARED, file, offset)?
+        };
+        let segment = Self {
+            address: NonNull::new(address.cast()).expect("mmap gives no null without a fixed address"),
+            length,
+        };
+        // SAFETY: the range is the mapping just made; the advice only keeps it out of forked children.
+        unsafe { rustix::mm::madvise(address, length, Advice::LinuxDontFork)? };
+        Ok(segment)
+    }
+
+    /// The first byte, aligned to a page.
+    pub(crate) fn address(&self) -> NonNull<u8> {
+        self.address
+    }
+
+    /// How many bytes are mapped.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // SAFETY: address and length are those of a mapping that only this value owns.
+        let _ = unsafe { rustix::mm::munmap(self.address.as_ptr().cast(), self.length) };
+    }
+}
