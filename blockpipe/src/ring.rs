@@ -323,3 +323,166 @@ pub(crate) fn wake(parked: &AtomicU32, bell: &Bell) {
         bell.ring(parked);
     }
 }
+
+#[cfg(all(test, loom))]
+#[allow(unsafe_code, reason = "the model's blocks are cells, so that an unordered access to one is seen")]
+mod loom_tests {
+    use super::*;
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    const SLOTS: u64 = 2;
+    /// Each slot is used twice and each mark is overwritten, so that every kind of reuse occurs.
+    const HAND_OVERS: u64 = 1;
+    const GENERATION: u64 = 7;
+
+    /// What two processes would map, with blocks and reasons that hold one number each.
+    struct Shared {
+        ring: Ring,
+        slots: [Slot; SLOTS as usize],
+        blocks: [UnsafeCell<u64>; SLOTS as usize],
+        reasons: [UnsafeCell<u64>; 2],
+        bells: [Bell; 2],
+    }
+
+    // SAFETY: the cells are what the protocol must keep apart; loom fails the test when two accesses are unordered.
+    unsafe impl Sync for Shared {}
+    // SAFETY: as above.
+    unsafe impl Send for Shared {}
+
+    const PRODUCER: usize = 0;
+    const CONSUMER: usize = 1;
+
+    impl Shared {
+        fn new() -> Arc<Self> {
+            let word = || AtomicU64::new(0);
+            let mark = || Mark { sum: word(), position: word() };
+            let slot = || Slot { offset: word(), length: word(), kind: AtomicU32::new(0) };
+            let ring = Ring {
+                producer: ProducerLine {
+                    filled: word(),
+                    parked: AtomicU32::new(0),
+                    marks: [mark(), mark()],
+                    closing_sum: word(),
+                    closing_length: word(),
+                },
+                consumer: ConsumerLine {
+                    emptied: word(),
+                    parked: AtomicU32::new(0),
+                    begun: AtomicU32::new(0),
+                    marks: [mark(), mark()],
+                },
+                verdict: VerdictWord(word()),
+            };
+            ring.begin(GENERATION);
+            Arc::new(Self {
+                ring,
+                slots: [slot(), slot()],
+                blocks: [UnsafeCell::new(0), UnsafeCell::new(0)],
+                reasons: [UnsafeCell::new(0), UnsafeCell::new(0)],
+                bells: [Bell::default(), Bell::default()],
+            })
+        }
+
+        fn parked(&self, side: usize) -> &AtomicU32 {
+            [&self.ring.producer.parked, &self.ring.consumer.parked][side]
+        }
+
+        /// As `Attached::wait` does it, but without a time limit: a lost ring is a deadlock, which loom reports.
+        fn wait<T>(&self, side: usize, mut look: impl FnMut() -> Option<T>) -> T {
+            loop {
+                if let Some(found) = wait(self.parked(side), &self.bells[side], Duration::ZERO, &mut look) {
+                    return found;
+                }
+            }
+        }
+
+        fn wake_other(&self, side: usize) {
+            wake(self.parked(1 - side), &self.bells[1 - side]);
+        }
+
+        fn put(cell: &UnsafeCell<u64>, value: u64) {
+            // SAFETY: `self` holds the cell, and loom has checked that no other access is unordered to this one.
+            cell.with_mut(|cell| unsafe { *cell = value });
+        }
+
+        fn get(cell: &UnsafeCell<u64>) -> u64 {
+            // SAFETY: as in `put`.
+            cell.with(|cell| unsafe { *cell })
+        }
+    }
+
+    /// Lengths differ, so that a descriptor of another block never fits.
+    fn length(n: u64) -> u64 {
+        n + 1
+    }
+
+    fn content(n: u64) -> u64 {
+        100 + n
+    }
+
+    /// The checksum after block `n`, from the sum before it and the block's content; the order matters.
+    fn add(sum: u64, content: u64) -> u64 {
+        sum * 3 + content
+    }
+
+    fn produce(shared: &Shared) {
+        let (mut filler, mut sums) = (Filler::new(SLOTS), vec![0]);
+        for n in 0..HAND_OVERS {
+            shared.wait(PRODUCER, || filler.owns(&shared.ring, n).unwrap().then_some(()));
+            // With at most one block more to come, the consumer's mark of what is known here stays as it is.
+            let mark = &shared.ring.consumer.marks[(filler.emptied % 2) as usize];
+            if filler.emptied + 1 >= n {
+                assert_eq!(mark.sum.load(Ordering::Relaxed), sums[filler.emptied as usize]);
+            }
+            Shared::put(&shared.blocks[(n % SLOTS) as usize], content(n));
+            sums.push(add(sums[n as usize], content(n)));
+            filler.send(&shared.ring, &shared.slots, length(n), sums[n as usize + 1]);
+            shared.wake_other(PRODUCER);
+        }
+        filler.close(&shared.ring, sums[HAND_OVERS as usize]);
+        shared.wake_other(PRODUCER);
+    }
+
+    fn consume(shared: &Shared) {
+        let (mut drainer, mut sum, mut position) = (Drainer::new(SLOTS, HAND_OVERS), 0, 0);
+        for n in 0.. {
+            let next =
+                shared.wait(CONSUMER, || match drainer.next(&shared.ring, &shared.slots, n).unwrap() {
+                    Next::Nothing => None,
+                    next => Some(next),
+                });
+            let extent = match next {
+                Next::Filled(extent) => extent,
+                Next::End(closing) => {
+                    assert_eq!((n, closing), (HAND_OVERS, Closing { length: position, sum }));
+                    return;
+                }
+                Next::Nothing => unreachable!("the wait goes on"),
+            };
+            assert_eq!(extent, Extent { offset: position, length: length(n) as usize });
+            sum = add(sum, Shared::get(&shared.blocks[(n % SLOTS) as usize]));
+            position += length(n);
+            // The producer cannot have sent the block that overwrites this mark before this one is confirmed.
+            let mark = &shared.ring.producer.marks[((n + 1) % 2) as usize];
+            let marked = (mark.sum.load(Ordering::Relaxed), mark.position.load(Ordering::Relaxed));
+            assert_eq!(marked, (sum, position));
+            drainer.confirm(&shared.ring, length(n), sum);
+            shared.wake_other(CONSUMER);
+        }
+    }
+
+    #[test]
+    fn every_block_arrives_whole_once_and_in_order() {
+        loom::model(|| {
+            let shared = Shared::new();
+            let producer = thread::spawn({
+                let shared = Arc::clone(&shared);
+                move || produce(&shared)
+            });
+            consume(&shared);
+            producer.join().unwrap();
+        });
+    }
+}

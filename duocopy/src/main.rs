@@ -1,2 +1,64 @@
-//! x
-fn main() {}
+//! Copies a file with two processes that share nothing but a name.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod copy;
+mod digest;
+mod exit;
+mod os;
+mod partner;
+mod plan;
+mod progress;
+mod record;
+mod sink;
+mod source;
+
+use args::{Arguments, Form};
+use exit::Failure;
+use std::hash::{BuildHasher, RandomState};
+use std::process::ExitCode;
+use std::time::Instant;
+
+fn main() -> ExitCode {
+    match run(&args::parse()) {
+        Ok(()) => ExitCode::from(exit::COMPLETE),
+        Err(failure) => {
+            progress::say(&failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let signals = os::Signals::watch(exit::SIGNAL)
+        .map_err(|error| Failure::new(exit::FAILED, format!("watching for signals: {error}")))?;
+    let paths = plan::Paths::resolve(&arguments.source, &arguments.destination)?;
+    let name = match &arguments.form {
+        Form::Pair(Some(name)) => name.as_encoded_bytes().to_vec(),
+        Form::Pair(None) => paths.job(),
+        // Nobody else may come to it by accident.
+        Form::Alone => {
+            let random = RandomState::new().hash_one(std::process::id());
+            format!("duocopy cp {random:016x}").into_bytes()
+        }
+    };
+    let job = copy::Job {
+        paths: &paths,
+        name,
+        starts_partner: arguments.form == Form::Alone,
+        options: &arguments.options,
+        signals: &signals,
+    };
+    let mut progress = progress::Progress::new(&arguments.options);
+    let begun = Instant::now();
+    let done = copy::run(&job, &mut progress)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    progress.detail(&format!(
+        "complete: {} bytes in {seconds:.3} s, {} {:016x}",
+        done.bytes,
+        digest::Digest::NAME,
+        done.sum
+    ));
+    Ok(())
+}

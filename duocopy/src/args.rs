@@ -1,0 +1,250 @@
+//! What was typed. Nothing here looks at a file.
+
+use crate::exit;
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How far *complete* reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fsync {
+    /// The copy may still be in the page cache, as with `cp`
+    None,
+    /// The copy is on the disk, and so is its name
+    End,
+}
+
+/// When progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Show {
+    /// A bar if standard error is a terminal and the copy lasts longer than a second
+    Auto,
+    /// Also elsewhere: a plain line every 10 seconds
+    Always,
+    Never,
+}
+
+#[derive(Clone, Debug, Parser)]
+pub struct Options {
+    /// How long to wait for the second process (500ms, 3s, 1m) [default: for ever]
+    #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
+    pub wait: Option<Duration>,
+
+    /// Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file's size]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub block_size: Option<u64>,
+
+    /// Shared memory for all blocks together [default: 4 blocks]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub buffer_size: Option<u64>,
+
+    /// What must be on the disk before a copy counts as complete
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "end")]
+    pub fsync: Fsync,
+
+    /// Show progress; alone it means always
+    #[arg(
+        short = 'g', long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true,
+        default_value = "auto", default_missing_value = "always"
+    )]
+    pub progress: Show,
+
+    /// Say nothing but errors
+    #[arg(short, long, conflicts_with_all = ["verbose", "progress"])]
+    pub quiet: bool,
+
+    /// Say what was chosen, and the checksum
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// Which processes take part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// This one and one that somebody else starts, under this name or one made from the paths.
+    Pair(Option<OsString>),
+    /// This one and one that it starts.
+    Alone,
+}
+
+#[derive(Clone, Debug)]
+pub struct Arguments {
+    pub form: Form,
+    pub source: PathBuf,
+    pub destination: PathBuf,
+    pub options: Options,
+}
+
+const EXAMPLES: &str = "\
+Start the same command twice, in two terminals or with `&`, as the same user. The first process reads SRC and \
+never opens DST; the second writes DST and never opens SRC; a third is turned away. DST appears, whole, when \
+the copy is complete; until then it is what it was.
+
+Examples:
+  duocopy big.iso /mnt/usb/big.iso      in one terminal, and the same line in another
+  duocopy big.iso /mnt/usb nightly      the same, under the name `nightly`
+  duocopy cp big.iso /mnt/usb           both processes with one command
+
+Exit codes, the same from both processes:
+   0  complete: DST holds every byte         8  the other process died or was interrupted
+   1  failed, DST unchanged                  9  too many instances
+   2  wrong usage                           10  nobody came within --wait
+   4  the checksums differ                  11  the other process is of another version
+   5  the source failed                     12  refused: same file, in use, not a regular file
+   6  the destination failed               128+n  ended by signal n
+   7  no space (disk, quota, shared memory)";
+
+/// Copy a file with two processes that share nothing but a name
+#[derive(Debug, Parser)]
+#[command(
+    name = "duocopy", version, after_help = EXAMPLES, max_term_width = 100,
+    override_usage = "duocopy [OPTIONS] SRC DST [NAME]    started twice\n       duocopy cp [OPTIONS] SRC DST        once"
+)]
+struct Pair {
+    /// The file to read
+    #[arg(value_name = "SRC")]
+    source: PathBuf,
+
+    /// The file to write, or a directory to put it in
+    #[arg(value_name = "DST")]
+    destination: PathBuf,
+
+    /// Where the two processes meet [default: made from both absolute paths]
+    #[arg(value_name = "NAME")]
+    name: Option<OsString>,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Copy a file with one command, which starts both processes
+#[derive(Debug, Parser)]
+#[command(name = "duocopy cp", bin_name = "duocopy cp", version, max_term_width = 100)]
+struct Cp {
+    /// The file to read
+    #[arg(value_name = "SRC")]
+    source: PathBuf,
+
+    /// The file to write, or a directory to put it in
+    #[arg(value_name = "DST")]
+    destination: PathBuf,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Words that are or will be verbs. `./` or `--` before one of them makes it a file.
+const VERBS: [&str; 4] = ["cp", "read", "write", "status"];
+
+/// Reads the command line; ends the process for `--help`, `--version` and wrong usage.
+pub fn parse() -> Arguments {
+    parse_from(std::env::args_os().collect()).unwrap_or_else(|error| error.exit())
+}
+
+fn parse_from(typed: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    let verb = |word: &OsStr| VERBS.into_iter().find(|verb| word == *verb);
+    match typed.get(1).and_then(|word| verb(word)) {
+        Some("cp") => {
+            let mut command = Cp::command().mut_arg("wait", |arg| arg.hide(true));
+            let matches = command.try_get_matches_from_mut(&typed[1..])?;
+            let Cp { source, destination, options } = Cp::from_arg_matches(&matches)?;
+            if options.wait.is_some() {
+                return Err(wrong(
+                    &mut command,
+                    "`cp` starts its own partner and never waits for one: leave out --wait",
+                ));
+            }
+            Ok(Arguments { form: Form::Alone, source, destination, options })
+        }
+        Some(other) => Err(wrong(
+            &mut Pair::command(),
+            &format!("`{other}` is kept for a command to come; a file of this name is ./{other}"),
+        )),
+        None => {
+            let mut command = Pair::command();
+            let matches = command.try_get_matches_from_mut(&typed)?;
+            let Pair { source, destination, name, options } = Pair::from_arg_matches(&matches)?;
+            let escaped = typed.iter().take_while(|word| **word != source).any(|word| word == "--");
+            match verb(source.as_os_str()) {
+                Some(verb) if !escaped => Err(wrong(
+                    &mut command,
+                    &format!(
+                        "`{verb}` comes before all flags: duocopy {verb} …; a file of this name is ./{verb}"
+                    ),
+                )),
+                _ => Ok(Arguments { form: Form::Pair(name), source, destination, options }),
+            }
+        }
+    }
+}
+
+fn wrong(command: &mut clap::Command, message: &str) -> clap::Error {
+    command.error(clap::error::ErrorKind::InvalidValue, message)
+}
+
+/// K, M, G, T and KiB … count in 1024s, KB, MB … in 1000s, in any case.
+fn size(text: &str) -> Result<u64, String> {
+    let decimal = text.trim_end().to_ascii_lowercase().ends_with('b');
+    let config = parse_size::Config::new();
+    let config = if decimal { config.with_decimal() } else { config.with_binary() };
+    match config.parse_size(text) {
+        Ok(0) => Err("must be more than 0".into()),
+        Ok(bytes) => Ok(bytes),
+        Err(error) => Err(format!("{error}; write it like 512K, 4M or 1G")),
+    }
+}
+
+const _: () = assert!(exit::USAGE == 2, "what clap exits with");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Arguments, String> {
+        let typed = std::iter::once("duocopy").chain(line.split_whitespace()).map(OsString::from).collect();
+        parse_from(typed).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Pair::command().debug_assert();
+        Cp::command().debug_assert();
+    }
+
+    #[test]
+    fn verbs_are_verbs_only_in_front() {
+        assert_eq!(parsed("cp a b").unwrap().form, Form::Alone);
+        assert_eq!(parsed("a cp").unwrap().form, Form::Pair(None));
+        assert_eq!(parsed("-- cp b").unwrap().source, PathBuf::from("cp"));
+        assert_eq!(parsed("./cp b").unwrap().form, Form::Pair(None));
+        assert!(parsed("-v cp a b").unwrap_err().contains("before all flags"));
+        assert!(parsed("-v cp a").unwrap_err().contains("before all flags"));
+        assert!(parsed("status x").unwrap_err().contains("./status"));
+        assert!(parsed("cp --wait 1s a b").unwrap_err().contains("never waits"));
+    }
+
+    #[test]
+    fn the_progress_flag_takes_its_value_only_after_an_equals_sign() {
+        assert_eq!(parsed("-g a b").unwrap().options.progress, Show::Always);
+        assert_eq!(parsed("--progress=never a b").unwrap().options.progress, Show::Never);
+        assert_eq!(parsed("a b --progress").unwrap().options.progress, Show::Always);
+        assert_eq!(parsed("a b").unwrap().options.progress, Show::Auto);
+    }
+
+    #[test]
+    fn sizes_follow_the_usual_letters() {
+        for (text, bytes) in [
+            ("512", 512),
+            ("1K", 1024),
+            ("1k", 1024),
+            ("1KiB", 1024),
+            ("1KB", 1000),
+            ("2m", 2 << 20),
+            ("1gb", 1_000_000_000),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        assert!(size("0").is_err() && size("x").unwrap_err().contains("512K"));
+    }
+}

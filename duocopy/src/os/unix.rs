@@ -1,0 +1,200 @@
+//! Unix: calls relative to a directory descriptor.
+
+use super::FileId;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Advice, AtFlags, FallocateFlags, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::umask;
+use std::ffi::OsStr;
+use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+impl From<&Metadata> for FileId {
+    fn from(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// Opens for reading, to be read once from the start. A FIFO without a writer does not block.
+pub fn open_source(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    // Only advice: without it the copy is slower, not wrong.
+    let _ = rustix::fs::fadvise(&file, 0, None, Advice::Sequential);
+    Ok(file)
+}
+
+/// The rights that a new file gets from this one and from the user's mask.
+pub fn mode_for_a_new_file(source_mode: u32) -> u32 {
+    // The mask can only be read by setting it; this happens before any thread is started.
+    let mask = umask(Mode::empty());
+    umask(mask);
+    source_mode & 0o777 & !mask.bits()
+}
+
+/// Gives a file the mode and, as far as this user may, the owner of the one that it replaces.
+pub fn take_mode_and_owner(file: &File, old: &Metadata) -> io::Result<()> {
+    // The owner first: changing it clears the set-user-id bit.
+    let kept = std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid())).is_ok()
+        || std::os::unix::fs::fchown(file, None, Some(old.gid())).is_ok()
+            && file.metadata()?.uid() == old.uid();
+    // A set-user-id program must not change hands with the bit on.
+    let mode = old.mode() & if kept { 0o7777 } else { 0o1777 };
+    set_mode(file, mode)
+}
+
+pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(mode))
+}
+
+/// Whether the file takes less space than its length says: it has holes, or is compressed.
+pub fn punched(metadata: &Metadata) -> bool {
+    metadata.blocks() * 512 < metadata.len()
+}
+
+/// Reserves space, so that a full disk shows before the copy. `false` if the file system cannot.
+pub fn preallocate(file: &File, length: u64) -> io::Result<bool> {
+    if length == 0 {
+        return Ok(true);
+    }
+    match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length)) {
+        Ok(()) => Ok(true),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The device of the terminal that this process talks to people on; 0 if there is none.
+pub fn terminal() -> u64 {
+    let error = io::stderr();
+    match rustix::fs::fstat(&error) {
+        Ok(stat) if rustix::termios::isatty(&error) => stat.st_rdev,
+        _ => 0,
+    }
+}
+
+/// An open directory. All names are relative to it.
+#[derive(Debug)]
+pub struct Directory(OwnedFd);
+
+/// What a name in a directory stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Regular(FileId),
+    Folder,
+    Other,
+}
+
+impl Directory {
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
+    }
+
+    /// What the name stands for; a link stands for itself.
+    pub fn entry(&self, name: &OsStr) -> io::Result<Option<Entry>> {
+        let stat = match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Some(match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
+            rustix::fs::FileType::RegularFile => {
+                Entry::Regular(FileId { device: stat.st_dev, inode: stat.st_ino })
+            }
+            rustix::fs::FileType::Directory => Entry::Folder,
+            _ => Entry::Other,
+        }))
+    }
+
+    /// Mode and owner of the regular file of this name, without opening it for reading.
+    pub fn metadata(&self, name: &OsStr) -> io::Result<Metadata> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        File::from(rustix::fs::openat(&self.0, name, flags, Mode::empty())?).metadata()
+    }
+
+    /// A new file that only this user can open; an error if the name is taken.
+    pub fn create_new(&self, name: &OsStr) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        Ok(rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?.into())
+    }
+
+    /// An existing file for reading and writing; links are not followed.
+    pub fn open_existing(&self, name: &OsStr) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        Ok(rustix::fs::openat(&self.0, name, flags, Mode::empty())?.into())
+    }
+
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    /// Puts `from` in the place of `to`, in one step.
+    pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
+    }
+
+    /// Makes the names durable. File systems that have no such thing are content.
+    pub fn sync(&self) -> io::Result<()> {
+        match rustix::fs::fsync(self.0.as_fd()) {
+            Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The signals that mean: stop in an orderly way.
+const STOPPING: [i32; 3] =
+    [signal_hook::consts::SIGHUP, signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
+
+/// What signals did so far.
+#[derive(Clone, Debug)]
+pub struct Signals {
+    /// Set by the first signal that stops.
+    pub stop: Arc<AtomicBool>,
+    number: Arc<AtomicUsize>,
+    status: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// From here on the first Ctrl-C (or hang-up, or termination) sets a flag, and a second one ends the process.
+    /// Signals that were ignored when the process started (`nohup`, background jobs) stay ignored.
+    pub fn watch(second_ends_with: u8) -> io::Result<Self> {
+        let signals = Self {
+            stop: Arc::new(AtomicBool::new(false)),
+            number: Arc::new(AtomicUsize::new(0)),
+            status: Arc::new(AtomicBool::new(false)),
+        };
+        let ignored = ignored_signals();
+        for signal in STOPPING.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
+            let code = i32::from(second_ends_with) + signal;
+            signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&signals.stop))?;
+            signal_hook::flag::register_usize(signal, Arc::clone(&signals.number), signal as usize)?;
+            signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
+        }
+        signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&signals.status))?;
+        Ok(signals)
+    }
+
+    /// The signal that stopped this process, if one did.
+    pub fn number(&self) -> Option<u8> {
+        let number = self.number.load(Ordering::Relaxed);
+        (number != 0).then_some(number as u8)
+    }
+
+    /// Whether somebody asked for a status line since the last look (SIGUSR1).
+    pub fn status_wanted(&self) -> bool {
+        self.status.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// A bit for each ignored signal, as the kernel tells on Linux; elsewhere none is known.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}

@@ -1,0 +1,67 @@
+//! The second process of `duocopy cp`: started here, watched, and asked last.
+
+use crate::args::{Fsync, Options};
+use crate::exit::{FAILED, Failure, PARTNER};
+use crate::os::Signals;
+use crate::plan::Paths;
+use crate::progress::Progress;
+use std::ffi::OsString;
+use std::io;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+/// A running partner. A thread waits for its end.
+#[derive(Debug)]
+pub struct Partner(JoinHandle<io::Result<Output>>);
+
+impl Partner {
+    /// Starts the same program with the same paths under this name.
+    pub fn start(paths: &Paths, name: &[u8], options: &Options, signals: &Signals) -> Result<Self, Failure> {
+        let failed = |error: io::Error| {
+            Failure::new(
+                FAILED,
+                format!("starting the second process: {error}; start it by hand: see duocopy --help"),
+            )
+        };
+        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        command.arg("--progress=never");
+        if options.fsync == Fsync::None {
+            command.arg("--fsync=none");
+        }
+        let name = OsString::from(String::from_utf8_lossy(name).into_owned());
+        command.arg("--").arg(&paths.source).arg(&paths.destination).arg(name);
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let stop = signals.stop.clone();
+        Ok(Self(std::thread::spawn(move || {
+            let output = child.wait_with_output();
+            // Without a partner there is nothing to wait for. If there is a verdict already, that counts.
+            stop.store(true, Ordering::Relaxed);
+            output
+        })))
+    }
+
+    /// Waits for its end. What it had to say is shown if this side knows less.
+    pub fn conclude<T>(self, result: Result<T, Failure>, progress: &Progress) -> Result<T, Failure> {
+        let Ok(Ok(output)) = self.0.join() else { return result };
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.trim_end().trim_start_matches("duocopy: ");
+        match result {
+            Ok(done) => {
+                if !said.is_empty() {
+                    progress.note(said);
+                }
+                Ok(done)
+            }
+            Err(failure) if failure.code == PARTNER && !said.is_empty() => {
+                Err(Failure::new(PARTNER, format!("{}: {said}", failure.message)))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}

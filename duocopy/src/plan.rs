@@ -1,0 +1,126 @@
+//! What the words on the command line mean here: paths, the name to meet under, the size of the blocks.
+
+use crate::exit::{Failure, USAGE};
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Both absolute paths, and what follows from them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    pub source: PathBuf,
+    pub destination: PathBuf,
+}
+
+impl Paths {
+    /// Makes both absolute without following links. If the destination is a directory, the source's file name is
+    /// appended, as `cp` does.
+    pub fn resolve(source: &Path, destination: &Path) -> Result<Self, Failure> {
+        let absolute = |path: &Path| {
+            // Components, so that a trailing or doubled slash makes no other name.
+            let absolute = std::path::absolute(path).map(|path| path.components().collect::<PathBuf>());
+            absolute.map_err(|error| unusable(path, &error))
+        };
+        let source = absolute(source)?;
+        let mut destination = absolute(destination)?;
+        if destination.is_dir()
+            && let Some(name) = source.file_name()
+        {
+            destination.push(name);
+        }
+        Ok(Self { source, destination })
+    }
+
+    /// The two paths as bytes, with a NUL between, which no path contains: the job, and the default name.
+    pub fn job(&self) -> Vec<u8> {
+        [self.source.as_os_str(), OsStr::new("\0"), self.destination.as_os_str()]
+            .map(OsStr::as_encoded_bytes)
+            .concat()
+    }
+}
+
+/// A job as people write it.
+pub fn show_job(job: &[u8]) -> String {
+    crate::exit::printable(&String::from_utf8_lossy(job).replacen('\0', " -> ", 1))
+}
+
+fn unusable(path: &Path, error: &io::Error) -> Failure {
+    let what = if path.as_os_str().is_empty() {
+        "an empty path".into()
+    } else {
+        format!("{}: {error}", crate::exit::show(path))
+    };
+    Failure::new(USAGE, format!("{what}; give a file's path"))
+}
+
+/// Block size and number of blocks, with a note if the user's wishes had to be mended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    pub block_size: usize,
+    pub blocks: usize,
+    pub note: Option<String>,
+}
+
+/// A block that passes through the caches of both processors on its way; `docs/benchmarks.md` has the figures.
+const DEFAULT_BLOCK_SIZE: u64 = 512 << 10;
+/// One is filled, one is drained, and each side may be one ahead.
+const DEFAULT_BLOCKS: u64 = 4;
+/// The limits of `blockpipe::Geometry`.
+const SIZES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
+const MOST_BLOCKS: u64 = 1 << 16;
+
+/// How to cut the shared memory for a file of this length.
+pub fn cut(length: u64, block_size: Option<u64>, buffer_size: Option<u64>) -> Cut {
+    let fits = |size: u64| size.clamp(*SIZES.start(), *SIZES.end()).next_multiple_of(4096);
+    let wanted = match (block_size, buffer_size) {
+        (Some(block), _) => fits(block),
+        (None, Some(buffer)) => fits((buffer / DEFAULT_BLOCKS).min(DEFAULT_BLOCK_SIZE)),
+        (None, None) => DEFAULT_BLOCK_SIZE.min(fits(length)),
+    };
+    let blocks = match buffer_size {
+        Some(buffer) => (buffer / wanted).clamp(2, MOST_BLOCKS),
+        // A small file needs no more blocks than it fills.
+        None => length.div_ceil(wanted).clamp(1, DEFAULT_BLOCKS),
+    };
+    let mended = block_size.is_some_and(|block| block != wanted)
+        || buffer_size.is_some_and(|buffer| blocks * wanted > buffer || buffer / wanted > MOST_BLOCKS);
+    let note = mended.then(|| format!("using {blocks} blocks of {wanted} bytes, the nearest that works"));
+    Cut { block_size: wanted as usize, blocks: blocks as usize, note }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocks_of(length: u64, block: Option<u64>, buffer: Option<u64>) -> (usize, usize, bool) {
+        let cut = cut(length, block, buffer);
+        (cut.blocks, cut.block_size, cut.note.is_some())
+    }
+
+    #[test]
+    fn small_files_take_little_memory() {
+        assert_eq!(blocks_of(0, None, None), (1, 4096, false));
+        assert_eq!(blocks_of(5000, None, None), (1, 8192, false));
+        assert_eq!(blocks_of(600 << 10, None, None), (2, 512 << 10, false));
+        assert_eq!(blocks_of(5 << 30, None, None), (4, 512 << 10, false));
+    }
+
+    #[test]
+    fn wishes_are_kept_and_impossible_ones_mended_with_a_note() {
+        assert_eq!(blocks_of(1 << 30, Some(1 << 20), Some(8 << 20)), (8, 1 << 20, false));
+        assert_eq!(blocks_of(1 << 30, None, Some(1 << 20)), (4, 256 << 10, false));
+        assert_eq!(blocks_of(1 << 30, None, Some(64 << 20)), (128, 512 << 10, false));
+        assert_eq!(blocks_of(1 << 30, Some(1 << 20), Some(1 << 20)), (2, 1 << 20, true));
+        assert_eq!(blocks_of(1 << 30, Some(1), None), (4, 4096, true));
+        assert_eq!(blocks_of(1 << 30, Some(u64::MAX), None).1, 1 << 30);
+    }
+
+    #[test]
+    fn paths_are_made_absolute_and_plain() {
+        let paths = Paths::resolve(Path::new("/a//b/"), Path::new("/no such place/./c/")).unwrap();
+        assert_eq!(paths.job(), b"/a/b\0/no such place/c");
+        assert_eq!(Paths::resolve(Path::new("/a/b"), Path::new("/")).unwrap().destination, Path::new("/b"));
+        assert!(Paths::resolve(Path::new(""), Path::new("x")).is_err());
+        assert_eq!(show_job(b"/a\n\0/b"), "/a\\n -> /b");
+    }
+}

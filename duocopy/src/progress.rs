@@ -1,0 +1,268 @@
+//! What people see while it runs. Everything goes to standard error; nothing here decides anything.
+
+use crate::args::{Options, Show};
+use crate::exit::printable;
+use crate::os::Signals;
+use indicatif::{BinaryBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The program's words for the two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Reader,
+    Writer,
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Reader => "Reader",
+            Self::Writer => "Writer",
+        })
+    }
+}
+
+/// How the copy stands now.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    /// Whether the other process is there.
+    pub partner: bool,
+    pub read: u64,
+    pub written: u64,
+    /// How full the blocks between the two are, in percent.
+    pub buffer: u64,
+    /// Who sleeps because the other one is slower.
+    pub asleep: Option<Role>,
+    /// Whether the other process draws on the same terminal.
+    pub drawn_by_partner: bool,
+}
+
+const TICK: Duration = Duration::from_millis(100);
+/// A copy that is shorter than this needs no bar.
+const BAR_AFTER: Duration = Duration::from_secs(1);
+const LONELY_AFTER: Duration = Duration::from_secs(2);
+const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Rates are taken over this time.
+const RATE_OVER: Duration = Duration::from_secs(2);
+
+enum Message {
+    Step(&'static str),
+    Stop,
+}
+
+/// Where messages go, and the thread that draws while a copy runs.
+#[derive(Debug)]
+pub struct Progress {
+    show: Show,
+    quiet: bool,
+    verbose: bool,
+    drawing: Option<(Sender<Message>, JoinHandle<()>)>,
+}
+
+impl Progress {
+    pub fn new(options: &Options) -> Self {
+        Self { show: options.progress, quiet: options.quiet, verbose: options.verbose, drawing: None }
+    }
+
+    /// Something that the user should know.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            say(text);
+        }
+    }
+
+    /// Something for those who asked for more.
+    pub fn detail(&self, text: &str) {
+        if self.verbose {
+            say(text);
+        }
+    }
+
+    /// Starts to show how the copy of `total` bytes stands. `lonely` is said if nobody comes.
+    pub fn start(
+        &mut self,
+        total: u64,
+        lonely: String,
+        signals: Signals,
+        view: impl FnMut() -> View + Send + 'static,
+    ) {
+        let (sender, messages) = mpsc::channel();
+        let lonely = (!self.quiet).then_some(lonely);
+        let show = if self.quiet { Show::Never } else { self.show };
+        let mut screen =
+            Screen { total, lonely, show, signals, view, bar: None, step: "", samples: VecDeque::new() };
+        self.drawing = Some((sender, std::thread::spawn(move || screen.run(&messages))));
+    }
+
+    /// The copy goes on to its next step, which has no bytes to count.
+    pub fn step(&self, step: &'static str) {
+        if let Some((sender, _)) = &self.drawing {
+            let _ = sender.send(Message::Step(step));
+        }
+    }
+
+    /// Takes the bar away. Messages come after this.
+    pub fn finish(&mut self) {
+        if let Some((sender, thread)) = self.drawing.take() {
+            let _ = sender.send(Message::Stop);
+            // A bar that failed to be drawn is no reason to say anything else.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One line on standard error, which may be closed.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "duocopy: {text}");
+}
+
+struct Screen<V> {
+    total: u64,
+    lonely: Option<String>,
+    show: Show,
+    signals: Signals,
+    view: V,
+    bar: Option<ProgressBar>,
+    step: &'static str,
+    samples: VecDeque<(Instant, View)>,
+}
+
+impl<V: FnMut() -> View> Screen<V> {
+    fn run(&mut self, messages: &Receiver<Message>) {
+        let begun = Instant::now();
+        let terminal =
+            io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let (mut together, mut line_at) = (None, begun + LINE_EVERY);
+        loop {
+            match messages.recv_timeout(TICK) {
+                Ok(Message::Step(step)) => self.step = step,
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let now = Instant::now();
+            let view = (self.view)();
+            self.sample(now, view);
+            if view.partner {
+                together.get_or_insert(now);
+            } else if now > begun + LONELY_AFTER
+                && let Some(lonely) = self.lonely.take()
+            {
+                say(&lonely);
+            }
+            if self.signals.status_wanted() {
+                self.above_the_bar(&self.line(view));
+            }
+            let long = together.is_some_and(|since| now > since + BAR_AFTER);
+            if terminal && self.show != Show::Never {
+                if long && !view.drawn_by_partner {
+                    self.draw(view);
+                }
+            } else if self.show == Show::Always && now > line_at {
+                say(&self.line(view));
+                line_at = now + LINE_EVERY;
+            }
+        }
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn sample(&mut self, now: Instant, view: View) {
+        self.samples.push_back((now, view));
+        while self.samples.get(1).is_some_and(|(at, _)| now.duration_since(*at) > RATE_OVER) {
+            self.samples.pop_front();
+        }
+    }
+
+    fn draw(&mut self, view: View) {
+        let bar = self.bar.get_or_insert_with(|| {
+            let style =
+                ProgressStyle::with_template("{percent:>3} % {wide_bar} {msg}").expect("a valid template");
+            ProgressBar::with_draw_target(Some(self.total), ProgressDrawTarget::stderr()).with_style(style)
+        });
+        bar.set_position(view.written.min(self.total));
+        let message = self.message(view);
+        if let Some(bar) = &self.bar {
+            bar.set_message(message);
+            bar.tick();
+        }
+    }
+
+    fn above_the_bar(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(line)),
+            None => say(line),
+        }
+    }
+
+    /// `in 812 MiB/s · out 401 MiB/s · buffer 97 % · waiting for the destination · 12 seconds left`
+    fn message(&self, view: View) -> String {
+        if !self.step.is_empty() {
+            return self.step.into();
+        }
+        let (reading, writing) = self.rates();
+        let mut parts = vec![
+            format!("in {}/s", BinaryBytes(reading)),
+            format!("out {}/s", BinaryBytes(writing)),
+            format!("buffer {} %", view.buffer),
+        ];
+        match view.asleep {
+            _ if !view.partner => parts.push("waiting for the second process".into()),
+            Some(Role::Reader) => parts.push("waiting for the destination".into()),
+            Some(Role::Writer) => parts.push("waiting for the source".into()),
+            None => {}
+        }
+        if let Some(seconds) = self.total.saturating_sub(view.written).checked_div(writing) {
+            parts.push(format!("{} left", HumanDuration(Duration::from_secs(seconds))));
+        }
+        parts.join(" · ")
+    }
+
+    fn line(&self, view: View) -> String {
+        let percent = (view.written * 100).checked_div(self.total).unwrap_or(100);
+        format!(
+            "{percent} % · {} of {} written · {}",
+            BinaryBytes(view.written),
+            BinaryBytes(self.total),
+            self.message(view)
+        )
+    }
+
+    /// Bytes per second in and out.
+    fn rates(&self) -> (u64, u64) {
+        let (Some((from, then)), Some((to, now))) = (self.samples.front(), self.samples.back()) else {
+            return (0, 0);
+        };
+        let seconds = to.duration_since(*from).as_secs_f64().max(0.001);
+        let rate = |then: u64, now: u64| (now.saturating_sub(then) as f64 / seconds) as u64;
+        (rate(then.read, now.read), rate(then.written, now.written))
+    }
+}
+
+/// A command line that a shell reads as these words.
+pub fn command_line<'a>(words: impl Iterator<Item = std::borrow::Cow<'a, str>>) -> String {
+    let plain = |word: &str| {
+        !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "/._-+=:,@%".contains(c))
+    };
+    let quoted = words.map(|word| match word {
+        word if plain(&word) => word.into_owned(),
+        word if word.chars().any(char::is_control) => format!("$'{}'", printable(&word).replace('\'', "\\'")),
+        word => format!("'{}'", word.replace('\'', "'\\''")),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_quoted_only_where_a_shell_needs_it() {
+        let words = ["duocopy", "/a b/c", "it's", "", "/plain-1.2"].map(Into::into);
+        assert_eq!(command_line(words.into_iter()), r"duocopy '/a b/c' 'it'\''s' '' /plain-1.2");
+    }
+}

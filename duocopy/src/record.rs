@@ -1,0 +1,92 @@
+//! What the two processes leave for each other to identify their files: 16 words in 128 bytes each.
+
+use crate::os::FileId;
+
+/// The bytes that travel.
+pub type Packed = [u8; 128];
+
+/// The file that the Reader has open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceRecord {
+    pub file: FileId,
+    pub length: u64,
+    /// Seconds and nanoseconds.
+    pub modified: (i64, i64),
+    pub changed: (i64, i64),
+    /// Permission bits.
+    pub mode: u32,
+    /// Whether the file takes less space than its length says.
+    pub punched: bool,
+}
+
+/// The temporary file that the Writer fills, and where the Writer talks to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetRecord {
+    pub file: FileId,
+    /// Device of its terminal; 0 if it has none.
+    pub terminal: u64,
+}
+
+impl SourceRecord {
+    pub fn pack(&self) -> Packed {
+        let (m, c) = (self.modified, self.changed);
+        let times = [m.0, m.1, c.0, c.1].map(i64::cast_unsigned);
+        let [m0, m1, c0, c1] = times;
+        let flags = u64::from(self.punched);
+        pack([self.file.device, self.file.inode, self.length, m0, m1, c0, c1, self.mode.into(), flags])
+    }
+
+    pub fn unpack(bytes: &Packed) -> Self {
+        let [device, inode, length, m0, m1, c0, c1, mode, flags] = unpack(bytes);
+        let [m0, m1, c0, c1] = [m0, m1, c0, c1].map(u64::cast_signed);
+        Self {
+            file: FileId { device, inode },
+            length,
+            modified: (m0, m1),
+            changed: (c0, c1),
+            mode: mode as u32,
+            punched: flags & 1 != 0,
+        }
+    }
+}
+
+impl TargetRecord {
+    pub fn pack(&self) -> Packed {
+        pack([self.file.device, self.file.inode, self.terminal])
+    }
+
+    pub fn unpack(bytes: &Packed) -> Self {
+        let [device, inode, terminal] = unpack(bytes);
+        Self { file: FileId { device, inode }, terminal }
+    }
+}
+
+fn pack<const N: usize>(words: [u64; N]) -> Packed {
+    let mut bytes = [0; 128];
+    bytes.chunks_exact_mut(8).zip(words).for_each(|(to, word)| to.copy_from_slice(&word.to_le_bytes()));
+    bytes
+}
+
+fn unpack<const N: usize>(bytes: &Packed) -> [u64; N] {
+    std::array::from_fn(|n| u64::from_le_bytes(bytes[n * 8..][..8].try_into().expect("eight bytes")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_as_they_were() {
+        let source = SourceRecord {
+            file: FileId { device: u64::MAX, inode: 2 },
+            length: 3,
+            modified: (-4, 5),
+            changed: (6, 7),
+            mode: 0o644,
+            punched: true,
+        };
+        assert_eq!(SourceRecord::unpack(&source.pack()), source);
+        let target = TargetRecord { file: FileId { device: 1, inode: u64::MAX }, terminal: 9 };
+        assert_eq!(TargetRecord::unpack(&target.pack()), target);
+    }
+}

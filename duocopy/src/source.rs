@@ -1,0 +1,98 @@
+//! The Reader's file: opened once, read from start to end, and looked at again afterwards.
+
+use crate::exit::Failure;
+use crate::os;
+use crate::record::SourceRecord;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug)]
+pub struct Source {
+    file: File,
+    path: PathBuf,
+    record: SourceRecord,
+}
+
+fn record(metadata: &Metadata) -> SourceRecord {
+    SourceRecord {
+        file: metadata.into(),
+        length: metadata.len(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+        mode: metadata.mode() & 0o7777,
+        punched: os::punched(metadata),
+    }
+}
+
+impl Source {
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let failed = |error: io::Error| {
+            let remedy = match error.kind() {
+                io::ErrorKind::NotFound => "look at the spelling of the path",
+                io::ErrorKind::PermissionDenied => "run as a user who may read it",
+                _ => "look at its file system",
+            };
+            Failure::source(path, format_args!("opening the source: {error}"), remedy)
+        };
+        let file = os::open_source(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.is_dir() {
+            return Err(Failure::source(
+                path,
+                "the source is a directory",
+                "name a file: one file is copied at a time",
+            ));
+        }
+        if !metadata.is_file() {
+            return Err(Failure::source(path, "the source is not a regular file", "name a regular file"));
+        }
+        Ok(Self { file, path: path.into(), record: record(&metadata) })
+    }
+
+    pub fn record(&self) -> &SourceRecord {
+        &self.record
+    }
+
+    /// Fills the block, or as much of it as is left of the file.
+    pub fn fill(&mut self, block: &mut [u8]) -> Result<usize, Failure> {
+        let mut filled = 0;
+        while filled < block.len() {
+            match self.file.read(&mut block[filled..]) {
+                Ok(0) => break,
+                Ok(bytes) => filled += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let what = format!("reading the source: {error}");
+                    return Err(Failure::source(
+                        &self.path,
+                        what,
+                        "look at its disk (dmesg), then copy again",
+                    ));
+                }
+            }
+        }
+        Ok(filled)
+    }
+
+    /// After the last byte: the copy is of one version only if the file is what it was.
+    pub fn check_unchanged(&self, copied: u64) -> Result<(), Failure> {
+        let metadata = self.file.metadata().map_err(|error| {
+            Failure::source(&self.path, format_args!("looking at the source again: {error}"), "copy again")
+        })?;
+        let (before, now) = (&self.record, record(&metadata));
+        let what = if now.length < before.length || copied < before.length {
+            let length = now.length.min(copied);
+            format!("the source shrank from {} to {length} bytes while it was read", before.length)
+        } else if now.length > before.length || copied > before.length {
+            let length = now.length.max(copied);
+            format!("the source grew from {} to {length} bytes while it was read", before.length)
+        } else if now.modified != before.modified {
+            "the source was written to while it was read".into()
+        } else {
+            return Ok(());
+        };
+        Err(Failure::source(&self.path, what, "copy again when nobody writes to it, or copy a snapshot"))
+    }
+}
