@@ -57,8 +57,8 @@ impl Snapshot {
         let header = shared.header();
         let ring = &header.ring;
         let state = header.state.load(Ordering::Acquire);
-        let stage = ring.verdict.stage(header.generation.load(Ordering::Relaxed));
-        let phase = match (state, stage) {
+        let verdict = ring.verdict.stage(header.generation.load(Ordering::Relaxed));
+        let phase = match (state, verdict) {
             (layout::OVER, _)
             | (_, Ok(Stage::Complete | Stage::AbortedByProducer | Stage::AbortedByConsumer)) => Phase::Over,
             (_, Ok(Stage::Committing)) => Phase::Committing,

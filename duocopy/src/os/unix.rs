@@ -177,6 +177,8 @@ impl Signals {
             signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
         }
         signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&signals.status))?;
+        // Caught only so that it does not kill: a write over `ulimit -f` then fails like any other.
+        signal_hook::flag::register(rustix::process::Signal::XFSZ.as_raw(), Arc::default())?;
         Ok(signals)
     }
 
