@@ -139,10 +139,10 @@ const VERBS: [&str; 4] = ["cp", "read", "write", "status"];
 
 /// Reads the command line; ends the process for `--help`, `--version` and wrong usage.
 pub fn parse() -> Arguments {
-    parse_from(std::env::args_os().collect()).unwrap_or_else(|error| error.exit())
+    parse_from(&std::env::args_os().collect::<Vec<_>>()).unwrap_or_else(|error| error.exit())
 }
 
-fn parse_from(typed: Vec<OsString>) -> Result<Arguments, clap::Error> {
+fn parse_from(typed: &[OsString]) -> Result<Arguments, clap::Error> {
     let verb = |word: &OsStr| VERBS.into_iter().find(|verb| word == *verb);
     match typed.get(1).and_then(|word| verb(word)) {
         Some("cp") => {
@@ -163,7 +163,7 @@ fn parse_from(typed: Vec<OsString>) -> Result<Arguments, clap::Error> {
         )),
         None => {
             let mut command = Pair::command();
-            let matches = command.try_get_matches_from_mut(&typed)?;
+            let matches = command.try_get_matches_from_mut(typed)?;
             let Pair { source, destination, name, options } = Pair::from_arg_matches(&matches)?;
             let escaped = typed.iter().take_while(|word| **word != source).any(|word| word == "--");
             match verb(source.as_os_str()) {
@@ -202,8 +202,8 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<Arguments, String> {
-        let typed = std::iter::once("duocopy").chain(line.split_whitespace()).map(OsString::from).collect();
-        parse_from(typed).map_err(|error| error.to_string())
+        let typed = std::iter::once("duocopy").chain(line.split_whitespace()).map(OsString::from);
+        parse_from(&typed.collect::<Vec<_>>()).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -7,14 +7,13 @@ use crate::digest::Digest;
 use crate::exit::{self, Failure, show};
 use crate::os::{self, Signals};
 use crate::partner::Partner;
-use crate::plan::{self, Paths, show_job};
-use crate::progress::{Progress, Role, View, command_line};
+use crate::plan::{self, Paths};
+use crate::progress::{Progress, Role, View};
 use crate::record::{SourceRecord, TargetRecord};
-use crate::sink::{self, Fate, Sink};
+use crate::sink::Sink;
 use crate::source::Source;
-use blockpipe::{
-    Consumer, End, Geometry, JoinError, Monitor, Phase, Pipe, PipeError, Producer, Reason, Side, Snapshot,
-};
+use crate::verdict::{no_shared_memory, reason, told};
+use blockpipe::{Consumer, End, Geometry, Monitor, Pipe, PipeError, Producer, Reason, Side};
 use std::sync::atomic::Ordering;
 
 /// One copy as this process sees it.
@@ -200,193 +199,10 @@ fn receive_file(
     Ok(Summary { bytes, sum })
 }
 
-impl Job<'_> {
-    fn show_name(&self) -> String {
-        format!("\u{201c}{}\u{201d}", show_job(&self.name))
-    }
-
-    /// What a Reader says to whom nobody comes.
-    fn lonely_message(&self) -> String {
-        let mut words = vec!["duocopy".into()];
-        if self.options.fsync == Fsync::None {
-            words.push("--fsync=none".into());
-        }
-        words.push("--".into());
-        words.extend([self.paths.source.to_string_lossy(), self.paths.destination.to_string_lossy()]);
-        if self.name != self.paths.job() {
-            words.push(String::from_utf8_lossy(&self.name));
-        }
-        if !words[2..].iter().any(|word| word.starts_with('-')) {
-            words.retain(|word| word != "--");
-        }
-        format!(
-            "waiting for the second process; start it as the same user:\n  {}",
-            command_line(words.into_iter())
-        )
-    }
-
-    fn explain_refusal(&self, error: JoinError) -> Failure {
-        let name = self.show_name();
-        match error {
-            JoinError::TooManyInstances(there) => Failure::new(
-                exit::TOO_MANY,
-                format!(
-                    "too many instances: the pipe {name} has its Reader (process {}) and its Writer (process {}) already; {}",
-                    there.producer,
-                    there.consumer.unwrap_or(0),
-                    doing(&there)
-                ),
-            ),
-            JoinError::Leaving(there) => Failure::new(
-                exit::TOO_MANY,
-                format!(
-                    "too many instances: an earlier copy under the pipe {name} (processes {} and {}) is still ending; \
-                 try again in a moment",
-                    there.producer,
-                    there.consumer.unwrap_or(0)
-                ),
-            ),
-            JoinError::OtherJob(there) => Failure::new(
-                exit::REFUSED,
-                format!(
-                    "the pipe {name} is in use for another copy:\n  there: {} (process {}, which goes on waiting)\n  here:  {}\n\
-                 choose another NAME, or wait for its end",
-                    show_job(&there.job),
-                    there.producer,
-                    show_job(&self.paths.job())
-                ),
-            ),
-            JoinError::OtherVersion { ours, theirs } => Failure::new(
-                exit::OTHER_VERSION,
-                format!(
-                    "the process at the pipe {name} speaks version {theirs} of the protocol, this one version {ours}; \
-                 use the same duocopy for both"
-                ),
-            ),
-            JoinError::Foreign { path, what } => Failure::new(
-                exit::REFUSED,
-                format!(
-                    "{}: {what}; it was left alone: look who made it, and remove it if it is not needed",
-                    exit::printable(&path)
-                ),
-            ),
-            JoinError::Busy => Failure::new(
-                exit::FAILED,
-                format!(
-                    "the pipe {name}: a process has been arriving or leaving for more than half a second; if it is \
-                 stopped, continue or end it, then try again"
-                ),
-            ),
-            JoinError::Aborted(reason) => told(Role::Reader, &reason),
-            JoinError::Interrupted => self.interrupted(),
-            JoinError::Io { doing, source } => no_shared_memory(&doing, &source),
-            other => Failure::new(exit::FAILED, format!("the pipe {name}: {other}")),
-        }
-    }
-
-    /// How the pipe ended, for the process in this role.
-    fn explain(&self, error: PipeError, role: Role, there: &Snapshot) -> Failure {
-        let destination = show(&self.paths.destination);
-        match error {
-            _ if self.signals.number().is_some() && !matches!(error, PipeError::DiedCommitting) => {
-                self.interrupted()
-            }
-            PipeError::Aborted { by: Side::Producer, reason } => told(Role::Reader, &reason),
-            PipeError::Aborted { by: Side::Consumer, reason } => told(Role::Writer, &reason),
-            PipeError::PartnerDied if role == Role::Writer => Failure::new(
-                exit::PARTNER,
-                format!(
-                    "the Reader (process {}) died; {destination} is unchanged: start both again",
-                    there.producer
-                ),
-            ),
-            PipeError::PartnerDied => Failure::new(
-                exit::PARTNER,
-                format!(
-                    "the Writer died; {destination} is unchanged, and a temporary file may be left beside it ({}), \
-                 which the next copy removes: start both again",
-                    self.paths.destination.file_name().map_or("".into(), |name| {
-                        sink::temporary_name(name).to_string_lossy().into_owned()
-                    })
-                ),
-            ),
-            PipeError::DiedCommitting => self.look_at_the_destination(there),
-            PipeError::NoPartner => Failure::new(
-                exit::NO_PARTNER,
-                format!(
-                    "nobody came to the pipe {} within --wait; start the second process in time",
-                    self.show_name()
-                ),
-            ),
-            PipeError::Interrupted => self.interrupted(),
-            PipeError::Io { doing, source } => no_shared_memory(&doing, &source),
-            other => Failure::new(exit::FAILED, format!("the pipe {}: {other}", self.show_name())),
-        }
-    }
-
-    /// The Writer died between its last word and the verdict: only the file itself can tell.
-    fn look_at_the_destination(&self, there: &Snapshot) -> Failure {
-        let path = &self.paths.destination;
-        let id = there.target.map(|target| TargetRecord::unpack(&target).file);
-        let fate = match id.map_or(Fate::Unknown, |id| sink::fate(path, id)) {
-            Fate::Replaced => "is complete, though a power failure now may bring back what was there before",
-            Fate::Unchanged => "is unchanged: start both again",
-            Fate::Unknown => {
-                "may be complete or unchanged, which cannot be told from here: compare it with the source"
-            }
-        };
-        Failure::new(
-            exit::PARTNER,
-            format!("the Writer died while it put the copy in its place; {} {fate}", show(path)),
-        )
-    }
-
-    fn interrupted(&self) -> Failure {
-        let path = show(&self.paths.destination);
-        match self.signals.number() {
-            Some(number) => Failure::new(exit::SIGNAL + number, format!("interrupted; {path} is unchanged")),
-            // Nobody sent a signal: the partner that this process started has ended.
-            None => Failure::new(exit::PARTNER, format!("the second process ended; {path} is unchanged")),
-        }
-    }
-}
-
-/// What the other side is told about our failure, and what we make of theirs.
-fn reason(failure: &Failure) -> Reason {
-    Reason::new(failure.code.into(), failure.message.clone())
-}
-
-fn told(by: Role, reason: &Reason) -> Failure {
-    let code = u8::try_from(reason.code).ok().filter(|code| *code != exit::COMPLETE).unwrap_or(exit::FAILED);
-    let message = exit::printable(&reason.message);
-    if code == exit::PARTNER {
-        return Failure::new(code, format!("the {by} {message}; the destination is unchanged"));
-    }
-    Failure::new(code, format!("the {by} gave up: {message}"))
-}
-
 fn no_memory(error: PipeError) -> Stop {
     match error {
         PipeError::Io { doing, source } => Stop::Own(no_shared_memory(&doing, &source)),
         other => Stop::Pipe(other),
-    }
-}
-
-fn no_shared_memory(doing: &str, error: &std::io::Error) -> Failure {
-    if error.kind() == std::io::ErrorKind::StorageFull {
-        let remedy = "free some of it (df -h /dev/shm, ls -l /dev/shm), or use a smaller --buffer-size";
-        return Failure::new(exit::NO_SPACE, format!("{doing}: {error}: shared memory is full; {remedy}"));
-    }
-    Failure::new(exit::FAILED, format!("{doing}: {error}; look at the rights and the mount of /dev/shm"))
-}
-
-fn doing(there: &Snapshot) -> String {
-    match there.phase {
-        Phase::Opening | Phase::Alone => "they are starting".into(),
-        Phase::Moving => format!("{} bytes are read and {} written so far", there.sent, there.done),
-        Phase::Finishing | Phase::Committing | Phase::Over => {
-            format!("they are finishing: {} bytes are written", there.done)
-        }
     }
 }
 

@@ -13,6 +13,7 @@ mod progress;
 mod record;
 mod sink;
 mod source;
+mod verdict;
 
 use args::{Arguments, Form};
 use exit::Failure;

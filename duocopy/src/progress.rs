@@ -237,8 +237,8 @@ impl<V: FnMut() -> View> Screen<V> {
         let (Some((from, then)), Some((to, now))) = (self.samples.front(), self.samples.back()) else {
             return (0, 0);
         };
-        let seconds = to.duration_since(*from).as_secs_f64().max(0.001);
-        let rate = |then: u64, now: u64| (now.saturating_sub(then) as f64 / seconds) as u64;
+        let millis = u64::try_from(to.duration_since(*from).as_millis()).unwrap_or(u64::MAX).max(1);
+        let rate = |then: u64, now: u64| now.saturating_sub(then).saturating_mul(1000) / millis;
         (rate(then.read, now.read), rate(then.written, now.written))
     }
 }

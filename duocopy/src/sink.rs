@@ -10,7 +10,6 @@ use crate::record::SourceRecord;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -95,7 +94,7 @@ impl Sink {
     }
 
     pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
-        self.file.write_all_at(bytes, offset).map_err(|error| self.failed("writing", &error))
+        os::write_at(&self.file, bytes, offset).map_err(|error| self.failed("writing", &error))
     }
 
     /// Everything before the rename: mode and owner, and, if wanted, the content on the disk.
@@ -234,6 +233,10 @@ fn create_temporary(
                         format!("another copy writes to this destination ({} is locked)", name.display());
                     return Err(Failure::refused(destination, &what, "wait for its end"));
                 } else {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a lock that may be waited for has no time limit"
+                    )]
                     std::thread::sleep(Duration::from_millis(5));
                 }
             }

@@ -3,9 +3,8 @@
 use crate::exit::Failure;
 use crate::os;
 use crate::record::SourceRecord;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug)]
@@ -13,17 +12,6 @@ pub struct Source {
     file: File,
     path: PathBuf,
     record: SourceRecord,
-}
-
-fn record(metadata: &Metadata) -> SourceRecord {
-    SourceRecord {
-        file: metadata.into(),
-        length: metadata.len(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-        mode: metadata.mode() & 0o7777,
-        punched: os::punched(metadata),
-    }
 }
 
 impl Source {
@@ -48,7 +36,7 @@ impl Source {
         if !metadata.is_file() {
             return Err(Failure::source(path, "the source is not a regular file", "name a regular file"));
         }
-        Ok(Self { file, path: path.into(), record: record(&metadata) })
+        Ok(Self { file, path: path.into(), record: os::identify(&metadata) })
     }
 
     pub fn record(&self) -> &SourceRecord {
@@ -81,7 +69,7 @@ impl Source {
         let metadata = self.file.metadata().map_err(|error| {
             Failure::source(&self.path, format_args!("looking at the source again: {error}"), "copy again")
         })?;
-        let (before, now) = (&self.record, record(&metadata));
+        let (before, now) = (&self.record, os::identify(&metadata));
         let what = if now.length < before.length || copied < before.length {
             let length = now.length.min(copied);
             format!("the source shrank from {} to {length} bytes while it was read", before.length)

@@ -1,6 +1,7 @@
 //! Unix: calls relative to a directory descriptor.
 
 use super::FileId;
+use crate::record::SourceRecord;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Advice, AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -8,7 +9,7 @@ use rustix::process::umask;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -51,9 +52,21 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))
 }
 
-/// Whether the file takes less space than its length says: it has holes, or is compressed.
-pub fn punched(metadata: &Metadata) -> bool {
-    metadata.blocks() * 512 < metadata.len()
+/// What tells this file, and this version of it, from others.
+pub fn identify(metadata: &Metadata) -> SourceRecord {
+    SourceRecord {
+        file: metadata.into(),
+        length: metadata.len(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+        mode: metadata.mode() & 0o7777,
+        punched: metadata.blocks() * 512 < metadata.len(),
+    }
+}
+
+/// Writes all bytes at this position.
+pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    file.write_all_at(bytes, offset)
 }
 
 /// Reserves space, so that a full disk shows before the copy. `false` if the file system cannot.
@@ -173,7 +186,11 @@ impl Signals {
         for signal in STOPPING.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
             let code = i32::from(second_ends_with) + signal;
             signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&signals.stop))?;
-            signal_hook::flag::register_usize(signal, Arc::clone(&signals.number), signal as usize)?;
+            signal_hook::flag::register_usize(
+                signal,
+                Arc::clone(&signals.number),
+                signal.unsigned_abs() as usize,
+            )?;
             signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
         }
         signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&signals.status))?;
