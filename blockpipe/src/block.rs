@@ -1,45 +1,10 @@
 //! Blocks as types: who holds one may touch its bytes, and giving it away is a move.
 
 use crate::consumer::Consumer;
-use crate::layout::Geometry;
 use crate::producer::Producer;
-use crate::ring::{Extent, Slot};
-use crate::sys::Segment;
+use crate::ring::Extent;
 use std::ops::{Deref, DerefMut};
 use std::slice;
-
-/// Descriptors and blocks of one pairing, mapped and checked to be as long as the geometry says.
-#[derive(Debug)]
-pub(crate) struct Region {
-    segment: Segment,
-    geometry: Geometry,
-}
-
-impl Region {
-    pub(crate) fn new(segment: Segment, geometry: Geometry) -> Self {
-        assert!(
-            segment.length() as u64 >= geometry.region_length(),
-            "the region is as long as was asked for"
-        );
-        Self { segment, geometry }
-    }
-
-    pub(crate) fn geometry(&self) -> Geometry {
-        self.geometry
-    }
-
-    pub(crate) fn slots(&self) -> &[Slot] {
-        // SAFETY: the mapping begins page-aligned with `blocks` descriptors (checked in `new`), lives as long as
-        // `self`, and a `Slot` is atomics only: any bytes are valid, and both sides may touch them at any time.
-        unsafe { slice::from_raw_parts(self.segment.address().as_ptr().cast(), self.geometry.blocks()) }
-    }
-
-    /// The first byte of block `n` of the stream.
-    fn block(&self, n: u64) -> *mut u8 {
-        // SAFETY: `block_start` plus a whole block is at most `region_length`, which is mapped (checked in `new`).
-        unsafe { self.segment.address().as_ptr().add(self.geometry.block_start(n) as usize) }
-    }
-}
 
 /// An empty block: a page-aligned piece of shared memory that only this process touches until it is sent.
 ///

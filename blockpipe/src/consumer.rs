@@ -1,9 +1,10 @@
 //! The end that drains blocks.
 
-use crate::block::{FilledBlock, Region};
+use crate::block::FilledBlock;
 use crate::end::Attached;
 use crate::error::{PipeError, Reason};
 use crate::layout::{Geometry, Identity, store_bytes};
+use crate::memory::Region;
 use crate::monitor::Monitor;
 use crate::ring::{Closing, Drainer, Extent, Next, Stage};
 use crate::sync::Ordering;

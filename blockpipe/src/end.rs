@@ -2,7 +2,7 @@
 
 use crate::error::{PipeError, Reason};
 use crate::layout::OVER;
-use crate::pipe::Shared;
+use crate::memory::Shared;
 use crate::ring::{self, Ring, Stage};
 use crate::sync::{AtomicU32, Bell, Ordering};
 use crate::sys::{Seats, Side};

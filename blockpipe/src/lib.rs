@@ -18,6 +18,9 @@ mod error;
 #[cfg(not(loom))]
 mod layout;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "mapped bytes seen as types")]
+mod memory;
+#[cfg(not(loom))]
 mod monitor;
 #[cfg(not(loom))]
 mod pipe;

@@ -1,7 +1,7 @@
 //! What a pipe looks like from outside, for messages and progress. Disturbs nobody and decides nothing.
 
 use crate::layout::{self, Geometry, Identity};
-use crate::pipe::Shared;
+use crate::memory::Shared;
 use crate::ring::Stage;
 use crate::sync::Ordering;
 use crate::sys::{Seats, Side};

@@ -3,61 +3,18 @@
 //! The steps and their order are those of `docs/protocol.md`. Everything under the gate is a handful of
 //! memory accesses; everything slow happens behind READY.
 
-use crate::block::Region;
 use crate::consumer::Consumer;
 use crate::end::{self, ARRIVAL_LIMIT, Attached, Interrupt};
 use crate::error::{JoinError, PipeError, Reason};
 use crate::layout::{self, Geometry, Header, Identity, MAGIC, OPENING, READY, VERSION, fingerprint};
+use crate::memory::{Region, Shared};
 use crate::monitor::{Phase, Snapshot};
 use crate::producer::Producer;
 use crate::sync::Ordering;
-use crate::sys::{self, OpenError, Seats, Segment, Side};
+use crate::sys::{self, OpenError, Seats, Side};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-
-/// A header in this process's memory, for as long as this lives.
-#[derive(Debug)]
-pub(crate) struct Shared(Segment);
-
-impl Shared {
-    fn map(seats: &Seats) -> std::io::Result<Self> {
-        let segment = seats.header()?;
-        assert!(segment.length() >= layout::HEADER_LENGTH, "a header is mapped whole");
-        Ok(Self(segment))
-    }
-
-    #[allow(unsafe_code, reason = "the one cast from shared bytes to the header")]
-    pub(crate) fn header(&self) -> &Header {
-        // SAFETY: the mapping is page-aligned, at least as long as a `Header` (checked in `map`), and lives as long
-        // as `self`. A `Header` is atomics only: any bytes are valid, and both sides may touch them at any time.
-        unsafe { self.0.address().cast().as_ref() }
-    }
-
-    pub(crate) fn reason(&self, by: Side) -> Reason {
-        let area = match by {
-            Side::Producer => &self.header().producer_reason,
-            Side::Consumer => &self.header().consumer_reason,
-        };
-        let message = String::from_utf8_lossy(&area.message.get()).into_owned();
-        Reason { code: area.code.load(Ordering::Relaxed), message }
-    }
-
-    pub(crate) fn set_reason(&self, by: Side, reason: &Reason) {
-        let area = match by {
-            Side::Producer => &self.header().producer_reason,
-            Side::Consumer => &self.header().consumer_reason,
-        };
-        area.message.set(reason.message.as_bytes());
-        area.code.store(reason.code, Ordering::Relaxed);
-    }
-
-    /// What the consumer works on, once it has begun.
-    pub(crate) fn target(&self) -> Option<Identity> {
-        let begun = self.header().ring.consumer.begun.load(Ordering::Acquire) != 0;
-        begun.then(|| layout::load_identity(&self.header().target))
-    }
-}
 
 /// The end that a process got by arriving.
 #[derive(Debug)]

@@ -1,9 +1,10 @@
 //! The end that fills blocks.
 
-use crate::block::{EmptyBlock, Region};
+use crate::block::EmptyBlock;
 use crate::end::{Attached, io};
 use crate::error::{PipeError, Reason};
 use crate::layout::{Geometry, Identity, OPENING, READY, store_bytes};
+use crate::memory::Region;
 use crate::monitor::Monitor;
 use crate::ring::{Filler, Stage};
 use crate::sync::Ordering;

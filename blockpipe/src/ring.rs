@@ -333,8 +333,6 @@ mod loom_tests {
     use loom::thread;
 
     const SLOTS: u64 = 2;
-    /// Each slot is used twice and each mark is overwritten, so that every kind of reuse occurs.
-    const HAND_OVERS: u64 = 1;
     const GENERATION: u64 = 7;
 
     /// What two processes would map, with blocks and reasons that hold one number each.
@@ -427,9 +425,9 @@ mod loom_tests {
         sum * 3 + content
     }
 
-    fn produce(shared: &Shared) {
+    fn produce(shared: &Shared, count: u64) {
         let (mut filler, mut sums) = (Filler::new(SLOTS), vec![0]);
-        for n in 0..HAND_OVERS {
+        for n in 0..count {
             shared.wait(PRODUCER, || filler.owns(&shared.ring, n).unwrap().then_some(()));
             // With at most one block more to come, the consumer's mark of what is known here stays as it is.
             let mark = &shared.ring.consumer.marks[(filler.emptied % 2) as usize];
@@ -441,12 +439,12 @@ mod loom_tests {
             filler.send(&shared.ring, &shared.slots, length(n), sums[n as usize + 1]);
             shared.wake_other(PRODUCER);
         }
-        filler.close(&shared.ring, sums[HAND_OVERS as usize]);
+        filler.close(&shared.ring, sums[count as usize]);
         shared.wake_other(PRODUCER);
     }
 
-    fn consume(shared: &Shared) {
-        let (mut drainer, mut sum, mut position) = (Drainer::new(SLOTS, HAND_OVERS), 0, 0);
+    fn consume(shared: &Shared, count: u64) {
+        let (mut drainer, mut sum, mut position) = (Drainer::new(SLOTS, length(count)), 0, 0);
         for n in 0.. {
             let next =
                 shared.wait(CONSUMER, || match drainer.next(&shared.ring, &shared.slots, n).unwrap() {
@@ -456,7 +454,7 @@ mod loom_tests {
             let extent = match next {
                 Next::Filled(extent) => extent,
                 Next::End(closing) => {
-                    assert_eq!((n, closing), (HAND_OVERS, Closing { length: position, sum }));
+                    assert_eq!((n, closing), (count, Closing { length: position, sum }));
                     return;
                 }
                 Next::Nothing => unreachable!("the wait goes on"),
@@ -473,16 +471,106 @@ mod loom_tests {
         }
     }
 
-    #[test]
-    fn every_block_arrives_whole_once_and_in_order() {
-        loom::model(|| {
-            let shared = Shared::new();
-            let producer = thread::spawn({
-                let shared = Arc::clone(&shared);
-                move || produce(&shared)
-            });
-            consume(&shared);
-            producer.join().unwrap();
+    /// Two ends at once, from the first block to the last word.
+    fn hand_over(count: u64) {
+        let shared = Shared::new();
+        let producer = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || produce(&shared, count)
         });
+        consume(&shared, count);
+        producer.join().unwrap();
+    }
+
+    #[test]
+    fn a_block_arrives_whole_in_every_order_of_steps() {
+        loom::model(|| hand_over(1));
+    }
+
+    /// Four blocks in two slots: each slot and each mark is used again, and the producer has to wait.
+    ///
+    /// At most three preemptions (or `LOOM_MAX_PREEMPTIONS`), because all orders of so many steps are out of reach.
+    /// Taking any one ordering away from the ring shows with two.
+    #[test]
+    fn blocks_arrive_whole_once_and_in_order() {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(Some(3));
+        builder.check(|| hand_over(4));
+    }
+
+    /// What one side does about the end of the pipe.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Wish {
+        Commit,
+        Abort,
+        /// Sleeps until somebody has said how it ends.
+        Await,
+    }
+
+    /// How it ended as this side sees it, and whether this side made it so.
+    fn end(shared: &Shared, side: usize, wish: Wish) -> (Stage, bool) {
+        let verdict = &shared.ring.verdict;
+        let advance = |from, to| {
+            let moved = verdict.advance(GENERATION, from, to).is_ok();
+            if moved {
+                shared.wake_other(side);
+            }
+            moved
+        };
+        let aborted = [Stage::AbortedByProducer, Stage::AbortedByConsumer];
+        let made = match wish {
+            Wish::Commit => {
+                advance(Stage::Undecided, Stage::Committing) && {
+                    assert!(
+                        advance(Stage::Committing, Stage::Complete),
+                        "committing is nobody else's to change"
+                    );
+                    true
+                }
+            }
+            Wish::Abort => {
+                Shared::put(&shared.reasons[side], 1 + side as u64);
+                advance(Stage::Undecided, aborted[side])
+            }
+            Wish::Await => false,
+        };
+        let stage = shared.wait(side, || match verdict.stage(GENERATION).unwrap() {
+            Stage::Undecided | Stage::Committing => None,
+            stage => Some(stage),
+        });
+        if let Some(by) = aborted.iter().position(|aborted| *aborted == stage) {
+            assert_eq!(Shared::get(&shared.reasons[by]), 1 + by as u64);
+        }
+        (stage, made)
+    }
+
+    #[test]
+    fn there_is_one_verdict_and_both_sides_see_it_in_every_order_of_steps() {
+        let wishes = [
+            (Wish::Abort, Wish::Commit),
+            (Wish::Abort, Wish::Abort),
+            (Wish::Abort, Wish::Await),
+            (Wish::Await, Wish::Commit),
+            (Wish::Await, Wish::Abort),
+        ];
+        for (producer_wish, consumer_wish) in wishes {
+            loom::model(move || {
+                let shared = Shared::new();
+                let producer = thread::spawn({
+                    let shared = Arc::clone(&shared);
+                    move || end(&shared, PRODUCER, producer_wish)
+                });
+                let (seen, made) = end(&shared, CONSUMER, consumer_wish);
+                let (producer_seen, producer_made) = producer.join().unwrap();
+                assert_eq!(seen, producer_seen);
+                assert!(made != producer_made, "exactly one side makes the verdict");
+                let expected = match (producer_made, consumer_wish) {
+                    (true, _) => Stage::AbortedByProducer,
+                    (false, Wish::Commit) => Stage::Complete,
+                    (false, _) => Stage::AbortedByConsumer,
+                };
+                assert_eq!(seen, expected);
+            });
+        }
     }
 }

@@ -13,11 +13,37 @@ mod real {
 #[cfg(loom)]
 mod real {
     pub(crate) use loom::hint::spin_loop;
-    pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+    pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
     use std::time::Duration;
 
     /// The model parks at once: spinning is only a shorter way to the same states.
     pub(crate) const SPINS: u32 = 0;
+
+    /// A word that both sides write, with its stores made by swaps.
+    ///
+    /// Loom does not know that nothing comes between what a swap reads and what it writes: it would take a waker's
+    /// swap and the sleeper's next store for unordered, and report wake-ups as lost that no machine can lose. Swaps
+    /// alone are ordered. They order nothing else, so a fence that is missing is still missed.
+    #[derive(Debug)]
+    pub(crate) struct AtomicU32(loom::sync::atomic::AtomicU32);
+
+    impl AtomicU32 {
+        pub(crate) fn new(value: u32) -> Self {
+            Self(loom::sync::atomic::AtomicU32::new(value))
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> u32 {
+            self.0.load(order)
+        }
+
+        pub(crate) fn store(&self, value: u32, order: Ordering) {
+            self.0.swap(value, order);
+        }
+
+        pub(crate) fn swap(&self, value: u32, order: Ordering) -> u32 {
+            self.0.swap(value, order)
+        }
+    }
 
     /// A bell with the contract of `sys::Bell`. It has no time limit: a lost ring shows as a deadlock.
     #[derive(Debug, Default)]

@@ -1,0 +1,83 @@
+//! What both processes have mapped, as types: the header, and the region of descriptors and blocks.
+
+use crate::error::Reason;
+use crate::layout::{self, Geometry, Header, Identity};
+use crate::ring::Slot;
+use crate::sync::Ordering;
+use crate::sys::{Seats, Segment, Side};
+use std::slice;
+
+/// A header in this process's memory, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Shared(Segment);
+
+impl Shared {
+    pub(crate) fn map(seats: &Seats) -> std::io::Result<Self> {
+        let segment = seats.header()?;
+        assert!(segment.length() >= layout::HEADER_LENGTH, "a header is mapped whole");
+        Ok(Self(segment))
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: the mapping is page-aligned, at least as long as a `Header` (checked in `map`), and lives as long
+        // as `self`. A `Header` is atomics only: any bytes are valid, and both sides may touch them at any time.
+        unsafe { self.0.address().cast().as_ref() }
+    }
+
+    pub(crate) fn reason(&self, by: Side) -> Reason {
+        let area = match by {
+            Side::Producer => &self.header().producer_reason,
+            Side::Consumer => &self.header().consumer_reason,
+        };
+        let message = String::from_utf8_lossy(&area.message.get()).into_owned();
+        Reason { code: area.code.load(Ordering::Relaxed), message }
+    }
+
+    pub(crate) fn set_reason(&self, by: Side, reason: &Reason) {
+        let area = match by {
+            Side::Producer => &self.header().producer_reason,
+            Side::Consumer => &self.header().consumer_reason,
+        };
+        area.message.set(reason.message.as_bytes());
+        area.code.store(reason.code, Ordering::Relaxed);
+    }
+
+    /// What the consumer works on, once it has begun.
+    pub(crate) fn target(&self) -> Option<Identity> {
+        let begun = self.header().ring.consumer.begun.load(Ordering::Acquire) != 0;
+        begun.then(|| layout::load_identity(&self.header().target))
+    }
+}
+
+/// Descriptors and blocks of one pairing, mapped and checked to be as long as the geometry says.
+#[derive(Debug)]
+pub(crate) struct Region {
+    segment: Segment,
+    geometry: Geometry,
+}
+
+impl Region {
+    pub(crate) fn new(segment: Segment, geometry: Geometry) -> Self {
+        assert!(
+            segment.length() as u64 >= geometry.region_length(),
+            "the region is as long as was asked for"
+        );
+        Self { segment, geometry }
+    }
+
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    pub(crate) fn slots(&self) -> &[Slot] {
+        // SAFETY: the mapping begins page-aligned with `blocks` descriptors (checked in `new`), lives as long as
+        // `self`, and a `Slot` is atomics only: any bytes are valid, and both sides may touch them at any time.
+        unsafe { slice::from_raw_parts(self.segment.address().as_ptr().cast(), self.geometry.blocks()) }
+    }
+
+    /// The first byte of block `n` of the stream.
+    pub(crate) fn block(&self, n: u64) -> *mut u8 {
+        // SAFETY: `block_start` plus a whole block is at most `region_length`, which is mapped (checked in `new`).
+        unsafe { self.segment.address().as_ptr().add(self.geometry.block_start(n) as usize) }
+    }
+}
