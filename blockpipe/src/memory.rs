@@ -29,7 +29,9 @@ impl Shared {
             Side::Producer => &self.header().producer_reason,
             Side::Consumer => &self.header().consumer_reason,
         };
-        let message = String::from_utf8_lossy(&area.message.get()).into_owned();
+        let message = area.message.get();
+        // A character that was cut in two is left out.
+        let message = String::from_utf8_lossy(&message).trim_end_matches(char::REPLACEMENT_CHARACTER).into();
         Reason { code: area.code.load(Ordering::Relaxed), message }
     }
 

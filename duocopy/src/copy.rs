@@ -115,6 +115,10 @@ fn send_file(
         }
         digest.update(&block[..filled]);
         bytes += filled as u64;
+        if bytes > length {
+            // It grows, perhaps as fast as it is read: this would not end.
+            break;
+        }
         block.send(filled, digest.value());
     }
     source.check_unchanged(bytes)?;

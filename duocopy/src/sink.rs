@@ -31,7 +31,7 @@ pub struct Sink {
 }
 
 /// The temporary file beside a destination of this name.
-pub fn temporary_name(name: &OsStr) -> OsString {
+fn temporary_name(name: &OsStr) -> OsString {
     format!(".duocopy-{:016x}.part", digest::of(name.as_encoded_bytes())).into()
 }
 
@@ -151,6 +151,12 @@ impl Sink {
     fn failed(&self, doing: &str, error: &io::Error) -> Failure {
         Failure::destination(&self.path, doing, error)
     }
+}
+
+/// Where the temporary file of a copy to this destination is, or was.
+pub fn temporary_path(path: &Path) -> PathBuf {
+    let real = follow_link(path).unwrap_or_else(|_| path.into());
+    real.with_file_name(temporary_name(real.file_name().unwrap_or_default()))
 }
 
 /// Where the copy of a killed Writer got to, told by the file that it wrote.

@@ -17,22 +17,21 @@ impl Job<'_> {
 
     /// What a Reader says to whom nobody comes.
     pub fn lonely_message(&self) -> String {
-        let mut words = vec!["duocopy".into()];
+        let (source, destination) = (self.paths.source.as_os_str(), self.paths.destination.as_os_str());
+        let mut words: Vec<&[u8]> = vec![b"duocopy"];
         if self.options.fsync == Fsync::None {
-            words.push("--fsync=none".into());
+            words.push(b"--fsync=none");
         }
-        words.push("--".into());
-        words.extend([self.paths.source.to_string_lossy(), self.paths.destination.to_string_lossy()]);
+        // Absolute paths never look like flags; a name might.
+        if self.name.starts_with(b"-") {
+            words.push(b"--");
+        }
+        words.extend([source.as_encoded_bytes(), destination.as_encoded_bytes()]);
         if self.name != self.paths.job() {
-            words.push(String::from_utf8_lossy(&self.name));
+            words.push(&self.name);
         }
-        if !words[2..].iter().any(|word| word.starts_with('-')) {
-            words.retain(|word| word != "--");
-        }
-        format!(
-            "waiting for the second process; start it as the same user:\n  {}",
-            command_line(words.into_iter())
-        )
+        let command = command_line(words.into_iter());
+        format!("waiting for the second process; start it as the same user:\n  {command}")
     }
 
     /// Why this process got no role.
@@ -114,11 +113,9 @@ impl Job<'_> {
             PipeError::PartnerDied => Failure::new(
                 exit::PARTNER,
                 format!(
-                    "the Writer died; {destination} is unchanged, and a temporary file may be left beside it ({}), \
-                 which the next copy removes: start both again",
-                    self.paths.destination.file_name().map_or_else(String::new, |name| {
-                        sink::temporary_name(name).to_string_lossy().into_owned()
-                    })
+                    "the Writer died; {destination} is unchanged, and a temporary file may be left ({}), which the \
+                     next copy removes: start both again",
+                    show(&sink::temporary_path(&self.paths.destination))
                 ),
             ),
             PipeError::DiedCommitting => self.look_at_the_destination(there),

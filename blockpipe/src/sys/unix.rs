@@ -40,9 +40,12 @@ impl Seats {
         let directory = private_directory(&folder)?;
         let name = format!("{key:032x}");
         let path = format!("{folder}/{name}");
-        let file = open_or_create(&directory, &name)
-            .map_err(|error| OpenError::Io { doing: format!("opening {path}"), source: error.into() })?;
         let foreign = |what| OpenError::Foreign { path: path.clone(), what };
+        let file = open_or_create(&directory, &name).map_err(|error| match error {
+            // Links are not followed, and directories and sockets cannot be opened for writing.
+            Errno::LOOP | Errno::ISDIR | Errno::NXIO => foreign("not a regular file"),
+            _ => OpenError::Io { doing: format!("opening {path}"), source: error.into() },
+        })?;
         let stat = rustix::fs::fstat(&file)
             .map_err(|error| OpenError::Io { doing: format!("looking at {path}"), source: error.into() })?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -56,6 +59,10 @@ impl Seats {
         }
         if stat.st_nlink > 1 {
             return Err(foreign("has another name besides this one"));
+        }
+        // New files grow from nothing to a whole header in one step.
+        if (1..HEADER_LENGTH.cast_signed()).contains(&stat.st_size) {
+            return Err(foreign("shorter than a pipe"));
         }
         Ok(Self { directory, name, path, file })
     }

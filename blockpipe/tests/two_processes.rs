@@ -1,0 +1,641 @@
+//! Real processes that meet under a name: who is who, data, names, refusals, verdicts.
+
+mod util;
+
+use blockpipe::{PipeError, Reason, Side};
+use std::fs::{self, DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use util::actor::interruption;
+use util::{Actor, Copied, Name, Random, Watchdog, answers_of_all, directory, finish, hex, now, pair, until};
+
+/// What a refusal may take at most, as promised.
+const HALF_A_SECOND: Duration = Duration::from_millis(500);
+
+/// Not a test of its own: what the children of the tests below run.
+#[test]
+fn actor() {
+    if util::is_actor() {
+        util::actor::run();
+    }
+}
+
+/// Asks another process to join, which must fail like this within half a second.
+#[track_caller]
+fn is_refused(newcomer: &mut Actor, command: &str, error: &str) -> String {
+    let start = Instant::now();
+    let answer = newcomer.ask(command);
+    assert!(answer.starts_with(error), "{command}: {answer}");
+    assert!(start.elapsed() < HALF_A_SECOND, "refused after {:?}", start.elapsed());
+    answer
+}
+
+/// How both sides' results look when this side aborted.
+fn aborted(by: Side, code: u32, message: &str) -> String {
+    format!("{:?}", PipeError::Aborted { by, reason: Reason::new(code, message) })
+}
+
+fn interrupted(by: Side) -> String {
+    format!("{:?}", PipeError::Aborted { by, reason: interruption() })
+}
+
+#[test]
+fn first_is_producer_and_second_is_consumer() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = pair(&name, 4096, 4);
+    finish(&name, &mut producer, &mut consumer, 10_000);
+    // The name is as good as new, and so are the processes.
+    consumer.joins(&name, "producer");
+    consumer.expect("ready 4096 4", "Ok(())");
+    producer.joins(&name, "consumer");
+    finish(&name, &mut consumer, &mut producer, 10_000);
+}
+
+#[test]
+fn a_third_is_refused_at_once_and_disturbs_nobody() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let join = format!("join {}", name.hex());
+    let (mut producer, mut consumer, mut third) = (Actor::start(), Actor::start(), Actor::start());
+    let mut refused_while = |phase: &str| {
+        let answer = is_refused(&mut third, &join, "TooManyInstances(");
+        assert!(answer.contains(&format!("phase: {phase}")), "{answer}");
+    };
+    producer.joins(&name, "producer");
+    consumer.tell(&join);
+    until("the second has opened the pipe", || consumer.has_open(&name.path()));
+    consumer.expect_silence(50);
+    refused_while("Opening");
+    producer.expect("ready 4096 2", "Ok(())");
+    consumer.expect_answer("consumer");
+    refused_while("Moving");
+    producer.expect("send 8192", "Ok(())");
+    consumer.expect("take", "taken 0 4096");
+    refused_while("Moving");
+    consumer.expect("done 0", "done");
+    producer.tell("stream 5000 1");
+    consumer.expect("drain 1", "drained 13192");
+    refused_while("Finishing");
+    consumer.expect("commit", "Ok");
+    refused_while("Committing");
+    consumer.expect("complete", "Ok(())");
+    producer.expect_answer("Ok(())");
+    name.assert_gone();
+    third.joins(&name, "producer");
+}
+
+#[test]
+fn every_length_arrives_with_every_window() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut first, mut second) = (Actor::start(), Actor::start());
+    for (block, blocks) in [(4096, 1), (4096, 8), (65_536, 3)] {
+        let ring = block * blocks;
+        let lengths = [0, 1, block - 1, block, block + 1, ring - 1, ring, ring + 1, 3 * block, 5 * ring];
+        for length in lengths {
+            // Two ends can each wait for what the other one holds if together they hold more than there is.
+            for (send, confirm) in [(1, 1), (blocks, 1), (1, blocks), (blocks / 2 + 1, blocks / 2)] {
+                first.joins(&name, "producer");
+                first.expect(&format!("ready {block} {blocks}"), "Ok(())");
+                second.joins(&name, "consumer");
+                first.tell(&format!("stream {length} {send}"));
+                second.expect(&format!("drain {}", confirm.max(1)), &format!("drained {length}"));
+                second.expect("commit", "Ok");
+                second.expect("complete", "Ok(())");
+                first.expect_answer("Ok(())");
+                name.assert_gone();
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_are_sent_and_confirmed_in_any_order() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = pair(&name, 4096, 4);
+    for position in [0, 4096, 8192, 12_288] {
+        producer.expect("hold", &format!("held {position}"));
+    }
+    producer.expect("hold", r#"Err(Misuse("all blocks are held: send one first"))"#);
+    for which in [3, 1, 2] {
+        producer.expect(&format!("give {which} 4096"), "given");
+    }
+    // The first block holds up the others, which were sent before it.
+    consumer.tell("take");
+    consumer.expect_silence(100);
+    producer.expect("give 0 4096", "given");
+    consumer.expect_answer("taken 0 4096");
+    for position in [4096, 8192, 12_288] {
+        consumer.expect("take", &format!("taken {position} 4096"));
+    }
+    consumer.expect("take", r#"Err(Misuse("all blocks are held: give one back first"))"#);
+    consumer.expect("done 1", "done");
+    consumer.expect("done 3", "done");
+    producer.tell("hold");
+    producer.expect_silence(100);
+    consumer.expect("done 0", "done");
+    producer.expect_answer("held 16384");
+    producer.expect("hold", "held 20480");
+    producer.tell("hold");
+    producer.expect_silence(100);
+    consumer.expect("done 2", "done");
+    producer.expect_answer("held 24576");
+    for which in [5, 6, 4] {
+        producer.expect(&format!("give {which} 4096"), "given");
+    }
+    producer.tell("close");
+    consumer.expect("drain 2", "drained 28672");
+    consumer.expect("commit", "Ok");
+    consumer.expect("complete", "Ok(())");
+    producer.expect_answer("Ok(())");
+    name.assert_gone();
+}
+
+#[test]
+fn a_dropped_block_is_handed_out_again() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = pair(&name, 4096, 3);
+    producer.expect("hold", "held 0");
+    producer.expect("hold", "held 4096");
+    producer.expect("drop 0", "dropped");
+    producer.expect("give 1 4096", "given");
+    consumer.tell("take");
+    consumer.expect_silence(50);
+    producer.expect("hold", "held 0");
+    producer.expect("give 2 4096", "given");
+    consumer.expect_answer("taken 0 4096");
+    consumer.expect("take", "taken 4096 4096");
+    consumer.expect("drop 0", "dropped");
+    consumer.expect("done 1", "done");
+    consumer.expect("take", "taken 0 4096");
+    consumer.expect("done 2", "done");
+    // A block that was dropped and never sent leaves a hole only if something was sent after it.
+    producer.expect("hold", "held 8192");
+    producer.expect("hold", "held 12288");
+    producer.expect("give 4 4096", "given");
+    producer.expect("drop 3", "dropped");
+    producer.expect("close", r#"Err(Misuse("a block was dropped that others were sent after"))"#);
+    producer.expect("hold", "held 8192");
+    producer.expect("give 0 4096", "given");
+    producer.tell("close");
+    consumer.expect("commit", r#"Err(Misuse("there are blocks still to be drained"))"#);
+    consumer.expect("drain 1", "drained 16384");
+    consumer.expect("commit", "Ok");
+    consumer.expect("complete", "Ok(())");
+    producer.expect_answer("Ok(())");
+    name.assert_gone();
+}
+
+#[test]
+fn a_name_may_have_any_length_and_any_bytes() {
+    let _watchdog = Watchdog::new(60);
+    let (mut first, mut second) = (Actor::start(), Actor::start());
+    let awkward: [&[u8]; 5] = [b"\0", b"/../../etc", b"\xff\xfe not UTF-8 \n", b".", b"a/b\0c"];
+    let long = vec![b'n'; 10 << 10];
+    let mut names: Vec<Name> = awkward.iter().map(|bytes| Name::new().followed_by(bytes)).collect();
+    names.push(Name::new().followed_by(&long));
+    // Only the last byte of 10 KB is another one.
+    let mut other = long.clone();
+    other[(10 << 10) - 1] = b'm';
+    let (one, another) = (Name::exactly(&long), Name::exactly(&other));
+    first.joins(&one, "producer");
+    second.joins(&another, "producer");
+    names.extend([Name::exactly(b""), Name::exactly(b"\0"), one, another]);
+    for name in names {
+        for actor in [&mut first, &mut second] {
+            actor.expect("leave", "left");
+        }
+        first.joins(&name, "producer");
+        first.expect("ready 4096 2", "Ok(())");
+        second.joins(&name, "consumer");
+        finish(&name, &mut first, &mut second, 5000);
+    }
+}
+
+#[test]
+fn another_job_is_refused_and_the_right_partner_still_comes() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let join = |job: &[u8]| format!("join {} job {}", name.hex(), hex(job));
+    let (mut producer, mut consumer, mut other) = (Actor::start(), Actor::start(), Actor::start());
+    producer.expect(&join(b"one job"), "producer");
+    is_refused(&mut other, &join(b"another job"), "OtherJob(");
+    is_refused(&mut other, &join(b"one job "), "OtherJob(");
+    is_refused(&mut other, &join(b""), "OtherJob(");
+    producer.expect("ready 4096 2", "Ok(())");
+    is_refused(&mut other, &join(b"another job"), "OtherJob(");
+    producer.tell("stream 20000 1");
+    is_refused(&mut other, &join(b"another job"), "OtherJob(");
+    consumer.expect(&join(b"one job"), "consumer");
+    consumer.expect("drain 1", "drained 20000");
+    consumer.expect("commit", "Ok");
+    consumer.expect("complete", "Ok(())");
+    producer.expect_answer("Ok(())");
+    name.assert_gone();
+}
+
+#[test]
+fn another_version_is_refused_by_name() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = (Actor::start(), Actor::start());
+    let join = format!("join {}", name.hex());
+    producer.joins(&name, "producer");
+    let file = fs::OpenOptions::new().read(true).write(true).open(name.path()).unwrap();
+    let mut version = [0; 4];
+    file.read_exact_at(&mut version, 8).unwrap();
+    let ours = u32::from_ne_bytes(version);
+    file.write_all_at(&(ours + 41).to_ne_bytes(), 8).unwrap();
+    let both = format!("OtherVersion {{ ours: {ours}, theirs: {} }}", ours + 41);
+    is_refused(&mut consumer, &join, &both);
+    file.write_all_at(&version, 8).unwrap();
+    producer.expect("ready 4096 2", "Ok(())");
+    consumer.joins(&name, "consumer");
+    finish(&name, &mut producer, &mut consumer, 9000);
+    // What nobody holds is garbage, whatever the version.
+    fs::write(name.path(), [&[0; 8][..], &[42; 8192]].concat()).unwrap();
+    fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
+    file.read_exact_at(&mut [0; 8], 0).unwrap();
+    producer.joins(&name, "producer");
+    producer.expect("abort 1 x", "Err(Aborted { by: Producer, reason: Reason { code: 1, message: \"\" } })");
+    name.assert_gone();
+}
+
+/// A path in this user's directory, which may have to be made first.
+fn place(name: &Name) -> PathBuf {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory()).unwrap();
+    name.path()
+}
+
+#[test]
+fn what_is_not_a_pipe_is_left_alone() {
+    let _watchdog = Watchdog::new(60);
+    let mut actor = Actor::start();
+    let mut is_foreign = |name: &Name, what: &str| {
+        let answer = is_refused(&mut actor, &format!("join {}", name.hex()), "Foreign {");
+        assert!(answer.contains(what) && answer.contains(name.path().to_str().unwrap()), "{answer}");
+    };
+
+    for (content, what) in [(&b"precious"[..], "shorter than a pipe"), (&[b'p'; 9000][..], "not a pipe")] {
+        let name = Name::new();
+        fs::write(place(&name), content).unwrap();
+        fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
+        is_foreign(&name, what);
+        assert_eq!(fs::read(name.path()).unwrap(), content);
+        fs::remove_file(name.path()).unwrap();
+    }
+
+    let name = Name::new();
+    fs::write(place(&name), b"").unwrap();
+    fs::set_permissions(name.path(), Permissions::from_mode(0o644)).unwrap();
+    is_foreign(&name, "other users may open it");
+    let left = fs::metadata(name.path()).unwrap();
+    assert_eq!((left.len(), left.permissions().mode() & 0o777), (0, 0o644));
+    // With another name beside it, it is somebody's file.
+    fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
+    let second_name = Name::new();
+    fs::hard_link(name.path(), place(&second_name)).unwrap();
+    is_foreign(&name, "has another name besides this one");
+    assert_eq!(fs::metadata(name.path()).unwrap().len(), 0);
+
+    let link = Name::new();
+    fs::remove_file(second_name.path()).unwrap();
+    symlink(name.path(), place(&link)).unwrap();
+    is_foreign(&link, "not a regular file");
+    assert_eq!(fs::read_link(link.path()).unwrap(), name.path());
+    assert_eq!(fs::metadata(name.path()).unwrap().len(), 0);
+    fs::remove_file(link.path()).unwrap();
+    fs::remove_file(name.path()).unwrap();
+
+    fs::create_dir(place(&name)).unwrap();
+    is_foreign(&name, "not a regular file");
+    fs::remove_dir(name.path()).unwrap();
+
+    let fifo = rustix::fs::FileType::Fifo;
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, place(&name), fifo, mode, 0).unwrap();
+    is_foreign(&name, "not a regular file");
+    assert!(fs::symlink_metadata(name.path()).unwrap().file_type().is_fifo());
+    fs::remove_file(name.path()).unwrap();
+}
+
+#[test]
+fn a_producer_with_patience_gives_up_when_nobody_comes() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let mut producer = Actor::start();
+    for blocks_first in ["stream 0 1", "stream 8192 1", "stream 8193 1"] {
+        producer.expect(&format!("join {} patience 300", name.hex()), "producer");
+        producer.expect("ready 4096 2", "Ok(())");
+        let start = Instant::now();
+        producer.expect(blocks_first, "Err(NoPartner)");
+        let waited = start.elapsed();
+        assert!((300..1000).contains(&waited.as_millis()), "patient for {waited:?}");
+        name.assert_gone();
+        producer.expect("close", "Err(Over)");
+    }
+}
+
+#[test]
+fn an_interrupt_ends_every_wait_and_the_partner_is_told() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let ready = "ready 4096 2";
+    let (mut producer, mut consumer) = (Actor::start(), Actor::start());
+    let mut longest = Duration::ZERO;
+    let mut is_interrupted = |actor: &mut Actor, answer: &str| {
+        actor.expect_silence(30);
+        let start = Instant::now();
+        actor.interrupt();
+        actor.expect_answer(answer);
+        longest = longest.max(start.elapsed());
+    };
+    let told = |by| format!("Err({})", interrupted(by));
+
+    producer.joins(&name, "producer");
+    producer.expect(ready, "Ok(())");
+    producer.tell("stream 100 1");
+    is_interrupted(&mut producer, "Err(Interrupted)");
+    name.assert_gone();
+
+    let (mut producer, mut second) = (Actor::start(), Actor::start());
+    producer.joins(&name, "producer");
+    second.tell(&format!("join {}", name.hex()));
+    is_interrupted(&mut second, "Interrupted");
+    producer.expect(ready, &told(Side::Consumer));
+    name.assert_gone();
+
+    let (mut producer, mut second) = pair(&name, 4096, 2);
+    producer.tell("stream 100000 1");
+    second.expect("take", "taken 0 4096");
+    is_interrupted(&mut producer, "Err(Interrupted)");
+    second.expect("take", &told(Side::Producer));
+    second.expect("take", "Err(Over)");
+    name.assert_gone();
+
+    let (mut producer, mut second) = pair(&name, 4096, 2);
+    producer.expect("send 4096", "Ok(())");
+    second.expect("take", "taken 0 4096");
+    second.tell("take");
+    is_interrupted(&mut second, "Err(Interrupted)");
+    producer.expect("close", &told(Side::Consumer));
+    name.assert_gone();
+
+    // Too late: only the consumer can say now how it ends.
+    let (mut producer, mut second) = pair(&name, 4096, 2);
+    producer.tell("stream 0 1");
+    second.expect("drain 1", "drained 0");
+    second.expect("commit", "Ok");
+    producer.interrupt();
+    producer.expect_silence(200);
+    second.expect("complete", "Ok(())");
+    producer.expect_answer("Ok(())");
+    name.assert_gone();
+
+    consumer.joins(&name, "producer");
+    println!("the slowest interrupt took {longest:?}");
+    assert!(longest < HALF_A_SECOND);
+}
+
+#[test]
+fn an_abort_gives_both_sides_the_same_reason() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let abort = |code, text: &str| format!("abort {code} {}", hex(text.as_bytes()));
+    let text = "no space for “größe”\nsecond line";
+
+    for while_sending in [false, true] {
+        let (mut producer, mut consumer) = pair(&name, 4096, 2);
+        if while_sending {
+            producer.expect("send 8192", "Ok(())");
+            consumer.expect("take", "taken 0 4096");
+        }
+        consumer.tell(if while_sending { "done 0" } else { "take" });
+        if while_sending {
+            consumer.expect_answer("done");
+        } else {
+            consumer.expect_silence(30);
+        }
+        let expected = aborted(Side::Producer, 7, text);
+        producer.expect(&abort(7, text), &format!("Err({expected})"));
+        if while_sending {
+            consumer.tell("take");
+        }
+        consumer.expect_answer(&format!("Err({expected})"));
+        producer.expect("close", "Err(Over)");
+        name.assert_gone();
+    }
+
+    let (mut producer, mut consumer) = pair(&name, 4096, 2);
+    producer.tell("send 8193");
+    producer.expect_silence(30);
+    let expected = aborted(Side::Consumer, u32::MAX, text);
+    consumer.expect(&abort(u32::MAX, text), &expected);
+    producer.expect_answer(&format!("Err({expected})"));
+    consumer.expect(&abort(1, "again"), "Over");
+    name.assert_gone();
+
+    // The first to give up counts, and both say so.
+    let (mut producer, mut consumer) = pair(&name, 4096, 2);
+    producer.expect(&abort(1, "mine"), &format!("Err({})", aborted(Side::Producer, 1, "mine")));
+    consumer.expect(&abort(2, "ours"), &aborted(Side::Producer, 1, "mine"));
+    name.assert_gone();
+
+    // A producer cannot abort a consumer that is committing: it waits for the consumer's word instead.
+    let (mut producer, mut consumer) = pair(&name, 4096, 2);
+    producer.expect("send 0", "Ok(())");
+    producer.tell("close");
+    consumer.expect("drain 1", "drained 0");
+    consumer.expect("commit", "Ok");
+    let expected = aborted(Side::Consumer, 3, "the rename failed");
+    consumer.expect(&abort(3, "the rename failed"), &expected);
+    producer.expect_answer(&format!("Err({expected})"));
+    name.assert_gone();
+
+    // Before the pipe is ready.
+    let (mut producer, mut consumer) = (Actor::start(), Actor::start());
+    producer.joins(&name, "producer");
+    consumer.tell(&format!("join {}", name.hex()));
+    consumer.expect_silence(50);
+    producer
+        .expect(&abort(5, "no such file"), &format!("Err({})", aborted(Side::Producer, 5, "no such file")));
+    consumer.expect_answer(&format!("Aborted({:?})", Reason::new(5, "no such file")));
+    name.assert_gone();
+}
+
+#[test]
+fn a_long_reason_is_cut_between_characters() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    for (long, cut) in [("m".repeat(2000), 696), ("é".repeat(500), 348), ("€".repeat(300), 232)] {
+        // Moves the limit through a character.
+        for before in ["", "1", "12", "123"] {
+            let (mut producer, mut consumer) = pair(&name, 4096, 2);
+            let text = format!("{before}{long}");
+            let width = long.chars().next().unwrap().len_utf8();
+            let characters = before.len() + cut - before.len().div_ceil(width);
+            let kept: String = text.chars().take(characters).collect();
+            assert!(kept.len() <= 696 && kept.len() + width > 696);
+            producer.tell(&format!("abort 7 {}", hex(text.as_bytes())));
+            assert!(producer.answer().starts_with("Err(Aborted { by: Producer"));
+            consumer.expect("take", &format!("Err({})", aborted(Side::Producer, 7, &kept)));
+        }
+    }
+}
+
+#[test]
+fn a_slow_producer_loses_no_consumer() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = (Actor::start(), Actor::start());
+    producer.joins(&name, "producer");
+    consumer.tell(&format!("join {}", name.hex()));
+    consumer.expect_silence(2000);
+    producer.expect("ready 4096 2", "Ok(())");
+    consumer.expect_answer("consumer");
+    finish(&name, &mut producer, &mut consumer, 30_000);
+}
+
+#[test]
+fn a_pair_that_is_leaving_is_waited_for_up_to_half_a_second() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let mut newcomer = Actor::start();
+    for long in [false, true] {
+        let (mut producer, mut consumer) = pair(&name, 4096, 2);
+        producer.tell("stream 0 1");
+        consumer.expect("drain 1", "drained 0");
+        consumer.expect("commit", "Ok");
+        producer.stop();
+        consumer.expect("complete", "Ok(())");
+        // The pair is over, and one seat is still held: whoever arrives now has to look again and again.
+        let start = Instant::now();
+        newcomer.tell(&format!("join {}", name.hex()));
+        newcomer.expect_silence(if long { 400 } else { 200 });
+        if long {
+            assert!(newcomer.answer().starts_with("Leaving("));
+            println!("refused after {:?}", start.elapsed());
+            assert!((500..900).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+        }
+        producer.go_on();
+        producer.expect_answer("Ok(())");
+        if !long {
+            newcomer.expect_answer("producer");
+            newcomer.expect("leave", "left");
+        }
+    }
+    // The same with the other seat.
+    let (mut producer, mut consumer) = pair(&name, 4096, 2);
+    producer.expect("abort 1 x", &format!("Err({})", aborted(Side::Producer, 1, "")));
+    newcomer.tell(&format!("join {}", name.hex()));
+    newcomer.expect_silence(200);
+    consumer.expect("take", &format!("Err({})", aborted(Side::Producer, 1, "")));
+    newcomer.expect_answer("producer");
+}
+
+/// An empty pipe whose gate is locked by this process: by classic locks, which exclude the library's.
+fn locked_gate(name: &Name) -> fs::File {
+    let options = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
+    let file = options.open(place(name)).unwrap();
+    rustix::fs::fcntl_lock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    file
+}
+
+#[test]
+fn a_newcomer_that_opened_a_pipe_which_was_removed_starts_again() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let gate = locked_gate(&name);
+    let mut newcomer = Actor::start();
+    newcomer.tell(&format!("join {}", name.hex()));
+    until("the newcomer has opened the pipe", || newcomer.has_open(&name.path()));
+    fs::remove_file(name.path()).unwrap();
+    newcomer.expect_silence(100);
+    drop(gate);
+    newcomer.expect_answer("producer");
+    // It sits in a new one, where others find it.
+    let mut partner = Actor::start();
+    newcomer.expect("ready 4096 2", "Ok(())");
+    partner.joins(&name, "consumer");
+    finish(&name, &mut newcomer, &mut partner, 5000);
+}
+
+#[test]
+fn a_gate_that_stays_shut_is_given_up_after_half_a_second() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let gate = locked_gate(&name);
+    let mut newcomer = Actor::start();
+    let start = Instant::now();
+    newcomer.expect(&format!("join {}", name.hex()), "Busy");
+    assert!((500..900).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    drop(gate);
+    newcomer.joins(&name, "producer");
+}
+
+/// Many processes start at the same instant under one name, again and again.
+///
+/// Those that complete must be pairs. Who finds a pair at work is refused; who arrives while it leaves is let in
+/// afterwards, and forms the next pair or is left over. `BLOCKPIPE_ROUNDS` says how often, `BLOCKPIPE_SEED` when.
+#[test]
+fn many_starts_at_the_same_instant() {
+    let rounds = std::env::var("BLOCKPIPE_ROUNDS").map_or(1000, |rounds| rounds.parse().unwrap());
+    let _watchdog = Watchdog::new(60 + rounds / 10);
+    let mut random = Random::seeded("BLOCKPIPE_SEED");
+    let mut actors: Vec<Actor> = (0..6).map(|_| Actor::start()).collect();
+    let name = Name::new();
+    let (mut lower_produced, mut higher_produced) = (0, 0);
+    let (mut pairs, mut refused, mut alone, mut later_pairs, mut waited_inside) = (0, 0, 0, 0, 0);
+    for round in 0..rounds {
+        let processes = [2, 3, 4, 6][round as usize % 4];
+        // Every other round they are not quite so simultaneous, so that some meet a pair that leaves.
+        let spread = 1 + round / 4 % 2 * 400_000;
+        let begin = now() + 200_000;
+        let bytes = random.below(4) * 3000;
+        for actor in &mut actors[..processes] {
+            actor.tell(&format!("copy {} {bytes} {}", name.hex(), begin + random.below(spread)));
+        }
+        let mut copied = Vec::new();
+        for (process, answer) in answers_of_all(actors[..processes].iter_mut()) {
+            match answer.split(' ').next() {
+                Some("complete") => copied.push((process, Copied::from(answer.as_str()))),
+                // The second only after half a second, on a machine that is busy with something else.
+                Some("TooManyInstances" | "Leaving") => refused += 1,
+                Some("Interrupted") => alone += 1,
+                _ => panic!("round {round}: {answer}"),
+            }
+        }
+        name.assert_gone();
+        assert!(!copied.is_empty(), "round {round}: somebody always completes");
+        copied.sort_by_key(|(_, copied)| copied.ended);
+        let producers: Vec<_> = copied.iter().filter(|(_, copied)| copied.produced).collect();
+        for (process, producer) in &producers {
+            let partners: Vec<_> = copied.iter().filter(|(_, other)| other.own == producer.partner).collect();
+            let [(other, consumer)] = partners[..] else { panic!("round {round}: {copied:?}") };
+            assert!(!consumer.produced && consumer.partner == producer.own, "round {round}: {copied:?}");
+            *(if process < other { &mut lower_produced } else { &mut higher_produced }) += 1;
+        }
+        assert_eq!(copied.len(), 2 * producers.len(), "round {round}: {copied:?}");
+        pairs += producers.len();
+        later_pairs += producers.len() - 1;
+        // Who began to join before the first pair ended, and yet completed in a later one, was let in by a call that
+        // had begun when the seats were taken.
+        let first = copied[0].1;
+        let later = copied.iter().filter(|(_, copied)| ![copied.own, copied.partner].contains(&first.own));
+        waited_inside += later.filter(|(_, copied)| copied.started < first.ended).count();
+    }
+    println!(
+        "{rounds} rounds: {pairs} pairs, {later_pairs} of them later in their round; {waited_inside} processes had \
+         begun to join before the pair before them ended; {refused} refused, {alone} left over; the process with \
+         the lower number was the producer {lower_produced} times and the consumer {higher_produced} times"
+    );
+    if rounds >= 1000 {
+        assert!(lower_produced > 0 && higher_produced > 0, "both orders occur");
+        assert!(waited_inside > 0, "some are let in by a join that began before the pair had left");
+        assert!(refused > 0 && alone > 0);
+    }
+}

@@ -1,0 +1,387 @@
+//! What an actor's process does with each command. An answer is one line, mostly the `Debug` text of a result.
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `join NAME [job HEX] [patience MS]` | arrives; the answer is the role or the error. Lets go of what it had before |
+//! | `leave` | lets go of its end, and says nothing to the other |
+//! | `abort CODE TEXT` · `look` | gives up · what the monitor shows |
+//! | *as producer* | |
+//! | `ready SIZE BLOCKS` | makes the memory |
+//! | `hold` · `drop I` · `give I LENGTH` | takes a block and fills it · drops or sends the `I`th held one |
+//! | `send N` · `stream N W` · `close` | sends N bytes · also closes, holding W blocks and sending the last one first |
+//! | *as consumer* | |
+//! | `begin` · `take` · `drop I` · `done I` | one block after the other, each compared with what it must hold |
+//! | `drain W` | all blocks to the end, holding W and confirming the last one first |
+//! | `commit`, then `complete`, `abort CODE TEXT` or `leave` | |
+//! | *both* | |
+//! | `copy NAME BYTES AT` | at that time: joins, whatever the role, and copies to the verdict |
+
+use super::{ANSWER, now};
+use blockpipe::{
+    Consumer, EmptyBlock, End, FilledBlock, Geometry, Identity, JoinError, Pipe, PipeError, Producer, Reason,
+};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+/// The reason given to `Pipe::interrupt`.
+pub fn interruption() -> Reason {
+    Reason::new(130, "interrupted by the test")
+}
+
+/// Does what it is told until standard input ends.
+pub fn run() -> ! {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn({
+        let interrupted = Arc::clone(&interrupted);
+        move || {
+            for line in std::io::stdin().lines().map_while(Result::ok) {
+                if line == "interrupt" {
+                    interrupted.store(true, Ordering::Relaxed);
+                } else if sender.send(line).is_err() {
+                    break;
+                }
+            }
+            // The test has ended, perhaps in the middle of a wait of ours.
+            std::process::exit(0);
+        }
+    });
+    let mut commands = Commands { lines, interrupted };
+    say("here");
+    let mut command = commands.next();
+    loop {
+        command = match command.words()[..] {
+            ["join", name, ref options @ ..] => match commands.pipe(name, options).join() {
+                Ok(End::Producer(end)) => {
+                    say("producer");
+                    produce(&mut commands, end)
+                }
+                Ok(End::Consumer(end)) => {
+                    say("consumer");
+                    consume(&mut commands, end)
+                }
+                Err(error) => {
+                    say(&format!("{error:?}"));
+                    commands.next()
+                }
+            },
+            ["copy", name, bytes, at] => {
+                commands.interrupted.store(false, Ordering::Relaxed);
+                while now() < number(at) {
+                    std::hint::spin_loop();
+                }
+                let pipe = commands.pipe(name, &[]);
+                match copy(&pipe, number(bytes)) {
+                    Ok(copied) => say(&copied),
+                    Err(error) => say(&error),
+                }
+                commands.next()
+            }
+            ["leave"] => {
+                say("left");
+                commands.next()
+            }
+            _ => panic!("`{}` makes no sense here", command.0),
+        };
+    }
+}
+
+struct Command(String);
+
+impl Command {
+    fn words(&self) -> Vec<&str> {
+        self.0.split(' ').collect()
+    }
+}
+
+struct Commands {
+    lines: Receiver<String>,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Commands {
+    fn next(&mut self) -> Command {
+        Command(self.lines.recv().expect("the reader ends the process and not the channel"))
+    }
+
+    fn pipe(&self, name: &str, options: &[&str]) -> Pipe {
+        let pipe = Pipe::named(bytes(name)).interrupt(Arc::clone(&self.interrupted), interruption());
+        options.chunks(2).fold(pipe, |pipe, option| match option {
+            ["job", job] => pipe.job(bytes(job)),
+            ["patience", time] => pipe.patience(Duration::from_millis(number(time))),
+            _ => panic!("no such option: {option:?}"),
+        })
+    }
+}
+
+fn say(answer: &str) {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{ANSWER}{answer}").and_then(|()| output.flush()).expect("the test listens");
+}
+
+fn show(result: &impl Debug) {
+    say(&format!("{result:?}"));
+}
+
+fn number(word: &str) -> u64 {
+    word.parse().expect("a number")
+}
+
+fn index(word: &str) -> usize {
+    word.parse().expect("a number")
+}
+
+/// What [`super::hex`] wrote.
+fn bytes(word: &str) -> Vec<u8> {
+    let digits = word.as_bytes()[1..].chunks(2);
+    digits.map(|two| u8::from_str_radix(str::from_utf8(two).expect("ASCII"), 16).expect("hex")).collect()
+}
+
+fn reason(code: &str, text: &str) -> Reason {
+    let code = code.parse().expect("a number");
+    Reason::new(code, String::from_utf8(bytes(text)).expect("a reason is text"))
+}
+
+/// A stream whose bytes depend on the position and on who sends it, with a running checksum of what went by.
+struct Stream {
+    salt: u64,
+    position: u64,
+    sum: u64,
+}
+
+impl Stream {
+    fn new(salt: u64) -> Self {
+        Self { salt, position: 0, sum: 0 }
+    }
+
+    fn byte(&self, position: u64) -> u8 {
+        ((position + self.salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
+    }
+
+    fn write(&self, position: u64, block: &mut [u8]) {
+        (position..).zip(block).for_each(|(position, byte)| *byte = self.byte(position));
+    }
+
+    /// The next bytes of the stream have gone by; the checksum up to here.
+    fn pass(&mut self, length: usize) -> u64 {
+        for position in self.position..self.position + length as u64 {
+            self.sum = (self.sum ^ u64::from(self.byte(position))).wrapping_mul(0x0100_0000_01b3);
+        }
+        self.position += length as u64;
+        self.sum
+    }
+
+    /// As `pass`, for bytes that came through a pipe.
+    fn compare(&mut self, block: &FilledBlock<'_>) -> u64 {
+        assert_eq!(block.offset(), self.position, "blocks come in order");
+        let wrong =
+            (self.position..).zip(block.iter()).find(|(position, byte)| self.byte(*position) != **byte);
+        assert_eq!(wrong, None, "the first byte that is not what was sent");
+        self.pass(block.len())
+    }
+}
+
+/// A number that names this end in this run, and salts what it sends.
+fn identify() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    u64::from(std::process::id()) << 32 | COUNT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn identity(id: u64) -> Identity {
+    let mut identity = [0; 128];
+    identity[..8].copy_from_slice(&id.to_le_bytes());
+    identity
+}
+
+fn id_in(identity: &Identity) -> u64 {
+    u64::from_le_bytes(*identity.first_chunk().expect("128 bytes"))
+}
+
+/// Sends the next `count` bytes, holding `window` blocks at a time and sending the last one first.
+fn send(producer: &Producer, stream: &mut Stream, count: u64, window: usize) -> Result<(), PipeError> {
+    let end = stream.position + count;
+    while stream.position < end {
+        let mut held = Vec::new();
+        while held.len() < window && stream.position < end {
+            let mut block = producer.empty_block()?;
+            let length = (block.len() as u64).min(end - stream.position) as usize;
+            stream.write(stream.position, &mut block[..length]);
+            held.push((block, length, stream.pass(length)));
+        }
+        held.into_iter().rev().for_each(|(block, length, sum)| block.send(length, sum));
+    }
+    Ok(())
+}
+
+/// Takes all there is, holding `window` blocks at a time and confirming the last one first.
+fn drain(consumer: &Consumer, stream: &mut Stream, window: usize) -> Result<(), PipeError> {
+    loop {
+        let mut held = Vec::new();
+        while held.len() < window {
+            let Some(block) = consumer.filled_block()? else { break };
+            held.push((stream.compare(&block), block));
+        }
+        let ended = held.len() < window;
+        held.into_iter().rev().for_each(|(sum, block)| block.done(sum));
+        if ended {
+            let closing = consumer.closing().expect("there are no more blocks");
+            assert_eq!((closing.length, closing.sum), (stream.position, stream.sum), "the last word");
+            return Ok(());
+        }
+    }
+}
+
+fn produce(commands: &mut Commands, mut producer: Producer) -> Command {
+    let id = identify();
+    let (mut stream, mut dropped) = (Stream::new(id), BTreeMap::new());
+    loop {
+        let command = produce_blocks(commands, &producer, &mut stream, &mut dropped);
+        match command.words()[..] {
+            ["ready", size, blocks] => {
+                show(&producer.ready(Geometry::new(index(size), index(blocks)), &identity(id)));
+            }
+            ["close"] => show(&producer.close(stream.sum)),
+            ["stream", count, window] => match send(&producer, &mut stream, number(count), index(window)) {
+                Ok(()) => show(&producer.close(stream.sum)),
+                Err(error) => show(&Err::<(), _>(error)),
+            },
+            _ => return command,
+        }
+    }
+}
+
+/// The commands during which blocks may be held. The one that is none of them is given back.
+/// Positions and checksums of dropped blocks outlive it.
+fn produce_blocks(
+    commands: &mut Commands,
+    producer: &Producer,
+    stream: &mut Stream,
+    dropped: &mut BTreeMap<u64, u64>,
+) -> Command {
+    let mut held: Vec<Option<(EmptyBlock<'_>, u64, u64)>> = Vec::new();
+    loop {
+        let command = commands.next();
+        match command.words()[..] {
+            ["hold"] => match producer.empty_block() {
+                Ok(mut block) => {
+                    // Of those that were dropped the oldest comes back first.
+                    let (position, sum) =
+                        dropped.pop_first().unwrap_or_else(|| (stream.position, stream.pass(block.len())));
+                    stream.write(position, &mut block);
+                    say(&format!("held {position}"));
+                    held.push(Some((block, position, sum)));
+                }
+                Err(error) => show(&Err::<(), _>(error)),
+            },
+            ["drop", which] => {
+                let (_, position, sum) = held[index(which)].take().expect("a held block");
+                dropped.insert(position, sum);
+                say("dropped");
+            }
+            ["give", which, length] => {
+                let (block, _, sum) = held[index(which)].take().expect("a held block");
+                block.send(index(length), sum);
+                say("given");
+            }
+            ["send", count] => show(&send(producer, stream, number(count), 1)),
+            ["abort", code, text] => show(&producer.abort(&reason(code, text))),
+            ["look"] => show(&producer.monitor().snapshot().phase),
+            _ => return command,
+        }
+    }
+}
+
+fn consume(commands: &mut Commands, mut consumer: Consumer) -> Command {
+    let mut stream = Stream::new(id_in(consumer.origin()));
+    loop {
+        let command = consume_blocks(commands, &consumer, &mut stream);
+        match command.words()[..] {
+            ["commit"] => match consumer.commit() {
+                Ok(committing) => {
+                    say("Ok");
+                    let command = commands.next();
+                    match command.words()[..] {
+                        ["complete"] => show(&committing.complete()),
+                        ["abort", code, text] => show(&committing.abort(&reason(code, text))),
+                        ["leave"] => return command,
+                        _ => panic!("`{}` makes no sense while committing", command.0),
+                    }
+                }
+                Err(error) => show(&Err::<(), _>(error)),
+            },
+            _ => return command,
+        }
+    }
+}
+
+/// As `produce_blocks`.
+fn consume_blocks(commands: &mut Commands, consumer: &Consumer, stream: &mut Stream) -> Command {
+    let mut held: Vec<Option<(FilledBlock<'_>, u64)>> = Vec::new();
+    loop {
+        let command = commands.next();
+        match command.words()[..] {
+            ["begin"] => show(&consumer.begin(&identity(identify()))),
+            ["take"] => match consumer.filled_block() {
+                Ok(Some(block)) => {
+                    let taken_before = block.offset() < stream.position;
+                    let sum = if taken_before { 0 } else { stream.compare(&block) };
+                    say(&format!("taken {} {}", block.offset(), block.len()));
+                    held.push(Some((block, sum)));
+                }
+                Ok(None) => show(&consumer.closing()),
+                Err(error) => show(&Err::<(), _>(error)),
+            },
+            ["drop", which] => {
+                drop(held[index(which)].take().expect("a held block"));
+                say("dropped");
+            }
+            ["done", which] => {
+                let (block, sum) = held[index(which)].take().expect("a held block");
+                block.done(sum);
+                say("done");
+            }
+            ["drain", window] => match drain(consumer, stream, index(window)) {
+                Ok(()) => say(&format!("drained {}", stream.position)),
+                Err(error) => show(&Err::<(), _>(error)),
+            },
+            ["abort", code, text] => show(&consumer.abort(&reason(code, text))),
+            ["look"] => show(&consumer.monitor().snapshot().phase),
+            _ => return command,
+        }
+    }
+}
+
+/// A whole copy in whatever role arrival gives. The answer is what [`super::Copied`] reads.
+fn copy(pipe: &Pipe, count: u64) -> Result<String, String> {
+    let (own, started) = (identify(), now());
+    let end = pipe.join().map_err(|error| kind(&error))?;
+    let show = |error: PipeError| format!("{error:?}");
+    let (role, partner) = match end {
+        End::Producer(mut producer) => {
+            let mut stream = Stream::new(own);
+            producer.ready(Geometry::new(4096, 4), &identity(own)).map_err(show)?;
+            send(&producer, &mut stream, count, 1).map_err(show)?;
+            let monitor = producer.monitor();
+            producer.close(stream.sum).map_err(show)?;
+            ("producer", id_in(&monitor.snapshot().target.expect("the consumer has begun")))
+        }
+        End::Consumer(mut consumer) => {
+            let partner = id_in(consumer.origin());
+            consumer.begin(&identity(own)).map_err(show)?;
+            drain(&consumer, &mut Stream::new(partner), 1).map_err(show)?;
+            consumer.commit().map_err(show)?.complete().map_err(show)?;
+            ("consumer", partner)
+        }
+    };
+    Ok(format!("complete {role} {own} {partner} {started} {}", now()))
+}
+
+/// The error's first word: a snapshot is much to print a thousand times.
+fn kind(error: &JoinError) -> String {
+    format!("{error:?}").split(['(', ' ']).next().expect("a text has a first word").into()
+}

@@ -1,0 +1,355 @@
+//! What the tests with real processes share: actors that do what they are told, names, a watchdog.
+//!
+//! An [`Actor`] is this test executable, started once more with [`ROLE`] set. It reads one command per line from
+//! its standard input and answers each with one line, so a test reads like a script for several processes, and
+//! each can be killed or stopped between any two steps.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+pub mod actor;
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The environment variable that makes the test executable an actor.
+const ROLE: &str = "BLOCKPIPE_TEST_ROLE";
+/// Answers begin with this; everything else on standard output is the test harness's.
+const ANSWER: &str = "> ";
+/// Longer than anything in these tests takes that is not meant to hang.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Turns a hang into a failure: aborts the test process unless it is dropped in time. The actors notice that
+/// their standard input ends.
+pub struct Watchdog(Option<Sender<()>>);
+
+impl Watchdog {
+    pub fn new(seconds: u64) -> Self {
+        let (alive, bark) = mpsc::channel::<()>();
+        let test = thread::current().name().unwrap_or("a test").to_owned();
+        thread::spawn(move || {
+            if bark.recv_timeout(Duration::from_secs(seconds)) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("watchdog: {test} has taken more than {seconds} s");
+                std::process::abort();
+            }
+        });
+        Self(Some(alive))
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.0 = None;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests of time have to let time pass")]
+pub fn pause(milliseconds: u64) {
+    thread::sleep(Duration::from_millis(milliseconds));
+}
+
+/// Waits until something outside this process is so.
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !so() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        pause(1);
+    }
+}
+
+/// Nanoseconds on a clock that all processes share.
+pub fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is later than 1970");
+    u64::try_from(now.as_nanos()).expect("the clock is earlier than 2554")
+}
+
+/// Numbers that look random and are the same again for the same seed.
+pub struct Random(pub u64);
+
+impl Random {
+    /// From the environment variable if it is set, so that a run can be repeated. Prints which it is.
+    pub fn seeded(variable: &str) -> Self {
+        let seed = std::env::var(variable).ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(now);
+        println!("{variable}={seed}");
+        Self(seed)
+    }
+
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}
+
+/// A pipe's name that no other test uses.
+pub struct Name(Vec<u8>);
+
+impl Name {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self(format!("blockpipe test {} {} {count}", std::process::id(), now()).into())
+    }
+
+    /// The same, with other bytes after it.
+    pub fn followed_by(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    pub fn exactly(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    pub fn hex(&self) -> String {
+        hex(&self.0)
+    }
+
+    /// Where the pipe's file is, worked out from the documentation and not by the library: it must stay so.
+    pub fn path(&self) -> PathBuf {
+        let hash = self.0.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
+            (hash ^ u128::from(*byte)).wrapping_mul((1 << 88) + 0x13b)
+        });
+        directory().join(format!("{hash:032x}"))
+    }
+
+    /// What every orderly end must leave: nothing.
+    pub fn assert_gone(&self) {
+        assert!(self.path().symlink_metadata().is_err(), "{} was left behind", self.path().display());
+    }
+}
+
+/// This user's pipes.
+pub fn directory() -> PathBuf {
+    format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw()).into()
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    // A command has no empty words.
+    let mut text = String::from("x");
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("a string grows");
+    }
+    text
+}
+
+/// Another process, which does what [`actor`] describes.
+pub struct Actor {
+    child: Child,
+    commands: ChildStdin,
+    answers: Receiver<String>,
+    asked: String,
+}
+
+impl Actor {
+    pub fn start() -> Self {
+        let executable = std::env::current_exe().expect("a test knows its executable");
+        Self::start_through(Command::new(executable))
+    }
+
+    /// Starts an actor by a command that ends in running this executable with the arguments added here.
+    pub fn start_through(mut command: Command) -> Self {
+        let mut child = command
+            .args(["actor", "--exact", "--nocapture", "--quiet"])
+            .env(ROLE, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the test executable starts again");
+        let commands = child.stdin.take().expect("it was asked for");
+        let output = BufReader::new(child.stdout.take().expect("it was asked for"));
+        let (sender, answers) = mpsc::channel();
+        thread::spawn(move || {
+            let lines = output.lines().map_while(Result::ok);
+            // The test may have ended meanwhile.
+            let _ = lines
+                .filter_map(|line| Some(line.strip_prefix(ANSWER)?.to_owned()))
+                .try_for_each(|answer| sender.send(answer));
+        });
+        let mut actor = Self { child, commands, answers, asked: "start".into() };
+        assert_eq!(actor.answer(), "here");
+        actor
+    }
+
+    /// Gives a command without waiting for the answer.
+    #[track_caller]
+    pub fn tell(&mut self, command: &str) {
+        writeln!(self.commands, "{command}").expect("an actor reads");
+        command.clone_into(&mut self.asked);
+    }
+
+    /// The answer to the oldest command that has none yet.
+    #[track_caller]
+    pub fn answer(&mut self) -> String {
+        self.answer_within(PATIENCE).unwrap_or_else(|| panic!("no answer to `{}`", self.asked))
+    }
+
+    #[track_caller]
+    pub fn answer_within(&mut self, time: Duration) -> Option<String> {
+        match self.answers.recv_timeout(time) {
+            Ok(answer) => Some(answer),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => panic!("an actor ended after `{}`", self.asked),
+        }
+    }
+
+    #[track_caller]
+    pub fn ask(&mut self, command: &str) -> String {
+        self.tell(command);
+        self.answer()
+    }
+
+    /// Asks, and expects this answer.
+    #[track_caller]
+    pub fn expect(&mut self, command: &str, answer: &str) {
+        assert_eq!(self.ask(command), answer, "the answer to `{command}`");
+    }
+
+    /// Expects this answer to the command given before.
+    #[track_caller]
+    pub fn expect_answer(&mut self, answer: &str) {
+        let asked = self.asked.clone();
+        assert_eq!(self.answer(), answer, "the answer to `{asked}`");
+    }
+
+    /// Expects that the last command is still being worked on after this time.
+    #[track_caller]
+    pub fn expect_silence(&mut self, milliseconds: u64) {
+        if let Some(answer) = self.answer_within(Duration::from_millis(milliseconds)) {
+            panic!("`{}` was answered too early: {answer}", self.asked);
+        }
+    }
+
+    /// Expects that this actor joins as this.
+    #[track_caller]
+    pub fn joins(&mut self, name: &Name, role: &str) {
+        self.expect(&format!("join {}", name.hex()), role);
+    }
+
+    /// Sets the flag that was given to `Pipe::interrupt`. There is no answer.
+    pub fn interrupt(&mut self) {
+        writeln!(self.commands, "interrupt").expect("an actor reads");
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// Stops the process, as Ctrl-Z or a debugger does.
+    pub fn stop(&self) {
+        self.signal(rustix::process::Signal::STOP);
+        until("the actor has stopped", || self.state() == 'T');
+    }
+
+    pub fn go_on(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has this file open now.
+    pub fn has_open(&self, path: &Path) -> bool {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.id())).expect("it lives");
+        open.flatten().any(|entry| entry.path().read_link().is_ok_and(|file| file == path))
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let process = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(process, signal).expect("a child can be signalled");
+    }
+
+    fn state(&self) -> char {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("it lives");
+        let (_, after_name) = stat.rsplit_once(") ").expect("the format is the kernel's");
+        after_name.chars().next().expect("the format is the kernel's")
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether this process was started as an actor.
+pub fn is_actor() -> bool {
+    std::env::var_os(ROLE).as_deref() == Some(OsStr::new("1"))
+}
+
+/// Two processes that meet under a name, and the producer has made its memory.
+#[track_caller]
+pub fn pair(name: &Name, block_size: usize, blocks: usize) -> (Actor, Actor) {
+    let (mut producer, mut consumer) = (Actor::start(), Actor::start());
+    producer.joins(name, "producer");
+    producer.expect(&format!("ready {block_size} {blocks}"), "Ok(())");
+    consumer.joins(name, "consumer");
+    (producer, consumer)
+}
+
+/// Sends so many bytes through a pair that has just met, to the verdict, and sees that the name is gone.
+#[track_caller]
+pub fn finish(name: &Name, producer: &mut Actor, consumer: &mut Actor, bytes: u64) {
+    producer.tell(&format!("stream {bytes} 1"));
+    consumer.expect("drain 1", &format!("drained {bytes}"));
+    consumer.expect("commit", "Ok");
+    consumer.expect("complete", "Ok(())");
+    producer.expect_answer("Ok(())");
+    name.assert_gone();
+}
+
+/// A whole copy as one end saw it, which is what an actor answers to `copy` when it is complete.
+#[derive(Clone, Copy, Debug)]
+pub struct Copied {
+    pub produced: bool,
+    /// Which end this was, of all that there ever were.
+    pub own: u64,
+    /// With which end.
+    pub partner: u64,
+    /// When it began to join.
+    pub started: u64,
+    pub ended: u64,
+}
+
+impl From<&str> for Copied {
+    #[track_caller]
+    fn from(answer: &str) -> Self {
+        let words: Vec<&str> = answer.split(' ').collect();
+        let ["complete", role, own, partner, started, ended] = words[..] else { panic!("{answer}") };
+        let [own, partner, started, ended] =
+            [own, partner, started, ended].map(|word| word.parse().expect("a number"));
+        Self { produced: role == "producer", own, partner, started, ended }
+    }
+}
+
+/// Every actor's answer to `copy`. When all but one have ended, that one waits for nobody and is interrupted.
+#[track_caller]
+pub fn answers_of_all<'a>(actors: impl IntoIterator<Item = &'a mut Actor>) -> Vec<(usize, String)> {
+    let mut waiting: Vec<(usize, &mut Actor)> = actors.into_iter().enumerate().collect();
+    let (mut answers, start) = (Vec::new(), Instant::now());
+    while !waiting.is_empty() {
+        assert!(start.elapsed() < PATIENCE, "{} do not end; the others: {answers:?}", waiting.len());
+        if let [(_, last)] = &mut waiting[..] {
+            last.interrupt();
+        }
+        waiting.retain_mut(|(number, actor)| match actor.answer_within(Duration::from_micros(100)) {
+            Some(answer) => {
+                answers.push((*number, answer));
+                false
+            }
+            None => true,
+        });
+    }
+    answers
+}

@@ -1,0 +1,464 @@
+//! What signals and kills at any moment do to a copy: nobody hangs, and the destination is the old file or the new.
+
+mod util;
+
+use rustix::process::Signal;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use util::*;
+
+const OLD: &[u8] = b"what was there before";
+
+/// A folder with a source and an old destination.
+fn prepared(length: usize) -> Folder {
+    let folder = Folder::new();
+    folder.write("src", bytes(length, 1));
+    folder.write("dst", OLD);
+    folder
+}
+
+/// A pair in the middle of a copy that takes most of a second.
+fn in_the_middle(folder: &Folder) -> [Process; 2] {
+    let line = &format!("{SMALL_BLOCKS} src dst");
+    let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
+    processes[1].has_called("pwrite64", 3);
+    processes
+}
+
+#[track_caller]
+fn assert_untouched(folder: &Folder) {
+    assert!(folder.read("dst") == OLD, "the destination was touched");
+    assert_eq!(folder.temporaries(""), [] as [&Path; 0], "a temporary file is left");
+}
+
+/// The next copy works at once and leaves nothing but itself.
+#[track_caller]
+fn next_copy_works(folder: &Folder) {
+    let start = || folder.duocopy("--wait=5s src dst").start();
+    for ended in end([start(), start()]) {
+        ended.expect(0, &[]);
+    }
+    folder.assert_same("src", "dst");
+    assert_eq!(folder.temporaries(""), [] as [&Path; 0], "a temporary file is left");
+}
+
+// ------------------------------------------------------------------------------------------------- signals
+
+const STOPPING: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
+
+fn code(signal: Signal) -> i32 {
+    128 + signal.as_raw()
+}
+
+#[test]
+fn a_signal_to_one_side_ends_both_in_an_orderly_way() {
+    if !strace("signals in the middle of a copy") {
+        return;
+    }
+    for signal in STOPPING {
+        for (hit, name, other) in [(0, "Reader", 1), (1, "Writer", 0)] {
+            let folder = prepared(2 * MIB);
+            let processes = in_the_middle(&folder);
+            processes[hit].signal(signal);
+            let begun = Instant::now();
+            let ended = end(processes);
+            let took = begun.elapsed();
+            ended[hit].expect(code(signal), &["interrupted", &folder.text("dst"), "is unchanged"]);
+            ended[other].expect(8, &[&format!("the {name} was interrupted"), "is unchanged"]);
+            assert!(took < milliseconds(1000), "both ended only after {took:?}");
+            assert_untouched(&folder);
+        }
+    }
+}
+
+#[test]
+fn the_same_signal_to_both_ends_both() {
+    if !strace("a signal to both processes") {
+        return;
+    }
+    let folder = prepared(2 * MIB);
+    let processes = in_the_middle(&folder);
+    for process in &processes {
+        process.signal(Signal::INT);
+    }
+    for ended in end(processes) {
+        ended.expect(130, &["interrupted"]);
+    }
+    assert_untouched(&folder);
+    next_copy_works(&folder);
+}
+
+#[test]
+fn a_lone_reader_can_be_interrupted() {
+    let folder = prepared(2 * MIB);
+    for signal in STOPPING {
+        let reader = folder.duocopy("src dst").start_reader();
+        reader.signal(signal);
+        let begun = Instant::now();
+        reader.end().expect(code(signal), &["interrupted", "is unchanged"]);
+        assert!(begun.elapsed() < milliseconds(500), "it ended only after {:?}", begun.elapsed());
+        assert_untouched(&folder);
+    }
+    next_copy_works(&folder);
+}
+
+/// A Reader that takes its time to open the source, and a Writer that waits for it.
+fn waiting_for_the_source(folder: &Folder, time: Duration) -> [Process; 2] {
+    let opening = format!("openat:delay_enter={}", time.as_micros());
+    let slow = format!("-P {} -e trace=openat -e inject={opening}", folder.text("src"));
+    let processes = pair(folder.duocopy("src dst").traced(&slow), folder.duocopy("src dst"));
+    // Nothing tells from outside that it waits.
+    pause(milliseconds(200));
+    assert_eq!(processes[1].said(), "");
+    processes
+}
+
+#[test]
+fn a_writer_that_waits_for_a_slow_reader_can_be_interrupted() {
+    if !strace("a Writer that waits for a slow Reader") {
+        return;
+    }
+    for signal in STOPPING {
+        let folder = prepared(2 * MIB);
+        let [reader, writer] = waiting_for_the_source(&folder, milliseconds(800));
+        writer.signal(signal);
+        let begun = Instant::now();
+        writer.end().expect(code(signal), &["interrupted", "is unchanged"]);
+        assert!(begun.elapsed() < milliseconds(500), "it ended only after {:?}", begun.elapsed());
+        assert!(reader.ended().is_none());
+        reader.end().expect(8, &["the Writer was interrupted"]);
+        assert_untouched(&folder);
+    }
+}
+
+#[test]
+fn a_slow_reader_that_is_interrupted_tells_the_writer_that_waits() {
+    if !strace("a slow Reader that is interrupted") {
+        return;
+    }
+    let folder = prepared(2 * MIB);
+    let [reader, writer] = waiting_for_the_source(&folder, milliseconds(600));
+    reader.signal(Signal::TERM);
+    reader.end().expect(143, &["interrupted"]);
+    writer.end().expect(8, &["the Reader was interrupted"]);
+    assert_untouched(&folder);
+}
+
+#[test]
+fn an_interrupt_during_the_rename_is_too_late_and_a_second_one_means_now() {
+    if !strace("signals during the rename") {
+        return;
+    }
+    let slow = "-e trace=/^rename -e inject=/^rename:delay_enter=1000000";
+    for twice in [false, true] {
+        let folder = prepared(MIB);
+        let [reader, writer] = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced(slow));
+        committing(&folder);
+        reader.signal(Signal::INT);
+        pause(milliseconds(200));
+        assert!(reader.ended().is_none(), "the first one must wait for the verdict: {}", reader.said());
+        if twice {
+            reader.signal(Signal::INT);
+            let begun = Instant::now();
+            assert_eq!(reader.end().code, 130);
+            assert!(begun.elapsed() < milliseconds(200), "it ended only after {:?}", begun.elapsed());
+        } else {
+            // It also reaches the Writer, which is in the middle of it.
+            writer.signal(Signal::INT);
+            reader.end().expect(0, &["complete"]);
+        }
+        writer.end().expect(0, &["complete"]);
+        folder.assert_same("src", "dst");
+    }
+}
+
+/// Waits until the Writer of a copy under the default name has announced the rename (`ring.rs` of the library).
+fn committing(folder: &Folder) {
+    let name = [folder.text("src"), folder.text("dst")].join("\0");
+    until("the verdict's word", || {
+        let (_, file) = pipe_file(name.as_bytes())?;
+        let mut stage = [0; 1];
+        std::os::unix::fs::FileExt::read_exact_at(&file, &mut stage, 2304 + 2 * 128).ok()?;
+        (stage == [1]).then_some(())
+    });
+}
+
+#[test]
+fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    if !strace("ignored signals") {
+        return;
+    }
+    let folder = prepared(2 * MIB);
+    let line = &format!("{SMALL_BLOCKS} src dst");
+    let deaf = "trap '' HUP";
+    let reader = folder.duocopy(line).after(deaf);
+    let [reader, writer] = pair(reader, folder.duocopy(line).traced(SLOW_WRITES).after(deaf));
+    writer.has_called("pwrite64", 3);
+    for _ in 0..3 {
+        reader.signal(Signal::HUP);
+        writer.signal(Signal::HUP);
+    }
+    for ended in end([reader, writer]) {
+        ended.expect(0, &["complete"]);
+    }
+    folder.assert_same("src", "dst");
+    // The other signals are heard.
+    let folder = prepared(2 * MIB);
+    let reader = folder.duocopy(line).after(deaf).start_reader();
+    reader.signal(Signal::HUP);
+    reader.signal(Signal::TERM);
+    reader.end().expect(143, &["interrupted"]);
+}
+
+#[test]
+fn a_stopped_process_is_not_a_dead_one() {
+    if !strace("a process that is stopped for a second") {
+        return;
+    }
+    for stopped in [0, 1] {
+        let folder = prepared(2 * MIB);
+        let processes = in_the_middle(&folder);
+        processes[stopped].signal(Signal::STOP);
+        pause(milliseconds(1000));
+        for process in &processes {
+            assert!(process.ended().is_none(), "it gave up: {}", process.said());
+        }
+        assert!(folder.read("dst") == OLD, "the destination was touched");
+        processes[stopped].signal(Signal::CONT);
+        for ended in end(processes) {
+            ended.expect(0, &["complete"]);
+        }
+        folder.assert_same("src", "dst");
+    }
+}
+
+#[test]
+fn a_status_line_is_given_on_request() {
+    if !strace("a status line on request") {
+        return;
+    }
+    let folder = prepared(2 * MIB);
+    let processes = in_the_middle(&folder);
+    for process in &processes {
+        process.signal(Signal::USR1);
+        process.says(" of 2.00 MiB written · in ");
+    }
+    for ended in end(processes) {
+        ended.expect(0, &["complete", "buffer "]);
+        assert_eq!(ended.said.matches(" written · ").count(), 1, "one request, one line: {ended:?}");
+    }
+    folder.assert_same("src", "dst");
+}
+
+// --------------------------------------------------------------------------------------------------- kills
+
+#[test]
+fn the_next_copy_removes_what_a_killed_writer_left() {
+    if !strace("what a killed Writer leaves") {
+        return;
+    }
+    let folder = prepared(2 * MIB);
+    let [reader, writer] = in_the_middle(&folder);
+    writer.kill();
+    let begun = Instant::now();
+    let ended = reader.end();
+    let took = begun.elapsed();
+    println!("the Reader noticed the Writer's death after {took:?}");
+    assert!(took < milliseconds(1000));
+    assert!(folder.read("dst") == OLD, "the destination was touched");
+    let left = folder.temporaries("");
+    let [left] = &left[..] else { panic!("a kill leaves one temporary file: {left:?}") };
+    let left = left.file_name().unwrap().to_str().unwrap();
+    ended.expect(8, &["the Writer died", &folder.text("dst"), "is unchanged", left, "start both again"]);
+    next_copy_works(&folder);
+}
+
+#[test]
+fn what_a_killed_writer_left_for_the_target_of_a_link_is_named_and_removed() {
+    if !strace("what a killed Writer leaves beside a link's target") {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("src", bytes(2 * MIB, 1));
+    folder.make("deep");
+    folder.write("deep/target", OLD);
+    std::os::unix::fs::symlink("deep/target", folder.path("dst")).unwrap();
+    let [reader, writer] = in_the_middle(&folder);
+    writer.kill();
+    let ended = reader.end();
+    let left = folder.temporaries("deep");
+    let [left] = &left[..] else { panic!("a kill leaves one temporary file: {left:?}") };
+    ended.expect(8, &["the Writer died", left.file_name().unwrap().to_str().unwrap()]);
+    next_copy_works(&folder);
+    assert_eq!(folder.temporaries("deep"), [] as [&Path; 0], "a temporary file is left");
+}
+
+#[test]
+fn a_writer_whose_reader_is_killed_leaves_nothing() {
+    if !strace("a Reader that is killed") {
+        return;
+    }
+    let folder = prepared(2 * MIB);
+    let [reader, writer] = in_the_middle(&folder);
+    let id = reader.id();
+    reader.kill();
+    let begun = Instant::now();
+    let ended = writer.end();
+    let took = begun.elapsed();
+    println!("the Writer noticed the Reader's death after {took:?}, of which up to 80 ms are slow writes");
+    assert!(took < milliseconds(1000));
+    let texts =
+        [&format!("the Reader (process {id}) died"), &folder.text("dst"), "is unchanged", "start both"];
+    ended.expect(8, &texts.map(|text| -> &str { text }));
+    assert_untouched(&folder);
+    next_copy_works(&folder);
+}
+
+#[test]
+fn a_writer_that_is_killed_around_the_rename_is_judged_by_the_file() {
+    if !strace("kills around the rename") {
+        return;
+    }
+    for (delay, says, renamed) in
+        [("delay_enter", "is unchanged", false), ("delay_exit", "is complete", true)]
+    {
+        for linked in [false, true] {
+            let folder = Folder::new();
+            folder.write("src", bytes(MIB, 1));
+            folder.make("deep");
+            let place = if linked { "deep/dst" } else { "dst" };
+            folder.write(place, OLD);
+            if linked {
+                std::os::unix::fs::symlink("deep/dst", folder.path("dst")).unwrap();
+            }
+            let slow = format!("-e trace=/^rename -e inject=/^rename:{delay}=500000");
+            let [reader, writer] = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced(&slow));
+            committing(&folder);
+            pause(milliseconds(100));
+            assert_eq!(folder.read(place) != OLD, renamed);
+            writer.kill();
+            // While `strace` holds a process it cannot die, so the time until this is noticed says nothing.
+            reader.end().expect(8, &["the Writer died while it put the copy in its place", says]);
+            if renamed {
+                folder.assert_same("src", "dst");
+            } else {
+                assert!(folder.read("dst") == OLD);
+            }
+            next_copy_works(&folder);
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_is_killed_during_the_rename_does_not_stop_it() {
+    if !strace("a Reader that is killed during the rename") {
+        return;
+    }
+    let folder = prepared(MIB);
+    let slow = "-e trace=/^rename -e inject=/^rename:delay_enter=500000";
+    let [reader, writer] = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced(slow));
+    committing(&folder);
+    reader.kill();
+    writer.end().expect(0, &["complete"]);
+    folder.assert_same("src", "dst");
+    next_copy_works(&folder);
+}
+
+#[test]
+fn a_writer_whose_slow_reader_is_killed_takes_its_place() {
+    if !strace("a slow Reader that is killed") {
+        return;
+    }
+    let folder = prepared(2 * MIB);
+    let [reader, writer] = waiting_for_the_source(&folder, milliseconds(800));
+    reader.kill();
+    writer.says("this is the Reader");
+    let second = folder.duocopy("src dst").start_writer();
+    for ended in end([writer, second]) {
+        ended.expect(0, &["complete"]);
+    }
+    folder.assert_same("src", "dst");
+}
+
+#[test]
+fn a_kill_of_the_reader_at_any_moment_harms_nothing() {
+    kill_at_random_moments("the Reader", 0);
+}
+
+#[test]
+fn a_kill_of_the_writer_at_any_moment_harms_nothing() {
+    kill_at_random_moments("the Writer", 1);
+}
+
+/// Kills one side at 30 moments, from its start to a little after the end of an average copy.
+fn kill_at_random_moments(what: &str, hit: usize) {
+    const KILLS: usize = 30;
+    // Small blocks, so that the two hand over a thousand times.
+    const LINE: &str = "-v --block-size=4K --buffer-size=16K --wait=10s src dst";
+    let mut random = Random::new(&format!("kills of {what}"));
+    let folder = prepared(4 * MIB);
+    let start = || {
+        let reader = folder.duocopy(LINE).start();
+        reader.says("this is the Reader");
+        [reader, folder.duocopy(LINE).start()]
+    };
+    let begun = Instant::now();
+    for _ in 0..3 {
+        for ended in end(start()) {
+            ended.expect(0, &["complete"]);
+        }
+    }
+    let whole = begun.elapsed() / 3;
+    let (mut died, mut complete, mut waited, mut longest) = (0, 0, 0, Duration::ZERO);
+    for round in 0..KILLS {
+        folder.write("dst", OLD);
+        let mut processes = start();
+        let moment = whole.mul_f64((random.next() % 1100) as f64 / 1000.0);
+        pause(moment);
+        processes[hit].kill();
+        let begun = Instant::now();
+        if hit == 0 {
+            processes.reverse();
+        }
+        let [survivor, killed] = processes;
+        let killed = killed.end();
+        let survivor = match survivor.end_within(milliseconds(1000)) {
+            Ok(survivor) => survivor,
+            // The other one was killed before it had begun: this one waits for another, and must be content with it.
+            Err(survivor) => {
+                waited += 1;
+                folder.duocopy(LINE).end().expect(0, &[]);
+                survivor.end().expect(0, &[]);
+                folder.assert_same("src", "dst");
+                continue;
+            }
+        };
+        let context = format!("round {round}, killed after {moment:?}: {survivor:?}, killed: {killed:?}");
+        let now = folder.read("dst");
+        let is_new = now == folder.read("src");
+        assert!(is_new || now == OLD, "the destination is neither old nor new; {context}");
+        match (survivor.code, killed.code) {
+            // The kill came after the verdict.
+            (0, 0 | -9) => {
+                assert!(is_new, "complete, but not there; {context}");
+                complete += 1;
+            }
+            (8, -9) => {
+                assert!(survivor.said.contains("died"), "{context}");
+                assert!(survivor.said.contains(&folder.text("dst")), "{context}");
+                let says = if is_new { "is complete" } else { "is unchanged" };
+                assert!(survivor.said.contains(says), "{context}");
+                // A Writer cleans up after itself, and names what it had to leave.
+                assert!(hit == 1 || folder.temporaries("").is_empty(), "{context}");
+                died += 1;
+                longest = longest.max(begun.elapsed());
+            }
+            _ => panic!("an end that must not be; {context}"),
+        }
+        next_copy_works(&folder);
+    }
+    println!(
+        "{KILLS} kills of {what}: {died} noticed (at most {longest:?} later), {complete} after the verdict, {waited} \
+         before the other had begun; a whole copy takes {whole:?}"
+    );
+}
