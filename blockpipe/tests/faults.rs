@@ -356,7 +356,8 @@ fn killed_at_any_moment() {
 /// In a mount namespace of its own, with 256 KiB of shared memory.
 fn with_little_memory(also: &str) -> Command {
     let mut command = Command::new("unshare");
-    let script = format!("mount -t tmpfs -o size=256k,mode=1777 tmpfs /dev/shm && {also} exec \"$0\" \"$@\"");
+    let script =
+        format!("set -e; mount -t tmpfs -o size=256k,mode=1777 tmpfs /dev/shm; {also} exec \"$0\" \"$@\"");
     command.args(["--mount", "sh", "-c", &script]);
     command
 }

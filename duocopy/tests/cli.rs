@@ -48,9 +48,6 @@ fn assert_untouched(folder: &Folder, old: Option<&[u8]>) {
     assert_eq!(folder.temporaries(""), [] as [&Path; 0], "a temporary file is left");
 }
 
-/// What a destination had before.
-const OLD: &[u8] = b"what was there before";
-
 // ------------------------------------------------------------------------------------------------ the pair
 
 #[test]
@@ -80,14 +77,8 @@ fn a_file_of_more_than_32_bits_arrives_whole() {
         source.write_all_at(b"not a hole", place).unwrap();
     }
     let start = || folder.duocopy("--fsync=none src dst").start();
-    for mut process in [start(), start()] {
-        let ended = loop {
-            // Longer than other processes may take.
-            process = match process.end_within(Duration::from_secs(10)) {
-                Ok(ended) => break ended,
-                Err(process) => process,
-            };
-        };
+    for process in [start(), start()] {
+        let ended = process.end_within(Duration::from_secs(500)).ok().expect("an end in time");
         ended.expect(0, &[]);
     }
     let copy = File::open(folder.path("dst")).unwrap();
@@ -128,9 +119,7 @@ fn each_process_opens_its_own_file_only() {
     let reads =
         writer.trace().lines().filter(|line| line.contains("\"dst\"")).any(|line| !line.contains("O_PATH"));
     assert!(!reads, "{}", writer.trace());
-    for ended in end([reader, writer]) {
-        ended.expect(0, &[]);
-    }
+    complete([reader, writer]);
     folder.assert_same("src", "dst");
 }
 
@@ -152,9 +141,7 @@ fn reading_and_writing_go_on_at_the_same_time() {
     reader.has_called("read", 33);
     writer.has_called("pwrite64", 32);
     let (filled, drained) = (begun(&reader, "read"), begun(&writer, "pwrite64"));
-    for ended in end([reader, writer]) {
-        ended.expect(0, &[]);
-    }
+    complete([reader, writer]);
     // A read takes 5 ms from its beginning, and a write 20 ms.
     let meet = |read: f64, write: f64| write < read + 0.005 && read < write + 0.02;
     let overlapping = filled.iter().filter(|read| drained.iter().any(|write| meet(**read, *write))).count();
@@ -172,9 +159,7 @@ fn the_reader_of_a_tiny_file_waits_for_its_writer() {
         assert!(reader.ended().is_none(), "left before the Writer came: {}", reader.said());
         assert!(!folder.is_there("dst"));
         let writer = folder.duocopy("src dst").start_writer();
-        for ended in end([reader, writer]) {
-            ended.expect(0, &["complete"]);
-        }
+        complete([reader, writer]);
         folder.assert_same("src", "dst");
         fs::remove_file(folder.path("dst")).unwrap();
     }
@@ -204,19 +189,15 @@ fn a_third_process_is_turned_away_while_the_two_are_starting() {
     for _ in 0..3 {
         turned_away(&folder, "while they start", "they are starting");
     }
-    for ended in end([reader, writer]) {
-        ended.expect(0, &["complete"]);
-    }
+    complete([reader, writer]);
     folder.assert_same("src", "dst");
 }
 
 /// Waits until this process has the second seat under the default name.
 fn seated(folder: &Folder, writer: &Process) {
-    let name = [folder.text("src"), folder.text("dst")].join("\0");
     until("the Writer's number in the header", || {
-        let (_, file) = pipe_file(name.as_bytes())?;
         let mut id = [0; 4];
-        file.read_exact_at(&mut id, 132).ok()?;
+        folder.pipe()?.read_exact_at(&mut id, 132).ok()?;
         (u32::from_ne_bytes(id) == writer.id()).then_some(())
     });
     // It has still to sit down.
@@ -230,17 +211,13 @@ fn a_third_process_is_turned_away_while_the_two_copy() {
     }
     let folder = Folder::new();
     folder.write("src", bytes(2 * MIB, 1));
-    let line = &format!("{SMALL_BLOCKS} src dst");
-    let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
-    writer.has_called("pwrite64", 1);
+    let [reader, writer] = in_the_middle(&folder);
     let says = format!("Reader (process {}) and its Writer (process {})", reader.id(), writer.id());
     for _ in 0..3 {
         turned_away(&folder, "during the copy", &says);
     }
     assert!(writer.ended().is_none(), "the copy was too fast for this test");
-    for ended in end([reader, writer]) {
-        ended.expect(0, &["complete"]);
-    }
+    complete([reader, writer]);
     folder.assert_same("src", "dst");
 }
 
@@ -249,9 +226,9 @@ fn a_third_process_is_turned_away_while_the_two_are_finishing() {
     if !strace("a third process while two are finishing") {
         return;
     }
-    for (slow, says) in [
-        ("-e trace=/^fsync -e inject=/^fsync:delay_enter=1000000:when=1", "they are finishing"),
-        ("-e trace=/^rename -e inject=/^rename:delay_enter=1000000", "they are finishing"),
+    for slow in [
+        "-e trace=/^fsync -e inject=/^fsync:delay_enter=1000000:when=1",
+        "-e trace=/^rename -e inject=/^rename:delay_enter=1000000",
     ] {
         let folder = Folder::new();
         folder.write("src", bytes(MIB, 1));
@@ -261,11 +238,9 @@ fn a_third_process_is_turned_away_while_the_two_are_finishing() {
             (length == MIB as u64).then_some(())
         });
         pause(milliseconds(200));
-        turned_away(&folder, "while they finish", says);
+        turned_away(&folder, "while they finish", "they are finishing");
         assert!(writer.ended().is_none(), "the copy was too fast for this test");
-        for ended in end([reader, writer]) {
-            ended.expect(0, &["complete"]);
-        }
+        complete([reader, writer]);
         folder.assert_same("src", "dst");
     }
 }
@@ -298,9 +273,7 @@ fn a_new_pair_can_come_while_one_is_leaving() {
             assert_eq!(ended.code, 0, "round {round}: {ended:?}");
         }
     }
-    for ended in end(pair) {
-        ended.expect(0, &[]);
-    }
+    complete(pair);
 }
 
 // --------------------------------------------------------------------------------------------------- names
@@ -343,9 +316,7 @@ fn paths_need_not_be_readable() {
     let [source, destination] = [OsStr::from_bytes(b"a \xff\xfe\n"), OsStr::from_bytes(b"-b\x80")];
     folder.write(source, "content");
     let start = || folder.duocopy("--").word(source).word(destination).start();
-    for ended in end([start(), start()]) {
-        ended.expect(0, &[]);
-    }
+    complete([start(), start()]);
     folder.assert_same(source, destination);
 }
 
@@ -366,9 +337,7 @@ fn another_job_under_the_same_name_is_refused_and_the_first_goes_on() {
     }
     assert!(reader.ended().is_none(), "the first process must go on waiting: {}", reader.said());
     let writer = folder.duocopy("src dst").word(name).start_writer();
-    for ended in end([reader, writer]) {
-        ended.expect(0, &["complete"]);
-    }
+    complete([reader, writer]);
     folder.assert_same("src", "dst");
     assert!(!folder.is_there("other-dst"));
 }
@@ -379,7 +348,7 @@ fn another_version_is_refused_by_number_and_the_first_goes_on() {
     folder.write("src", "content");
     let name = &folder.text("a name");
     let reader = folder.duocopy("src dst").word(name).start_reader();
-    let (_, header) = until("the pipe's file", || pipe_file(name.as_bytes()));
+    let header = until("the pipe's file", || pipe_file(name.as_bytes()));
     let mut ours = [0; 4];
     header.read_exact_at(&mut ours, 8).unwrap();
     header.write_all_at(&77_u32.to_ne_bytes(), 8).unwrap();
@@ -389,9 +358,7 @@ fn another_version_is_refused_by_number_and_the_first_goes_on() {
     assert!(reader.ended().is_none(), "the first process must go on waiting: {}", reader.said());
     header.write_all_at(&ours, 8).unwrap();
     let writer = folder.duocopy("src dst").word(name).start_writer();
-    for ended in end([reader, writer]) {
-        ended.expect(0, &["complete"]);
-    }
+    complete([reader, writer]);
 }
 
 // -------------------------------------------------------------------------------------------------- memory
@@ -480,9 +447,7 @@ fn memory_does_not_grow_with_the_file() {
         }
         processes.iter().all(|process| process.ended().is_some()).then_some(())
     });
-    for ended in end(processes) {
-        ended.expect(0, &[]);
-    }
+    complete(processes);
     println!("peak memory of Reader and Writer with a ring of {ring} bytes: {peaks:?}");
     for peak in peaks {
         assert!(peak > ring, "the last look came too early: {peaks:?}");
@@ -521,9 +486,7 @@ fn the_destination_is_untouched_until_the_copy_is_complete() {
             pause(milliseconds(5));
         }
         assert!(looks > 20, "the copy was too fast for this test: {looks}");
-        for ended in end([reader, writer]) {
-            ended.expect(0, &["complete"]);
-        }
+        complete([reader, writer]);
         folder.assert_same("src", "dst");
         assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
     }
@@ -546,9 +509,7 @@ fn complete_means_that_content_and_name_are_on_the_disk() {
         let mut calls: Vec<_> =
             trace.lines().filter_map(|line| steps.into_iter().find(|step| line.contains(step))).collect();
         calls.dedup();
-        for ended in end([reader, writer]) {
-            ended.expect(0, &["complete"]);
-        }
+        complete([reader, writer]);
         calls
     };
     assert_eq!(order(""), ["pwrite64", "fsync", "rename", "fsync"]);
@@ -569,9 +530,7 @@ fn a_new_destination_gets_the_mode_of_the_source_and_of_the_mask() {
     ] {
         folder.set_mode("src", source);
         let start = || folder.duocopy("src dst").after(mask).start();
-        for ended in end([start(), start()]) {
-            ended.expect(0, &[]);
-        }
+        complete([start(), start()]);
         assert_eq!(folder.mode("dst"), expected, "{source:o} under {mask}");
         fs::remove_file(folder.path("dst")).unwrap();
     }
@@ -590,9 +549,7 @@ fn an_existing_destination_keeps_its_mode_and_owner() {
             std::os::unix::fs::chown(folder.path("dst"), Some(owner.0), Some(owner.1)).unwrap();
         }
         let start = || folder.duocopy("src dst").start();
-        for ended in end([start(), start()]) {
-            ended.expect(0, &[]);
-        }
+        complete([start(), start()]);
         folder.assert_same("src", "dst");
         assert_eq!(folder.mode("dst"), mode);
         let metadata = folder.path("dst").metadata().unwrap();
@@ -624,9 +581,7 @@ fn a_link_stays_a_link_and_its_target_is_replaced() {
         writer.has_called("pwrite64", 1);
         assert_eq!((folder.temporaries("deep").len(), folder.temporaries("").len()), (1, 0));
     }
-    for ended in end([reader, writer]) {
-        ended.expect(0, &["complete"]);
-    }
+    complete([reader, writer]);
     assert!(folder.path("dst").is_symlink() && folder.path("first").is_symlink());
     assert!(!folder.path("deep/target").is_symlink());
     folder.assert_same("src", "deep/target");
@@ -675,9 +630,7 @@ fn a_directory_as_destination_gets_a_file_of_the_same_name() {
     {
         // However it is written, it is the same copy.
         let [one, other] = [folder.duocopy(words), folder.duocopy(&format!("src {copy}"))];
-        for ended in end([one.start(), other.start()]) {
-            ended.expect(0, &[]);
-        }
+        complete([one.start(), other.start()]);
         folder.assert_same("src", copy);
         fs::remove_file(folder.path(copy)).unwrap();
     }
@@ -695,9 +648,7 @@ fn a_second_copy_to_the_same_destination_is_refused() {
     folder.write("src", bytes(4 * MIB, 1));
     folder.write("other", "other content");
     folder.write("dst", OLD);
-    let line = &format!("{SMALL_BLOCKS} src dst");
-    let first = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
-    first[1].has_called("pwrite64", 1);
+    let first = in_the_middle(&folder);
     for ended in end(pair(folder.duocopy("other dst"), folder.duocopy("other dst"))) {
         ended.expect(
             12,
@@ -705,9 +656,7 @@ fn a_second_copy_to_the_same_destination_is_refused() {
         );
     }
     assert!(first[1].ended().is_none(), "the copy was too fast for this test");
-    for ended in end(first) {
-        ended.expect(0, &["complete"]);
-    }
+    complete(first);
     folder.assert_same("src", "dst");
 }
 
@@ -719,9 +668,7 @@ fn a_temporary_file_that_somebody_removes_ends_the_copy() {
     let folder = Folder::new();
     folder.write("src", bytes(2 * MIB, 1));
     folder.write("dst", OLD);
-    let line = &format!("{SMALL_BLOCKS} src dst");
-    let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
-    processes[1].has_called("pwrite64", 1);
+    let processes = in_the_middle(&folder);
     let [temporary] = &folder.temporaries("")[..] else { panic!("one temporary file") };
     fs::remove_file(temporary).unwrap();
     let texts = ["removed or replaced the temporary file", "copy again", &folder.text("dst")];
@@ -1018,10 +965,8 @@ fn the_manual_and_the_help_name_the_same_options_and_exit_codes() {
     };
     let options = |text: &str| -> BTreeSet<String> {
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-        words
-            .filter(|word| word.starts_with("--") && word.contains(char::is_alphabetic))
-            .map(Into::into)
-            .collect()
+        let is_option = |word: &&str| word.starts_with("--") && word.contains(char::is_alphabetic);
+        words.filter(is_option).map(Into::into).collect()
     };
     assert_eq!(options(&manual), options(&help));
     let is_code = |word: &&str| *word == "128+n" || word.parse::<u8>().is_ok();
@@ -1038,9 +983,7 @@ fn a_file_called_like_a_verb_is_copied_when_the_line_says_so() {
     let lines = ["-- cp dst", "./cp dst", "-v -- cp dst", "--fsync=none ./cp dst"];
     for line in lines {
         let start = || folder.duocopy(line).start();
-        for ended in end([start(), start()]) {
-            ended.expect(0, &[]);
-        }
+        complete([start(), start()]);
         folder.assert_same("cp", "dst");
         fs::remove_file(folder.path("dst")).unwrap();
     }
@@ -1239,7 +1182,7 @@ fn a_bar_is_drawn_on_a_terminal_only_and_not_for_a_quiet_copy() {
         let line = &format!("{flags} {SMALL_BLOCKS} src dst");
         // On a terminal of its own, and elsewhere.
         let reader = folder.duocopy(line).on_a_terminal().start();
-        until("the Reader", || pipe_file([folder.text("src"), folder.text("dst")].join("\0").as_bytes()));
+        until("the Reader", || folder.pipe());
         let writer =
             folder.duocopy(line).traced("-e trace=pwrite64 -e inject=pwrite64:delay_enter=30000").start();
         let [reader, writer] = end([reader, writer]);

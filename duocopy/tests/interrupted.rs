@@ -3,11 +3,10 @@
 mod util;
 
 use rustix::process::Signal;
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use util::*;
-
-const OLD: &[u8] = b"what was there before";
 
 /// A folder with a source and an old destination.
 fn prepared(length: usize) -> Folder {
@@ -15,14 +14,6 @@ fn prepared(length: usize) -> Folder {
     folder.write("src", bytes(length, 1));
     folder.write("dst", OLD);
     folder
-}
-
-/// A pair in the middle of a copy that takes most of a second.
-fn in_the_middle(folder: &Folder) -> [Process; 2] {
-    let line = &format!("{SMALL_BLOCKS} src dst");
-    let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
-    processes[1].has_called("pwrite64", 3);
-    processes
 }
 
 #[track_caller]
@@ -35,9 +26,7 @@ fn assert_untouched(folder: &Folder) {
 #[track_caller]
 fn next_copy_works(folder: &Folder) {
     let start = || folder.duocopy("--wait=5s src dst").start();
-    for ended in end([start(), start()]) {
-        ended.expect(0, &[]);
-    }
+    complete([start(), start()]);
     folder.assert_same("src", "dst");
     assert_eq!(folder.temporaries(""), [] as [&Path; 0], "a temporary file is left");
 }
@@ -174,11 +163,9 @@ fn an_interrupt_during_the_rename_is_too_late_and_a_second_one_means_now() {
 
 /// Waits until the Writer of a copy under the default name has announced the rename (`ring.rs` of the library).
 fn committing(folder: &Folder) {
-    let name = [folder.text("src"), folder.text("dst")].join("\0");
     until("the verdict's word", || {
-        let (_, file) = pipe_file(name.as_bytes())?;
         let mut stage = [0; 1];
-        std::os::unix::fs::FileExt::read_exact_at(&file, &mut stage, 2304 + 2 * 128).ok()?;
+        folder.pipe()?.read_exact_at(&mut stage, 2304 + 2 * 128).ok()?;
         (stage == [1]).then_some(())
     });
 }
@@ -198,9 +185,7 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
         reader.signal(Signal::HUP);
         writer.signal(Signal::HUP);
     }
-    for ended in end([reader, writer]) {
-        ended.expect(0, &["complete"]);
-    }
+    complete([reader, writer]);
     folder.assert_same("src", "dst");
     // The other signals are heard.
     let folder = prepared(2 * MIB);
@@ -225,9 +210,7 @@ fn a_stopped_process_is_not_a_dead_one() {
         }
         assert!(folder.read("dst") == OLD, "the destination was touched");
         processes[stopped].signal(Signal::CONT);
-        for ended in end(processes) {
-            ended.expect(0, &["complete"]);
-        }
+        complete(processes);
         folder.assert_same("src", "dst");
     }
 }
@@ -282,7 +265,7 @@ fn what_a_killed_writer_left_for_the_target_of_a_link_is_named_and_removed() {
     folder.write("src", bytes(2 * MIB, 1));
     folder.make("deep");
     folder.write("deep/target", OLD);
-    std::os::unix::fs::symlink("deep/target", folder.path("dst")).unwrap();
+    symlink("deep/target", folder.path("dst")).unwrap();
     let [reader, writer] = in_the_middle(&folder);
     writer.kill();
     let ended = reader.end();
@@ -307,9 +290,8 @@ fn a_writer_whose_reader_is_killed_leaves_nothing() {
     let took = begun.elapsed();
     println!("the Writer noticed the Reader's death after {took:?}, of which up to 80 ms are slow writes");
     assert!(took < milliseconds(1000));
-    let texts =
-        [&format!("the Reader (process {id}) died"), &folder.text("dst"), "is unchanged", "start both"];
-    ended.expect(8, &texts.map(|text| -> &str { text }));
+    let died = format!("the Reader (process {id}) died");
+    ended.expect(8, &[&died, &folder.text("dst"), "is unchanged", "start both again"]);
     assert_untouched(&folder);
     next_copy_works(&folder);
 }
@@ -329,7 +311,7 @@ fn a_writer_that_is_killed_around_the_rename_is_judged_by_the_file() {
             let place = if linked { "deep/dst" } else { "dst" };
             folder.write(place, OLD);
             if linked {
-                std::os::unix::fs::symlink("deep/dst", folder.path("dst")).unwrap();
+                symlink("deep/dst", folder.path("dst")).unwrap();
             }
             let slow = format!("-e trace=/^rename -e inject=/^rename:{delay}=500000");
             let [reader, writer] = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced(&slow));
@@ -374,9 +356,7 @@ fn a_writer_whose_slow_reader_is_killed_takes_its_place() {
     reader.kill();
     writer.says("this is the Reader");
     let second = folder.duocopy("src dst").start_writer();
-    for ended in end([writer, second]) {
-        ended.expect(0, &["complete"]);
-    }
+    complete([writer, second]);
     folder.assert_same("src", "dst");
 }
 
@@ -404,9 +384,7 @@ fn kill_at_random_moments(what: &str, hit: usize) {
     };
     let begun = Instant::now();
     for _ in 0..3 {
-        for ended in end(start()) {
-            ended.expect(0, &["complete"]);
-        }
+        complete(start());
     }
     let whole = begun.elapsed() / 3;
     let (mut died, mut complete, mut waited, mut longest) = (0, 0, 0, Duration::ZERO);

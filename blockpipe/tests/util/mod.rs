@@ -89,7 +89,8 @@ impl Random {
     }
 }
 
-/// A pipe's name that no other test uses.
+/// A pipe's name that no other test uses. What killed actors left under it goes with it.
+#[derive(Clone)]
 pub struct Name(Vec<u8>);
 
 impl Name {
@@ -105,8 +106,8 @@ impl Name {
         self
     }
 
-    pub fn exactly(bytes: &[u8]) -> Self {
-        Self(bytes.into())
+    pub fn empty() -> Self {
+        Self(Vec::new())
     }
 
     pub fn hex(&self) -> String {
@@ -124,6 +125,12 @@ impl Name {
     /// What every orderly end must leave: nothing.
     pub fn assert_gone(&self) {
         assert!(self.path().symlink_metadata().is_err(), "{} was left behind", self.path().display());
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.path());
     }
 }
 

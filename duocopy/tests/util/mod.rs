@@ -29,6 +29,9 @@ const SOON: Duration = Duration::from_secs(10);
 /// Nobody in particular, who exists on every system.
 const NOBODY: u32 = 65534;
 
+/// What a destination had before.
+pub const OLD: &[u8] = b"what was there before";
+
 /// Small blocks and 20 ms for each write: 2 MiB take most of a second, in 32 steps.
 pub const SMALL_BLOCKS: &str = "--block-size=64K --buffer-size=256K";
 pub const SLOW_WRITES: &str = "-e trace=pwrite64 -e inject=pwrite64:delay_enter=20000";
@@ -223,6 +226,11 @@ impl Folder {
         self.path(name).symlink_metadata().is_ok()
     }
 
+    /// The header of the pipe between two processes that copy `src` to `dst`, while there is one.
+    pub fn pipe(&self) -> Option<File> {
+        pipe_file([self.text("src"), self.text("dst")].join("\0").as_bytes())
+    }
+
     #[track_caller]
     pub fn assert_same(&self, one: impl AsRef<Path>, other: impl AsRef<Path>) {
         // Not `assert_eq!`: nobody wants to read two files in a failure.
@@ -403,6 +411,22 @@ pub fn pair(reader: Run, writer: Run) -> [Process; 2] {
     [reader, writer.start_writer()]
 }
 
+/// A pair in the middle of a copy of `src` to `dst`. 2 MiB take most of a second.
+pub fn in_the_middle(folder: &Folder) -> [Process; 2] {
+    let line = &format!("{SMALL_BLOCKS} src dst");
+    let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
+    processes[1].has_called("pwrite64", 2);
+    processes
+}
+
+/// Both must end complete.
+#[track_caller]
+pub fn complete(processes: [Process; 2]) {
+    for ended in end(processes) {
+        ended.expect(0, &[]);
+    }
+}
+
 /// Both run to their end.
 pub fn end([reader, writer]: [Process; 2]) -> [Ended; 2] {
     [reader.end(), writer.end()]
@@ -566,7 +590,7 @@ impl Ended {
 }
 
 /// The file of the pipe under this name, told by the name in its header (`layout.rs` of the library).
-pub fn pipe_file(name: &[u8]) -> Option<(PathBuf, File)> {
+pub fn pipe_file(name: &[u8]) -> Option<File> {
     let folder = format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw());
     let stored = &name[..name.len().min(508)];
     for entry in fs::read_dir(folder).ok()?.flatten() {
@@ -577,7 +601,7 @@ pub fn pipe_file(name: &[u8]) -> Option<(PathBuf, File)> {
         }
         let length = u32::from_ne_bytes(header[256..260].try_into().expect("four bytes")) as usize;
         if header[260..].get(..length) == Some(stored) {
-            return Some((entry.path(), file));
+            return Some(file);
         }
     }
     None
