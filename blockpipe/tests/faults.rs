@@ -133,6 +133,19 @@ fn killed_in_the_middle_while_the_other_waits() {
     name.assert_gone();
     the_next_pair_works(&name, &mut one, &mut two);
 
+    // Nobody can take the place of a consumer that had begun, even if the producer has not noticed its death yet.
+    let (mut producer, mut consumer) = pair(&name, 4096, 4);
+    consumer.expect("begin", "Ok(())");
+    producer.tell("stream 0 1");
+    producer.stop();
+    consumer.kill();
+    one.tell(&format!("join {}", name.hex()));
+    one.expect_silence(200);
+    producer.go_on();
+    producer.expect_answer(died);
+    one.expect_answer("producer");
+    one.expect("leave", "left");
+
     // The producer, which has sent nothing, then some, then everything but its last word. What it sent comes first.
     for sent in [0, 3, 4] {
         let (mut producer, mut consumer) = pair(&name, 4096, 5);

@@ -2,7 +2,7 @@
 
 mod util;
 
-use blockpipe::{PipeError, Reason, Side};
+use blockpipe::{End, Geometry, JoinError, Phase, Pipe, PipeError, Reason, Side};
 use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -84,6 +84,91 @@ fn a_third_is_refused_at_once_and_disturbs_nobody() {
     producer.expect_answer("Ok(())");
     name.assert_gone();
     third.joins(&name, "producer");
+}
+
+/// A lock that belonged to the process and not to the open file would be lost when a refused third closes its own.
+#[test]
+fn both_ends_may_be_in_one_process() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let pipe = Pipe::named(name.bytes());
+    let Ok(End::Producer(mut producer)) = pipe.join() else { panic!("the first is the producer") };
+    producer.ready(Geometry::new(4096, 2), &[7; 128]).unwrap();
+    let Ok(End::Consumer(mut consumer)) = pipe.join() else { panic!("the second is the consumer") };
+    assert_eq!((consumer.origin(), consumer.geometry()), (&[7; 128], Geometry::new(4096, 2)));
+    let mut third = Actor::start();
+    for _ in 0..2 {
+        assert!(matches!(pipe.join(), Err(JoinError::TooManyInstances(_))));
+        is_refused(&mut third, &format!("join {}", name.hex()), "TooManyInstances(");
+    }
+    let monitor = consumer.monitor();
+    assert_eq!((monitor.snapshot().phase, monitor.snapshot().target), (Phase::Moving, None));
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(move || {
+            for word in ["hello, ", "world"] {
+                let mut block = producer.empty_block()?;
+                block[..word.len()].copy_from_slice(word.as_bytes());
+                block.send(word.len(), 1);
+            }
+            producer.close(2)
+        });
+        consumer.begin(&[8; 128]).unwrap();
+        let mut received = Vec::new();
+        while let Some(block) = consumer.filled_block().unwrap() {
+            received.extend_from_slice(&block);
+            block.done(1);
+        }
+        assert_eq!(received, b"hello, world");
+        let closing = consumer.closing().unwrap();
+        assert_eq!((closing.length, closing.sum), (12, 2));
+        let snapshot = monitor.snapshot();
+        assert_eq!((snapshot.sent, snapshot.done, snapshot.target), (12, 12, Some([8; 128])));
+        consumer.commit().unwrap().complete().unwrap();
+        sending.join().unwrap().unwrap();
+    });
+    assert_eq!(monitor.snapshot().phase, Phase::Over);
+    name.assert_gone();
+}
+
+/// Sleeps have a time limit, so a bell that never reaches the other process would only make everything slow.
+#[test]
+fn a_sleeper_is_rung_awake() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    let mut woken = |which: usize, sleeper: &mut Actor, answer: &str, waker: &mut Actor, command: &str| {
+        // Not a multiple of the time limit, or it would seem to be the ring that wakes.
+        sleeper.expect_silence(20);
+        let start = Instant::now();
+        waker.tell(command);
+        sleeper.expect_answer(answer);
+        times[which].push(start.elapsed());
+    };
+    for _ in 0..11 {
+        let (mut producer, mut consumer) = (Actor::start(), Actor::start());
+        producer.joins(&name, "producer");
+        consumer.tell(&format!("join {}", name.hex()));
+        woken(0, &mut consumer, "consumer", &mut producer, "ready 4096 1");
+        producer.expect_answer("Ok(())");
+        consumer.tell("take");
+        woken(1, &mut consumer, "taken 0 4096", &mut producer, "send 4096");
+        producer.expect_answer("Ok(())");
+        producer.tell("send 4096");
+        woken(2, &mut producer, "Ok(())", &mut consumer, "done 0");
+        consumer.expect_answer("done");
+        producer.tell("close");
+        consumer.expect("drain 1", "drained 8192");
+        consumer.expect("commit", "Ok");
+        woken(3, &mut producer, "Ok(())", &mut consumer, "complete");
+        consumer.expect_answer("Ok(())");
+    }
+    for (mut times, what) in
+        times.into_iter().zip(["READY", "a filled block", "an empty block", "the verdict"])
+    {
+        times.sort();
+        println!("{what}: woken after {:?} (median), {:?} (longest)", times[5], times[10]);
+        assert!(times[5] < Duration::from_millis(10), "{what}: {times:?}");
+    }
 }
 
 #[test]
@@ -531,6 +616,15 @@ fn a_pair_that_is_leaving_is_waited_for_up_to_half_a_second() {
     newcomer.expect_silence(200);
     consumer.expect("take", &format!("Err({})", aborted(Side::Producer, 1, "")));
     newcomer.expect_answer("producer");
+    // A consumer that gave up before READY has ended the pair, too, though the producer does not know it yet.
+    consumer.tell(&format!("join {}", name.hex()));
+    consumer.expect_silence(50);
+    consumer.interrupt();
+    consumer.expect_answer("Interrupted");
+    producer.tell(&format!("join {}", name.hex()));
+    producer.expect_silence(200);
+    newcomer.expect("ready 4096 2", &format!("Err({})", interrupted(Side::Consumer)));
+    producer.expect_answer("producer");
 }
 
 /// An empty pipe whose gate is locked by this process: by classic locks, which exclude the library's.

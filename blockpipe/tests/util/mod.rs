@@ -110,6 +110,10 @@ impl Name {
         Self(Vec::new())
     }
 
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     pub fn hex(&self) -> String {
         hex(&self.0)
     }
