@@ -182,10 +182,13 @@ impl Signals {
             number: Arc::new(AtomicUsize::new(0)),
             status: Arc::new(AtomicBool::new(false)),
         };
+        // Not `stop` itself, which others may set too: only a second signal means now.
+        let second = Arc::new(AtomicBool::new(false));
         let ignored = ignored_signals();
         for signal in STOPPING.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
             let code = i32::from(second_ends_with) + signal;
-            signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&signals.stop))?;
+            signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&second))?;
+            signal_hook::flag::register(signal, Arc::clone(&second))?;
             signal_hook::flag::register_usize(
                 signal,
                 Arc::clone(&signals.number),
