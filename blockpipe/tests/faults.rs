@@ -50,7 +50,6 @@ fn killed_before_ready() {
     let (mut victim, mut one, mut two) = (Actor::start(), Actor::start(), Actor::start());
     victim.joins(&name, "producer");
     victim.kill();
-    assert!(name.path().exists(), "a killed process cannot tidy up");
     the_next_pair_works(&name, &mut one, &mut two);
 
     // A consumer that waits starts over, and is the first now.
@@ -256,7 +255,6 @@ fn both_killed_at_every_step() {
         }
         producer.kill();
         consumer.kill();
-        assert!(name.path().exists(), "killed processes cannot tidy up");
         the_next_pair_works(&name, &mut one, &mut two);
     }
 }

@@ -120,7 +120,13 @@ struct Pair {
 
 /// Copy a file with one command, which starts both processes
 #[derive(Debug, Parser)]
-#[command(name = "duocopy cp", bin_name = "duocopy cp", version, max_term_width = 100)]
+#[command(
+    name = "duocopy cp",
+    bin_name = "duocopy cp",
+    version,
+    max_term_width = 100,
+    override_usage = "duocopy cp [OPTIONS] SRC DST"
+)]
 struct Cp {
     /// The file to read
     #[arg(value_name = "SRC")]

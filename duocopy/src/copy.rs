@@ -12,7 +12,7 @@ use crate::progress::{Progress, Role, View};
 use crate::record::{SourceRecord, TargetRecord};
 use crate::sink::Sink;
 use crate::source::Source;
-use crate::verdict::{no_shared_memory, reason, told};
+use crate::verdict::{no_shared_memory, reason};
 use blockpipe::{Consumer, End, Geometry, Monitor, Pipe, PipeError, Producer, Reason, Side};
 use std::sync::atomic::Ordering;
 
@@ -76,7 +76,7 @@ fn read(mut producer: Producer, job: &Job, progress: &mut Progress) -> Result<Su
     progress.finish();
     let result = copied.map_err(|stop| match stop {
         Stop::Own(failure) => match producer.abort(&reason(&failure)) {
-            Err(PipeError::Aborted { by: Side::Consumer, reason }) => told(Role::Writer, &reason),
+            Err(PipeError::Aborted { by: Side::Consumer, reason }) => job.told(Role::Writer, &reason),
             _ => failure,
         },
         Stop::Pipe(error) => job.explain(error, Role::Reader, &producer.monitor().snapshot()),
@@ -144,7 +144,7 @@ fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Result<S
     progress.finish();
     copied.map_err(|stop| match stop {
         Stop::Own(failure) => match consumer.abort(&reason(&failure)) {
-            PipeError::Aborted { by: Side::Producer, reason } => told(Role::Reader, &reason),
+            PipeError::Aborted { by: Side::Producer, reason } => job.told(Role::Reader, &reason),
             _ => failure,
         },
         Stop::Pipe(error) => job.explain(error, Role::Writer, &consumer.monitor().snapshot()),

@@ -60,6 +60,7 @@ impl Failure {
 fn destination_remedy(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::NotFound => "make its directory first",
+        io::ErrorKind::NotADirectory => "a part of its path is a file: choose another place",
         io::ErrorKind::PermissionDenied => {
             "run as a user who may write in its directory, or choose another place"
         }

@@ -72,19 +72,18 @@ const MOST_BLOCKS: u64 = 1 << 16;
 /// How to cut the shared memory for a file of this length.
 pub fn cut(length: u64, block_size: Option<u64>, buffer_size: Option<u64>) -> Cut {
     let fits = |size: u64| size.clamp(*SIZES.start(), *SIZES.end()).next_multiple_of(4096);
-    let wanted = match (block_size, buffer_size) {
+    let asked = match (block_size, buffer_size) {
         (Some(block), _) => fits(block),
         (None, Some(buffer)) => fits((buffer / DEFAULT_BLOCKS).min(DEFAULT_BLOCK_SIZE)),
-        (None, None) => DEFAULT_BLOCK_SIZE.min(fits(length)),
+        (None, None) => DEFAULT_BLOCK_SIZE,
     };
-    let blocks = match buffer_size {
-        Some(buffer) => (buffer / wanted).clamp(2, MOST_BLOCKS),
-        // A small file needs no more blocks than it fills.
-        None => length.div_ceil(wanted).clamp(1, DEFAULT_BLOCKS),
-    };
-    let mended = block_size.is_some_and(|block| block != wanted)
-        || buffer_size.is_some_and(|buffer| blocks * wanted > buffer || buffer / wanted > MOST_BLOCKS);
-    let note = mended.then(|| format!("using {blocks} blocks of {wanted} bytes, the nearest that works"));
+    let most = buffer_size.map_or(DEFAULT_BLOCKS, |buffer| (buffer / asked).clamp(2, MOST_BLOCKS));
+    let mended = block_size.is_some_and(|block| block != asked)
+        || buffer_size.is_some_and(|buffer| most * asked > buffer || buffer / asked > MOST_BLOCKS);
+    let note = mended.then(|| format!("using {most} blocks of {asked} bytes, the nearest that works"));
+    // A small file needs no more than it fills.
+    let wanted = asked.min(fits(length));
+    let blocks = most.min(length.div_ceil(wanted).max(1));
     Cut { block_size: wanted as usize, blocks: blocks as usize, note }
 }
 
@@ -112,7 +111,8 @@ mod tests {
         assert_eq!(blocks_of(1 << 30, None, Some(64 << 20)), (128, 512 << 10, false));
         assert_eq!(blocks_of(1 << 30, Some(1 << 20), Some(1 << 20)), (2, 1 << 20, true));
         assert_eq!(blocks_of(1 << 30, Some(1), None), (4, 4096, true));
-        assert_eq!(blocks_of(1 << 30, Some(u64::MAX), None).1, 1 << 30);
+        assert_eq!(blocks_of(3, Some(1 << 30), Some(1 << 33)), (1, 4096, false));
+        assert_eq!(blocks_of(5 << 30, Some(u64::MAX), None), (4, 1 << 30, true));
     }
 
     #[test]

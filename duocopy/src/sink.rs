@@ -4,7 +4,7 @@
 //! destination's, so that two copies to one destination meet on it; its lock decides who goes on.
 
 use crate::digest;
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::os::{self, Directory, Entry, FileId};
 use crate::record::SourceRecord;
 use std::ffi::{OsStr, OsString};
@@ -227,6 +227,16 @@ fn create_temporary(
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let left = match directory.open_existing(name) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                        let temporary = exit::show(&temporary_path(destination));
+                        let what =
+                            format!("the temporary file of another user's copy is in the way ({temporary})");
+                        return Err(Failure::refused(
+                            destination,
+                            &what,
+                            "have it removed when that copy has ended",
+                        ));
+                    }
                     other => other.map_err(failed)?,
                 };
                 // Without locks a living copy cannot be told from a dead one's file.

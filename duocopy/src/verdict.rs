@@ -87,11 +87,23 @@ impl Job<'_> {
                  stopped, continue or end it, then try again"
                 ),
             ),
-            JoinError::Aborted(reason) => told(Role::Reader, &reason),
+            JoinError::Aborted(reason) => self.told(Role::Reader, &reason),
             JoinError::Interrupted => self.interrupted(),
             JoinError::Io { doing, source } => no_shared_memory(&doing, &source),
             other => Failure::new(exit::FAILED, format!("the pipe {name}: {other}")),
         }
+    }
+
+    /// What this process makes of the other one's failure.
+    pub fn told(&self, by: Role, reason: &Reason) -> Failure {
+        let code =
+            u8::try_from(reason.code).ok().filter(|code| *code != exit::COMPLETE).unwrap_or(exit::FAILED);
+        let message = exit::printable(&reason.message);
+        if code == exit::PARTNER {
+            let path = show(&self.paths.destination);
+            return Failure::new(code, format!("the {by} {message}; {path} is unchanged: start both again"));
+        }
+        Failure::new(code, format!("the {by} gave up: {message}"))
     }
 
     /// How the pipe ended, for the process in this role.
@@ -101,8 +113,8 @@ impl Job<'_> {
             _ if self.signals.number().is_some() && !matches!(error, PipeError::DiedCommitting) => {
                 self.interrupted()
             }
-            PipeError::Aborted { by: Side::Producer, reason } => told(Role::Reader, &reason),
-            PipeError::Aborted { by: Side::Consumer, reason } => told(Role::Writer, &reason),
+            PipeError::Aborted { by: Side::Producer, reason } => self.told(Role::Reader, &reason),
+            PipeError::Aborted { by: Side::Consumer, reason } => self.told(Role::Writer, &reason),
             PipeError::PartnerDied if role == Role::Writer => Failure::new(
                 exit::PARTNER,
                 format!(
@@ -162,16 +174,6 @@ impl Job<'_> {
 /// What the other side is told about our failure.
 pub fn reason(failure: &Failure) -> Reason {
     Reason::new(failure.code.into(), failure.message.clone())
-}
-
-/// What we make of theirs.
-pub fn told(by: Role, reason: &Reason) -> Failure {
-    let code = u8::try_from(reason.code).ok().filter(|code| *code != exit::COMPLETE).unwrap_or(exit::FAILED);
-    let message = exit::printable(&reason.message);
-    if code == exit::PARTNER {
-        return Failure::new(code, format!("the {by} {message}; the destination is unchanged"));
-    }
-    Failure::new(code, format!("the {by} gave up: {message}"))
 }
 
 /// Shared memory that could not be had.

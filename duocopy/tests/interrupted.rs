@@ -257,6 +257,18 @@ fn the_next_copy_removes_what_a_killed_writer_left() {
 }
 
 #[test]
+fn memory_of_a_killed_pair_goes_with_the_next_copy_whatever_its_name() {
+    let folder = prepared(1000);
+    let reader = folder.duocopy("src dst").start_reader();
+    until("the pipe", || folder.pipe());
+    // Other tests copy too, and any of them may be the next one.
+    reader.kill();
+    reader.end();
+    folder.duocopy("cp src elsewhere").start().end().expect(0, &[]);
+    assert!(folder.pipe().is_none(), "it is still there");
+}
+
+#[test]
 fn what_a_killed_writer_left_for_the_target_of_a_link_is_named_and_removed() {
     if !strace("what a killed Writer leaves beside a link's target") {
         return;

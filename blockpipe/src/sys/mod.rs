@@ -4,7 +4,8 @@
 //!
 //! **[`Seats`]** decide who is who. A key (128 bits) stands for one pipe of this user.
 //! - `open(key)` opens the pipe's object or makes an empty one; it never touches something that this library did
-//!   not make ([`OpenError::Foreign`]).
+//!   not make ([`OpenError::Foreign`]). Where objects outlive their processes, making one also removes those that
+//!   killed pairs left under other keys.
 //! - `lock_gate(until)` / `unlock_gate()`: one process at a time looks and sits down. `false` after the deadline.
 //! - `current()`: under the gate, whether the key still leads to this object. If not, start again.
 //! - `held(seat)`: whether *another* holder has the seat. Takes nothing and disturbs nobody.

@@ -18,6 +18,10 @@ const GATE: i64 = 0;
 /// Same numbers as `layout.rs`, on purpose not imported: a port is written without knowing what lies above.
 const HEADER_LENGTH: u64 = 4096;
 const REGION_START: u64 = 64 << 10;
+/// Never through a link, and never blocking on what is no file.
+const OPEN: OFlags =
+    OFlags::RDWR.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
+const MAGIC: &[u8; 8] = b"BLKPIPE\0";
 
 #[derive(Debug)]
 pub(crate) struct Seats {
@@ -41,7 +45,7 @@ impl Seats {
         let name = format!("{key:032x}");
         let path = format!("{folder}/{name}");
         let foreign = |what| OpenError::Foreign { path: path.clone(), what };
-        let file = open_or_create(&directory, &name).map_err(|error| match error {
+        let (file, created) = open_or_create(&directory, &name).map_err(|error| match error {
             // Links are not followed, and directories and sockets cannot be opened for writing.
             Errno::LOOP | Errno::ISDIR | Errno::NXIO => foreign("not a regular file"),
             _ => OpenError::Io { doing: format!("opening {path}"), source: error.into() },
@@ -64,7 +68,45 @@ impl Seats {
         if (1..HEADER_LENGTH.cast_signed()).contains(&stat.st_size) {
             return Err(foreign("shorter than a pipe"));
         }
-        Ok(Self { directory, name, path, file })
+        let seats = Self { directory, name, path, file };
+        if created {
+            seats.remove_dead();
+        }
+        Ok(seats)
+    }
+
+    /// Removes what killed pairs left under other names, to which perhaps nobody ever comes again. Whatever cannot
+    /// be had at once is left to the next one.
+    fn remove_dead(&self) {
+        let Ok(entries) = rustix::fs::Dir::read_from(&self.directory) else { return };
+        for entry in entries.flatten() {
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if name.len() != self.name.len() || name == self.name {
+                continue;
+            }
+            let Ok(file) = rustix::fs::openat(&self.directory, name, OPEN, Mode::empty()) else { continue };
+            let mut magic = [0; MAGIC.len()];
+            if !matches!(rustix::io::pread(&file, &mut magic, 0), Ok(length) if length == MAGIC.len() && magic == *MAGIC)
+            {
+                continue;
+            }
+            let other = Self {
+                directory: match self.directory.try_clone() {
+                    Ok(directory) => directory,
+                    Err(_) => return,
+                },
+                name: name.into(),
+                path: String::new(),
+                file,
+            };
+            // As in every arrival: under the gate, still of this name, both seats free.
+            if let Ok(true) = other.lock(GATE, libc::F_WRLCK)
+                && let Ok(true) = other.current()
+                && let (Ok(false), Ok(false)) = (other.held(Side::Producer), other.held(Side::Consumer))
+            {
+                let _ = other.forget();
+            }
+        }
     }
 
     pub(crate) fn where_it_is(&self) -> &str {
@@ -176,25 +218,25 @@ fn private_directory(path: &str) -> Result<OwnedFd, OpenError> {
     Ok(directory)
 }
 
-fn open_or_create(directory: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
-    let open = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK;
+/// The file, and whether it is new.
+fn open_or_create(directory: &OwnedFd, name: &str) -> rustix::io::Result<(OwnedFd, bool)> {
     // Somebody else may make or remove it between the two calls; each such step is somebody's arrival or leaving.
     let mut tries = 0;
     loop {
         tries += 1;
-        match rustix::fs::openat(directory, name, open, Mode::empty()) {
+        match rustix::fs::openat(directory, name, OPEN, Mode::empty()) {
             Err(Errno::NOENT) => {}
-            other => return other,
+            other => return Ok((other?, false)),
         }
-        let create = open | OFlags::CREATE | OFlags::EXCL;
+        let create = OPEN | OFlags::CREATE | OFlags::EXCL;
         match rustix::fs::openat(directory, name, create, Mode::RUSR | Mode::WUSR) {
-            Ok(file) => {
+            Err(Errno::EXIST) if tries < 1000 => {}
+            other => {
+                let file = other?;
                 // Whatever the umask says, this user may open it again.
                 rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
-                return Ok(file);
+                return Ok((file, true));
             }
-            Err(Errno::EXIST) if tries < 1000 => {}
-            other => return other,
         }
     }
 }

@@ -278,7 +278,8 @@ impl Folder {
         let places = std::iter::once(place.to_path_buf()).chain(std::env::split_paths(&known));
         let mut command = Command::new(shell);
         command.env("PATH", std::env::join_paths(places).expect("directories without a colon"));
-        command.args(["-c", "cd / && eval \"$1\"", shell, line]);
+        // `exec`, so that what is typed is our child and ends with the test.
+        command.args(["-c", "cd / && eval \"exec $1\"", shell, line]);
         self.start(command, false).end()
     }
 
@@ -302,6 +303,18 @@ impl Folder {
         let child = Arc::new(Mutex::new(child));
         CHILDREN.lock().expect("no panic while it is held").push(Arc::downgrade(&child));
         Process { child, began, errors, output, trace: file("trace"), terminal }
+    }
+}
+
+impl Drop for Folder {
+    /// Removes what killed processes left in shared memory: nobody comes to these names again.
+    fn drop(&mut self) {
+        let ours = self.text("").into_bytes();
+        for (path, _, name) in pipes() {
+            if name.windows(ours.len()).any(|part| part == ours) {
+                let _ = fs::remove_file(path);
+            }
+        }
     }
 }
 
@@ -595,20 +608,23 @@ impl Ended {
     }
 }
 
-/// The file of the pipe under this name, told by the name in its header (`layout.rs` of the library).
-pub fn pipe_file(name: &[u8]) -> Option<File> {
+/// The pipes of this user: path, file and the beginning of the name (`layout.rs` of the library).
+fn pipes() -> Vec<(PathBuf, File, Vec<u8>)> {
     let folder = format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw());
-    let stored = &name[..name.len().min(508)];
-    for entry in fs::read_dir(folder).ok()?.flatten() {
+    let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let pipe = |path: PathBuf| {
+        let file = File::options().read(true).write(true).open(&path).ok()?;
         let mut header = [0; 4096];
-        let Ok(file) = File::options().read(true).write(true).open(entry.path()) else { continue };
-        if file.read_exact_at(&mut header, 0).is_err() {
-            continue;
-        }
+        file.read_exact_at(&mut header, 0).ok()?;
         let length = u32::from_ne_bytes(header[256..260].try_into().expect("four bytes")) as usize;
-        if header[260..].get(..length) == Some(stored) {
-            return Some(file);
-        }
-    }
-    None
+        let name = header[260..].get(..length)?.to_vec();
+        Some((path, file, name))
+    };
+    paths.filter_map(pipe).collect()
+}
+
+/// The file of the pipe under this name.
+pub fn pipe_file(name: &[u8]) -> Option<File> {
+    let stored = &name[..name.len().min(508)];
+    pipes().into_iter().find_map(|(_, file, name)| (name == stored).then_some(file))
 }
