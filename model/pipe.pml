@@ -20,6 +20,7 @@
  *            once, when nobody holds its lock; 2: and commits its own [0]
  *   FOREIGN  a stranger removes the pipe's name, so often [0]
  *   CHANGE   the source is replaced by another version once [0]
+ *   SWEEP    newcomers of other names look for what killed pairs left, so often [0]
  *   REPEAT   1: processes that come after a complete copy copy again [0]
  *   NI       inodes kept apart [NP]
  * Negative controls: -DBAD_..., listed in README.md, each of which must fail.
@@ -59,6 +60,9 @@
 #endif
 #ifndef CHANGE
 #define CHANGE 0
+#endif
+#ifndef SWEEP
+#define SWEEP 0
 #endif
 #ifndef REPEAT
 #define REPEAT 0
@@ -532,7 +536,7 @@ fin:
     ended++;
     if
     :: ended == NP ->
-       do :: k < NI -> assert(I[k].G == 0 && I[k].R == 0 && I[k].W == 0); k++ :: else -> break od;
+       do :: k < NI -> assert((I[k].G == 0 || I[k].G == NP + 1) && I[k].R == 0 && I[k].W == 0); k++ :: else -> break od;
        assert(T == 0);
        if :: kills == 0 && !FOREIGN -> assert(name == NONE) :: else fi;                          /* nothing left lying about */
        if :: PATIENT && !CANCEL && !FAIL && !OTHER && !FOREIGN && !CHANGE && NP >= 2 + (REPLACE -> kills : 2 * kills) ->
@@ -563,6 +567,31 @@ proctype Other() {              /* another pipe, the same destination */
 proctype Foreign() { byte j = 0;
   do :: j < FOREIGN -> atomic { if :: name != NONE -> UNLINK :: skip fi; j++ } :: else -> break od }
 #endif
+#if SWEEP
+proctype Sweep() {              /* somebody with another name removes a file that is nobody's any more */
+  byte f; byte k = 0; byte j = 0; bool r; bool w;
+  do
+  :: j < SWEEP ->
+     j++;
+     atomic { if :: name != NONE -> f = name; F.refs++ :: else -> goto next fi };
+     atomic { if :: F.G == 0 -> F.G = NP + 1 :: else -> goto shut fi };
+     if :: F.linked && F.gen != 0 -> skip :: else -> goto unlock fi;
+     r = (F.R != 0);
+     w = (F.W != 0);
+#ifdef BAD_SWEEP
+     w = 0;
+#endif
+     if :: !r && !w -> atomic { UNLINK } :: else fi;
+unlock:
+     F.G = 0;
+shut:
+     atomic { closefile() };
+next:
+     f = 0; r = 0; w = 0
+  :: else -> break
+  od
+}
+#endif
 #if CHANGE
 proctype Change() { if :: srcver = 1 :: skip fi }
 #endif
@@ -576,6 +605,9 @@ init {
 #endif
 #if FOREIGN
     run Foreign();
+#endif
+#if SWEEP
+    run Sweep();
 #endif
 #if CHANGE
     run Change();

@@ -108,7 +108,7 @@ impl Consumer {
             },
         };
         let more = || ring.producer.filled.load(Ordering::Acquire) > n || ring.closing().is_some();
-        let absent = || if self.end.give_up(more)? { Err(PipeError::PartnerDied) } else { Ok(None) };
+        let absent = |_| if self.end.give_up(more)? { Err(PipeError::PartnerDied) } else { Ok(None) };
         match self.end.conclude(self.end.wait(look, absent))? {
             Next::Filled(extent) => {
                 let n = window.hand_out(extent);

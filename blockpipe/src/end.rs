@@ -34,6 +34,8 @@ pub(crate) struct Attached {
     own_bell: Bell,
     partner_bell: Bell,
     interrupt: Option<Interrupt>,
+    /// Since when the waits have found the partner's seat free; a producer's patience is counted from here.
+    alone_since: Cell<Option<Instant>>,
     over: Cell<bool>,
 }
 
@@ -61,6 +63,7 @@ impl Attached {
             generation,
             side,
             interrupt,
+            alone_since: Cell::new(None),
             over: Cell::new(false),
         })
     }
@@ -118,13 +121,14 @@ impl Attached {
         self.seats.held(other(self.side)).map_err(io("asking whether the partner lives"))
     }
 
-    /// Waits until `look` finds something. While the partner's seat is free, `absent` may end the wait.
+    /// Waits until `look` finds something. While the partner's seat is free, `absent` may end the wait; it is told
+    /// for how long that has been so.
     ///
     /// An interrupt aborts the pipe; once the consumer is committing that is too late, and the wait goes on.
     pub(crate) fn wait<T>(
         &self,
         mut look: impl FnMut() -> Option<Result<T, PipeError>>,
-        mut absent: impl FnMut() -> Result<Option<T>, PipeError>,
+        mut absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
     ) -> Result<T, PipeError> {
         loop {
             if let Some(interrupt) = &self.interrupt
@@ -136,9 +140,13 @@ impl Attached {
             if let Some(found) = ring::wait(self.parked(self.side), &self.own_bell, PARK_LIMIT, &mut look) {
                 return found;
             }
-            if !self.partner_lives()?
-                && let Some(found) = absent()?
-            {
+            if self.partner_lives()? {
+                self.alone_since.set(None);
+                continue;
+            }
+            let since = self.alone_since.get().unwrap_or_else(Instant::now);
+            self.alone_since.set(Some(since));
+            if let Some(found) = absent(since.elapsed())? {
                 return Ok(found);
             }
         }

@@ -111,10 +111,13 @@ impl Monitor {
 
     /// How the pipe stands now. Never blocks.
     pub fn snapshot(&self) -> Snapshot {
-        let consumer_held = self
-            .seats
-            .upgrade()
+        let seats = self.seats.upgrade();
+        let consumer_held = seats
+            .as_ref()
             .is_some_and(|seats| self.own == Side::Consumer || seats.held(Side::Consumer).unwrap_or(false));
-        Snapshot::take(&self.shared, consumer_held)
+        let snapshot = Snapshot::take(&self.shared, consumer_held);
+        // An end that was dropped without a word could not mark the pipe as over.
+        let phase = if seats.is_some() { snapshot.phase } else { Phase::Over };
+        Snapshot { phase, ..snapshot }
     }
 }

@@ -238,7 +238,7 @@ fn wait_for_ready(attached: &Attached) -> Result<Waited, PipeError> {
             (attached.shared.header().state.load(Ordering::Acquire) == READY).then_some(Ok(Waited::Ready))
         }
     };
-    attached.wait(look, || Ok(attached.let_go()?.then_some(Waited::ProducerGone)))
+    attached.wait(look, |_| Ok(attached.let_go()?.then_some(Waited::ProducerGone)))
 }
 
 /// Maps what the producer made, after checking that it can be what it says.

@@ -9,8 +9,8 @@ use crate::monitor::Monitor;
 use crate::ring::{Filler, Stage};
 use crate::sync::Ordering;
 use crate::window::{Settled, Window};
-use std::cell::{Cell, RefCell};
-use std::time::{Duration, Instant};
+use std::cell::RefCell;
+use std::time::Duration;
 
 /// The end that fills blocks and sends them. Got by being the first to arrive.
 ///
@@ -20,8 +20,6 @@ use std::time::{Duration, Instant};
 pub struct Producer {
     end: Attached,
     patience: Option<Duration>,
-    /// Since when nobody has had the other end; patience is counted from here.
-    alone_since: Cell<Option<Instant>>,
     region: Option<Region>,
     turn: RefCell<Turn>,
 }
@@ -35,7 +33,7 @@ struct Turn {
 impl Producer {
     pub(crate) fn new(end: Attached, patience: Option<Duration>) -> Self {
         let turn = RefCell::new(Turn { filler: Filler::new(0), window: Window::new() });
-        Self { end, patience, alone_since: Cell::new(None), region: None, turn }
+        Self { end, patience, region: None, turn }
     }
 
     /// Reserves the memory and lets the consumer in. `origin` says what will be sent, for whoever has to check
@@ -106,7 +104,7 @@ impl Producer {
                 Err(nonsense) => Some(Err(nonsense.into())),
             },
         };
-        self.end.conclude(self.end.wait(look, || self.absent()))?;
+        self.end.conclude(self.end.wait(look, |alone| self.absent(alone)))?;
         let n = turn.window.hand_out(());
         Ok(EmptyBlock::new(self, n))
     }
@@ -152,25 +150,17 @@ impl Producer {
     }
 
     fn await_verdict(&self) -> Result<(), PipeError> {
-        let verdict = self.end.conclude(self.end.wait(|| self.end.verdict(), || self.absent()));
+        let verdict = self.end.conclude(self.end.wait(|| self.end.verdict(), |alone| self.absent(alone)));
         self.end.leave();
         verdict
     }
 
     /// What a free consumer's seat means: nobody has come yet, or somebody died.
-    fn absent<T>(&self) -> Result<Option<T>, PipeError> {
+    fn absent<T>(&self, alone: Duration) -> Result<Option<T>, PipeError> {
         let ring = self.end.ring();
         let begun = || ring.consumer.begun.load(Ordering::Acquire) != 0;
-        if !begun() {
-            let Some(patience) = self.patience else { return Ok(None) };
-            let since = self.alone_since.get().unwrap_or_else(Instant::now);
-            self.alone_since.set(Some(since));
-            if since.elapsed() < patience {
-                return Ok(None);
-            }
-        }
-        if !self.end.give_up(|| false)? {
-            self.alone_since.set(None);
+        let patient = self.patience.is_none_or(|patience| alone < patience);
+        if (!begun() && patient) || !self.end.give_up(|| false)? {
             return Ok(None);
         }
         // The pipe is over, so these words are the last ones. Nobody reads the verdict after us, so that it stays

@@ -130,6 +130,24 @@ fn both_ends_may_be_in_one_process() {
     name.assert_gone();
 }
 
+/// The view keeps the header mapped, and a mapping keeps the open file to which the locks belong.
+#[test]
+fn an_end_that_is_dropped_under_a_monitor_is_gone() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let Ok(End::Producer(mut producer)) = Pipe::named(name.bytes()).join() else { panic!("the first") };
+    producer.ready(Geometry::new(4096, 2), &[0; 128]).unwrap();
+    let monitor = producer.monitor();
+    let mut consumer = Actor::start();
+    consumer.joins(&name, "consumer");
+    consumer.tell("take");
+    consumer.expect_silence(70);
+    drop(producer);
+    consumer.expect_answer("Err(PartnerDied)");
+    assert_eq!(monitor.snapshot().phase, Phase::Over);
+    name.assert_gone();
+}
+
 /// Sleeps have a time limit, so a bell that never reaches the other process would only make everything slow.
 #[test]
 fn a_sleeper_is_rung_awake() {
@@ -421,6 +439,20 @@ fn a_producer_with_patience_gives_up_when_nobody_comes() {
         name.assert_gone();
         producer.expect("close", "Err(Over)");
     }
+    // Somebody who came and went counts anew.
+    producer.expect(&format!("join {} patience 600", name.hex()), "producer");
+    producer.expect("ready 4096 2", "Ok(())");
+    let start = Instant::now();
+    producer.tell("stream 0 1");
+    util::pause(350);
+    let mut consumer = Actor::start();
+    consumer.joins(&name, "consumer");
+    util::pause(350);
+    consumer.expect("leave", "left");
+    producer.expect_answer("Err(NoPartner)");
+    println!("with a visitor for 350 ms, 600 ms of patience lasted {:?}", start.elapsed());
+    assert!(start.elapsed() > Duration::from_millis(950));
+    name.assert_gone();
 }
 
 #[test]

@@ -193,6 +193,15 @@ impl Seats {
     }
 }
 
+impl Drop for Seats {
+    fn drop(&mut self) {
+        // Closing is not enough: a mapping keeps the open file and its locks, and a monitor keeps a mapping.
+        for byte in [byte_of(Side::Producer), byte_of(Side::Consumer), GATE] {
+            let _ = self.lock(byte, libc::F_UNLCK);
+        }
+    }
+}
+
 /// Opens the user's directory, made if it is missing, and refuses one that others could reach into.
 fn private_directory(path: &str) -> Result<OwnedFd, OpenError> {
     let failed = |error: Errno| OpenError::Io { doing: format!("opening {path}"), source: error.into() };
