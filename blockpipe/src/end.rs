@@ -140,9 +140,16 @@ impl Attached {
             if let Some(found) = ring::wait(self.parked(self.side), &self.own_bell, PARK_LIMIT, &mut look) {
                 return found;
             }
-            if self.partner_lives()? {
-                self.alone_since.set(None);
-                continue;
+            match self.partner_lives() {
+                Ok(false) => {}
+                // A consumer that is committing ends by itself, and nothing that fails here may end it for us.
+                Err(error) if self.ring().verdict.stage(self.generation) != Ok(Stage::Committing) => {
+                    return Err(error);
+                }
+                _ => {
+                    self.alone_since.set(None);
+                    continue;
+                }
             }
             let since = self.alone_since.get().unwrap_or_else(Instant::now);
             self.alone_since.set(Some(since));

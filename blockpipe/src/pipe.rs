@@ -6,7 +6,7 @@
 use crate::consumer::Consumer;
 use crate::end::{self, ARRIVAL_LIMIT, Attached, Interrupt};
 use crate::error::{JoinError, PipeError, Reason};
-use crate::layout::{self, Geometry, Header, Identity, MAGIC, OPENING, READY, VERSION, fingerprint};
+use crate::layout::{self, Geometry, Header, Identity, MAGIC, OPENING, OVER, READY, VERSION, fingerprint};
 use crate::memory::{Region, Shared};
 use crate::monitor::{Phase, Snapshot};
 use crate::producer::Producer;
@@ -234,9 +234,12 @@ fn wait_for_ready(attached: &Attached) -> Result<Waited, PipeError> {
     let look = || match attached.verdict() {
         Some(Ok(())) => Some(Err(PipeError::Corrupt("complete before it began"))),
         Some(Err(error)) => Some(Err(error)),
-        None => {
-            (attached.shared.header().state.load(Ordering::Acquire) == READY).then_some(Ok(Waited::Ready))
-        }
+        None => match attached.shared.header().state.load(Ordering::Acquire) {
+            READY => Some(Ok(Waited::Ready)),
+            // Over: a verdict comes, or the producer's seat will be free.
+            OPENING | OVER => None,
+            _ => Some(Err(PipeError::Corrupt("the state is none that exists"))),
+        },
     };
     attached.wait(look, |_| Ok(attached.let_go()?.then_some(Waited::ProducerGone)))
 }

@@ -73,7 +73,6 @@ fn read(mut producer: Producer, job: &Job, progress: &mut Progress) -> Result<Su
     progress.detail(&format!("this is the Reader; the pipe is {}", job.show_name()));
     let mut partner = None;
     let copied = send_file(&mut producer, &mut partner, job, progress);
-    progress.finish();
     let result = copied.map_err(|stop| match stop {
         Stop::Own(failure) => match producer.abort(&reason(&failure)) {
             Err(PipeError::Aborted { by: Side::Consumer, reason }) => job.told(Role::Writer, &reason),
@@ -81,6 +80,8 @@ fn read(mut producer: Producer, job: &Job, progress: &mut Progress) -> Result<Su
         },
         Stop::Pipe(error) => job.explain(error, Role::Reader, &producer.monitor().snapshot()),
     });
+    // After the partner was told: a screen that nobody reads can block for ever.
+    progress.finish();
     match partner {
         Some(partner) => partner.conclude(result, progress),
         None => result,
@@ -141,14 +142,15 @@ fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Result<S
             copied
         }
     };
-    progress.finish();
-    copied.map_err(|stop| match stop {
+    let result = copied.map_err(|stop| match stop {
         Stop::Own(failure) => match consumer.abort(&reason(&failure)) {
             PipeError::Aborted { by: Side::Producer, reason } => job.told(Role::Reader, &reason),
             _ => failure,
         },
         Stop::Pipe(error) => job.explain(error, Role::Writer, &consumer.monitor().snapshot()),
-    })
+    });
+    progress.finish();
+    result
 }
 
 fn receive_file(
@@ -162,7 +164,7 @@ fn receive_file(
         progress.note(note);
     }
     // Stored before the first write: whoever finds us dead can tell by it what became of the destination.
-    consumer.begin(&TargetRecord { file: sink.id(), terminal: os::terminal() }.pack())?;
+    consumer.begin(&TargetRecord { file: sink.id(), born: sink.born(), terminal: os::terminal() }.pack())?;
     progress.start(expected, String::new(), job.signals.clone(), view(consumer.monitor(), Role::Writer));
 
     let (mut digest, mut bytes) = (Digest::new(), 0);

@@ -25,7 +25,13 @@ impl Partner {
             )
         };
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-        command.arg("--progress=never");
+        if paths.destination.is_dir() {
+            // The child would append the name once more, and be told of another job.
+            let what = "the destination is a directory";
+            return Err(Failure::refused(&paths.destination, what, "name the file in it"));
+        }
+        // If this process is gone before the child arrives, the child is first, and must not wait for anybody.
+        command.args(["--progress=never", "--wait=0s"]);
         if options.fsync == Fsync::None {
             command.arg("--fsync=none");
         }
@@ -38,12 +44,13 @@ impl Partner {
             .spawn()
             .map_err(failed)?;
         let stop = signals.stop.clone();
-        Ok(Self(std::thread::spawn(move || {
+        let watch = move || {
             let output = child.wait_with_output();
             // Without a partner there is nothing to wait for. If there is a verdict already, that counts.
             stop.store(true, Ordering::Relaxed);
             output
-        })))
+        };
+        Ok(Self(std::thread::Builder::new().spawn(watch).map_err(failed)?))
     }
 
     /// Waits for its end. What it had to say is shown if this side knows less.

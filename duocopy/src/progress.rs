@@ -94,7 +94,9 @@ impl Progress {
         let show = if self.quiet { Show::Never } else { self.show };
         let mut screen =
             Screen { total, lonely, show, signals, view, bar: None, step: "", samples: VecDeque::new() };
-        self.drawing = Some((sender, std::thread::spawn(move || screen.run(&messages))));
+        // Without a thread nothing is shown; the copy goes on.
+        let thread = std::thread::Builder::new().spawn(move || screen.run(&messages));
+        self.drawing = thread.ok().map(|thread| (sender, thread));
     }
 
     /// The copy goes on to its next step, which has no bytes to count.

@@ -23,6 +23,8 @@ pub struct SourceRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TargetRecord {
     pub file: FileId,
+    /// When it was made, in nanoseconds; 0 if the file system does not say. Inode numbers are used again.
+    pub born: u64,
     /// Device of its terminal; 0 if it has none.
     pub terminal: u64,
 }
@@ -52,12 +54,12 @@ impl SourceRecord {
 
 impl TargetRecord {
     pub fn pack(&self) -> Packed {
-        pack([self.file.device, self.file.inode, self.terminal])
+        pack([self.file.device, self.file.inode, self.terminal, self.born])
     }
 
     pub fn unpack(bytes: &Packed) -> Self {
-        let [device, inode, terminal] = unpack(bytes);
-        Self { file: FileId { device, inode }, terminal }
+        let [device, inode, terminal, born] = unpack(bytes);
+        Self { file: FileId { device, inode }, born, terminal }
     }
 }
 
@@ -86,7 +88,7 @@ mod tests {
             punched: true,
         };
         assert_eq!(SourceRecord::unpack(&source.pack()), source);
-        let target = TargetRecord { file: FileId { device: 1, inode: u64::MAX }, terminal: 9 };
+        let target = TargetRecord { file: FileId { device: 1, inode: u64::MAX }, born: 7, terminal: 9 };
         assert_eq!(TargetRecord::unpack(&target.pack()), target);
     }
 }

@@ -25,6 +25,7 @@ pub struct Sink {
     temporary: OsString,
     file: File,
     id: FileId,
+    born: u64,
     mode: u32,
     replaces: Option<Metadata>,
     notes: Vec<String>,
@@ -68,11 +69,22 @@ impl Sink {
         };
         let temporary = temporary_name(name);
         let mut notes = Vec::new();
+        if directory.entry(&temporary).map_err(failed("looking at its temporary file"))?
+            == Some(Entry::Regular(source.file))
+        {
+            let what = "the source is the temporary file of an earlier copy to this destination, which this copy would remove";
+            return Err(Failure::refused(path, what, "rename the source first"));
+        }
         let file = create_temporary(&directory, &temporary, path, &mut notes)?;
-        let id = FileId::from(&file.metadata().map_err(failed("looking at the temporary file"))?);
+        let metadata = file.metadata().map_err(|error| {
+            // If this fails too, the next copy removes it.
+            let _ = directory.remove(&temporary);
+            Failure::destination(path, "looking at the temporary file", &error)
+        })?;
+        let (id, born) = (FileId::from(&metadata), os::born(&metadata));
         let mode = os::mode_for_a_new_file(source.mode);
         let (path, name) = (path.into(), name.into());
-        let sink = Self { directory, path, name, temporary, file, id, mode, replaces, notes };
+        let sink = Self { directory, path, name, temporary, file, id, born, mode, replaces, notes };
         if !source.punched
             && let Err(error) = os::preallocate(&sink.file, source.length)
         {
@@ -86,6 +98,10 @@ impl Sink {
     /// Which file it is that will become the destination.
     pub fn id(&self) -> FileId {
         self.id
+    }
+
+    pub fn born(&self) -> u64 {
+        self.born
     }
 
     /// What the user should know, though it stops nothing.
@@ -122,6 +138,22 @@ impl Sink {
                 "let only one program write there, then copy again",
             ));
         }
+        // What was true at the start may not be any more: nothing but a regular file is replaced, and under this path.
+        match self
+            .directory
+            .entry(&self.name)
+            .map_err(|error| self.failed("looking at the destination", &error))?
+        {
+            None | Some(Entry::Regular(_)) => {}
+            Some(Entry::Folder | Entry::Other) => {
+                let what = "the destination has become something else than a regular file";
+                return Err(Failure::refused(&self.path, what, "look who made it, then copy again"));
+            }
+        }
+        if !self.directory_is_where_it_was() {
+            let what = "its directory was moved or replaced during the copy";
+            return Err(Failure::refused(&self.path, what, "copy again"));
+        }
         self.directory
             .rename(&self.temporary, &self.name)
             .map_err(|error| self.failed("putting the copy in its place", &error))
@@ -142,6 +174,12 @@ impl Sink {
             // If it stays, the next copy to this destination removes it.
             let _ = self.directory.remove(&self.temporary);
         }
+    }
+
+    fn directory_is_where_it_was(&self) -> bool {
+        let there = follow_link(&self.path).ok();
+        let there = there.as_deref().and_then(Path::parent).and_then(|parent| Directory::open(parent).ok());
+        matches!((there.map(|there| there.id()), self.directory.id()), (Some(Ok(there)), Ok(ours)) if there == ours)
     }
 
     fn still_ours(&self) -> bool {
@@ -168,13 +206,14 @@ pub enum Fate {
 }
 
 /// Looks which of the two names has the file that the Writer was about to rename.
-pub fn fate(path: &Path, id: FileId) -> Fate {
+pub fn fate(path: &Path, id: FileId, born: u64) -> Fate {
     let look = || -> Option<Fate> {
         let real = follow_link(path).ok()?;
         let name = real.file_name()?;
         let directory = Directory::open(real.parent()?).ok()?;
-        let is_it =
-            |name: &OsStr| matches!(directory.entry(name), Ok(Some(Entry::Regular(found))) if found == id);
+        let is_it = |name: &OsStr| {
+            directory.metadata(name).is_ok_and(|found| FileId::from(&found) == id && os::born(&found) == born)
+        };
         if is_it(name) {
             Some(Fate::Replaced)
         } else {
@@ -227,22 +266,24 @@ fn create_temporary(
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let left = match directory.open_existing(name) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                        let temporary = exit::show(&temporary_path(destination));
-                        let what =
-                            format!("the temporary file of another user's copy is in the way ({temporary})");
-                        return Err(Failure::refused(
-                            destination,
-                            &what,
-                            "have it removed when that copy has ended",
-                        ));
-                    }
-                    other => other.map_err(failed)?,
+                    other => other.map_err(|error| in_the_way(destination, &error))?,
                 };
                 // Without locks a living copy cannot be told from a dead one's file.
-                if left.try_lock().is_ok() {
+                let lock = left.try_lock();
+                if let Err(TryLockError::Error(error)) = &lock {
+                    let what = format!(
+                        "{} is in the way, and this file system has no locks ({error}) to tell a left-over by",
+                        name.display()
+                    );
+                    return Err(Failure::refused(
+                        destination,
+                        &what,
+                        "if no other copy writes there, remove it",
+                    ));
+                }
+                if lock.is_ok() {
                     if names(directory, name, &left) {
-                        directory.remove(name).map_err(failed)?;
+                        directory.remove(name).map_err(|error| in_the_way(destination, &error))?;
                     }
                 } else if Instant::now() > deadline {
                     let what =
@@ -265,8 +306,40 @@ fn create_temporary(
     }
 }
 
+/// Something has the temporary name that cannot be opened or removed: another user's left-over, a link, a directory.
+fn in_the_way(destination: &Path, error: &io::Error) -> Failure {
+    let temporary = exit::show(&temporary_path(destination));
+    let what = format!("what has the name of its temporary file is in the way ({temporary}: {error})");
+    Failure::new(
+        exit::DESTINATION,
+        format!("{}: {what}; remove it, or have it removed", exit::show(destination)),
+    )
+}
+
 /// Whether the name still leads to this file.
 fn names(directory: &Directory, name: &OsStr, file: &File) -> bool {
     let ours = file.metadata().ok().map(|metadata| Entry::Regular(FileId::from(&metadata)));
     ours.is_some() && directory.entry(name).ok().flatten() == ours
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fate_is_told_by_the_file_and_its_birth_and_not_by_a_number_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("name");
+        let temporary = temporary_path(&path);
+        let record = |path: &Path| {
+            let metadata = path.metadata().unwrap();
+            (FileId::from(&metadata), os::born(&metadata))
+        };
+        std::fs::write(&temporary, "new").unwrap();
+        let (id, born) = record(&temporary);
+        assert_eq!(fate(&path, id, born), Fate::Unchanged);
+        std::fs::rename(&temporary, &path).unwrap();
+        assert_eq!(fate(&path, id, born), Fate::Replaced);
+        assert_eq!(fate(&path, id, born + 1), Fate::Unknown);
+    }
 }

@@ -109,10 +109,16 @@ impl Job<'_> {
     /// How the pipe ended, for the process in this role.
     pub fn explain(&self, error: PipeError, role: Role, there: &Snapshot) -> Failure {
         let destination = show(&self.paths.destination);
+        // Who was told to stop says so, unless something else ended the copy first.
+        let stopped = match &error {
+            PipeError::PartnerDied | PipeError::NoPartner => true,
+            PipeError::Aborted { reason, .. } => reason.code == u32::from(exit::PARTNER),
+            _ => false,
+        };
+        if stopped && self.signals.number().is_some() {
+            return self.interrupted();
+        }
         match error {
-            _ if self.signals.number().is_some() && !matches!(error, PipeError::DiedCommitting) => {
-                self.interrupted()
-            }
             PipeError::Aborted { by: Side::Producer, reason } => self.told(Role::Reader, &reason),
             PipeError::Aborted { by: Side::Consumer, reason } => self.told(Role::Writer, &reason),
             PipeError::PartnerDied if role == Role::Writer => Failure::new(
@@ -147,8 +153,8 @@ impl Job<'_> {
     /// The Writer died between its last word and the verdict: only the file itself can tell.
     fn look_at_the_destination(&self, there: &Snapshot) -> Failure {
         let path = &self.paths.destination;
-        let id = there.target.map(|target| TargetRecord::unpack(&target).file);
-        let fate = match id.map_or(Fate::Unknown, |id| sink::fate(path, id)) {
+        let target = there.target.map(|target| TargetRecord::unpack(&target));
+        let fate = match target.map_or(Fate::Unknown, |target| sink::fate(path, target.file, target.born)) {
             Fate::Replaced => "is complete, though a power failure now may bring back what was there before",
             Fate::Unchanged => "is unchanged: start both again",
             Fate::Unknown => {
@@ -181,6 +187,10 @@ pub fn no_shared_memory(doing: &str, error: &std::io::Error) -> Failure {
     if error.kind() == std::io::ErrorKind::StorageFull {
         let remedy = "free some of it (df -h /dev/shm, ls -l /dev/shm), or use a smaller --buffer-size";
         return Failure::new(exit::NO_SPACE, format!("{doing}: {error}: shared memory is full; {remedy}"));
+    }
+    if error.kind() == std::io::ErrorKind::FileTooLarge {
+        let remedy = "raise `ulimit -f`, or use a smaller --buffer-size";
+        return Failure::new(exit::FAILED, format!("{doing}: {error}; {remedy}"));
     }
     Failure::new(exit::FAILED, format!("{doing}: {error}; look at the rights and the mount of /dev/shm"))
 }

@@ -3,8 +3,8 @@
 mod util;
 
 use rustix::process::Signal;
-use std::os::unix::fs::{FileExt, symlink};
-use std::path::Path;
+use std::os::unix::fs::{FileExt, chown, symlink};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use util::*;
 
@@ -266,6 +266,95 @@ fn memory_of_a_killed_pair_goes_with_the_next_copy_whatever_its_name() {
     reader.end();
     folder.duocopy("cp src elsewhere").start().end().expect(0, &[]);
     assert!(folder.pipe().is_none(), "it is still there");
+}
+
+/// What a Writer that is killed in the middle leaves beside `dst`.
+fn left_over(folder: &Folder) -> PathBuf {
+    let [reader, writer] = in_the_middle(folder);
+    writer.kill();
+    reader.end().expect(8, &["the Writer died"]);
+    folder.temporaries("").pop().expect("a kill leaves the temporary file")
+}
+
+/// Somebody tries to rescue it; the copy must not take its own source for something to clear away.
+#[test]
+fn what_a_killed_writer_left_is_not_copied_onto_its_own_destination() {
+    if !strace("a left-over as source") {
+        return;
+    }
+    let folder = prepared(2 * MIB);
+    let left = left_over(&folder);
+    let start = || folder.duocopy("").word(&left).word("dst").start();
+    for ended in [start(), start()].map(Process::end) {
+        ended.expect(12, &[&folder.text("dst"), "temporary file", "rename the source"]);
+    }
+    assert!(left.exists(), "the source was removed");
+    assert!(folder.read("dst") == OLD, "the destination was touched");
+}
+
+/// A Writer killed while it flushes has given its file the last mode already.
+#[test]
+fn a_left_over_that_may_not_be_written_to_stops_nobody() {
+    if !strace("a read-only left-over") {
+        return;
+    }
+    let folder = prepared(2 * MIB);
+    let left = left_over(&folder);
+    folder.set_mode(left.file_name().unwrap(), 0o444);
+    if is_root() {
+        chown(&left, Some(NOBODY), Some(NOBODY)).unwrap();
+        chown(folder.path(""), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let start = || folder.duocopy("--fsync=none src dst").by_nobody().start();
+    complete([start(), start()]);
+    assert!(!left.exists());
+}
+
+#[test]
+fn a_signal_says_nothing_about_a_destination_that_was_replaced_already() {
+    if !strace("an error after the rename") {
+        return;
+    }
+    let folder = prepared(1000);
+    let late = "-e trace=fsync -e inject=fsync:error=EIO:delay_enter=500000:when=2";
+    let [reader, writer] = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced(late));
+    until("the rename", || (folder.read("dst") != OLD).then_some(()));
+    reader.signal(Signal::TERM);
+    for ended in end([reader, writer]) {
+        ended.expect(6, &[&folder.text("dst"), "the copy is complete, but its name could not be flushed"]);
+    }
+    folder.assert_same("src", "dst");
+}
+
+#[test]
+fn cp_that_is_stopped_while_its_child_starts_leaves_nobody_waiting() {
+    let folder = prepared(1000);
+    for delay in 0..40 {
+        let parent = folder.duocopy("cp --fsync=none src dst").start();
+        pause(Duration::from_micros(delay * 200));
+        parent.signal_if_there(Signal::TERM);
+        let ended = parent.end_within(milliseconds(5000)).map_err(|_| "it hangs").unwrap();
+        assert!([0, 143, -15].contains(&ended.code), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_directory_that_is_replaced_during_the_copy_is_noticed() {
+    if !strace("a directory that moves") {
+        return;
+    }
+    let folder = prepared(2 * MIB);
+    folder.make("place");
+    let line = &format!("{SMALL_BLOCKS} src place/dst");
+    let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
+    processes[1].has_called("pwrite64", 2);
+    std::fs::rename(folder.path("place"), folder.path("elsewhere")).unwrap();
+    folder.make("place");
+    for ended in end(processes) {
+        ended.expect(12, &[&folder.text("place/dst"), "its directory was moved or replaced"]);
+    }
+    assert!(!folder.is_there("place/dst") && !folder.is_there("elsewhere/dst"));
+    assert_eq!(folder.temporaries("elsewhere"), [] as [&Path; 0]);
 }
 
 #[test]

@@ -206,7 +206,9 @@ impl Drop for Seats {
 fn private_directory(path: &str) -> Result<OwnedFd, OpenError> {
     let failed = |error: Errno| OpenError::Io { doing: format!("opening {path}"), source: error.into() };
     match rustix::fs::mkdir(path, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => {}
+        // Whatever the umask says, this user may open it again.
+        Ok(()) => rustix::fs::chmod(path, Mode::RWXU).map_err(failed)?,
+        Err(Errno::EXIST) => {}
         Err(error) => return Err(OpenError::Io { doing: format!("making {path}"), source: error.into() }),
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -40,11 +40,17 @@ pub fn mode_for_a_new_file(source_mode: u32) -> u32 {
 /// Gives a file the mode and, as far as this user may, the owner of the one that it replaces.
 pub fn take_mode_and_owner(file: &File, old: &Metadata) -> io::Result<()> {
     // The owner first: changing it clears the set-user-id bit.
-    let kept = std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid())).is_ok()
-        || std::os::unix::fs::fchown(file, None, Some(old.gid())).is_ok()
-            && file.metadata()?.uid() == old.uid();
-    // A set-user-id program must not change hands with the bit on.
-    let mode = old.mode() & if kept { 0o7777 } else { 0o1777 };
+    let owner = std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()));
+    let group =
+        owner.as_ref().map_or_else(|_| std::os::unix::fs::fchown(file, None, Some(old.gid())), |()| Ok(()));
+    let (owner_kept, group_kept) = (file.metadata()?.uid() == old.uid(), group.is_ok());
+    // Rights of an owner or a group must not go to another one.
+    let kept = match (owner_kept, group_kept) {
+        (true, true) => 0o7777,
+        (false, true) => 0o1777,
+        (_, false) => 0o1707,
+    };
+    let mode = old.mode() & kept;
     set_mode(file, mode)
 }
 
@@ -62,6 +68,12 @@ pub fn identify(metadata: &Metadata) -> SourceRecord {
         mode: metadata.mode() & 0o7777,
         punched: metadata.blocks() * 512 < metadata.len(),
     }
+}
+
+/// When the file was made, in nanoseconds; 0 if the file system does not say.
+pub fn born(metadata: &Metadata) -> u64 {
+    let time = metadata.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    time.map_or(0, |time| time.as_nanos() as u64)
 }
 
 /// Writes all bytes at this position.
@@ -108,6 +120,11 @@ impl Directory {
         Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
     }
 
+    pub fn id(&self) -> io::Result<FileId> {
+        let stat = rustix::fs::fstat(&self.0)?;
+        Ok(FileId { device: stat.st_dev, inode: stat.st_ino })
+    }
+
     /// What the name stands for; a link stands for itself.
     pub fn entry(&self, name: &OsStr) -> io::Result<Option<Entry>> {
         let stat = match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -133,13 +150,20 @@ impl Directory {
     /// A new file that only this user can open; an error if the name is taken.
     pub fn create_new(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        Ok(rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?.into())
+        let file = rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?;
+        // Whatever the umask says, the next copy of this user may open it.
+        rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+        Ok(file.into())
     }
 
     /// An existing file for reading and writing; links are not followed.
     pub fn open_existing(&self, name: &OsStr) -> io::Result<File> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        Ok(rustix::fs::openat(&self.0, name, flags, Mode::empty())?.into())
+        let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let open = |access| rustix::fs::openat(&self.0, name, flags | access, Mode::empty());
+        // A left-over may have got its last mode already: read-only, say. Any access is enough for a lock.
+        let file = open(OFlags::RDWR)
+            .or_else(|error| open(OFlags::RDONLY).or_else(|_| open(OFlags::WRONLY)).map_err(|_| error))?;
+        Ok(file.into())
     }
 
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {

@@ -27,7 +27,7 @@ const PROCESS_LIMIT: Duration = Duration::from_secs(30);
 /// Something that is about to happen must have happened after this.
 const SOON: Duration = Duration::from_secs(10);
 /// Nobody in particular, who exists on every system.
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
 /// What a destination had before.
 pub const OLD: &[u8] = b"what was there before";
@@ -517,12 +517,20 @@ impl Process {
         text_of(&self.trace)
     }
 
+    #[track_caller]
     pub fn signal(&self, signal: Signal) {
+        let sent = self.signal_if_there(signal);
+        assert!(sent, "ended before {signal:?} could be sent: {}", text_of(&self.errors));
+    }
+
+    pub fn signal_if_there(&self, signal: Signal) -> bool {
         let mut child = self.child();
         // Only while it is ours: its number may be somebody else's after that.
         let alive = child.try_wait().expect("looking at a child").is_none();
-        assert!(alive, "ended before {signal:?} could be sent: {}", text_of(&self.errors));
-        kill_process(Pid::from_child(&child), signal).expect("sending a signal");
+        if alive {
+            kill_process(Pid::from_child(&child), signal).expect("sending a signal");
+        }
+        alive
     }
 
     /// As Ctrl-C does it: to everybody in its process group.
