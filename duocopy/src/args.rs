@@ -28,7 +28,7 @@ pub enum Show {
 #[derive(Clone, Debug, Parser)]
 pub struct Options {
     /// How long to wait for the second process (500ms, 3s, 1m) [default: for ever]
-    #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DUR", value_parser = duration)]
     pub wait: Option<Duration>,
 
     /// Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file's size]
@@ -187,6 +187,10 @@ fn parse_from(typed: &[OsString]) -> Result<Arguments, clap::Error> {
 
 fn wrong(command: &mut clap::Command, message: &str) -> clap::Error {
     command.error(clap::error::ErrorKind::InvalidValue, message)
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 500ms, 3s or 1m"))
 }
 
 /// K, M, G, T and KiB … count in 1024s, KB, MB … in 1000s, in any case.

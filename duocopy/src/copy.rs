@@ -186,7 +186,7 @@ fn receive_file(
     if durable {
         progress.step("copied, flushing to the disk");
     }
-    sink.prepare(bytes, durable)?;
+    let note = sink.prepare(bytes, durable)?;
     if job.signals.stop.load(Ordering::Relaxed) {
         consumer.abort(&Reason::new(exit::PARTNER.into(), "was interrupted"));
         return Err(PipeError::Interrupted.into());
@@ -202,6 +202,9 @@ fn receive_file(
         return Err(failure.into());
     }
     committing.complete()?;
+    if let Some(note) = note {
+        progress.note(&note);
+    }
     Ok(Summary { bytes, sum })
 }
 

@@ -15,7 +15,7 @@ mod sink;
 mod source;
 mod verdict;
 
-use args::{Arguments, Form};
+use args::{Arguments, Form, Show};
 use exit::Failure;
 use std::hash::{BuildHasher, RandomState};
 use std::process::ExitCode;
@@ -55,11 +55,16 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let begun = Instant::now();
     let done = copy::run(&job, &mut progress)?;
     let seconds = begun.elapsed().as_secs_f64();
-    progress.detail(&format!(
+    let complete = format!(
         "complete: {} bytes in {seconds:.3} s, {} {:016x}",
         done.bytes,
         digest::Digest::NAME,
         done.sum
-    ));
+    );
+    if arguments.options.progress == Show::Always {
+        progress.note(&complete);
+    } else {
+        progress.detail(&complete);
+    }
     Ok(())
 }

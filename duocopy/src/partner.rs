@@ -65,7 +65,12 @@ impl Partner {
                 }
                 Ok(done)
             }
-            Err(failure) if failure.code == PARTNER && !said.is_empty() => {
+            // A child that was stopped by a signal says no more than is known here.
+            Err(failure)
+                if failure.code == PARTNER
+                    && !said.is_empty()
+                    && output.status.code().is_none_or(|code| code < 128) =>
+            {
                 Err(Failure::new(PARTNER, format!("{}: {said}", failure.message)))
             }
             Err(failure) => Err(failure),

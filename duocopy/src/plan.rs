@@ -1,6 +1,6 @@
 //! What the words on the command line mean here: paths, the name to meet under, the size of the blocks.
 
-use crate::exit::{Failure, USAGE};
+use crate::exit::{self, Failure, USAGE};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,12 +21,19 @@ impl Paths {
             let absolute = std::path::absolute(path).map(|path| path.components().collect::<PathBuf>());
             absolute.map_err(|error| unusable(path, &error))
         };
-        let source = absolute(source)?;
-        let mut destination = absolute(destination)?;
+        let slash_at_the_end = destination.as_os_str().as_encoded_bytes().ends_with(b"/");
+        let (source, typed) = (absolute(source)?, destination);
+        let mut destination = absolute(typed)?;
         if destination.is_dir()
             && let Some(name) = source.file_name()
         {
             destination.push(name);
+        } else if slash_at_the_end {
+            let what = format!("{}: there is no such directory", exit::show(typed));
+            return Err(Failure::new(
+                exit::DESTINATION,
+                format!("{what}; make it first, or leave out the slash"),
+            ));
         }
         Ok(Self { source, destination })
     }
@@ -41,14 +48,14 @@ impl Paths {
 
 /// A job as people write it.
 pub fn show_job(job: &[u8]) -> String {
-    crate::exit::printable(&String::from_utf8_lossy(job).replacen('\0', " -> ", 1))
+    exit::printable(&String::from_utf8_lossy(job).replacen('\0', " -> ", 1))
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Failure {
     let what = if path.as_os_str().is_empty() {
         "an empty path".into()
     } else {
-        format!("{}: {error}", crate::exit::show(path))
+        format!("{}: {error}", exit::show(path))
     };
     Failure::new(USAGE, format!("{what}; give a file's path"))
 }
@@ -80,7 +87,7 @@ pub fn cut(length: u64, block_size: Option<u64>, buffer_size: Option<u64>) -> Cu
     let most = buffer_size.map_or(DEFAULT_BLOCKS, |buffer| (buffer / asked).clamp(2, MOST_BLOCKS));
     let mended = block_size.is_some_and(|block| block != asked)
         || buffer_size.is_some_and(|buffer| most * asked > buffer || buffer / asked > MOST_BLOCKS);
-    let note = mended.then(|| format!("using {most} blocks of {asked} bytes, the nearest that works"));
+    let note = mended.then(|| format!("using up to {most} blocks of {asked} bytes, the nearest that works"));
     // A small file needs no more than it fills.
     let wanted = asked.min(fits(length));
     let blocks = most.min(length.div_ceil(wanted).max(1));
@@ -117,10 +124,12 @@ mod tests {
 
     #[test]
     fn paths_are_made_absolute_and_plain() {
-        let paths = Paths::resolve(Path::new("/a//b/"), Path::new("/no such place/./c/")).unwrap();
+        let paths = Paths::resolve(Path::new("/a//b/"), Path::new("/no such place/./c")).unwrap();
         assert_eq!(paths.job(), b"/a/b\0/no such place/c");
         assert_eq!(Paths::resolve(Path::new("/a/b"), Path::new("/")).unwrap().destination, Path::new("/b"));
         assert!(Paths::resolve(Path::new(""), Path::new("x")).is_err());
+        let failure = Paths::resolve(Path::new("/a"), Path::new("/no such place/")).unwrap_err();
+        assert_eq!(failure.code, exit::DESTINATION, "a slash at the end asks for a directory");
         assert_eq!(show_job(b"/a\n\0/b"), "/a\\n -> /b");
     }
 }

@@ -182,7 +182,7 @@ impl<V: FnMut() -> View> Screen<V> {
     fn draw(&mut self, view: View) {
         let bar = self.bar.get_or_insert_with(|| {
             let style =
-                ProgressStyle::with_template("{percent:>3} % {wide_bar} {msg}").expect("a valid template");
+                ProgressStyle::with_template("{percent:>3} % {bar:10} {wide_msg}").expect("a valid template");
             ProgressBar::with_draw_target(Some(self.total), ProgressDrawTarget::stderr()).with_style(style)
         });
         bar.set_position(view.written.min(self.total));
@@ -200,26 +200,24 @@ impl<V: FnMut() -> View> Screen<V> {
         }
     }
 
-    /// `in 812 MiB/s · out 401 MiB/s · buffer 97 % · waiting for the destination · 12 seconds left`
+    /// `in 812 · out 401 MiB/s · 12s left · waiting for the destination · buffer 97 %`: what matters most comes first,
+    /// because a narrow terminal cuts the end.
     fn message(&self, view: View) -> String {
         if !self.step.is_empty() {
             return self.step.into();
         }
         let (reading, writing) = self.rates();
-        let mut parts = vec![
-            format!("in {}/s", BinaryBytes(reading)),
-            format!("out {}/s", BinaryBytes(writing)),
-            format!("buffer {} %", view.buffer),
-        ];
+        let mut parts = vec![format!("in {} · out {} MiB/s", reading >> 20, writing >> 20)];
+        if let Some(seconds) = self.total.saturating_sub(view.written).checked_div(writing) {
+            parts.push(format!("{:#} left", HumanDuration(Duration::from_secs(seconds))));
+        }
         match view.asleep {
             _ if !view.partner => parts.push("waiting for the second process".into()),
             Some(Role::Reader) => parts.push("waiting for the destination".into()),
             Some(Role::Writer) => parts.push("waiting for the source".into()),
             None => {}
         }
-        if let Some(seconds) = self.total.saturating_sub(view.written).checked_div(writing) {
-            parts.push(format!("{} left", HumanDuration(Duration::from_secs(seconds))));
-        }
+        parts.push(format!("buffer {} %", view.buffer));
         parts.join(" · ")
     }
 

@@ -114,18 +114,23 @@ impl Sink {
     }
 
     /// Everything before the rename: mode and owner, and, if wanted, the content on the disk.
-    pub fn prepare(&self, length: u64, durable: bool) -> Result<(), Failure> {
+    ///
+    /// What could not be kept of the old file is returned as a note.
+    pub fn prepare(&self, length: u64, durable: bool) -> Result<Option<String>, Failure> {
         // Preallocation may have made it longer than what came.
         self.file.set_len(length).map_err(|error| self.failed("setting the length", &error))?;
-        match &self.replaces {
+        let owner_kept = match &self.replaces {
             Some(old) => os::take_mode_and_owner(&self.file, old),
-            None => os::set_mode(&self.file, self.mode),
+            None => os::set_mode(&self.file, self.mode).map(|()| true),
         }
         .map_err(|error| self.failed("setting the mode", &error))?;
         if durable {
             self.file.sync_all().map_err(|error| self.failed("flushing the copy to the disk", &error))?;
         }
-        Ok(())
+        Ok((!owner_kept).then(|| {
+            let path = exit::show(&self.path);
+            format!("{path}: owner and group of the old file could not be kept, nor the rights that they had")
+        }))
     }
 
     /// The one step that changes the destination.

@@ -19,6 +19,9 @@ impl Source {
         let failed = |error: io::Error| {
             let remedy = match error.kind() {
                 io::ErrorKind::NotFound => "look at the spelling of the path",
+                io::ErrorKind::NotADirectory => {
+                    "a part of its path is a file: look at the spelling of the path"
+                }
                 io::ErrorKind::PermissionDenied => "run as a user who may read it",
                 _ => "look at its file system",
             };

@@ -37,8 +37,8 @@ pub fn mode_for_a_new_file(source_mode: u32) -> u32 {
     source_mode & 0o777 & !mask.bits()
 }
 
-/// Gives a file the mode and, as far as this user may, the owner of the one that it replaces.
-pub fn take_mode_and_owner(file: &File, old: &Metadata) -> io::Result<()> {
+/// Gives a file the mode and, as far as this user may, the owner of the one that it replaces; whether all was kept.
+pub fn take_mode_and_owner(file: &File, old: &Metadata) -> io::Result<bool> {
     // The owner first: changing it clears the set-user-id bit.
     let owner = std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()));
     let group =
@@ -50,8 +50,8 @@ pub fn take_mode_and_owner(file: &File, old: &Metadata) -> io::Result<()> {
         (false, true) => 0o1777,
         (_, false) => 0o1707,
     };
-    let mode = old.mode() & kept;
-    set_mode(file, mode)
+    set_mode(file, old.mode() & kept)?;
+    Ok(owner_kept && group_kept)
 }
 
 pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
