@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     }
                 }
             }
-            producer.close(0)?;
+            producer.close(&[0; 32])?;
         }
         End::Consumer(mut consumer) => {
             let mut output = io::stdout().lock();

@@ -3,16 +3,16 @@
 use crate::block::FilledBlock;
 use crate::end::Attached;
 use crate::error::{PipeError, Reason};
-use crate::layout::{Geometry, Identity, store_bytes};
+use crate::layout::{self, Geometry, Identity, store_bytes};
 use crate::memory::Region;
 use crate::monitor::Monitor;
-use crate::ring::{Closing, Drainer, Extent, Next, Stage};
-use crate::sync::Ordering;
+use crate::ring::{Closing, Drainer, Extent, Mark, Next, Stage};
+use crate::sync::{Ordering, step};
 use crate::window::{Settled, Window};
 use std::cell::RefCell;
 
 /// The end that takes filled blocks and gives them back. Got by being the second to arrive, once the producer is
-/// ready.
+/// ready, or by taking a dead one's place.
 ///
 /// Dropping it without a verdict is like being killed: the producer is told that its partner died, or, before
 /// [`begin`](Self::begin), waits for another. It must not live across a `fork`: a child would keep the seat.
@@ -21,6 +21,7 @@ pub struct Consumer {
     end: Attached,
     region: Region,
     origin: Identity,
+    predecessor: Option<Identity>,
     turn: RefCell<Turn>,
 }
 
@@ -33,15 +34,29 @@ struct Turn {
 }
 
 impl Consumer {
-    pub(crate) fn new(end: Attached, region: Region, origin: Identity) -> Self {
-        let geometry = region.geometry();
+    pub(crate) fn new(end: Attached, region: Region) -> Self {
+        let origin = layout::load_identity(&end.shared.header().origin);
+        // Whoever began before this one is dead: the seat was free.
+        let predecessor = end.shared.target();
         let turn = Turn {
             begun: false,
-            drainer: Drainer::new(geometry.blocks() as u64, geometry.block_size() as u64),
-            window: Window::new(),
+            drainer: Drainer::new(0, 0),
+            window: Window::starting_at(0),
             closing: None,
         };
-        Self { end, region, origin, turn: RefCell::new(turn) }
+        Self { end, region, origin, predecessor, turn: RefCell::new(turn) }
+    }
+
+    /// What a dead consumer said that it works on, if this end takes its place: whoever cannot go on with the very
+    /// same has to [`abort`](Self::abort). Only with [`Pipe::replace_within`](crate::Pipe::replace_within).
+    pub fn predecessor(&self) -> Option<&Identity> {
+        self.predecessor.as_ref()
+    }
+
+    /// Whether a dead predecessor had announced that its result is about to become final: it may be so already.
+    pub fn predecessor_was_committing(&self) -> bool {
+        self.predecessor.is_some()
+            && self.end.ring().verdict.stage(self.end.generation) == Ok(Stage::Committing)
     }
 
     /// What the producer said that it sends.
@@ -54,24 +69,38 @@ impl Consumer {
         self.region.geometry()
     }
 
-    /// Says what this end works on, before it changes anything. From here on its death is the end of the pipe;
-    /// before, the producer waits for another consumer. Does not block.
+    /// Says what this end works on, before it changes anything, and where the stream shall begin (a producer that
+    /// does not [`start`](crate::Producer::start) can only begin at 0). Returns where it does: a replacement keeps
+    /// its predecessor's target, and goes on behind the last block that was given back. Does not block.
     ///
-    /// The first [`filled_block`](Self::filled_block) does it with zeros if it was not done before.
+    /// From here on the death of this end is one of the pipe, or needs a replacement; before, the producer waits for
+    /// another consumer. The first [`filled_block`](Self::filled_block) begins with zeros if it was not done before.
     ///
     /// # Errors
-    /// [`PipeError::Misuse`] if it was done before; [`PipeError::Over`].
-    pub fn begin(&self, target: &Identity) -> Result<(), PipeError> {
+    /// [`PipeError::Misuse`] if it was done before; [`PipeError::Corrupt`], [`PipeError::Over`].
+    pub fn begin(&self, target: &Identity, at: Mark) -> Result<Mark, PipeError> {
         self.end.still_on()?;
         let mut turn = self.turn.borrow_mut();
         if turn.begun {
             return Err(PipeError::Misuse("the consumer has begun already"));
         }
+        let ring = self.end.ring();
+        if self.predecessor.is_none() {
+            ring.begin_at(at);
+            store_bytes(&self.end.shared.header().target, target);
+            step();
+        }
+        let geometry = self.geometry();
+        let going_on = Drainer::going_on(ring, geometry.blocks() as u64, geometry.block_size() as u64);
+        let (drainer, mark) = self.end.conclude(going_on.map_err(PipeError::from))?;
         turn.begun = true;
-        store_bytes(&self.end.shared.header().target, target);
-        // Release: the target comes before `begun`; pairs with the acquire in `Shared::target`.
-        self.end.ring().consumer.begun.store(1, Ordering::Release);
-        Ok(())
+        turn.window = Window::starting_at(drainer.given_back());
+        turn.drainer = drainer;
+        // Release: mark and target come before `begun`; pairs with the acquires in `begun` and `Shared::target`.
+        ring.consumer.begun.store(1, Ordering::Release);
+        step();
+        self.end.wake_partner();
+        Ok(mark)
     }
 
     /// The next filled block, in order; `None` after the last one. Blocks until there is one.
@@ -84,7 +113,7 @@ impl Consumer {
     pub fn filled_block(&self) -> Result<Option<FilledBlock<'_>>, PipeError> {
         self.end.still_on()?;
         if !self.turn.borrow().begun {
-            self.begin(&[0; 128])?;
+            self.begin(&[0; 128], Mark::default())?;
         }
         let mut turn = self.turn.borrow_mut();
         let Turn { drainer, window, closing, .. } = &mut *turn;
@@ -108,7 +137,10 @@ impl Consumer {
             },
         };
         let more = || ring.producer.filled.load(Ordering::Acquire) > n || ring.closing().is_some();
-        let absent = |_| if self.end.give_up(more)? { Err(PipeError::PartnerDied) } else { Ok(None) };
+        let absent = |alone| {
+            let gone = !self.end.patient(alone) && self.end.give_up(more)?;
+            if gone { Err(PipeError::PartnerDied) } else { Ok(None) }
+        };
         match self.end.conclude(self.end.wait(look, absent))? {
             Next::Filled(extent) => {
                 let n = window.hand_out(extent);
@@ -122,7 +154,7 @@ impl Consumer {
         }
     }
 
-    /// The producer's last word: length of the stream in bytes and the producer's checksum. `None` until
+    /// The producer's last word: length of the stream in bytes and the producer's digest. `None` until
     /// [`filled_block`](Self::filled_block) has returned `None`.
     pub fn closing(&self) -> Option<Closing> {
         self.turn.borrow().closing
@@ -140,7 +172,8 @@ impl Consumer {
         if turn.closing.is_none() || turn.window.len() > 0 {
             return Err(PipeError::Misuse("there are blocks still to be drained"));
         }
-        if self.end.advance(Stage::Undecided, Stage::Committing).is_err() {
+        let announced = self.predecessor_was_committing();
+        if !announced && self.end.advance(Stage::Undecided, Stage::Committing).is_err() {
             let verdict =
                 self.end.verdict().unwrap_or(Err(PipeError::Corrupt("somebody else is committing")));
             self.end.conclude(verdict)?;
@@ -150,9 +183,11 @@ impl Consumer {
     }
 
     /// Gives up, and tells the producer why. Returns the verdict, with whoever was first to give up.
-    /// Does not block.
+    /// Does not block. A replacement can do so even when its predecessor was committing: what became of the result
+    /// is for its reason to say.
     pub fn abort(&self, reason: &Reason) -> PipeError {
-        self.end_by_abort(Stage::Undecided, reason)
+        let committing = self.predecessor_was_committing();
+        self.end_by_abort(if committing { Stage::Committing } else { Stage::Undecided }, reason)
     }
 
     /// A view of the pipe for another thread.

@@ -1,10 +1,10 @@
 //! What both ends do alike: look at the verdict, wait without trusting the partner to live, abort, leave.
 
 use crate::error::{PipeError, Reason};
-use crate::layout::OVER;
-use crate::memory::Shared;
+use crate::layout::{Geometry, OVER};
+use crate::memory::{Region, Shared};
 use crate::ring::{self, Ring, Stage};
-use crate::sync::{AtomicU32, Bell, Ordering};
+use crate::sync::{AtomicU32, Bell, Ordering, step};
 use crate::sys::{Seats, Side};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -24,6 +24,14 @@ pub(crate) struct Interrupt {
     pub reason: Reason,
 }
 
+/// What a process wants of a pipe besides its name and job.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wishes {
+    pub patience: Option<Duration>,
+    pub replace_within: Option<Duration>,
+    pub interrupt: Option<Interrupt>,
+}
+
 /// One taken seat.
 #[derive(Debug)]
 pub(crate) struct Attached {
@@ -33,8 +41,8 @@ pub(crate) struct Attached {
     pub side: Side,
     own_bell: Bell,
     partner_bell: Bell,
-    interrupt: Option<Interrupt>,
-    /// Since when the waits have found the partner's seat free; a producer's patience is counted from here.
+    wishes: Wishes,
+    /// Since when the waits have found the partner's seat free; patience is counted from here.
     alone_since: Cell<Option<Instant>>,
     over: Cell<bool>,
 }
@@ -52,7 +60,7 @@ impl Attached {
         shared: Shared,
         key: u128,
         side: Side,
-        interrupt: Option<Interrupt>,
+        wishes: Wishes,
     ) -> std::io::Result<Self> {
         let generation = shared.header().generation.load(Ordering::Relaxed);
         Ok(Self {
@@ -62,7 +70,7 @@ impl Attached {
             shared: Arc::new(shared),
             generation,
             side,
-            interrupt,
+            wishes,
             alone_since: Cell::new(None),
             over: Cell::new(false),
         })
@@ -77,6 +85,20 @@ impl Attached {
         if self.over.get() { Err(PipeError::Over) } else { Ok(()) }
     }
 
+    /// Maps what a producer made, after checking that it can be what it says.
+    pub(crate) fn open_region(&self) -> Result<Region, PipeError> {
+        let header = self.shared.header();
+        let (size, blocks) =
+            (header.block_size.load(Ordering::Relaxed), header.blocks.load(Ordering::Relaxed));
+        let geometry =
+            Geometry::checked(size, blocks).ok_or(PipeError::Corrupt("the geometry is none that can be"))?;
+        let segment = self
+            .seats
+            .open_region(self.generation, geometry.region_length())
+            .map_err(io("mapping the blocks"))?;
+        Ok(Region::new(segment, geometry))
+    }
+
     /// The verdict, once there is one.
     pub(crate) fn verdict(&self) -> Option<Result<(), PipeError>> {
         let by = match self.ring().verdict.stage(self.generation) {
@@ -89,8 +111,26 @@ impl Attached {
         Some(Err(PipeError::Aborted { by, reason: self.shared.reason(by) }))
     }
 
+    /// Whether the consumer has said what it works on.
+    pub(crate) fn begun(&self) -> bool {
+        self.ring().consumer.begun.load(Ordering::Acquire) != 0
+    }
+
+    /// How long this end stays alone before it gives up: until somebody comes, or, once blocks may be half on
+    /// their way, until a dead partner has been replaced.
+    pub(crate) fn patient(&self, alone: Duration) -> bool {
+        let limit = if self.begun() {
+            Some(self.wishes.replace_within.unwrap_or_default())
+        } else {
+            self.wishes.patience
+        };
+        limit.is_none_or(|limit| alone < limit)
+    }
+
     pub(crate) fn advance(&self, from: Stage, to: Stage) -> Result<(), Stage> {
+        step();
         self.ring().verdict.advance(self.generation, from, to)?;
+        step();
         self.wake_partner();
         Ok(())
     }
@@ -131,7 +171,7 @@ impl Attached {
         mut absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
     ) -> Result<T, PipeError> {
         loop {
-            if let Some(interrupt) = &self.interrupt
+            if let Some(interrupt) = &self.wishes.interrupt
                 && interrupt.flag.load(Ordering::Relaxed)
                 && self.try_abort(Stage::Undecided, &interrupt.reason).is_ok()
             {
@@ -168,6 +208,7 @@ impl Attached {
                 return Ok(false);
             }
             self.shared.header().state.store(OVER, Ordering::Release);
+            step();
             Ok(true)
         })
     }
@@ -180,8 +221,10 @@ impl Attached {
             }
             self.forget_name();
             self.over.set(true);
+            step();
             // The seat before the gate, as in `leave`.
             self.seats.release(self.side).map_err(io("giving the seat back"))?;
+            step();
             Ok(true)
         })
     }
@@ -213,14 +256,18 @@ impl Attached {
             return;
         }
         let gate = self.seats.lock_gate(Instant::now() + ARRIVAL_LIMIT).unwrap_or(false);
+        step();
         if gate {
             self.shared.header().state.store(OVER, Ordering::Release);
+            step();
             if !self.partner_lives().unwrap_or(true) {
                 self.forget_name();
+                step();
             }
         }
         // The seat first, then the gate: whoever gets the gate next finds a seat that is really free.
         let _ = self.seats.release(self.side);
+        step();
         if gate {
             let _ = self.seats.unlock_gate();
         }

@@ -3,6 +3,8 @@
 #![cfg_attr(loom, allow(dead_code, reason = "the model checker drives the ring alone"))]
 
 mod ring;
+#[cfg(blockpipe_steps)]
+mod steps;
 mod sync;
 
 // A model checker's atomics are not words in shared memory: under it there is only the ring.
@@ -41,6 +43,6 @@ pub use {
     monitor::{Monitor, Phase, Snapshot},
     pipe::{End, Pipe},
     producer::Producer,
-    ring::Closing,
+    ring::{Closing, Mark},
     sys::Side,
 };

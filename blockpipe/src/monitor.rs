@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub phase: Phase,
     /// The producer's process, as it called itself. For display only.
     pub producer: u32,
+    /// Whether it lives. If not, its partner is about to notice, or waits for a replacement.
+    pub producer_lives: bool,
     /// The process that holds the other end, as it called itself. For display only.
     pub consumer: Option<u32>,
     /// Bytes sent so far.
@@ -53,7 +55,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn take(shared: &Shared, consumer_held: bool) -> Self {
+    pub(crate) fn take(shared: &Shared, producer_held: bool, consumer_held: bool) -> Self {
         let header = shared.header();
         let ring = &header.ring;
         let state = header.state.load(Ordering::Acquire);
@@ -83,6 +85,7 @@ impl Snapshot {
             job: header.job.get(),
             phase,
             producer: header.producer_pid.load(Ordering::Relaxed),
+            producer_lives: producer_held,
             consumer: consumer_held.then(|| header.consumer_pid.load(Ordering::Relaxed)),
             sent,
             done,
@@ -112,10 +115,10 @@ impl Monitor {
     /// How the pipe stands now. Never blocks.
     pub fn snapshot(&self) -> Snapshot {
         let seats = self.seats.upgrade();
-        let consumer_held = seats
-            .as_ref()
-            .is_some_and(|seats| self.own == Side::Consumer || seats.held(Side::Consumer).unwrap_or(false));
-        let snapshot = Snapshot::take(&self.shared, consumer_held);
+        let held = |side| {
+            seats.as_ref().is_some_and(|seats| self.own == side || seats.held(side).unwrap_or(false))
+        };
+        let snapshot = Snapshot::take(&self.shared, held(Side::Producer), held(Side::Consumer));
         // An end that was dropped without a word could not mark the pipe as over.
         let phase = if seats.is_some() { snapshot.phase } else { Phase::Over };
         Snapshot { phase, ..snapshot }

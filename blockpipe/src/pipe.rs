@@ -4,13 +4,13 @@
 //! memory accesses; everything slow happens behind READY.
 
 use crate::consumer::Consumer;
-use crate::end::{self, ARRIVAL_LIMIT, Attached, Interrupt};
+use crate::end::{ARRIVAL_LIMIT, Attached, Interrupt, Wishes};
 use crate::error::{JoinError, PipeError, Reason};
-use crate::layout::{self, Geometry, Header, Identity, MAGIC, OPENING, OVER, READY, VERSION, fingerprint};
-use crate::memory::{Region, Shared};
+use crate::layout::{self, Header, MAGIC, OPENING, OVER, READY, VERSION, fingerprint};
+use crate::memory::Shared;
 use crate::monitor::{Phase, Snapshot};
 use crate::producer::Producer;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, step};
 use crate::sys::{self, OpenError, Seats, Side};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -32,17 +32,24 @@ pub enum End {
 pub struct Pipe {
     name: Vec<u8>,
     job: Vec<u8>,
-    patience: Option<Duration>,
-    interrupt: Option<Interrupt>,
+    wishes: Wishes,
 }
 
 /// What one attempt to arrive led to.
 enum Arrival {
-    Seated(Attached),
+    /// A seat, and whether somebody had it before in this pairing.
+    Seated(Attached, Turn),
     /// The file was nobody's any more, or vanished: start again at once.
     Again,
     /// A pair is ending: look again a little later, until the time is up.
     Leaving(Box<Snapshot>),
+}
+
+/// Whether a seat is taken for the first time in a pairing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    First,
+    Replacement,
 }
 
 enum Waited {
@@ -53,7 +60,7 @@ enum Waited {
 impl Pipe {
     /// The pipe of this name.
     pub fn named(name: impl AsRef<[u8]>) -> Self {
-        Self { name: name.as_ref().into(), job: Vec::new(), patience: None, interrupt: None }
+        Self { name: name.as_ref().into(), job: Vec::new(), wishes: Wishes::default() }
     }
 
     /// What the two processes are going to do, as bytes: both must say the same (length and hash are compared).
@@ -68,7 +75,20 @@ impl Pipe {
     /// [`PipeError::NoPartner`]. Counted while nobody is there. Without it: for ever.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = Some(patience);
+        self.wishes.patience = Some(patience);
+        self
+    }
+
+    /// Keeps the place and the blocks for so long when the partner has died, and lets another process that says
+    /// this too take the dead one's place: the stream goes on behind the last block that was sent, or given back.
+    ///
+    /// Who says this may come to an end that had a holder before: see
+    /// [`Producer::predecessor`](crate::Producer::predecessor) and
+    /// [`Consumer::predecessor`](crate::Consumer::predecessor). Without it a death ends the pipe, and nobody
+    /// joins a pairing that has begun.
+    #[must_use]
+    pub fn replace_within(mut self, time: Duration) -> Self {
+        self.wishes.replace_within = Some(time);
         self
     }
 
@@ -76,7 +96,7 @@ impl Pipe {
     /// told `reason`.
     #[must_use]
     pub fn interrupt(mut self, flag: Arc<AtomicBool>, reason: Reason) -> Self {
-        self.interrupt = Some(Interrupt { flag, reason });
+        self.wishes.interrupt = Some(Interrupt { flag, reason });
         self
     }
 
@@ -92,16 +112,20 @@ impl Pipe {
     pub fn join(&self) -> Result<End, JoinError> {
         let key = fingerprint(&self.name);
         loop {
-            let attached = self.arrive(key)?;
+            let (attached, turn) = self.arrive(key)?;
             match attached.side {
-                Side::Producer => return Ok(End::Producer(Producer::new(attached, self.patience))),
+                Side::Producer => {
+                    let predecessor = (turn == Turn::Replacement)
+                        .then(|| layout::load_identity(&attached.shared.header().origin));
+                    return Ok(End::Producer(Producer::new(attached, predecessor)));
+                }
                 Side::Consumer => {}
             }
             match attached.conclude(wait_for_ready(&attached)) {
                 Ok(Waited::ProducerGone) => {}
                 Ok(Waited::Ready) => {
-                    let (region, origin) = attached.conclude(open_region(&attached)).map_err(refusal)?;
-                    return Ok(End::Consumer(Consumer::new(attached, region, origin)));
+                    let opened = attached.conclude(attached.open_region()).map_err(refusal)?;
+                    return Ok(End::Consumer(Consumer::new(attached, opened)));
                 }
                 Err(error) => return Err(refusal(error)),
             }
@@ -109,17 +133,19 @@ impl Pipe {
     }
 
     /// Looks until a seat is taken or refused, at most half a second.
-    fn arrive(&self, key: u128) -> Result<Attached, JoinError> {
+    fn arrive(&self, key: u128) -> Result<(Attached, Turn), JoinError> {
         let deadline = Instant::now() + ARRIVAL_LIMIT;
         loop {
             let seats = Arc::new(Seats::open(key)?);
             if !seats.lock_gate(deadline).map_err(io("locking the gate"))? {
                 return Err(JoinError::Busy);
             }
+            step();
             let arrival = self.look_and_sit_down(&seats, key);
+            step();
             seats.unlock_gate().map_err(io("unlocking the gate"))?;
             match arrival? {
-                Arrival::Seated(attached) => return Ok(attached),
+                Arrival::Seated(attached, turn) => return Ok((attached, turn)),
                 Arrival::Again if Instant::now() < deadline => {}
                 Arrival::Again => return Err(JoinError::Busy),
                 Arrival::Leaving(_) if Instant::now() < deadline => sys::pause(Duration::from_millis(1)),
@@ -154,19 +180,34 @@ impl Pipe {
         if (producer || consumer) && theirs != VERSION {
             return Err(JoinError::OtherVersion { ours: VERSION, theirs });
         }
-        let snapshot = || Box::new(Snapshot::take(&shared, consumer));
+        let snapshot = || Box::new(Snapshot::take(&shared, producer, consumer));
         match (producer, consumer) {
             (false, false) if magic == 0 => {
                 self.make_header(header)?;
                 // The header first: a process killed in between must not leave a taken seat over an old header.
-                self.sit_down(seats, shared, key, Side::Producer)
+                header.ring.producer.admits.store(self.admits(), Ordering::Relaxed);
+                self.sit_down(seats, shared, key, Side::Producer, Turn::First)
             }
             (false, false) => {
                 // A file serves one pairing: nothing old can ever be taken for new, and nothing mapped shrinks.
                 seats.forget().map_err(io("removing what a killed process left"))?;
                 Ok(Arrival::Again)
             }
-            (false, true) => Ok(Arrival::Leaving(snapshot())),
+            (false, true) => {
+                let admitted = header.ring.consumer.admits.load(Ordering::Relaxed) & self.admits() == 1;
+                if !admitted
+                    || header.state.load(Ordering::Acquire) != READY
+                    || snapshot().phase == Phase::Over
+                {
+                    return Ok(Arrival::Leaving(snapshot()));
+                }
+                if !self.same_job(header) {
+                    return Err(JoinError::OtherJob(snapshot()));
+                }
+                header.producer_pid.store(std::process::id(), Ordering::Relaxed);
+                header.ring.producer.admits.store(self.admits(), Ordering::Relaxed);
+                self.sit_down(seats, shared, key, Side::Producer, Turn::Replacement)
+            }
             (true, true) => {
                 let snapshot = snapshot();
                 if snapshot.phase == Phase::Over {
@@ -177,14 +218,17 @@ impl Pipe {
             }
             (true, false) => {
                 let over = snapshot().phase == Phase::Over;
-                if over || header.ring.consumer.begun.load(Ordering::Acquire) != 0 {
+                let begun = header.ring.consumer.begun.load(Ordering::Acquire) != 0;
+                let admitted = header.ring.producer.admits.load(Ordering::Relaxed) & self.admits() == 1;
+                if over || begun && !admitted {
                     return Ok(Arrival::Leaving(snapshot()));
                 }
                 if !self.same_job(header) {
                     return Err(JoinError::OtherJob(snapshot()));
                 }
                 header.consumer_pid.store(std::process::id(), Ordering::Relaxed);
-                self.sit_down(seats, shared, key, Side::Consumer)
+                header.ring.consumer.admits.store(self.admits(), Ordering::Relaxed);
+                self.sit_down(seats, shared, key, Side::Consumer, Turn::First)
             }
         }
     }
@@ -195,18 +239,21 @@ impl Pipe {
         shared: Shared,
         key: u128,
         side: Side,
+        turn: Turn,
     ) -> Result<Arrival, JoinError> {
-        let attached = Attached::new(Arc::clone(seats), shared, key, side, self.interrupt.clone())
+        let attached = Attached::new(Arc::clone(seats), shared, key, side, self.wishes.clone())
             .map_err(io("opening the bells"))?;
+        step();
         if !seats.take(side).map_err(io("taking a seat"))? {
             return Ok(Arrival::Again);
         }
-        Ok(Arrival::Seated(attached))
+        Ok(Arrival::Seated(attached, turn))
     }
 
     /// Fills the zeros of a file that nobody has used yet. Its first word says that from here on it is used.
     fn make_header(&self, header: &Header) -> Result<(), JoinError> {
         header.magic.store(MAGIC, Ordering::Release);
+        step();
         let random =
             getrandom::u64().map_err(|error| io("drawing a random number")(std::io::Error::other(error)))?;
         // 56 bits, because the verdict's word carries it beside the stage; never 0.
@@ -220,8 +267,15 @@ impl Pipe {
         header.job_length.store(length, Ordering::Relaxed);
         header.job_hash.iter().zip(hash).for_each(|(to, from)| to.store(from, Ordering::Relaxed));
         header.ring.begin(generation);
+        step();
         header.state.store(OPENING, Ordering::Release);
+        step();
         Ok(())
+    }
+
+    /// 1 if this process takes part in replacing a dead one.
+    fn admits(&self) -> u32 {
+        self.wishes.replace_within.is_some().into()
     }
 
     fn same_job(&self, header: &Header) -> bool {
@@ -242,19 +296,6 @@ fn wait_for_ready(attached: &Attached) -> Result<Waited, PipeError> {
         },
     };
     attached.wait(look, |_| Ok(attached.let_go()?.then_some(Waited::ProducerGone)))
-}
-
-/// Maps what the producer made, after checking that it can be what it says.
-fn open_region(attached: &Attached) -> Result<(Region, Identity), PipeError> {
-    let header = attached.shared.header();
-    let (size, blocks) = (header.block_size.load(Ordering::Relaxed), header.blocks.load(Ordering::Relaxed));
-    let geometry =
-        Geometry::checked(size, blocks).ok_or(PipeError::Corrupt("the geometry is none that can be"))?;
-    let segment = attached
-        .seats
-        .open_region(attached.generation, geometry.region_length())
-        .map_err(end::io("mapping the blocks"))?;
-    Ok((Region::new(segment, geometry), layout::load_identity(&header.origin)))
 }
 
 fn job_identity(job: &[u8]) -> (u64, [u64; 2]) {

@@ -6,20 +6,20 @@ use crate::error::{PipeError, Reason};
 use crate::layout::{Geometry, Identity, OPENING, READY, store_bytes};
 use crate::memory::Region;
 use crate::monitor::Monitor;
-use crate::ring::{Filler, Stage};
-use crate::sync::Ordering;
+use crate::ring::{Filler, Mark, Stage};
+use crate::sync::{Ordering, step};
 use crate::window::{Settled, Window};
 use std::cell::RefCell;
 use std::time::Duration;
 
-/// The end that fills blocks and sends them. Got by being the first to arrive.
+/// The end that fills blocks and sends them. Got by being the first to arrive, or by taking a dead one's place.
 ///
 /// Dropping it without [`close`](Self::close) or [`abort`](Self::abort) is like being killed: the consumer is told
 /// that its partner died. It must not live across a `fork`: a child would keep the seat.
 #[derive(Debug)]
 pub struct Producer {
     end: Attached,
-    patience: Option<Duration>,
+    predecessor: Option<Identity>,
     region: Option<Region>,
     turn: RefCell<Turn>,
 }
@@ -31,13 +31,21 @@ struct Turn {
 }
 
 impl Producer {
-    pub(crate) fn new(end: Attached, patience: Option<Duration>) -> Self {
-        let turn = RefCell::new(Turn { filler: Filler::new(0), window: Window::new() });
-        Self { end, patience, region: None, turn }
+    pub(crate) fn new(end: Attached, predecessor: Option<Identity>) -> Self {
+        let turn = RefCell::new(Turn { filler: Filler::new(0), window: Window::starting_at(0) });
+        Self { end, predecessor, region: None, turn }
+    }
+
+    /// What a dead producer said that it sends, if this end takes its place: whoever cannot send the very same
+    /// has to [`abort`](Self::abort). Only with [`Pipe::replace_within`](crate::Pipe::replace_within).
+    pub fn predecessor(&self) -> Option<&Identity> {
+        self.predecessor.as_ref()
     }
 
     /// Reserves the memory and lets the consumer in. `origin` says what will be sent, for whoever has to check
     /// later that it is still the same; all zero if nothing needs to be said.
+    ///
+    /// A replacement takes over its predecessor's memory and origin: both arguments are without effect then.
     ///
     /// Shared memory in use from here on: 64 KiB, 64 bytes per block (rounded up to 64 KiB), and the blocks.
     /// Blocks while the system makes the memory.
@@ -51,6 +59,11 @@ impl Producer {
         if self.region.is_some() {
             return Err(PipeError::Misuse("the producer is ready already"));
         }
+        if self.predecessor.is_some() {
+            let region = self.end.conclude(self.end.open_region())?;
+            let going_on = Filler::going_on(self.end.ring(), region.geometry().blocks() as u64);
+            return self.go_on(region, going_on.map_err(PipeError::from)).map(drop);
+        }
         let length = geometry.region_length();
         let segment = self
             .end
@@ -61,6 +74,7 @@ impl Producer {
         header.block_size.store(geometry.block_size() as u64, Ordering::Relaxed);
         header.blocks.store(geometry.blocks() as u64, Ordering::Relaxed);
         store_bytes(&header.origin, origin);
+        step();
         // Only from OPENING: a consumer that was interrupted may have ended the pipe meanwhile.
         // Release: geometry and origin come before READY; pairs with the consumer's acquire in `join`.
         let ready = header.state.compare_exchange(OPENING, READY, Ordering::Release, Ordering::Relaxed);
@@ -68,10 +82,47 @@ impl Producer {
             let verdict = self.end.verdict().unwrap_or(Err(PipeError::PartnerDied));
             return self.end.conclude(verdict);
         }
+        step();
         self.end.wake_partner();
         self.region = Some(Region::new(segment, geometry));
         self.turn.get_mut().filler = Filler::new(geometry.blocks() as u64);
         Ok(())
+    }
+
+    /// Where the stream begins, for those who can go on in the middle: at 0, or where the consumer wants it to
+    /// ([`Consumer::begin`](crate::Consumer::begin)), or, for a replacement, behind the last block that its
+    /// predecessor sent. Blocks until a consumer has begun.
+    ///
+    /// Without this call the stream begins at 0, and blocks may be filled before anybody has come.
+    ///
+    /// # Errors
+    /// See [`PipeError`]. [`PipeError::Misuse`] before [`ready`](Self::ready) and after the first block.
+    pub fn start(&mut self) -> Result<Mark, PipeError> {
+        self.end.still_on()?;
+        let Some(region) = self.region.take() else {
+            return Err(PipeError::Misuse("the producer is not ready yet"));
+        };
+        let turn = self.turn.get_mut();
+        if turn.window.next() != turn.filler.sent() || self.predecessor.is_none() && turn.filler.sent() > 0 {
+            self.region = Some(region);
+            return Err(PipeError::Misuse("blocks were taken before"));
+        }
+        let look = || match self.end.verdict() {
+            Some(Ok(())) => Some(Err(PipeError::Corrupt("complete before everything was sent"))),
+            Some(Err(error)) => Some(Err(error)),
+            None => self.end.begun().then_some(Ok(())),
+        };
+        self.end.conclude(self.end.wait(look, |alone| self.absent(alone)))?;
+        let going_on = Filler::going_on(self.end.ring(), region.geometry().blocks() as u64);
+        self.go_on(region, going_on.map_err(PipeError::from))
+    }
+
+    fn go_on(&mut self, region: Region, going_on: Result<(Filler, Mark), PipeError>) -> Result<Mark, PipeError> {
+        let (filler, mark) = self.end.conclude(going_on)?;
+        let window = Window::starting_at(filler.sent());
+        self.region = Some(region);
+        *self.turn.get_mut() = Turn { filler, window };
+        Ok(mark)
     }
 
     /// The next empty block. Blocks until the consumer has given one back, after the first
@@ -111,13 +162,13 @@ impl Producer {
 
     /// Says that nothing more will come, and waits for the consumer's word: `Ok` means *complete* on both sides.
     ///
-    /// `sum` is the caller's checksum of the whole stream, which the consumer may compare with its own; 0 if none
-    /// is kept. Blocks until the consumer has said how it ends, however long its work takes.
+    /// `digest` is what the caller says about the whole stream, which the consumer may compare with its own result;
+    /// zeros if nothing. Blocks until the consumer has said how it ends, however long its work takes.
     ///
     /// # Errors
     /// See [`PipeError`]. [`PipeError::Misuse`] before [`ready`](Self::ready), and if a block was dropped after
     /// which others were sent.
-    pub fn close(&mut self, sum: u64) -> Result<(), PipeError> {
+    pub fn close(&mut self, digest: &[u8; 32]) -> Result<(), PipeError> {
         self.end.still_on()?;
         if self.region.is_none() {
             return Err(PipeError::Misuse("the producer is not ready yet"));
@@ -126,7 +177,7 @@ impl Producer {
         if turn.window.any_settled() {
             return Err(PipeError::Misuse("a block was dropped that others were sent after"));
         }
-        turn.filler.close(self.end.ring(), sum);
+        turn.filler.close(self.end.ring(), digest);
         self.end.wake_partner();
         self.await_verdict()
     }
@@ -157,15 +208,12 @@ impl Producer {
 
     /// What a free consumer's seat means: nobody has come yet, or somebody died.
     fn absent<T>(&self, alone: Duration) -> Result<Option<T>, PipeError> {
-        let ring = self.end.ring();
-        let begun = || ring.consumer.begun.load(Ordering::Acquire) != 0;
-        let patient = self.patience.is_none_or(|patience| alone < patience);
-        if (!begun() && patient) || !self.end.give_up(|| false)? {
+        if self.end.patient(alone) || !self.end.give_up(|| false)? {
             return Ok(None);
         }
         // The pipe is over, so these words are the last ones. Nobody reads the verdict after us, so that it stays
         // where the consumer left it, if that was *committing*.
-        Err(match (self.end.ring().verdict.stage(self.end.generation)?, begun()) {
+        Err(match (self.end.ring().verdict.stage(self.end.generation)?, self.end.begun()) {
             (Stage::Committing, _) => PipeError::DiedCommitting,
             (_, true) => PipeError::PartnerDied,
             (_, false) => PipeError::NoPartner,

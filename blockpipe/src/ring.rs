@@ -1,20 +1,30 @@
-//! The protocol between the two ends: two counters, two checksum words each, a closing and a verdict.
+//! The protocol between the two ends: two counters, two marks each, a closing and a verdict.
 //!
 //! The order of stores is the one that `docs/protocol.md` argues for and that an exhaustive search found no
 //! fault in. Nothing here knows that the words lie in shared memory, so a model checker can drive it.
 //!
 //! Every word that the partner writes is read once, into a local, and checked before it is used.
 
-use crate::sync::{AtomicU32, AtomicU64, Bell, Ordering, SPINS, fence, spin_loop};
+use crate::sync::{AtomicU32, AtomicU64, Bell, Ordering, SPINS, fence, spin_loop, step};
 use std::time::Duration;
 
-/// Where a replacement of this side would go on: the checksum and the byte position after some block.
+/// A place in the stream from which somebody can go on: how many bytes come before it, and the caller's running
+/// checksum of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// In bytes from the start of the stream.
+    pub position: u64,
+    /// As it was given to `send`, `done` or `begin`; 0 if the caller keeps none.
+    pub sum: u64,
+}
+
+/// Where a replacement of this side would go on, in shared memory.
 ///
 /// Each side keeps two. The counter's last bit says which one counts, so the one store that moves the counter
 /// commits block, checksum and position together; a kill on either side of it leaves a right pair.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct Mark {
+pub(crate) struct MarkWords {
     sum: AtomicU64,
     position: AtomicU64,
 }
@@ -27,9 +37,11 @@ pub(crate) struct ProducerLine {
     pub filled: AtomicU64,
     /// 1 while the producer sleeps or is about to; whoever rings puts it back to 0.
     pub parked: AtomicU32,
-    marks: [Mark; 2],
-    closing_sum: AtomicU64,
-    /// Length plus one; 0 means that more may come. Stored after `closing_sum` and after the last `filled`.
+    /// 1 if the producer keeps its place when the consumer dies, and waits for another.
+    pub admits: AtomicU32,
+    marks: [MarkWords; 2],
+    closing_digest: [AtomicU64; 4],
+    /// Length plus one; 0 means that more may come. Stored after the digest and after the last `filled`.
     closing_length: AtomicU64,
 }
 
@@ -42,7 +54,10 @@ pub(crate) struct ConsumerLine {
     pub parked: AtomicU32,
     /// Not 0 once the consumer has stored what it works on: from here on its death is a death of the pipe.
     pub begun: AtomicU32,
-    marks: [Mark; 2],
+    /// The first one says, until block 0 is given back, where the consumer wants the stream to begin.
+    marks: [MarkWords; 2],
+    /// As the producer's.
+    pub admits: AtomicU32,
 }
 
 /// One word, moved by compare-and-swap only: `generation << 8 | stage`.
@@ -91,8 +106,8 @@ pub(crate) struct Nonsense(pub &'static str);
 pub struct Closing {
     /// Bytes in the whole stream.
     pub length: u64,
-    /// The producer's checksum of them, as it was given to `close`.
-    pub sum: u64,
+    /// What the producer said about them, as it was given to `close`.
+    pub digest: [u8; 32],
 }
 
 /// A filled block as its descriptor gives it, checked.
@@ -110,10 +125,16 @@ pub(crate) enum Next {
     End(Closing),
 }
 
-impl Mark {
-    fn store(&self, sum: u64, position: u64) {
-        self.sum.store(sum, Ordering::Relaxed);
-        self.position.store(position, Ordering::Relaxed);
+impl MarkWords {
+    fn store(&self, mark: Mark) {
+        self.sum.store(mark.sum, Ordering::Relaxed);
+        step();
+        self.position.store(mark.position, Ordering::Relaxed);
+        step();
+    }
+
+    fn load(&self) -> Mark {
+        Mark { position: self.position.load(Ordering::Relaxed), sum: self.sum.load(Ordering::Relaxed) }
     }
 }
 
@@ -125,15 +146,45 @@ impl Ring {
 
     /// Bytes sent and bytes given back, for display: the two may be a moment apart.
     pub(crate) fn positions(&self) -> (u64, u64) {
-        let sent = &self.producer.marks[(self.producer.filled.load(Ordering::Acquire) % 2) as usize];
-        let done = &self.consumer.marks[(self.consumer.emptied.load(Ordering::Acquire) % 2) as usize];
-        (sent.position.load(Ordering::Relaxed), done.position.load(Ordering::Relaxed))
+        let sent = self.sent_up_to(self.producer.filled.load(Ordering::Acquire));
+        let done = self.done_up_to(self.consumer.emptied.load(Ordering::Acquire));
+        (sent.position, done.position)
+    }
+
+    /// The mark behind the last of `filled` blocks; before the first one, where the stream begins.
+    fn sent_up_to(&self, filled: u64) -> Mark {
+        let marks = if filled == 0 { &self.consumer.marks } else { &self.producer.marks };
+        marks[(filled % 2) as usize].load()
+    }
+
+    fn done_up_to(&self, emptied: u64) -> Mark {
+        self.consumer.marks[(emptied % 2) as usize].load()
     }
 
     /// The producer's last word, once it has said it.
     pub(crate) fn closing(&self) -> Option<Closing> {
         let length = self.producer.closing_length.load(Ordering::Acquire).checked_sub(1)?;
-        Some(Closing { length, sum: self.producer.closing_sum.load(Ordering::Relaxed) })
+        let mut digest = [0; 32];
+        for (to, from) in digest.chunks_exact_mut(8).zip(&self.producer.closing_digest) {
+            to.copy_from_slice(&from.load(Ordering::Relaxed).to_le_bytes());
+        }
+        Some(Closing { length, digest })
+    }
+
+    /// The consumer says where the stream begins. Comes before the target and before `begun`.
+    pub(crate) fn begin_at(&self, mark: Mark) {
+        self.consumer.marks[0].store(mark);
+    }
+
+    /// What both counters say, for an end that finds them as somebody left them.
+    fn counters(&self, slots: u64) -> Result<(u64, u64), Nonsense> {
+        let emptied = self.consumer.emptied.load(Ordering::Acquire);
+        // After `emptied`, so that it cannot be the smaller one while both sides are honest.
+        let filled = self.producer.filled.load(Ordering::Acquire);
+        if emptied > filled || filled - emptied > slots {
+            return Err(Nonsense("the counters are further apart than there are blocks"));
+        }
+        Ok((filled, emptied))
     }
 }
 
@@ -190,6 +241,19 @@ impl Filler {
         Self { slots, filled: 0, emptied: 0, position: 0 }
     }
 
+    /// Goes on behind the last block that was sent, by whoever it was; before the first one, where the consumer
+    /// said that the stream begins.
+    pub(crate) fn going_on(ring: &Ring, slots: u64) -> Result<(Self, Mark), Nonsense> {
+        let (filled, emptied) = ring.counters(slots)?;
+        let mark = ring.sent_up_to(filled);
+        Ok((Self { slots, filled, emptied, position: mark.position }, mark))
+    }
+
+    /// The number of the next block to be sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.filled
+    }
+
     /// Whether block `n` is the producer's to fill. `n` is at least the number of blocks sent.
     pub(crate) fn owns(&mut self, ring: &Ring, n: u64) -> Result<bool, Nonsense> {
         if n - self.emptied < self.slots {
@@ -208,19 +272,27 @@ impl Filler {
     pub(crate) fn send(&mut self, ring: &Ring, slots: &[Slot], length: u64, sum: u64) {
         let slot = &slots[(self.filled % self.slots) as usize];
         slot.offset.store(self.position, Ordering::Relaxed);
+        step();
         slot.length.store(length, Ordering::Relaxed);
+        step();
         slot.kind.store(DATA, Ordering::Relaxed);
+        step();
         self.position += length;
         self.filled += 1;
-        ring.producer.marks[(self.filled % 2) as usize].store(sum, self.position);
+        ring.producer.marks[(self.filled % 2) as usize].store(Mark { position: self.position, sum });
         // Release: bytes, descriptor and mark come before the counter; pairs with `Drainer::next`.
         ring.producer.filled.store(self.filled, Ordering::Release);
+        step();
     }
 
-    /// Says that nothing more will come: checksum, then length.
-    pub(crate) fn close(&self, ring: &Ring, sum: u64) {
-        ring.producer.closing_sum.store(sum, Ordering::Relaxed);
+    /// Says that nothing more will come: digest, then length.
+    pub(crate) fn close(&self, ring: &Ring, digest: &[u8; 32]) {
+        for (to, from) in ring.producer.closing_digest.iter().zip(digest.chunks_exact(8)) {
+            to.store(u64::from_le_bytes(from.try_into().expect("eight bytes")), Ordering::Relaxed);
+            step();
+        }
         ring.producer.closing_length.store(self.position + 1, Ordering::Release);
+        step();
     }
 }
 
@@ -239,6 +311,20 @@ pub(crate) struct Drainer {
 impl Drainer {
     pub(crate) fn new(slots: u64, block_size: u64) -> Self {
         Self { slots, block_size, filled: 0, emptied: 0, expected: 0, position: 0 }
+    }
+
+    /// Goes on behind the last block that was given back, by whoever it was; before the first one, where this
+    /// side said that the stream begins.
+    pub(crate) fn going_on(ring: &Ring, slots: u64, block_size: u64) -> Result<(Self, Mark), Nonsense> {
+        let (filled, emptied) = ring.counters(slots)?;
+        let mark = ring.done_up_to(emptied);
+        let position = mark.position;
+        Ok((Self { slots, block_size, filled, emptied, expected: position, position }, mark))
+    }
+
+    /// The number of the next block to be given back.
+    pub(crate) fn given_back(&self) -> u64 {
+        self.emptied
     }
 
     /// What block `n` is. `n` must go up by one after each `Filled`.
@@ -283,9 +369,10 @@ impl Drainer {
     pub(crate) fn confirm(&mut self, ring: &Ring, length: u64, sum: u64) {
         self.position += length;
         self.emptied += 1;
-        ring.consumer.marks[(self.emptied % 2) as usize].store(sum, self.position);
+        ring.consumer.marks[(self.emptied % 2) as usize].store(Mark { position: self.position, sum });
         // Release: whatever was done with the bytes comes before the counter; pairs with `Filler::owns`.
         ring.consumer.emptied.store(self.emptied, Ordering::Release);
+        step();
     }
 }
 
@@ -355,14 +442,15 @@ mod loom_tests {
     impl Shared {
         fn new() -> Arc<Self> {
             let word = || AtomicU64::new(0);
-            let mark = || Mark { sum: word(), position: word() };
+            let mark = || MarkWords { sum: word(), position: word() };
             let slot = || Slot { offset: word(), length: word(), kind: AtomicU32::new(0) };
             let ring = Ring {
                 producer: ProducerLine {
                     filled: word(),
                     parked: AtomicU32::new(0),
+                    admits: AtomicU32::new(0),
                     marks: [mark(), mark()],
-                    closing_sum: word(),
+                    closing_digest: [word(), word(), word(), word()],
                     closing_length: word(),
                 },
                 consumer: ConsumerLine {
@@ -370,6 +458,7 @@ mod loom_tests {
                     parked: AtomicU32::new(0),
                     begun: AtomicU32::new(0),
                     marks: [mark(), mark()],
+                    admits: AtomicU32::new(0),
                 },
                 verdict: VerdictWord(word()),
             };
@@ -425,6 +514,12 @@ mod loom_tests {
         sum * 3 + content
     }
 
+    fn digest(sum: u64) -> [u8; 32] {
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&sum.to_le_bytes());
+        digest
+    }
+
     fn produce(shared: &Shared, count: u64) {
         let (mut filler, mut sums) = (Filler::new(SLOTS), vec![0]);
         for n in 0..count {
@@ -439,7 +534,7 @@ mod loom_tests {
             filler.send(&shared.ring, &shared.slots, length(n), sums[n as usize + 1]);
             shared.wake_other(PRODUCER);
         }
-        filler.close(&shared.ring, sums[count as usize]);
+        filler.close(&shared.ring, &digest(sums[count as usize]));
         shared.wake_other(PRODUCER);
     }
 
@@ -454,7 +549,7 @@ mod loom_tests {
             let extent = match next {
                 Next::Filled(extent) => extent,
                 Next::End(closing) => {
-                    assert_eq!((n, closing), (count, Closing { length: position, sum }));
+                    assert_eq!((n, closing), (count, Closing { length: position, digest: digest(sum) }));
                     return;
                 }
                 Next::Nothing => unreachable!("the wait goes on"),

@@ -26,8 +26,9 @@ pub(crate) struct Window<T> {
 }
 
 impl<T: Copy> Window<T> {
-    pub(crate) fn new() -> Self {
-        Self { first: 0, blocks: VecDeque::new() }
+    /// With `first` as the first block to be handed out.
+    pub(crate) fn starting_at(first: u64) -> Self {
+        Self { first, blocks: VecDeque::new() }
     }
 
     /// The number of the next block that is not here yet.
@@ -83,7 +84,7 @@ mod tests {
 
     #[test]
     fn blocks_settled_in_any_order_leave_in_order() {
-        let mut window = Window::new();
+        let mut window = Window::starting_at(0);
         for _ in 0..3 {
             window.hand_out(());
         }
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_dropped_block_is_handed_out_again_and_holds_up_later_ones() {
-        let mut window = Window::new();
+        let mut window = Window::starting_at(0);
         assert_eq!((window.hand_out('a'), window.hand_out('b')), (0, 1));
         window.put_back(0);
         window.settle(1, settled(1));

@@ -2,7 +2,7 @@
 
 mod util;
 
-use blockpipe::{End, Geometry, JoinError, Phase, Pipe, PipeError, Reason, Side};
+use blockpipe::{End, Geometry, JoinError, Mark, Phase, Pipe, PipeError, Reason, Side};
 use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -110,9 +110,9 @@ fn both_ends_may_be_in_one_process() {
                 block[..word.len()].copy_from_slice(word.as_bytes());
                 block.send(word.len(), 1);
             }
-            producer.close(2)
+            producer.close(&[2; 32])
         });
-        consumer.begin(&[8; 128]).unwrap();
+        consumer.begin(&[8; 128], Mark::default()).unwrap();
         let mut received = Vec::new();
         while let Some(block) = consumer.filled_block().unwrap() {
             received.extend_from_slice(&block);
@@ -120,7 +120,7 @@ fn both_ends_may_be_in_one_process() {
         }
         assert_eq!(received, b"hello, world");
         let closing = consumer.closing().unwrap();
-        assert_eq!((closing.length, closing.sum), (12, 2));
+        assert_eq!((closing.length, closing.digest), (12, [2; 32]));
         let snapshot = monitor.snapshot();
         assert_eq!((snapshot.sent, snapshot.done, snapshot.target), (12, 12, Some([8; 128])));
         consumer.commit().unwrap().complete().unwrap();

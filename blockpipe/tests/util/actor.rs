@@ -2,23 +2,25 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `join NAME [job HEX] [patience MS]` | arrives; the answer is the role or the error. Lets go of what it had before |
+//! | `join NAME [job HEX] [patience MS] [replace MS]` | arrives; the answer is the role or the error. Lets go of what it had before |
 //! | `leave` | lets go of its end, and says nothing to the other |
 //! | `abort CODE TEXT` · `look` | gives up · what the monitor shows |
 //! | *as producer* | |
-//! | `ready SIZE BLOCKS` | makes the memory |
+//! | `ready SIZE BLOCKS` · `start` | makes the memory, or finds it · waits for a consumer, and goes on where that must be |
 //! | `hold` · `drop I` · `give I LENGTH` | takes a block and fills it · drops or sends the `I`th held one |
 //! | `send N` · `stream N W` · `close` | sends N bytes · also closes, holding W blocks and sending the last one first |
 //! | *as consumer* | |
-//! | `begin` · `take` · `drop I` · `done I` | one block after the other, each compared with what it must hold |
+//! | `begin` · `begin_at BYTES` · `resume` | at 0 · behind so many bytes that came earlier · where a dead one stopped |
+//! | `take` · `drop I` · `done I` | one block after the other, each compared with what it must hold |
 //! | `drain W` | all blocks to the end, holding W and confirming the last one first |
 //! | `commit`, then `complete`, `abort CODE TEXT` or `leave` | |
 //! | *both* | |
 //! | `copy NAME BYTES AT` | at that time: joins, whatever the role, and copies to the verdict |
+//! | `relay NAME BYTES MS` | the same at once, and keeps its place so long when its partner dies, or takes a dead one's |
 
 use super::{ANSWER, now};
 use blockpipe::{
-    Consumer, EmptyBlock, End, FilledBlock, Geometry, Identity, JoinError, Pipe, PipeError, Producer, Reason,
+    Consumer, EmptyBlock, End, FilledBlock, Geometry, Identity, JoinError, Mark, Pipe, PipeError, Producer, Reason,
 };
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -82,6 +84,11 @@ pub fn run() -> ! {
                 }
                 commands.next()
             }
+            ["relay", name, bytes, time] => {
+                let pipe = commands.pipe(name, &["replace", time]);
+                say(&relay(&pipe, number(bytes)).unwrap_or_else(|error| error));
+                commands.next()
+            }
             ["leave"] => {
                 say("left");
                 commands.next()
@@ -114,6 +121,7 @@ impl Commands {
         options.chunks(2).fold(pipe, |pipe, option| match option {
             ["job", job] => pipe.job(bytes(job)),
             ["patience", time] => pipe.patience(Duration::from_millis(number(time))),
+            ["replace", time] => pipe.replace_within(Duration::from_millis(number(time))),
             _ => panic!("no such option: {option:?}"),
         })
     }
@@ -159,6 +167,22 @@ impl Stream {
         Self { salt, position: 0, sum: 0 }
     }
 
+    /// Where somebody else stopped.
+    fn going_on(salt: u64, mark: Mark) -> Self {
+        Self { salt, position: mark.position, sum: mark.sum }
+    }
+
+    /// Behind this many bytes.
+    fn behind(salt: u64, bytes: u64) -> Self {
+        let mut stream = Self::new(salt);
+        stream.pass(bytes as usize);
+        stream
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { position: self.position, sum: self.sum }
+    }
+
     fn byte(&self, position: u64) -> u8 {
         ((position + self.salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
     }
@@ -198,6 +222,13 @@ fn identity(id: u64) -> Identity {
     identity
 }
 
+/// A checksum as the last word of a stream.
+fn digest(sum: u64) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest[..8].copy_from_slice(&sum.to_le_bytes());
+    digest
+}
+
 fn id_in(identity: &Identity) -> u64 {
     u64::from_le_bytes(*identity.first_chunk().expect("128 bytes"))
 }
@@ -230,14 +261,14 @@ fn drain(consumer: &Consumer, stream: &mut Stream, window: usize) -> Result<(), 
         held.into_iter().rev().for_each(|(sum, block)| block.done(sum));
         if ended {
             let closing = consumer.closing().expect("there are no more blocks");
-            assert_eq!((closing.length, closing.sum), (stream.position, stream.sum), "the last word");
+            assert_eq!((closing.length, closing.digest), (stream.position, digest(stream.sum)), "the last word");
             return Ok(());
         }
     }
 }
 
 fn produce(commands: &mut Commands, mut producer: Producer) -> Command {
-    let id = identify();
+    let id = producer.predecessor().map_or_else(identify, id_in);
     let (mut stream, mut dropped) = (Stream::new(id), BTreeMap::new());
     loop {
         let command = produce_blocks(commands, &producer, &mut stream, &mut dropped);
@@ -245,9 +276,16 @@ fn produce(commands: &mut Commands, mut producer: Producer) -> Command {
             ["ready", size, blocks] => {
                 show(&producer.ready(Geometry::new(index(size), index(blocks)), &identity(id)));
             }
-            ["close"] => show(&producer.close(stream.sum)),
+            ["start"] => match producer.start() {
+                Ok(mark) => {
+                    stream = Stream::going_on(id, mark);
+                    say(&format!("starts at {}", mark.position));
+                }
+                Err(error) => show(&Err::<(), _>(error)),
+            },
+            ["close"] => show(&producer.close(&digest(stream.sum))),
             ["stream", count, window] => match send(&producer, &mut stream, number(count), index(window)) {
-                Ok(()) => show(&producer.close(stream.sum)),
+                Ok(()) => show(&producer.close(&digest(stream.sum))),
                 Err(error) => show(&Err::<(), _>(error)),
             },
             _ => return command,
@@ -325,7 +363,21 @@ fn consume_blocks(commands: &mut Commands, consumer: &Consumer, stream: &mut Str
     loop {
         let command = commands.next();
         match command.words()[..] {
-            ["begin"] => show(&consumer.begin(&identity(identify()))),
+            ["begin"] => show(&consumer.begin(&identity(identify()), Mark::default()).map(drop)),
+            ["begin_at", bytes] => {
+                *stream = Stream::behind(stream.salt, number(bytes));
+                show(&consumer.begin(&identity(identify()), stream.mark()).map(drop));
+            }
+            ["resume"] => {
+                let target = *consumer.predecessor().expect("a dead one's place");
+                match consumer.begin(&target, Mark::default()) {
+                    Ok(mark) => {
+                        *stream = Stream::going_on(stream.salt, mark);
+                        say(&format!("resumes at {}", mark.position));
+                    }
+                    Err(error) => show(&Err::<(), _>(error)),
+                }
+            }
             ["take"] => match consumer.filled_block() {
                 Ok(Some(block)) => {
                     let taken_before = block.offset() < stream.position;
@@ -367,18 +419,42 @@ fn copy(pipe: &Pipe, count: u64) -> Result<String, String> {
             producer.ready(Geometry::new(4096, 4), &identity(own)).map_err(show)?;
             send(&producer, &mut stream, count, 1).map_err(show)?;
             let monitor = producer.monitor();
-            producer.close(stream.sum).map_err(show)?;
+            producer.close(&digest(stream.sum)).map_err(show)?;
             ("producer", id_in(&monitor.snapshot().target.expect("the consumer has begun")))
         }
         End::Consumer(mut consumer) => {
             let partner = id_in(consumer.origin());
-            consumer.begin(&identity(own)).map_err(show)?;
+            consumer.begin(&identity(own), Mark::default()).map_err(show)?;
             drain(&consumer, &mut Stream::new(partner), 1).map_err(show)?;
             consumer.commit().map_err(show)?.complete().map_err(show)?;
             ("consumer", partner)
         }
     };
     Ok(format!("complete {role} {own} {partner} {started} {}", now()))
+}
+
+/// A whole copy, or what a dead one left of it. The answer is `complete`, the role and where it went on.
+fn relay(pipe: &Pipe, count: u64) -> Result<String, String> {
+    let show = |error: PipeError| format!("{error:?}");
+    match pipe.join().map_err(|error| kind(&error))? {
+        End::Producer(mut producer) => {
+            let id = producer.predecessor().map_or_else(identify, id_in);
+            producer.ready(Geometry::new(4096, 4), &identity(id)).map_err(show)?;
+            let mark = producer.start().map_err(show)?;
+            let mut stream = Stream::going_on(id, mark);
+            send(&producer, &mut stream, count - mark.position, 2).map_err(show)?;
+            producer.close(&digest(stream.sum)).map_err(show)?;
+            Ok(format!("complete producer {}", mark.position))
+        }
+        End::Consumer(mut consumer) => {
+            let salt = id_in(consumer.origin());
+            let target = consumer.predecessor().map_or_else(identify, id_in);
+            let mark = consumer.begin(&identity(target), Mark::default()).map_err(show)?;
+            drain(&consumer, &mut Stream::going_on(salt, mark), 2).map_err(show)?;
+            consumer.commit().map_err(show)?.complete().map_err(show)?;
+            Ok(format!("complete consumer {}", mark.position))
+        }
+    }
 }
 
 /// The error's first word: a snapshot is much to print a thousand times.

@@ -239,6 +239,13 @@ impl Actor {
         }
     }
 
+    /// Asks, and expects an answer that begins like this.
+    #[track_caller]
+    pub fn expect_refusal(&mut self, command: &str, beginning: &str) {
+        let answer = self.ask(command);
+        assert!(answer.contains(beginning), "the answer to `{command}` is `{answer}`");
+    }
+
     /// Expects that this actor joins as this.
     #[track_caller]
     pub fn joins(&mut self, name: &Name, role: &str) {

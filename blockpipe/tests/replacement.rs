@@ -1,0 +1,254 @@
+//! A dead half is replaced, and the stream goes on: in both directions, any number of times, and only by who may.
+
+mod util;
+
+use std::time::{Duration, Instant};
+use util::{Actor, Name, Random, Watchdog, pause};
+
+/// Not a test of its own: what the children of the tests below run.
+#[test]
+fn actor() {
+    if util::is_actor() {
+        util::actor::run();
+    }
+}
+
+const WAITS: &str = "replace 20000";
+
+fn join(name: &Name) -> String {
+    format!("join {} {WAITS}", name.hex())
+}
+
+/// Two that keep their places when the other dies; the consumer has begun.
+fn patient_pair(name: &Name) -> (Actor, Actor) {
+    let (mut producer, mut consumer) = (Actor::start(), Actor::start());
+    producer.expect(&join(name), "producer");
+    producer.expect("ready 4096 4", "Ok(())");
+    consumer.expect(&join(name), "consumer");
+    consumer.expect("begin", "Ok(())");
+    (producer, consumer)
+}
+
+fn complete(name: &Name, producer: &mut Actor, consumer: &mut Actor) {
+    consumer.expect("commit", "Ok");
+    consumer.expect("complete", "Ok(())");
+    producer.expect_answer("Ok(())");
+    name.assert_gone();
+}
+
+#[test]
+fn a_dead_producer_is_replaced_behind_the_last_block_that_it_sent() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = patient_pair(&name);
+    producer.expect("start", "starts at 0");
+    producer.expect("send 12288", "Ok(())");
+    producer.expect("hold", "held 12288");
+    producer.kill();
+    consumer.expect("take", "taken 0 4096");
+    consumer.expect("done 0", "done");
+
+    let mut second = Actor::start();
+    second.expect(&join(&name), "producer");
+    second.expect("ready 8192 9", "Ok(())");
+    second.expect("start", "starts at 12288");
+    second.expect("send 4096", "Ok(())");
+    second.kill();
+    consumer.tell("drain 1");
+    consumer.expect_silence(200);
+
+    let mut third = Actor::start();
+    third.expect(&join(&name), "producer");
+    third.expect("ready 4096 4", "Ok(())");
+    third.expect("start", "starts at 16384");
+    third.tell("stream 10000 2");
+    consumer.expect_answer("drained 26384");
+    complete(&name, &mut third, &mut consumer);
+}
+
+#[test]
+fn a_dead_consumer_is_replaced_behind_the_last_block_that_it_gave_back() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = patient_pair(&name);
+    producer.expect("start", "starts at 0");
+    producer.tell("stream 50000 1");
+    for position in [0, 4096, 8192] {
+        consumer.expect("take", &format!("taken {position} 4096"));
+    }
+    consumer.expect("done 0", "done");
+    consumer.expect("done 1", "done");
+    consumer.kill();
+    producer.expect_silence(200);
+
+    let mut second = Actor::start();
+    second.expect(&join(&name), "consumer");
+    second.expect("resume", "resumes at 8192");
+    second.expect("drain 2", "drained 50000");
+    // Everything is there; who dies while it makes its result final is replaced too, and its word stands.
+    second.expect("commit", "Ok");
+    second.kill();
+    producer.expect_silence(200);
+    let mut third = Actor::start();
+    third.expect(&join(&name), "consumer");
+    third.expect("resume", "resumes at 50000");
+    third.expect("drain 1", "drained 50000");
+    third.expect("look", "Committing");
+    complete(&name, &mut producer, &mut third);
+}
+
+#[test]
+fn the_consumer_says_where_the_stream_begins() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = (Actor::start(), Actor::start());
+    producer.expect(&join(&name), "producer");
+    producer.expect("ready 4096 4", "Ok(())");
+    producer.tell("start");
+    producer.expect_silence(100);
+    consumer.expect(&join(&name), "consumer");
+    producer.expect_silence(100);
+    consumer.expect("begin_at 5000", "Ok(())");
+    producer.expect_answer("starts at 5000");
+    // Neither has moved a block, so a replacement of either begins there too.
+    producer.kill();
+    producer = Actor::start();
+    producer.expect(&join(&name), "producer");
+    producer.expect("ready 4096 4", "Ok(())");
+    producer.expect("start", "starts at 5000");
+    consumer.kill();
+    consumer = Actor::start();
+    consumer.expect(&join(&name), "consumer");
+    consumer.expect("resume", "resumes at 5000");
+    producer.tell("stream 20000 2");
+    consumer.expect("drain 2", "drained 25000");
+    complete(&name, &mut producer, &mut consumer);
+}
+
+#[test]
+fn only_those_who_both_say_so_replace_and_are_replaced() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let plain = format!("join {}", name.hex());
+    let other_job = format!("join {} job x6f {WAITS}", name.hex());
+
+    // The survivor waits, but the newcomer does not know of replacements, or has another job.
+    let (mut producer, mut consumer) = patient_pair(&name);
+    producer.expect("start", "starts at 0");
+    producer.kill();
+    let mut newcomer = Actor::start();
+    newcomer.expect_refusal(&plain, "Leaving(");
+    newcomer.expect_refusal(&other_job, "OtherJob(");
+    newcomer.expect(&join(&name), "producer");
+    newcomer.expect("ready 4096 4", "Ok(())");
+    newcomer.expect("start", "starts at 0");
+    consumer.kill();
+    let mut late = Actor::start();
+    late.expect_refusal(&plain, "Leaving(");
+    late.expect_refusal(&other_job, "OtherJob(");
+    late.expect(&join(&name), "consumer");
+    late.expect("resume", "resumes at 0");
+    newcomer.tell("stream 9000 1");
+    late.expect("drain 1", "drained 9000");
+    complete(&name, &mut newcomer, &mut late);
+
+    // The survivor does not wait: it ends, and who came meanwhile begins anew.
+    for victim_is_producer in [true, false] {
+        let (mut producer, mut consumer) = (Actor::start(), Actor::start());
+        producer.expect(&plain, "producer");
+        producer.expect("ready 4096 4", "Ok(())");
+        consumer.expect(&plain, "consumer");
+        consumer.expect("begin", "Ok(())");
+        let (mut victim, mut survivor, waits) = if victim_is_producer {
+            (producer, consumer, "take")
+        } else {
+            (consumer, producer, "stream 50000 1")
+        };
+        survivor.stop();
+        victim.kill();
+        newcomer.tell(&join(&name));
+        newcomer.expect_silence(100);
+        survivor.tell(waits);
+        survivor.go_on();
+        survivor.expect_answer("Err(PartnerDied)");
+        newcomer.expect_answer("producer");
+        newcomer.expect("leave", "left");
+    }
+}
+
+#[test]
+fn patience_for_a_replacement_ends_and_counts_anew_for_each() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let hurried = format!("join {} replace 600", name.hex());
+    let (mut producer, mut consumer) = (Actor::start(), Actor::start());
+    producer.expect(&hurried, "producer");
+    producer.expect("ready 4096 4", "Ok(())");
+    consumer.expect(&hurried, "consumer");
+    consumer.expect("begin", "Ok(())");
+    producer.tell("stream 50000 1");
+    for _ in 0..2 {
+        consumer.kill();
+        pause(350);
+        consumer = Actor::start();
+        consumer.expect(&hurried, "consumer");
+        // Long enough to be seen.
+        pause(150);
+    }
+    consumer.kill();
+    let start = Instant::now();
+    producer.expect_answer("Err(PartnerDied)");
+    let waited = start.elapsed();
+    println!("gave up after {waited:?} of 600 ms");
+    assert!(waited > Duration::from_millis(400) && waited < Duration::from_secs(2), "{waited:?}");
+    name.assert_gone();
+}
+
+#[test]
+fn a_stopped_partner_is_not_replaced() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = patient_pair(&name);
+    producer.expect("start", "starts at 0");
+    consumer.stop();
+    let mut third = Actor::start();
+    third.expect_refusal(&join(&name), "TooManyInstances(");
+    consumer.go_on();
+    producer.tell("stream 9000 1");
+    consumer.expect("drain 1", "drained 9000");
+    complete(&name, &mut producer, &mut consumer);
+}
+
+/// Random halves die at random moments, and the stream arrives whole.
+#[test]
+fn killed_and_replaced_all_the_time() {
+    let _watchdog = Watchdog::new(300);
+    let mut random = Random::seeded("REPLACEMENT_SEED");
+    let (rounds, bytes, mut kills) = (8, 3_000_000, 0);
+    for _ in 0..rounds {
+        let name = Name::new();
+        let relay = format!("relay {} {bytes} 20000", name.hex());
+        let mut ends = [Actor::start(), Actor::start()];
+        for end in &mut ends {
+            end.tell(&relay);
+        }
+        let started = Instant::now();
+        let first = loop {
+            assert!(started.elapsed() < Duration::from_secs(60), "a stream that does not end");
+            let which = random.below(2) as usize;
+            if let Some(answer) = ends[which].answer_within(Duration::from_micros(random.below(12_000))) {
+                assert!(answer.starts_with("complete "), "{answer}");
+                break which;
+            }
+            ends[which].kill();
+            kills += 1;
+            ends[which] = Actor::start();
+            ends[which].tell(&relay);
+        };
+        // The other one was told the same, or died after the verdict and now waits for somebody to copy with.
+        if let Some(answer) = ends[1 - first].answer_within(Duration::from_secs(1)) {
+            assert!(answer.starts_with("complete "), "{answer}");
+        }
+    }
+    println!("{rounds} streams, {kills} kills");
+}
