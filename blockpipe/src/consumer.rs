@@ -38,12 +38,8 @@ impl Consumer {
         let origin = layout::load_identity(&end.shared.header().origin);
         // Whoever began before this one is dead: the seat was free.
         let predecessor = end.shared.target();
-        let turn = Turn {
-            begun: false,
-            drainer: Drainer::new(0, 0),
-            window: Window::starting_at(0),
-            closing: None,
-        };
+        let turn =
+            Turn { begun: false, drainer: Drainer::new(0, 0), window: Window::starting_at(0), closing: None };
         Self { end, region, origin, predecessor, turn: RefCell::new(turn) }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::layout::{self, Geometry, Identity};
 use crate::memory::Shared;
-use crate::ring::Stage;
+use crate::ring::{Closing, Stage};
 use crate::sync::Ordering;
 use crate::sys::{Seats, Side};
 use std::sync::{Arc, Weak};
@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub asleep: Option<Side>,
     /// What the consumer works on, once it has begun.
     pub target: Option<Identity>,
+    /// The producer's last word, once it has said it.
+    pub closing: Option<Closing>,
 }
 
 impl Snapshot {
@@ -93,6 +95,7 @@ impl Snapshot {
             geometry,
             asleep,
             target: shared.target(),
+            closing: ring.closing(),
         }
     }
 }
@@ -115,9 +118,8 @@ impl Monitor {
     /// How the pipe stands now. Never blocks.
     pub fn snapshot(&self) -> Snapshot {
         let seats = self.seats.upgrade();
-        let held = |side| {
-            seats.as_ref().is_some_and(|seats| self.own == side || seats.held(side).unwrap_or(false))
-        };
+        let held =
+            |side| seats.as_ref().is_some_and(|seats| self.own == side || seats.held(side).unwrap_or(false));
         let snapshot = Snapshot::take(&self.shared, held(Side::Producer), held(Side::Consumer));
         // An end that was dropped without a word could not mark the pipe as over.
         let phase = if seats.is_some() { snapshot.phase } else { Phase::Over };

@@ -117,7 +117,11 @@ impl Producer {
         self.go_on(region, going_on.map_err(PipeError::from))
     }
 
-    fn go_on(&mut self, region: Region, going_on: Result<(Filler, Mark), PipeError>) -> Result<Mark, PipeError> {
+    fn go_on(
+        &mut self,
+        region: Region,
+        going_on: Result<(Filler, Mark), PipeError>,
+    ) -> Result<Mark, PipeError> {
         let (filler, mark) = self.end.conclude(going_on)?;
         let window = Window::starting_at(filler.sent());
         self.region = Some(region);

@@ -7,8 +7,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) fn step() {
-    static LAST: LazyLock<Option<u64>> =
-        LazyLock::new(|| std::env::var("BLOCKPIPE_STEP").ok()?.parse().ok());
+    static LAST: LazyLock<Option<u64>> = LazyLock::new(|| std::env::var("BLOCKPIPE_STEP").ok()?.parse().ok());
     static COUNT: AtomicU64 = AtomicU64::new(0);
     if LAST.is_some_and(|last| COUNT.fetch_add(1, Ordering::Relaxed) + 1 == last) {
         std::process::abort();

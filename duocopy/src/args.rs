@@ -1,5 +1,6 @@
 //! What was typed. Nothing here looks at a file.
 
+use crate::digest::Kind;
 use crate::exit;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use std::ffi::{OsStr, OsString};
@@ -15,6 +16,26 @@ pub enum Fsync {
     End,
 }
 
+/// How it is made sure that the copy is the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Verify {
+    /// Not at all
+    None,
+    /// Both processes compute a checksum of their own bytes, and compare
+    Stream,
+    /// The Writer also reads the copy again, from the disk if the file system can do that: takes as long again as reading
+    Reread,
+}
+
+/// What is computed of the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Hash {
+    /// CRC-64/NVME: finds every accident
+    Crc64,
+    /// BLAKE3: finds forgery too; a copy that goes on in the middle reads the beginning again
+    Blake3,
+}
+
 /// When progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Show {
@@ -26,6 +47,7 @@ pub enum Show {
 }
 
 #[derive(Clone, Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "flags are what people type")]
 pub struct Options {
     /// How long to wait for the second process (500ms, 3s, 1m) [default: for ever]
     #[arg(long, value_name = "DUR", value_parser = duration)]
@@ -43,6 +65,26 @@ pub struct Options {
     #[arg(long, value_enum, value_name = "WHEN", default_value = "end")]
     pub fsync: Fsync,
 
+    /// How to make sure that the copy is the source
+    #[arg(long, value_enum, value_name = "HOW", default_value = "stream")]
+    pub verify: Verify,
+
+    /// What to compute of the content
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "crc64")]
+    pub hash: Hash,
+
+    /// Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time
+    #[arg(long)]
+    pub partial: bool,
+
+    /// Start over, whatever an interrupted copy left
+    #[arg(long)]
+    pub no_resume: bool,
+
+    /// Wait so long for a new partner when the other process has died: start the same command again
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    pub replace_within: Option<Duration>,
+
     /// Show progress; alone it means always
     #[arg(
         short = 'g', long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true,
@@ -57,6 +99,46 @@ pub struct Options {
     /// Say what was chosen, and the checksum
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+impl Options {
+    /// What both processes compute of the content.
+    pub fn digest(&self) -> Kind {
+        match (self.verify, self.hash) {
+            (Verify::None, _) => Kind::Nothing,
+            (_, Hash::Crc64) => Kind::Crc64,
+            (_, Hash::Blake3) => Kind::Blake3,
+        }
+    }
+
+    /// The options that a second process must be started with too, as words.
+    pub fn for_the_partner(&self) -> Vec<String> {
+        let name = |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| {
+            value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        };
+        let mut words = Vec::new();
+        if self.fsync != Fsync::End {
+            words.push(format!("--fsync={}", name(&|| self.fsync.to_possible_value())));
+        }
+        if self.verify != Verify::Stream {
+            words.push(format!("--verify={}", name(&|| self.verify.to_possible_value())));
+        }
+        if self.hash != Hash::Crc64 {
+            words.push(format!("--hash={}", name(&|| self.hash.to_possible_value())));
+        }
+        for (set, word) in [(self.partial, "--partial"), (self.no_resume, "--no-resume")] {
+            if set {
+                words.push(word.into());
+            }
+        }
+        if let Some(time) = self.replace_within {
+            words.push(format!(
+                "--replace-within={}",
+                humantime::format_duration(time).to_string().replace(' ', "")
+            ));
+        }
+        words
+    }
 }
 
 /// Which processes take part.
@@ -152,13 +234,20 @@ fn parse_from(typed: &[OsString]) -> Result<Arguments, clap::Error> {
     let verb = |word: &OsStr| VERBS.into_iter().find(|verb| word == *verb);
     match typed.get(1).and_then(|word| verb(word)) {
         Some("cp") => {
-            let mut command = Cp::command().mut_arg("wait", |arg| arg.hide(true));
+            let hidden = |command: clap::Command, arg| command.mut_arg(arg, |arg| arg.hide(true));
+            let mut command = ["wait", "replace_within"].into_iter().fold(Cp::command(), hidden);
             let matches = command.try_get_matches_from_mut(&typed[1..])?;
             let Cp { source, destination, options } = Cp::from_arg_matches(&matches)?;
             if options.wait.is_some() {
                 return Err(wrong(
                     &mut command,
                     "`cp` starts its own partner and never waits for one: leave out --wait",
+                ));
+            }
+            if options.replace_within.is_some() {
+                return Err(wrong(
+                    &mut command,
+                    "`cp` starts both processes, and nobody else can take the place of one: leave out --replace-within",
                 ));
             }
             Ok(Arguments { form: Form::Alone, source, destination, options })

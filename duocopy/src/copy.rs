@@ -2,9 +2,10 @@
 //!
 //! Reader and Writer are the program's words; in the library they hold the producer and the consumer.
 
-use crate::args::{Fsync, Options};
-use crate::digest::Digest;
-use crate::exit::{self, Failure, show};
+use crate::args::{Fsync, Options, Verify};
+use crate::digest::{Kind, Value};
+use crate::exit::{self, Failure};
+use crate::journal::Durable;
 use crate::os::{self, Signals};
 use crate::partner::Partner;
 use crate::plan::{self, Paths};
@@ -13,7 +14,7 @@ use crate::record::{SourceRecord, TargetRecord};
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::verdict::{no_shared_memory, reason};
-use blockpipe::{Consumer, End, Geometry, Monitor, Pipe, PipeError, Producer, Reason, Side};
+use blockpipe::{Consumer, End, Geometry, Mark, Monitor, Phase, Pipe, PipeError, Producer, Reason, Side};
 use std::sync::atomic::Ordering;
 
 /// One copy as this process sees it.
@@ -32,13 +33,26 @@ pub struct Job<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
     pub bytes: u64,
-    pub sum: u64,
+    pub kind: Kind,
+    pub digest: Value,
 }
 
 /// Why a half stops: for a reason of its own, or because the pipe says so.
 enum Stop {
     Own(Failure),
     Pipe(PipeError),
+}
+
+impl Stop {
+    /// Whether the partner died without a word, and this side did nothing wrong.
+    fn by_a_death(&self) -> bool {
+        matches!(self, Self::Pipe(PipeError::PartnerDied | PipeError::NoPartner))
+    }
+
+    /// Whether what was written may be gone on with, if the user wants that.
+    fn leaves_something_good(&self) -> bool {
+        !matches!(self, Self::Own(failure) if failure.code == exit::MISMATCH)
+    }
 }
 
 impl From<Failure> for Stop {
@@ -61,6 +75,9 @@ pub fn run(job: &Job, progress: &mut Progress) -> Result<Summary, Failure> {
     if let Some(wait) = job.options.wait {
         pipe = pipe.patience(wait);
     }
+    if let Some(time) = job.options.replace_within {
+        pipe = pipe.replace_within(time);
+    }
     match pipe.join() {
         Ok(End::Producer(producer)) => read(producer, job, progress),
         Ok(End::Consumer(consumer)) => write(consumer, job, progress),
@@ -75,10 +92,10 @@ fn read(mut producer: Producer, job: &Job, progress: &mut Progress) -> Result<Su
     let copied = send_file(&mut producer, &mut partner, job, progress);
     let result = copied.map_err(|stop| match stop {
         Stop::Own(failure) => match producer.abort(&reason(&failure)) {
-            Err(PipeError::Aborted { by: Side::Consumer, reason }) => job.told(Role::Writer, &reason),
+            Err(PipeError::Aborted { by: Side::Consumer, reason }) => job.told(Role::Writer, &reason, 0),
             _ => failure,
         },
-        Stop::Pipe(error) => job.explain(error, Role::Reader, &producer.monitor().snapshot()),
+        Stop::Pipe(error) => job.explain(error, Role::Reader, &producer.monitor().snapshot(), 0),
     });
     // After the partner was told: a screen that nobody reads can block for ever.
     progress.finish();
@@ -94,7 +111,11 @@ fn send_file(
     job: &Job,
     progress: &mut Progress,
 ) -> Result<Summary, Stop> {
-    let mut source = Source::open(&job.paths.source)?;
+    let mut source = Source::open(&job.paths.source, job.options.digest())?;
+    if let Some(before) = producer.predecessor() {
+        source.check_same_version(&SourceRecord::unpack(before))?;
+        progress.note("this Reader takes the place of one that died");
+    }
     let length = source.record().length;
     let cut = plan::cut(length, job.options.block_size, job.options.buffer_size);
     if let Some(note) = &cut.note {
@@ -105,9 +126,11 @@ fn send_file(
         *partner = Some(Partner::start(job.paths, &job.name, job.options, job.signals)?);
     }
     producer.ready(Geometry::new(cut.block_size, cut.blocks), &source.record().pack()).map_err(no_memory)?;
-    progress.start(length, job.lonely_message(), job.signals.clone(), view(producer.monitor(), Role::Reader));
+    let told = |length| (length, job.lonely_message(), job.replacement_message(Role::Writer));
+    progress.start(told(length), job.signals.clone(), view(producer.monitor(), Role::Reader));
 
-    let (mut digest, mut bytes) = (Digest::new(), 0);
+    let Mark { position: mut bytes, sum } = producer.start()?;
+    let mut digest = source.start_at(bytes, sum)?;
     loop {
         let mut block = producer.empty_block()?;
         let filled = source.fill(&mut block)?;
@@ -120,73 +143,115 @@ fn send_file(
             // It grows, perhaps as fast as it is read: this would not end.
             break;
         }
-        block.send(filled, digest.value());
+        block.send(filled, digest.sum());
     }
     source.check_unchanged(bytes)?;
-    producer.close(digest.value())?;
-    Ok(Summary { bytes, sum: digest.value() })
+    let digest = digest.value();
+    producer.close(&digest)?;
+    Ok(Summary { bytes, kind: job.options.digest(), digest })
 }
 
 /// The Writer: opens the destination and nothing else, and touches nothing before the Reader has its source.
 fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Result<Summary, Failure> {
     progress.detail(&format!("this is the Writer; the pipe is {}", job.show_name()));
-    let source = SourceRecord::unpack(consumer.origin());
-    let sink = Sink::create(&job.paths.destination, &source);
-    let copied = match sink {
+    let mut kept = 0;
+    let copied = match open_sink(&consumer, job, progress) {
         Err(failure) => Err(Stop::Own(failure)),
         Ok(mut sink) => {
-            let copied = receive_file(&mut consumer, &mut sink, source.length, job, progress);
-            if copied.is_err() {
-                sink.discard();
+            let mut reached = Durable::default();
+            let copied = receive_file(&mut consumer, &mut sink, &mut reached, job, progress);
+            match &copied {
+                Err(stop) if stop.by_a_death() => kept = sink.keep(None),
+                Err(stop) if job.options.partial && stop.leaves_something_good() => {
+                    kept = sink.keep(Some(reached));
+                }
+                Err(_) => sink.discard(),
+                Ok(_) => {}
             }
             copied
         }
     };
     let result = copied.map_err(|stop| match stop {
         Stop::Own(failure) => match consumer.abort(&reason(&failure)) {
-            PipeError::Aborted { by: Side::Producer, reason } => job.told(Role::Reader, &reason),
+            PipeError::Aborted { by: Side::Producer, reason } => job.told(Role::Reader, &reason, kept),
             _ => failure,
         },
-        Stop::Pipe(error) => job.explain(error, Role::Writer, &consumer.monitor().snapshot()),
+        Stop::Pipe(error) => job.explain(error, Role::Writer, &consumer.monitor().snapshot(), kept),
     });
     progress.finish();
     result
 }
 
+/// The file to write to: a new one, what an interrupted copy left, or what a dead Writer had.
+fn open_sink(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Sink, Failure> {
+    let (source, destination) = (SourceRecord::unpack(consumer.origin()), &job.paths.destination);
+    if source.checked_by != job.options.digest() {
+        let what = "the Reader computes another checksum of the content";
+        return Err(Failure::refused(destination, what, "start both with the same --verify and --hash"));
+    }
+    if let Some(dead) = consumer.predecessor() {
+        progress.note("this Writer takes the place of one that died");
+        let committing = consumer.predecessor_was_committing();
+        return Sink::take_over(destination, &source, &TargetRecord::unpack(dead), committing);
+    }
+    let resume = job.options.fsync == Fsync::End && !job.options.no_resume;
+    Sink::open(destination, &source, resume)
+}
+
+/// Takes what comes to the file. `reached` is how far that got, whatever the result.
 fn receive_file(
     consumer: &mut Consumer,
     sink: &mut Sink,
-    expected: u64,
+    reached: &mut Durable,
     job: &Job,
     progress: &mut Progress,
 ) -> Result<Summary, Stop> {
     for note in sink.notes() {
         progress.note(note);
     }
+    let Durable { position, sum } = sink.begins();
+    if position > 0 {
+        progress
+            .note(&format!("going on with an interrupted copy: {position} bytes need not be copied again"));
+    }
     // Stored before the first write: whoever finds us dead can tell by it what became of the destination.
-    consumer.begin(&TargetRecord { file: sink.id(), born: sink.born(), terminal: os::terminal() }.pack())?;
-    progress.start(expected, String::new(), job.signals.clone(), view(consumer.monitor(), Role::Writer));
+    let Mark { position, sum } = consumer.begin(&sink.record().pack(), Mark { position, sum })?;
+    *reached = Durable { position, sum };
+    let source = SourceRecord::unpack(consumer.origin());
+    let told = (source.length, String::new(), job.replacement_message(Role::Reader));
+    progress.start(told, job.signals.clone(), view(consumer.monitor(), Role::Writer));
 
-    let (mut digest, mut bytes) = (Digest::new(), 0);
+    let (durable, kind) = (job.options.fsync == Fsync::End, job.options.digest());
+    let mut digest = sink.digest(kind, *reached)?;
+    if durable {
+        sink.start_checkpoints()?;
+    }
     while let Some(block) = consumer.filled_block()? {
         digest.update(&block);
         sink.write(block.offset(), &block)?;
-        bytes += block.len() as u64;
-        block.done(digest.value());
+        *reached = Durable { position: block.offset() + block.len() as u64, sum: digest.sum() };
+        block.done(reached.sum);
+        sink.reached(*reached)?;
     }
-    let sum = digest.value();
-    if consumer.closing().is_none_or(|closing| (closing.length, closing.sum) != (bytes, sum)) {
-        let what = format!(
-            "{}: what arrived is not what was read (checksum or length); check this machine's memory, then copy again",
-            show(&job.paths.destination)
-        );
-        return Err(Failure::new(exit::MISMATCH, what).into());
+    let (bytes, value) = (reached.position, digest.value());
+    if consumer.closing().is_none_or(|closing| (closing.length, closing.digest) != (bytes, value)) {
+        return Err(job.mismatch("what arrived is not what was read (checksum or length)").into());
     }
-    let durable = job.options.fsync == Fsync::End;
-    if durable {
+    let again = job.options.verify == Verify::Reread;
+    if durable || again {
         progress.step("copied, flushing to the disk");
     }
-    let note = sink.prepare(bytes, durable)?;
+    let note = sink.prepare(*reached, durable || again)?;
+    if again {
+        progress.step("flushed, reading it again");
+        let (there, past_the_cache) = sink.read_again(kind)?;
+        if there != value {
+            return Err(job.mismatch("what was read back from the disk is not what was written").into());
+        }
+        if !past_the_cache {
+            progress.note("read back through the page cache: this file system has no reads past it");
+        }
+    }
     if job.signals.stop.load(Ordering::Relaxed) {
         consumer.abort(&Reason::new(exit::PARTNER.into(), "was interrupted"));
         return Err(PipeError::Interrupted.into());
@@ -202,10 +267,13 @@ fn receive_file(
         return Err(failure.into());
     }
     committing.complete()?;
+    if durable {
+        sink.tidy();
+    }
     if let Some(note) = note {
         progress.note(&note);
     }
-    Ok(Summary { bytes, sum })
+    Ok(Summary { bytes, kind, digest: value })
 }
 
 fn no_memory(error: PipeError) -> Stop {
@@ -220,10 +288,15 @@ fn view(monitor: Monitor, own: Role) -> impl FnMut() -> View + Send + 'static {
     let terminal = os::terminal();
     move || {
         let now = monitor.snapshot();
+        let lives = match own {
+            Role::Reader => now.consumer.is_some(),
+            Role::Writer => now.producer_lives,
+        };
         let blocks = now.geometry.map_or(1, Geometry::blocks) as u64;
         let theirs = now.target.map_or(0, |target| TargetRecord::unpack(&target).terminal);
         View {
-            partner: now.consumer.is_some(),
+            // Who has heard the verdict may be gone, and nobody misses it.
+            partner: lives || now.phase == Phase::Over,
             read: now.sent,
             written: now.done,
             buffer: now.waiting_blocks.min(blocks) * 100 / blocks,

@@ -1,34 +1,119 @@
-//! CRC-64/NVME of the content: the checksum that object stores keep for whole objects.
+//! What both halves compute from their own bytes, so that each can tell whether the other saw the same.
 //!
-//! Its state is one word, so another process can go on where this one stopped.
+//! CRC-64/NVME is the checksum that object stores keep for whole objects. Its state is one word, so another process
+//! can go on where this one stopped. BLAKE3 cannot be forged by who chooses the bytes, and cannot be continued from
+//! one word: whoever goes on in the middle reads the beginning again.
 
 use crc_fast::CrcAlgorithm;
+use std::fmt::Write;
+
+/// What is computed; both processes must do the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Nothing,
+    Crc64,
+    Blake3,
+}
+
+/// What travels to the other process at the end. Unused bytes are zero.
+pub type Value = [u8; 32];
 
 #[derive(Debug)]
-pub struct Digest(crc_fast::Digest);
+pub enum Digest {
+    Nothing,
+    Crc64(Box<crc_fast::Digest>),
+    Blake3(Box<blake3::Hasher>),
+}
+
+impl Kind {
+    pub fn from_number(number: u64) -> Self {
+        match number {
+            1 => Self::Crc64,
+            2 => Self::Blake3,
+            _ => Self::Nothing,
+        }
+    }
+
+    pub fn number(self) -> u64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Crc64 => 1,
+            Self::Blake3 => 2,
+        }
+    }
+
+    /// A digest with its name, for people. Empty if there is none.
+    pub fn show(self, value: &Value) -> String {
+        let hex = |bytes: &mut dyn Iterator<Item = &u8>| {
+            bytes.fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
+        };
+        match self {
+            Self::Nothing => String::new(),
+            Self::Crc64 => format!(", CRC-64/NVME {}", hex(&mut value[..8].iter().rev())),
+            Self::Blake3 => format!(", BLAKE3 {}", hex(&mut value.iter())),
+        }
+    }
+}
 
 impl Digest {
-    pub const NAME: &str = "CRC-64/NVME";
+    pub fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Nothing => Self::Nothing,
+            Kind::Crc64 => Self::Crc64(Box::new(crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme))),
+            Kind::Blake3 => Self::Blake3(Box::default()),
+        }
+    }
 
-    pub fn new() -> Self {
-        Self(crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme))
+    /// Goes on behind bytes of which somebody else kept the `sum`. `None` if they have to be read again.
+    pub fn going_on(kind: Kind, sum: u64) -> Option<Self> {
+        match kind {
+            Kind::Nothing => Some(Self::Nothing),
+            // The published value is inverted at the end; that is all there is to undo.
+            Kind::Crc64 => {
+                let state = crc_fast::Digest::new_with_init_state(CrcAlgorithm::Crc64Nvme, !sum);
+                Some(Self::Crc64(Box::new(state)))
+            }
+            Kind::Blake3 => None,
+        }
     }
 
     pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        match self {
+            Self::Nothing => {}
+            Self::Crc64(digest) => digest.update(bytes),
+            Self::Blake3(digest) => {
+                digest.update(bytes);
+            }
+        }
     }
 
-    /// The checksum of everything so far.
-    pub fn value(&self) -> u64 {
-        self.0.finalize()
+    /// The checksum of everything so far, for whoever has to go on; 0 if it is no word.
+    pub fn sum(&self) -> u64 {
+        match self {
+            Self::Crc64(digest) => digest.finalize(),
+            Self::Nothing | Self::Blake3(_) => 0,
+        }
+    }
+
+    pub fn value(&self) -> Value {
+        let mut value = [0; 32];
+        match self {
+            Self::Nothing => {}
+            Self::Crc64(_) => value[..8].copy_from_slice(&self.sum().to_le_bytes()),
+            Self::Blake3(digest) => value = digest.finalize().into(),
+        }
+        value
     }
 }
 
 /// The checksum of one piece.
 pub fn of(bytes: &[u8]) -> u64 {
-    let mut digest = Digest::new();
+    let mut digest = Digest::new(Kind::Crc64);
     digest.update(bytes);
-    digest.value()
+    digest.sum()
 }
 
 #[cfg(test)]
@@ -40,13 +125,17 @@ mod tests {
         // Check value of CRC-64/NVME in the CRC RevEng catalogue.
         assert_eq!(of(b"123456789"), 0xae8b_1486_0a79_9888);
         assert_eq!(of(b""), 0);
+        // The empty input in the BLAKE3 specification's test vectors.
+        let empty = Digest::new(Kind::Blake3).value();
+        assert!(Kind::Blake3.show(&empty).contains("BLAKE3 af1349b9f5f9a1a6a0404dea36dcc949"));
     }
 
     #[test]
-    fn its_value_is_enough_for_another_process_to_go_on() {
-        // The published state is inverted at the end; that is all there is to undo.
-        let mut other = crc_fast::Digest::new_with_init_state(CrcAlgorithm::Crc64Nvme, !of(b"12345"));
+    fn a_sum_is_enough_for_another_process_to_go_on() {
+        let mut other = Digest::going_on(Kind::Crc64, of(b"12345")).unwrap();
         other.update(b"6789");
-        assert_eq!(other.finalize(), of(b"123456789"));
+        assert_eq!(other.sum(), of(b"123456789"));
+        assert_eq!(Kind::Crc64.show(&other.value()), ", CRC-64/NVME ae8b14860a799888");
+        assert!(Digest::going_on(Kind::Blake3, 0).is_none());
     }
 }

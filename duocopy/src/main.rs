@@ -3,11 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod checkpoint;
 mod copy;
 mod digest;
 mod exit;
+mod journal;
 mod os;
 mod partner;
+mod place;
 mod plan;
 mod progress;
 mod record;
@@ -55,12 +58,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let begun = Instant::now();
     let done = copy::run(&job, &mut progress)?;
     let seconds = begun.elapsed().as_secs_f64();
-    let complete = format!(
-        "complete: {} bytes in {seconds:.3} s, {} {:016x}",
-        done.bytes,
-        digest::Digest::NAME,
-        done.sum
-    );
+    let complete =
+        format!("complete: {} bytes in {seconds:.3} s{}", done.bytes, done.kind.show(&done.digest));
     if arguments.options.progress == Show::Always {
         progress.note(&complete);
     } else {

@@ -1,6 +1,6 @@
 //! The second process of `duocopy cp`: started here, watched, and asked last.
 
-use crate::args::{Fsync, Options};
+use crate::args::Options;
 use crate::exit::{FAILED, Failure, PARTNER};
 use crate::os::Signals;
 use crate::plan::Paths;
@@ -32,9 +32,7 @@ impl Partner {
         }
         // If this process is gone before the child arrives, the child is first, and must not wait for anybody.
         command.args(["--progress=never", "--wait=0s"]);
-        if options.fsync == Fsync::None {
-            command.arg("--fsync=none");
-        }
+        command.args(options.for_the_partner());
         let name = OsString::from(String::from_utf8_lossy(name).into_owned());
         command.arg("--").arg(&paths.source).arg(&paths.destination).arg(name);
         let child = command

@@ -81,19 +81,29 @@ impl Progress {
         }
     }
 
-    /// Starts to show how the copy of `total` bytes stands. `lonely` is said if nobody comes.
+    /// Starts to show how the copy of so many bytes stands. The two messages are said if nobody comes, and when the
+    /// other process has died and is waited for; empty if they never are.
     pub fn start(
         &mut self,
-        total: u64,
-        lonely: String,
+        (total, lonely, replacement): (u64, String, String),
         signals: Signals,
         view: impl FnMut() -> View + Send + 'static,
     ) {
         let (sender, messages) = mpsc::channel();
-        let lonely = (!self.quiet).then_some(lonely);
+        let said = |text: String| (!self.quiet && !text.is_empty()).then_some(text);
+        let (lonely, replacement) = (said(lonely), said(replacement));
         let show = if self.quiet { Show::Never } else { self.show };
-        let mut screen =
-            Screen { total, lonely, show, signals, view, bar: None, step: "", samples: VecDeque::new() };
+        let mut screen = Screen {
+            total,
+            lonely,
+            replacement,
+            show,
+            signals,
+            view,
+            bar: None,
+            step: "",
+            samples: VecDeque::new(),
+        };
         // Without a thread nothing is shown; the copy goes on.
         let thread = std::thread::Builder::new().spawn(move || screen.run(&messages));
         self.drawing = thread.ok().map(|thread| (sender, thread));
@@ -124,6 +134,7 @@ pub fn say(text: &str) {
 struct Screen<V> {
     total: u64,
     lonely: Option<String>,
+    replacement: Option<String>,
     show: Show,
     signals: Signals,
     view: V,
@@ -137,7 +148,7 @@ impl<V: FnMut() -> View> Screen<V> {
         let begun = Instant::now();
         let terminal =
             io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let (mut together, mut line_at) = (None, begun + LINE_EVERY);
+        let (mut together, mut line_at, mut partner) = (None, begun + LINE_EVERY, false);
         loop {
             match messages.recv_timeout(TICK) {
                 Ok(Message::Step(step)) => self.step = step,
@@ -154,6 +165,13 @@ impl<V: FnMut() -> View> Screen<V> {
             {
                 say(&lonely);
             }
+            if let Some(message) = &self.replacement
+                && partner
+                && !view.partner
+            {
+                self.above_the_bar(message);
+            }
+            partner = view.partner;
             if self.signals.status_wanted() {
                 self.above_the_bar(&self.line(view));
             }

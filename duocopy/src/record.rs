@@ -1,5 +1,6 @@
 //! What the two processes leave for each other to identify their files: 16 words in 128 bytes each.
 
+use crate::digest::Kind;
 use crate::os::FileId;
 
 /// The bytes that travel.
@@ -17,6 +18,8 @@ pub struct SourceRecord {
     pub mode: u32,
     /// Whether the file takes less space than its length says.
     pub punched: bool,
+    /// What the Reader computes of the content; the Writer must do the same.
+    pub checked_by: Kind,
 }
 
 /// The temporary file that the Writer fills, and where the Writer talks to people.
@@ -30,11 +33,17 @@ pub struct TargetRecord {
 }
 
 impl SourceRecord {
+    /// Whether both are the same file with, as far as the file system can tell, the same content.
+    pub fn same_version(&self, other: &Self) -> bool {
+        (self.file, self.length, self.modified, self.changed)
+            == (other.file, other.length, other.modified, other.changed)
+    }
+
     pub fn pack(&self) -> Packed {
         let (m, c) = (self.modified, self.changed);
         let times = [m.0, m.1, c.0, c.1].map(i64::cast_unsigned);
         let [m0, m1, c0, c1] = times;
-        let flags = u64::from(self.punched);
+        let flags = u64::from(self.punched) | self.checked_by.number() << 8;
         pack([self.file.device, self.file.inode, self.length, m0, m1, c0, c1, self.mode.into(), flags])
     }
 
@@ -48,6 +57,7 @@ impl SourceRecord {
             changed: (c0, c1),
             mode: mode as u32,
             punched: flags & 1 != 0,
+            checked_by: Kind::from_number(flags >> 8 & 0xff),
         }
     }
 }
@@ -86,6 +96,7 @@ mod tests {
             changed: (6, 7),
             mode: 0o644,
             punched: true,
+            checked_by: Kind::Blake3,
         };
         assert_eq!(SourceRecord::unpack(&source.pack()), source);
         let target = TargetRecord { file: FileId { device: 1, inode: u64::MAX }, born: 7, terminal: 9 };

@@ -1,10 +1,11 @@
 //! The Reader's file: opened once, read from start to end, and looked at again afterwards.
 
+use crate::digest::{Digest, Kind};
 use crate::exit::Failure;
-use crate::os;
+use crate::os::{self, FileId};
 use crate::record::SourceRecord;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug)]
@@ -15,7 +16,8 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn open(path: &Path) -> Result<Self, Failure> {
+    /// Opens it to be read once; `kind` is what will be computed of it.
+    pub fn open(path: &Path, kind: Kind) -> Result<Self, Failure> {
         let failed = |error: io::Error| {
             let remedy = match error.kind() {
                 io::ErrorKind::NotFound => "look at the spelling of the path",
@@ -39,11 +41,50 @@ impl Source {
         if !metadata.is_file() {
             return Err(Failure::source(path, "the source is not a regular file", "name a regular file"));
         }
-        Ok(Self { file, path: path.into(), record: os::identify(&metadata) })
+        let record = SourceRecord { checked_by: kind, ..os::identify(&metadata) };
+        Ok(Self { file, path: path.into(), record })
     }
 
     pub fn record(&self) -> &SourceRecord {
         &self.record
+    }
+
+    /// Another process read the beginning and died. Only the very same version can be gone on with.
+    pub fn check_same_version(&self, before: &SourceRecord) -> Result<(), Failure> {
+        if self.record.same_version(before) {
+            return Ok(());
+        }
+        let what = "the source is not what the Reader before this one read";
+        Err(Failure::source(&self.path, what, "copy again when nobody writes to it, or copy a snapshot"))
+    }
+
+    /// Goes to this position, and gives the digest of what comes before it: `sum` is its checksum, if it has one, or
+    /// it is read again.
+    pub fn start_at(&mut self, position: u64, sum: u64) -> Result<Digest, Failure> {
+        let kind = self.record.checked_by;
+        if position > self.record.length {
+            let what =
+                format!("the copy is to go on at byte {position}, which is behind the end of the source");
+            return Err(Failure::source(&self.path, what, "copy again with --no-resume"));
+        }
+        let mut digest = Digest::going_on(kind, sum);
+        if digest.is_none() {
+            let (mut again, mut buffer, mut left) = (Digest::new(kind), vec![0; 1 << 20], position);
+            while left > 0 {
+                let piece = left.min(buffer.len() as u64) as usize;
+                let filled = self.fill(&mut buffer[..piece])?;
+                if filled == 0 {
+                    break;
+                }
+                again.update(&buffer[..filled]);
+                left -= filled as u64;
+            }
+            digest = Some(again);
+        }
+        self.file.seek(SeekFrom::Start(position)).map_err(|error| {
+            Failure::source(&self.path, format_args!("going to byte {position}: {error}"), "copy again")
+        })?;
+        Ok(digest.expect("it was made above"))
     }
 
     /// Fills the block, or as much of it as is left of the file.
@@ -81,6 +122,11 @@ impl Source {
             format!("the source grew from {} to {length} bytes while it was read", before.length)
         } else if now.modified != before.modified {
             "the source was written to while it was read".into()
+        } else if now.changed != before.changed {
+            // Whoever sets the time of the last write back changes this one.
+            "the source, or what the file system keeps about it, was changed while it was read".into()
+        } else if std::fs::metadata(&self.path).is_ok_and(|there| FileId::from(&there) != before.file) {
+            "another file was put in the place of the source while it was read".into()
         } else {
             return Ok(());
         };

@@ -1,8 +1,8 @@
 //! What the pipe's refusals and verdicts mean to the user: exit code, path and remedy.
 
-use crate::args::Fsync;
 use crate::copy::Job;
 use crate::exit::{self, Failure, show};
+use crate::place;
 use crate::plan::show_job;
 use crate::progress::{Role, command_line};
 use crate::record::TargetRecord;
@@ -15,13 +15,12 @@ impl Job<'_> {
         format!("\u{201c}{}\u{201d}", show_job(&self.name))
     }
 
-    /// What a Reader says to whom nobody comes.
-    pub fn lonely_message(&self) -> String {
+    /// The command that the other process is started with.
+    fn command(&self) -> String {
         let (source, destination) = (self.paths.source.as_os_str(), self.paths.destination.as_os_str());
+        let options = self.options.for_the_partner();
         let mut words: Vec<&[u8]> = vec![b"duocopy"];
-        if self.options.fsync == Fsync::None {
-            words.push(b"--fsync=none");
-        }
+        words.extend(options.iter().map(String::as_bytes));
         // Absolute paths never look like flags; a name might.
         if self.name.starts_with(b"-") {
             words.push(b"--");
@@ -30,8 +29,30 @@ impl Job<'_> {
         if self.name != self.paths.job() {
             words.push(&self.name);
         }
-        let command = command_line(words.into_iter());
-        format!("waiting for the second process; start it as the same user:\n  {command}")
+        command_line(words.into_iter())
+    }
+
+    /// What a Reader says to whom nobody comes.
+    pub fn lonely_message(&self) -> String {
+        format!("waiting for the second process; start it as the same user:\n  {}", self.command())
+    }
+
+    /// What is said when the process in the other role has died and is waited for; empty if it is not.
+    pub fn replacement_message(&self, other: Role) -> String {
+        let Some(time) = self.options.replace_within else { return String::new() };
+        let (time, command) = (humantime::format_duration(time), self.command());
+        format!(
+            "the {other} died; waiting up to {time} for another one: start the same command again:\n  {command}"
+        )
+    }
+
+    /// What was computed on the two sides, or read back, differs.
+    pub fn mismatch(&self, what: &str) -> Failure {
+        let path = show(&self.paths.destination);
+        let message = format!(
+            "{path}: {what}; it is unchanged: check this machine's memory and disks, then copy again"
+        );
+        Failure::new(exit::MISMATCH, message)
     }
 
     /// Why this process got no role.
@@ -50,8 +71,8 @@ impl Job<'_> {
             JoinError::Leaving(there) => Failure::new(
                 exit::TOO_MANY,
                 format!(
-                    "too many instances: an earlier copy under the pipe {name} (processes {} and {}) is still ending; \
-                 try again in a moment",
+                    "too many instances: an earlier copy under the pipe {name} (processes {} and {}) is still ending, or \
+                     waits for a new partner (--replace-within); try again in a moment, with its options",
                     there.producer,
                     there.consumer.unwrap_or(0)
                 ),
@@ -87,28 +108,37 @@ impl Job<'_> {
                  stopped, continue or end it, then try again"
                 ),
             ),
-            JoinError::Aborted(reason) => self.told(Role::Reader, &reason),
-            JoinError::Interrupted => self.interrupted(),
+            JoinError::Aborted(reason) => self.told(Role::Reader, &reason, 0),
+            JoinError::Interrupted => self.interrupted(0),
             JoinError::Io { doing, source } => no_shared_memory(&doing, &source),
             other => Failure::new(exit::FAILED, format!("the pipe {name}: {other}")),
         }
     }
 
-    /// What this process makes of the other one's failure.
-    pub fn told(&self, by: Role, reason: &Reason) -> Failure {
+    /// What became of the destination, and of what was copied so far.
+    fn unchanged(&self, kept: u64) -> String {
+        let path = show(&self.paths.destination);
+        match kept {
+            0 => format!("{path} is unchanged: start both again"),
+            _ => format!(
+                "{path} is unchanged; {kept} bytes of the copy are safe beside it: start both again to go on from there"
+            ),
+        }
+    }
+
+    /// What this process makes of the other one's failure, with `kept` bytes for the next copy.
+    pub fn told(&self, by: Role, reason: &Reason, kept: u64) -> Failure {
         let code =
             u8::try_from(reason.code).ok().filter(|code| *code != exit::COMPLETE).unwrap_or(exit::FAILED);
         let message = exit::printable(&reason.message);
         if code == exit::PARTNER {
-            let path = show(&self.paths.destination);
-            return Failure::new(code, format!("the {by} {message}; {path} is unchanged: start both again"));
+            return Failure::new(code, format!("the {by} {message}; {}", self.unchanged(kept)));
         }
         Failure::new(code, format!("the {by} gave up: {message}"))
     }
 
     /// How the pipe ended, for the process in this role.
-    pub fn explain(&self, error: PipeError, role: Role, there: &Snapshot) -> Failure {
-        let destination = show(&self.paths.destination);
+    pub fn explain(&self, error: PipeError, role: Role, there: &Snapshot, kept: u64) -> Failure {
         // Who was told to stop says so, unless something else ended the copy first.
         let stopped = match &error {
             PipeError::PartnerDied | PipeError::NoPartner => true,
@@ -116,24 +146,22 @@ impl Job<'_> {
             _ => false,
         };
         if stopped && self.signals.number().is_some() {
-            return self.interrupted();
+            return self.interrupted(kept);
         }
         match error {
-            PipeError::Aborted { by: Side::Producer, reason } => self.told(Role::Reader, &reason),
-            PipeError::Aborted { by: Side::Consumer, reason } => self.told(Role::Writer, &reason),
+            PipeError::Aborted { by: Side::Producer, reason } => self.told(Role::Reader, &reason, kept),
+            PipeError::Aborted { by: Side::Consumer, reason } => self.told(Role::Writer, &reason, kept),
             PipeError::PartnerDied if role == Role::Writer => Failure::new(
                 exit::PARTNER,
-                format!(
-                    "the Reader (process {}) died; {destination} is unchanged: start both again",
-                    there.producer
-                ),
+                format!("the Reader (process {}) died; {}", there.producer, self.unchanged(kept)),
             ),
             PipeError::PartnerDied => Failure::new(
                 exit::PARTNER,
                 format!(
-                    "the Writer died; {destination} is unchanged, and a temporary file may be left ({}), which the \
-                     next copy removes: start both again",
-                    show(&sink::temporary_path(&self.paths.destination))
+                    "the Writer died; {} is unchanged, and a temporary file may be left ({}), with which the next \
+                     copy goes on, or which it removes: start both again",
+                    show(&self.paths.destination),
+                    place::temporary_path(&self.paths.destination)
                 ),
             ),
             PipeError::DiedCommitting => self.look_at_the_destination(there),
@@ -144,7 +172,7 @@ impl Job<'_> {
                     self.show_name()
                 ),
             ),
-            PipeError::Interrupted => self.interrupted(),
+            PipeError::Interrupted => self.interrupted(kept),
             PipeError::Io { doing, source } => no_shared_memory(&doing, &source),
             other => Failure::new(exit::FAILED, format!("the pipe {}: {other}", self.show_name())),
         }
@@ -154,9 +182,14 @@ impl Job<'_> {
     fn look_at_the_destination(&self, there: &Snapshot) -> Failure {
         let path = &self.paths.destination;
         let target = there.target.map(|target| TargetRecord::unpack(&target));
-        let fate = match target.map_or(Fate::Unknown, |target| sink::fate(path, target.file, target.born)) {
+        let sent = there.closing.map_or([0; 32], |closing| closing.digest);
+        let fate = |target| sink::fate(path, &target, there.sent, self.options.digest(), &sent);
+        let fate = match target.map_or(Fate::Unknown, fate) {
             Fate::Replaced => "is complete, though a power failure now may bring back what was there before",
-            Fate::Unchanged => "is unchanged: start both again",
+            Fate::Unchanged => "is unchanged: start both again, only the last step is missing",
+            Fate::Changed => {
+                "was replaced, and is not what was copied: somebody wrote to it since; copy again"
+            }
             Fate::Unknown => {
                 "may be complete or unchanged, which cannot be told from here: compare it with the source"
             }
@@ -167,9 +200,12 @@ impl Job<'_> {
         )
     }
 
-    fn interrupted(&self) -> Failure {
+    fn interrupted(&self, kept: u64) -> Failure {
         let path = show(&self.paths.destination);
         match self.signals.number() {
+            Some(number) if kept > 0 => {
+                Failure::new(exit::SIGNAL + number, format!("interrupted; {}", self.unchanged(kept)))
+            }
             Some(number) => Failure::new(exit::SIGNAL + number, format!("interrupted; {path} is unchanged")),
             // Nobody sent a signal: the partner that this process started has ended.
             None => Failure::new(exit::PARTNER, format!("the second process ended; {path} is unchanged")),

@@ -504,7 +504,7 @@ fn complete_means_that_content_and_name_are_on_the_disk() {
         let line = &format!("{flags} src dst");
         let watched = folder.duocopy(line).traced("-f -e trace=/^(pwrite64|fsync|fdatasync|rename)");
         let [reader, writer] = pair(folder.duocopy(line), watched);
-        until("the end of the Writer's trace", || writer.trace().contains("+++ exited").then_some(()));
+        until("the end of the Writer", || writer.ended());
         let trace = writer.trace();
         let mut calls: Vec<_> =
             trace.lines().filter_map(|line| steps.into_iter().find(|step| line.contains(step))).collect();

@@ -20,7 +20,8 @@
 
 use super::{ANSWER, now};
 use blockpipe::{
-    Consumer, EmptyBlock, End, FilledBlock, Geometry, Identity, JoinError, Mark, Pipe, PipeError, Producer, Reason,
+    Consumer, EmptyBlock, End, FilledBlock, Geometry, Identity, JoinError, Mark, Pipe, PipeError, Producer,
+    Reason,
 };
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -261,7 +262,11 @@ fn drain(consumer: &Consumer, stream: &mut Stream, window: usize) -> Result<(), 
         held.into_iter().rev().for_each(|(sum, block)| block.done(sum));
         if ended {
             let closing = consumer.closing().expect("there are no more blocks");
-            assert_eq!((closing.length, closing.digest), (stream.position, digest(stream.sum)), "the last word");
+            assert_eq!(
+                (closing.length, closing.digest),
+                (stream.position, digest(stream.sum)),
+                "the last word"
+            );
             return Ok(());
         }
     }

@@ -3,7 +3,8 @@
 //! One module with the same names on every system:
 //! - [`open_source`]: opens for reading and never blocks on what is not a file.
 //! - [`Directory`]: calls relative to an open directory, so that nobody can move it away in between.
-//! - [`preallocate`], [`write_at`], [`take_mode_and_owner`]: the file's space, content and rights.
+//! - [`preallocate`], [`write_at`], [`read_at`], [`take_mode_and_owner`]: the file's space, content and rights.
+//! - [`is_private_file`], [`is_own_file`], [`is_writable`]: what an open file is, whatever its name says.
 //! - [`identify`], [`FileId`], [`terminal`]: which file, which version of it, which terminal.
 //! - [`Signals`]: a flag for the first signal; a second one ends the process at once.
 

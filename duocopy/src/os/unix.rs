@@ -1,18 +1,23 @@
 //! Unix: calls relative to a directory descriptor.
 
 use super::FileId;
+use crate::digest::Kind;
 use crate::record::SourceRecord;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Advice, AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::umask;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// `TMPFS_MAGIC` of linux/magic.h.
+const TMPFS: rustix::fs::FsWord = 0x0102_1994;
 
 impl From<&Metadata> for FileId {
     fn from(metadata: &Metadata) -> Self {
@@ -67,6 +72,7 @@ pub fn identify(metadata: &Metadata) -> SourceRecord {
         changed: (metadata.ctime(), metadata.ctime_nsec()),
         mode: metadata.mode() & 0o7777,
         punched: metadata.blocks() * 512 < metadata.len(),
+        checked_by: Kind::Nothing,
     }
 }
 
@@ -79,6 +85,30 @@ pub fn born(metadata: &Metadata) -> u64 {
 /// Writes all bytes at this position.
 pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     file.write_all_at(bytes, offset)
+}
+
+/// Fills the buffer from this position; an error if the file ends before.
+pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    file.read_exact_at(buffer, offset)
+}
+
+/// Whether it is a regular file that only this user can open, under one name.
+pub fn is_private_file(file: &File) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    file.metadata()
+        .is_ok_and(|it| it.is_file() && it.uid() == own && it.nlink() == 1 && it.mode() & 0o7777 == 0o600)
+}
+
+/// Whether it is a regular file of this user under one name; for the superuser anybody's.
+pub fn is_own_file(file: &File) -> bool {
+    let own = rustix::process::geteuid();
+    file.metadata()
+        .is_ok_and(|it| it.is_file() && it.nlink() == 1 && (it.uid() == own.as_raw() || own.is_root()))
+}
+
+/// Whether it was opened for reading and writing.
+pub fn is_writable(file: &File) -> bool {
+    rustix::fs::fcntl_getfl(file).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
 }
 
 /// Reserves space, so that a full disk shows before the copy. `false` if the file system cannot.
@@ -118,6 +148,25 @@ impl Directory {
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
+    }
+
+    /// A directory by a path that begins here, or anywhere if it is absolute.
+    pub fn open_from_here(&self, path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(rustix::fs::openat(&self.0, path, flags, Mode::empty())?))
+    }
+
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
+    /// Where the link of this name leads; `None` if it is none, or not there.
+    pub fn read_link(&self, name: &OsStr) -> io::Result<Option<PathBuf>> {
+        match rustix::fs::readlinkat(&self.0, name, Vec::new()) {
+            Ok(target) => Ok(Some(OsString::from_vec(target.into_bytes()).into())),
+            Err(Errno::INVAL | Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub fn id(&self) -> io::Result<FileId> {
@@ -168,6 +217,28 @@ impl Directory {
 
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    pub fn remove_if_there(&self, name: &OsStr) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a file so that reads come from the medium and not from the page cache. The second value says whether
+    /// the file system does that; where it does not, the cache was at least asked to forget the file.
+    pub fn open_past_the_cache(&self, name: &OsStr) -> io::Result<(File, bool)> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        match rustix::fs::openat(&self.0, name, flags | OFlags::DIRECT, Mode::empty()) {
+            // A tmpfs opens it too, but has nothing besides the cache.
+            Ok(file) if rustix::fs::fstatfs(&file)?.f_type != TMPFS => return Ok((file.into(), true)),
+            Ok(_) | Err(Errno::INVAL) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let file = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
+        let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
+        Ok((file.into(), false))
     }
 
     /// Puts `from` in the place of `to`, in one step.
