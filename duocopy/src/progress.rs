@@ -148,7 +148,8 @@ impl<V: FnMut() -> View> Screen<V> {
         let begun = Instant::now();
         let terminal =
             io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let (mut together, mut line_at, mut partner) = (None, begun + LINE_EVERY, false);
+        let (mut together, mut line_at) = (None, begun + LINE_EVERY);
+        let mut partner = (self.view)().partner;
         loop {
             match messages.recv_timeout(TICK) {
                 Ok(Message::Step(step)) => self.step = step,

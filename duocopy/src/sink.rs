@@ -91,14 +91,12 @@ impl Sink {
     ) -> Result<Self, Failure> {
         let place = Place::resolve(path)?;
         let replaces = look_at(&place, source)?;
-        let wanted = Entry::Regular(dead.file);
         let deadline = Instant::now() + BURIAL;
         let (file, placed) = loop {
-            let entry = |name: &OsStr| place.directory.entry(name).ok().flatten();
-            let placed = committing && entry(&place.name) == Some(wanted);
+            let placed = committing && find(&place, &place.name, dead).is_some();
             let temporary = place.temporary();
             let name = if placed { place.name.as_os_str() } else { temporary.as_os_str() };
-            if entry(name) != Some(wanted) {
+            if find(&place, name, dead).is_none() {
                 return Err(lost(&place, committing));
             }
             let failed = |error: io::Error| Failure::destination(path, "opening its temporary file", &error);
@@ -554,12 +552,8 @@ pub enum Fate {
 pub fn fate(path: &Path, target: &TargetRecord, length: u64, kind: Kind, sent: &Value) -> Fate {
     let look = || -> Option<Fate> {
         let place = Place::resolve(path).ok()?;
-        let find = |name: &OsStr| {
-            let metadata = place.directory.metadata(name).ok()?;
-            (FileId::from(&metadata) == target.file && os::born(&metadata) == target.born).then_some(metadata)
-        };
-        let Some(metadata) = find(&place.name) else {
-            return find(&place.temporary()).map(|_| Fate::Unchanged);
+        let Some(metadata) = find(&place, &place.name, target) else {
+            return find(&place, &place.temporary(), target).map(|_| Fate::Unchanged);
         };
         let mut digest = Digest::new(kind);
         if metadata.len() == length && kind != Kind::Nothing {
@@ -570,6 +564,12 @@ pub fn fate(path: &Path, target: &TargetRecord, length: u64, kind: Kind, sent: &
         Some(if same { Fate::Replaced } else { Fate::Changed })
     };
     look().unwrap_or(Fate::Unknown)
+}
+
+/// What is under this name, if it is the very file that somebody wrote to: inode numbers are used again.
+fn find(place: &Place, name: &OsStr, target: &TargetRecord) -> Option<Metadata> {
+    let metadata = place.directory.metadata(name).ok()?;
+    (FileId::from(&metadata) == target.file && os::born(&metadata) == target.born).then_some(metadata)
 }
 
 /// Something has the temporary name that cannot be opened or removed: another user's left-over, a link, a directory.

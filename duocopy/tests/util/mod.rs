@@ -238,15 +238,26 @@ impl Folder {
         assert!(equal, "{} and {} differ", one.as_ref().display(), other.as_ref().display());
     }
 
-    /// The temporary files of copies in this folder or a subfolder of it.
+    /// What copies have left in this folder or a subfolder of it: temporary files and journals.
     pub fn temporaries(&self, name: impl AsRef<Path>) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path(name)).expect("reading a folder");
         let paths = entries.map(|entry| entry.expect("an entry of a folder").path());
         let is_one = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with(".duocopy-") && name.ends_with(".part")
+            name.starts_with(".duocopy-")
         };
         paths.filter(is_one).collect()
+    }
+
+    /// The one with this ending, if it is there.
+    pub fn left_over(&self, ending: &str) -> Option<PathBuf> {
+        self.temporaries("").into_iter().find(|path| path.extension().is_some_and(|it| it == ending))
+    }
+
+    /// Whether a journal says that something of the copy is on the disk.
+    pub fn has_checkpoint(&self) -> bool {
+        let journal = self.left_over("journal").and_then(|path| fs::read(path).ok());
+        journal.is_some_and(|content| content.len() == 1536 && content[512..].iter().any(|byte| *byte != 0))
     }
 
     /// The program, with this folder as its working directory and with these words.
@@ -435,6 +446,14 @@ pub fn in_the_middle(folder: &Folder) -> [Process; 2] {
     let line = &format!("{SMALL_BLOCKS} src dst");
     let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
     processes[1].has_called("pwrite64", 2);
+    processes
+}
+
+/// A pair in the middle of a slow copy, after its first checkpoint. 8 MiB take three seconds.
+pub fn after_a_checkpoint(folder: &Folder, flags: &str) -> [Process; 2] {
+    let line = &format!("{SMALL_BLOCKS} {flags} src dst");
+    let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
+    until("the first checkpoint", || folder.has_checkpoint().then_some(()));
     processes
 }
 

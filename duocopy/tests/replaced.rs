@@ -1,0 +1,220 @@
+//! With `--replace-within` the one that survives waits, and the same command started again takes the free place.
+
+mod util;
+
+use rustix::process::Signal;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use util::*;
+
+const WAITS: &str = "--block-size=64K --buffer-size=256K --replace-within=20s src dst";
+
+fn prepared() -> Folder {
+    let folder = Folder::new();
+    folder.write("src", bytes(2 * MIB, 1));
+    folder.write("dst", OLD);
+    folder
+}
+
+/// In the middle of a copy that waits for replacements. Two MiB take most of a second.
+fn in_the_middle_of_it(folder: &Folder) -> [Process; 2] {
+    let processes = pair(folder.duocopy(WAITS), folder.duocopy(WAITS).traced(SLOW_WRITES));
+    processes[1].has_called("pwrite64", 3);
+    processes
+}
+
+#[track_caller]
+fn complete_and_tidy(folder: &Folder, processes: [Process; 2]) {
+    complete(processes);
+    folder.assert_same("src", "dst");
+    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+}
+
+#[test]
+fn either_half_is_replaced_in_the_middle() {
+    if !strace("kills in the middle of a copy") {
+        return;
+    }
+    for (hit, name) in [(0, "Reader"), (1, "Writer")] {
+        let folder = prepared();
+        let [reader, writer] = in_the_middle_of_it(&folder);
+        let (victim, survivor) = if hit == 0 { (reader, writer) } else { (writer, reader) };
+        victim.kill();
+        victim.end();
+        survivor.says(&format!("the {name} died; waiting up to 20s for another one: start the same command again:"));
+        survivor.says(&format!("duocopy --replace-within=20s {} {}", folder.text("src"), folder.text("dst")));
+        assert!(folder.read("dst") == OLD);
+        let newcomer = folder.duocopy(WAITS).start();
+        newcomer.says(&format!("this {name} takes the place of one that died"));
+        complete_and_tidy(&folder, [newcomer, survivor]);
+    }
+}
+
+#[test]
+fn the_survivor_gives_up_in_time_and_the_next_pair_goes_on() {
+    if !strace("kills in the middle of a copy") {
+        return;
+    }
+    for hit in [0, 1] {
+        let folder = prepared();
+        let line = "--block-size=64K --buffer-size=256K --replace-within=700ms src dst";
+        let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
+        processes[1].has_called("pwrite64", 3);
+        processes[hit].kill();
+        let killed = Instant::now();
+        let ended = end(processes);
+        let took = killed.elapsed();
+        ended[1 - hit].expect(8, &["died", "is unchanged"]);
+        assert!(took > milliseconds(500) && took < milliseconds(3000), "{took:?}");
+        assert!(folder.read("dst") == OLD);
+        complete_and_tidy(&folder, pair(folder.duocopy("src dst"), folder.duocopy("src dst")));
+    }
+}
+
+#[test]
+fn who_does_not_ask_for_it_replaces_nobody() {
+    if !strace("kills in the middle of a copy") {
+        return;
+    }
+    let folder = prepared();
+    let [reader, writer] = in_the_middle_of_it(&folder);
+    writer.kill();
+    writer.end();
+    folder.duocopy("src dst").end().expect(9, &["waits for a new partner (--replace-within)"]);
+    complete_and_tidy(&folder, [reader, folder.duocopy(WAITS).start()]);
+    folder.duocopy("cp --replace-within=1s src dst").end().expect(2, &["leave out --replace-within"]);
+}
+
+/// Two versions must never be mixed, whatever their checksums.
+#[test]
+fn a_reader_with_another_source_takes_no_place() {
+    if !strace("kills in the middle of a copy") {
+        return;
+    }
+    let folder = prepared();
+    let [reader, writer] = in_the_middle_of_it(&folder);
+    reader.kill();
+    reader.end();
+    File::options().write(true).open(folder.path("src")).unwrap().write_all_at(b"new", 2_000_000).unwrap();
+    let newcomer = folder.duocopy(WAITS).end();
+    newcomer.expect(5, &["the source is not what the Reader before this one read"]);
+    writer.end().expect(5, &["the Reader gave up"]);
+    assert!(folder.read("dst") == OLD);
+    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+}
+
+#[test]
+fn a_writer_without_the_temporary_file_takes_no_place() {
+    if !strace("kills in the middle of a copy") {
+        return;
+    }
+    let folder = prepared();
+    let [reader, writer] = in_the_middle_of_it(&folder);
+    writer.kill();
+    writer.end();
+    fs::remove_file(folder.left_over("part").unwrap()).unwrap();
+    folder.duocopy(WAITS).end().expect(12, &["the temporary file of the Writer before this one is gone"]);
+    reader.end().expect(12, &["the Writer gave up"]);
+    assert!(folder.read("dst") == OLD);
+    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+}
+
+#[test]
+fn a_writer_that_dies_around_its_rename_is_replaced() {
+    if !strace("kills around the rename") {
+        return;
+    }
+    for delay in ["delay_enter", "delay_exit"] {
+        for meddled in [false, true] {
+            let folder = prepared();
+            let slow = format!("-e trace=/^rename -e inject=/^rename:{delay}=500000");
+            let [reader, writer] = pair(folder.duocopy(WAITS), folder.duocopy(WAITS).traced(&slow));
+            let committing = || {
+                let mut verdict = [0; 8];
+                folder.pipe()?.read_exact_at(&mut verdict, 2560).ok()?;
+                (u64::from_ne_bytes(verdict) & 0xff == 1).then_some(())
+            };
+            until("the intent", committing);
+            pause(milliseconds(100));
+            writer.kill();
+            writer.end();
+            if meddled {
+                // Nobody can tell any more what became of it, and nobody says that he could.
+                let _ = folder.left_over("part").map(fs::remove_file);
+                folder.write("other", "another");
+                fs::rename(folder.path("other"), folder.path("dst")).unwrap();
+                let says = "may be complete or unchanged, which cannot be told any more";
+                folder.duocopy(WAITS).end().expect(8, &[says]);
+                reader.end().expect(8, &[says]);
+                assert_eq!(folder.read("dst"), b"another");
+            } else {
+                complete_and_tidy(&folder, [reader, folder.duocopy(WAITS).start()]);
+            }
+        }
+    }
+}
+
+/// A third process is turned away while both live, however long one of them is stopped.
+#[test]
+fn a_stopped_half_is_not_replaced() {
+    if !strace("stops in the middle of a copy") {
+        return;
+    }
+    let long = large("a stop of more than a minute");
+    for hit in [0, 1] {
+        let folder = Folder::with_limit(Duration::from_secs(120));
+        folder.write("src", bytes(2 * MIB, 1));
+        let processes = in_the_middle_of_it(&folder);
+        processes[hit].signal(Signal::STOP);
+        folder.duocopy(WAITS).end().expect(9, &["too many instances"]);
+        pause(milliseconds(if long { 61_000 } else { 1500 }));
+        folder.duocopy(WAITS).end().expect(9, &["too many instances"]);
+        processes[hit].signal(Signal::CONT);
+        complete_and_tidy(&folder, processes);
+    }
+}
+
+/// The show-piece: random halves are killed all the time and started again, and the copy arrives whole.
+#[test]
+fn a_copy_survives_hundreds_of_kills() {
+    let (copies, length) = if large("100 copies of 256 MiB with kills") { (100, 256 * MIB) } else { (3, 256 * MIB) };
+    let folder = Folder::with_limit(Duration::from_secs(60 * copies as u64));
+    folder.write("src", bytes(length, 1));
+    let line = "--block-size=16K --buffer-size=64K --replace-within=20s src dst";
+    let mut random = Random::new("the moments of kills");
+    let mut least = u64::MAX;
+    for _ in 0..copies {
+        folder.write("dst", OLD);
+        let begun = Instant::now();
+        let mut halves = [folder.duocopy(line).start(), folder.duocopy(line).start()];
+        let mut kills = 0;
+        let first = loop {
+            assert!(begun.elapsed() < Duration::from_secs(55), "a copy that does not end after {kills} kills");
+            pause(Duration::from_micros(10_000 + random.next() % 30_000));
+            if let Some(ended) = halves.iter().position(|half| half.ended().is_some()) {
+                break ended;
+            }
+            let hit = (random.next() % 2) as usize;
+            halves[hit].kill();
+            until("the end of the killed one", || halves[hit].ended());
+            halves[hit] = folder.duocopy(line).start();
+            kills += 1;
+        };
+        let [one, other] = halves;
+        let (ended, other) = if first == 0 { (one, other) } else { (other, one) };
+        ended.end().expect(0, &[]);
+        // The other one was told the same, or died after the verdict and now waits for somebody to copy with.
+        match other.end_within(milliseconds(1000)) {
+            Ok(ended) => {
+                ended.expect(0, &[]);
+            }
+            Err(waiting) => waiting.kill(),
+        }
+        folder.assert_same("src", "dst");
+        println!("256 MiB in {:?} with {kills} kills", begun.elapsed());
+        least = least.min(kills);
+    }
+    println!("{copies} copies, at least {least} kills in each");
+}

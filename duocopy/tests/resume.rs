@@ -1,0 +1,381 @@
+//! A copy that was interrupted goes on where it was safe, and only then.
+
+mod util;
+
+use rustix::process::Signal;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use util::*;
+
+/// Eight MiB, which take three seconds when writes are slow, and an old destination.
+fn prepared() -> Folder {
+    let folder = Folder::new();
+    folder.write("src", bytes(8 * MIB, 1));
+    folder.write("dst", OLD);
+    folder
+}
+
+/// What both halves say about how much was there already.
+const GOES_ON: &str = "going on with an interrupted copy: ";
+
+/// Copies again; how many bytes did not have to be copied. Nothing but the copy is there afterwards.
+#[track_caller]
+fn copy_again(folder: &Folder, flags: &str) -> u64 {
+    let line = &format!("{flags} src dst");
+    let [reader, writer] = end(pair(folder.duocopy(line), folder.duocopy(line)));
+    reader.expect(0, &[]);
+    writer.expect(0, &[]);
+    folder.assert_same("src", "dst");
+    assert_eq!(folder.temporaries(""), [] as [&Path; 0], "something is left");
+    let Some((_, said)) = writer.said.split_once(GOES_ON) else { return 0 };
+    said.split(' ').next().and_then(|bytes| bytes.parse().ok()).expect("a number of bytes")
+}
+
+/// An interrupted copy, of which a part is on the disk. Both processes are gone.
+fn interrupted(folder: &Folder, flags: &str) {
+    let processes = after_a_checkpoint(folder, flags);
+    processes.iter().for_each(Process::kill);
+    end(processes);
+    assert!(folder.read("dst") == OLD);
+    assert_eq!(folder.temporaries("").len(), 2, "a temporary file and its journal");
+}
+
+#[test]
+fn a_killed_copy_goes_on_whoever_was_killed() {
+    if !strace("kills after a checkpoint") {
+        return;
+    }
+    for killed in [&[0][..], &[1], &[0, 1]] {
+        let folder = prepared();
+        let processes = after_a_checkpoint(&folder, "");
+        killed.iter().for_each(|hit| processes[*hit].kill());
+        let ended = end(processes);
+        if killed == [0] {
+            ended[1].expect(8, &["the Reader", "died", "is unchanged", "bytes of the copy are safe beside it"]);
+        }
+        if killed == [1] {
+            ended[0].expect(8, &["the Writer died", "is unchanged", "with which the next copy goes on"]);
+        }
+        assert!(folder.read("dst") == OLD);
+        let saved = copy_again(&folder, "");
+        println!("{killed:?} killed: {saved} bytes were safe");
+        assert!(saved >= MIB as u64 && saved < 8 * MIB as u64, "{saved}");
+    }
+}
+
+#[test]
+fn what_is_safe_is_neither_read_nor_written_again() {
+    if !strace("which bytes are read and written") {
+        return;
+    }
+    let folder = prepared();
+    interrupted(&folder, "");
+    let traced = |calls: &str| folder.duocopy("src dst").traced(&format!("-f -y -e trace={calls}"));
+    let [reader, writer] = pair(traced("read,lseek"), traced("pwrite64"));
+    until("the end of both", || Some((reader.ended()?, writer.ended()?)));
+    let (src, part) = (folder.text("src"), ".part");
+    let total = |calls: Vec<String>, file: &str| -> u64 {
+        let of_file = calls.iter().filter(|call| call.contains(file));
+        of_file.filter_map(|call| call.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    };
+    let (read, written) = (total(reader.calls("read"), &src), total(writer.calls("pwrite64"), part));
+    let [_, writer] = end([reader, writer]);
+    let saved: u64 = writer.said.split_once(GOES_ON).unwrap().1.split(' ').next().unwrap().parse().unwrap();
+    assert_eq!((read, written), (8 * MIB as u64 - saved, 8 * MIB as u64 - saved));
+    folder.assert_same("src", "dst");
+}
+
+#[test]
+fn an_interrupted_copy_is_kept_only_if_it_is_asked_for() {
+    if !strace("signals after a checkpoint") {
+        return;
+    }
+    for hit in [0, 1] {
+        for partial in [false, true] {
+            let folder = prepared();
+            let processes = after_a_checkpoint(&folder, if partial { "--partial" } else { "" });
+            processes[hit].signal(Signal::INT);
+            let ended = end(processes);
+            ended[hit].expect(130, &["interrupted", "is unchanged"]);
+            ended[1 - hit].expect(8, &["was interrupted", "is unchanged"]);
+            assert!(folder.read("dst") == OLD);
+            assert_eq!(folder.temporaries("").len(), if partial { 2 } else { 0 });
+            if partial {
+                ended[1].expect(ended[1].code, &["bytes of the copy are safe beside it: start both again"]);
+            }
+            let saved = copy_again(&folder, "");
+            assert_eq!(saved > 0, partial, "{saved}");
+        }
+    }
+}
+
+#[test]
+fn a_failed_copy_is_kept_if_it_is_asked_for() {
+    if !strace("a disk that fails in the middle") {
+        return;
+    }
+    let folder = prepared();
+    let line = &format!("{SMALL_BLOCKS} --partial src dst");
+    let full = "-f -e trace=pwrite64 -e inject=pwrite64:error=ENOSPC:when=100";
+    let ended = end(pair(folder.duocopy(line), folder.duocopy(line).traced(full)));
+    ended[1].expect(7, &["No space left"]);
+    ended[0].expect(7, &["the Writer gave up"]);
+    // 99 writes of 64 KiB, some of which may have been the journal's.
+    assert!(copy_again(&folder, "") >= 90 * 64 * KIB as u64);
+}
+
+#[test]
+fn nothing_else_is_ever_continued() {
+    if !strace("kills after a checkpoint") {
+        return;
+    }
+    let keep_times = |path: &Path, change: &dyn Fn(&Path)| {
+        let before = fs::metadata(path).unwrap();
+        change(path);
+        let times = fs::FileTimes::new().set_modified(before.modified().unwrap());
+        File::options().write(true).open(path).unwrap().set_times(times).unwrap();
+    };
+    let write_into = |path: &Path, at: u64| {
+        File::options().write(true).open(path).unwrap().write_all_at(b"another", at).unwrap();
+    };
+    type Change<'a> = (&'a str, &'a str, &'a (dyn Fn(&Folder) + Sync));
+    let changes: [Change<'_>; 9] = [
+        ("told to start over", "--no-resume", &|_| {}),
+        ("no journal without fsync", "--fsync=none", &|_| {}),
+        ("another checksum", "--hash=blake3", &|_| {}),
+        ("a source that was written to", "", &|folder| write_into(&folder.path("src"), 5)),
+        ("the same with its old time", "", &|folder| {
+            keep_times(&folder.path("src"), &|path| write_into(path, 5));
+        }),
+        ("another file as source", "", &|folder| {
+            fs::copy(folder.path("src"), folder.path("other")).unwrap();
+            keep_times(&folder.path("src"), &|path| fs::rename(folder.path("other"), path).unwrap());
+        }),
+        ("another file as temporary file", "", &|folder| {
+            let left = folder.left_over("part").unwrap();
+            fs::copy(&left, folder.path("other")).unwrap();
+            fs::rename(folder.path("other"), left).unwrap();
+        }),
+        ("a journal with a wrong byte", "", &|folder| {
+            write_into(&folder.left_over("journal").unwrap(), 100);
+        }),
+        ("a journal that others could write to", "", &|folder| {
+            let journal = folder.left_over("journal").unwrap();
+            folder.set_mode(journal, 0o660);
+        }),
+    ];
+    std::thread::scope(|scope| {
+        for some in changes.chunks(3) {
+            scope.spawn(move || {
+                for (what, flags, change) in some {
+                    let folder = prepared();
+                    interrupted(&folder, "");
+                    change(&folder);
+                    assert_eq!(copy_again(&folder, flags), 0, "{what}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_blake3_copy_goes_on_after_reading_the_beginning_again() {
+    if !strace("kills after a checkpoint") {
+        return;
+    }
+    let folder = prepared();
+    interrupted(&folder, "--hash=blake3");
+    assert!(copy_again(&folder, "--hash=blake3 --verify=reread") >= MIB as u64);
+
+    // What was changed on the disk meanwhile is found, and is not found again the next time.
+    let folder = prepared();
+    interrupted(&folder, "--hash=blake3");
+    let left = folder.left_over("part").unwrap();
+    File::options().write(true).open(left).unwrap().write_all_at(b"flipped", 1000).unwrap();
+    for ended in end(pair(folder.duocopy("--hash=blake3 src dst"), folder.duocopy("--hash=blake3 src dst"))) {
+        ended.expect(4, &["what arrived is not what was read", "is unchanged"]);
+    }
+    assert!(folder.read("dst") == OLD);
+    assert_eq!(copy_again(&folder, "--hash=blake3"), 0);
+}
+
+/// Killed between the intent and the verdict: the next run looks at the files, and does what is missing.
+#[test]
+fn a_copy_that_was_killed_around_its_rename_is_not_made_again() {
+    if !strace("kills around the rename") {
+        return;
+    }
+    for (delay, renamed) in [("delay_enter", false), ("delay_exit", true)] {
+        // What somebody wrote to after it was put in its place is no longer complete.
+        for changed in if renamed { &[false, true][..] } else { &[false] } {
+            let folder = prepared();
+            folder.set_mode("dst", 0o444);
+            let slow = format!(
+                "-f -e trace=pwrite64,/^rename -e inject=pwrite64:delay_enter=10000 -e inject=/^rename:{delay}=500000"
+            );
+            let line = &format!("{SMALL_BLOCKS} src dst");
+            let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(&slow));
+            let committing = || {
+                let mut verdict = [0; 8];
+                folder.pipe()?.read_exact_at(&mut verdict, 2560).ok()?;
+                (u64::from_ne_bytes(verdict) & 0xff == 1).then_some(())
+            };
+            until("the intent", committing);
+            pause(milliseconds(100));
+            reader.kill();
+            writer.kill();
+            end([reader, writer]);
+            let inode = |name: &str| fs::metadata(folder.path(name)).map(|it| it.ino()).ok();
+            let there = inode("dst");
+            assert_eq!(folder.read("dst") != OLD, renamed);
+            if *changed {
+                folder.set_mode("dst", 0o644);
+                File::options().write(true).open(folder.path("dst")).unwrap().write_all_at(b"x", 77).unwrap();
+            }
+            let saved = copy_again(&folder, "");
+            assert_eq!(saved, if *changed { 0 } else { 8 * MIB as u64 }, "{delay} {changed}");
+            assert_eq!(inode("dst") == there, renamed && !changed);
+            if !changed {
+                assert_eq!(folder.mode("dst"), 0o444);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_takes_no_second_keeps_no_journal() {
+    if !strace("what a short copy creates") {
+        return;
+    }
+    let folder = prepared();
+    let [reader, writer] = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced("-f -e trace=openat"));
+    until("the end of the Writer", || writer.ended());
+    let made = |line: &&str| line.contains(".journal") && line.contains("O_CREAT");
+    assert_eq!(writer.trace().lines().filter(made).collect::<Vec<_>>(), [] as [&str; 0]);
+    complete([reader, writer]);
+}
+
+// ---------------------------------------------------------------------------------------- verification
+
+#[test]
+fn a_flipped_byte_in_a_block_is_found_and_never_committed() {
+    if !strace("a flipped byte in a block") {
+        return;
+    }
+    for hash in ["crc64", "blake3"] {
+        let folder = Folder::new();
+        folder.write("src", bytes(2 * MIB, 1));
+        folder.write("dst", OLD);
+        let line = &format!("{SMALL_BLOCKS} --hash={hash} src dst");
+        let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
+        processes[1].has_called("pwrite64", 3);
+        // The Reader is done with all four blocks, which lie behind 64 KiB of header and 64 KiB of descriptors.
+        let pipe = folder.pipe().unwrap();
+        for block in 0..4 {
+            let at = (128 << 10) + (block << 16) + 4000;
+            let mut byte = [0];
+            pipe.read_exact_at(&mut byte, at).unwrap();
+            pipe.write_all_at(&[byte[0] ^ 1], at).unwrap();
+        }
+        for ended in end(processes) {
+            ended.expect(4, &["what arrived is not what was read", &folder.text("dst"), "is unchanged"]);
+        }
+        assert!(folder.read("dst") == OLD);
+        assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+    }
+}
+
+#[test]
+fn a_flipped_byte_on_the_disk_is_found_by_reading_again() {
+    if !strace("a flipped byte on the disk") {
+        return;
+    }
+    for hash in ["crc64", "blake3"] {
+        let folder = prepared();
+        let slow = "-f -e trace=fsync -e inject=fsync:delay_exit=400000:when=1";
+        let line = &format!("--verify=reread --hash={hash} src dst");
+        let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(slow));
+        let part = until("the temporary file has its last mode", || {
+            let path = folder.left_over("part")?;
+            (fs::metadata(&path).ok()?.mode() & 0o777 == 0o644).then_some(path)
+        });
+        pause(milliseconds(150));
+        File::options().write(true).open(part).unwrap().write_all_at(b"flipped", 4_000_000).unwrap();
+        for ended in end([reader, writer]) {
+            ended.expect(4, &["what was read back from the disk is not what was written", "is unchanged"]);
+        }
+        assert!(folder.read("dst") == OLD);
+        assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+    }
+}
+
+#[test]
+fn reading_again_says_when_it_cannot_go_past_the_page_cache() {
+    let folder = prepared();
+    let memory = tempfile::Builder::new().prefix("duocopy-test-").tempdir_in("/dev/shm").unwrap();
+    let line = format!("cp -v --verify=reread src {}", memory.path().join("dst").display());
+    let ended = folder.duocopy(&line).end();
+    ended.expect(0, &["read back through the page cache"]);
+    assert!(fs::read(memory.path().join("dst")).unwrap() == folder.read("src"));
+    // Odd lengths: the last piece is no whole page.
+    for length in [0, 1, 4097, MIB + 13] {
+        folder.write("src", bytes(length, 3));
+        folder.duocopy("cp --verify=reread src dst").end().expect(0, &[]);
+        folder.assert_same("src", "dst");
+    }
+}
+
+#[test]
+fn both_must_verify_alike() {
+    let folder = prepared();
+    for (one, other) in [("--hash=blake3", ""), ("", "--verify=none"), ("--verify=none", "--hash=blake3")] {
+        let ended = end(pair(
+            folder.duocopy(&format!("{one} src dst")),
+            folder.duocopy(&format!("{other} src dst")),
+        ));
+        ended[1].expect(12, &["computes another checksum", "start both with the same --verify and --hash"]);
+        ended[0].expect(12, &["the Writer gave up"]);
+        assert!(folder.read("dst") == OLD);
+    }
+    let line = "--verify=none src dst";
+    let ended = end(pair(folder.duocopy(line), folder.duocopy(line)));
+    let unsummed = |ended: &Ended| ended.code == 0 && ended.said.contains("complete") && !ended.said.contains("CRC");
+    assert!(ended.iter().all(unsummed), "{ended:?}");
+    folder.assert_same("src", "dst");
+    let hash = folder.duocopy("cp -v --hash=blake3 src other").end();
+    hash.expect(0, &["BLAKE3 "]);
+}
+
+// ------------------------------------------------------------------------------------ the source changes
+
+#[test]
+fn a_source_that_is_replaced_or_touched_up_is_noticed() {
+    if !strace("a source that changes while it is read") {
+        return;
+    }
+    type Change<'a> = (&'a str, &'a dyn Fn(&Folder));
+    let changes: [Change<'_>; 2] = [
+        ("was changed while it was read", &|folder| {
+            let file = File::options().write(true).open(folder.path("src")).unwrap();
+            let before = file.metadata().unwrap().modified().unwrap();
+            file.write_all_at(b"changed", 100).unwrap();
+            file.set_times(fs::FileTimes::new().set_modified(before)).unwrap();
+        }),
+        ("the source, or what", &|folder| {
+            folder.write("other", bytes(2 * MIB, 2));
+            fs::rename(folder.path("other"), folder.path("src")).unwrap();
+        }),
+    ];
+    for (says, change) in changes {
+        let folder = Folder::new();
+        folder.write("src", bytes(2 * MIB, 1));
+        folder.write("dst", OLD);
+        let [reader, writer] = in_the_middle(&folder);
+        change(&folder);
+        reader.end().expect(5, &[says, "copy again"]);
+        writer.end().expect(5, &["the Reader gave up", says]);
+        assert!(folder.read("dst") == OLD);
+        assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+    }
+}
