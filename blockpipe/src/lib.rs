@@ -3,7 +3,7 @@
 #![cfg_attr(loom, allow(dead_code, reason = "the model checker drives the ring alone"))]
 
 mod ring;
-#[cfg(blockpipe_steps)]
+#[cfg(all(blockpipe_steps, not(loom)))]
 mod steps;
 mod sync;
 

@@ -415,6 +415,7 @@ pub(crate) fn wake(parked: &AtomicU32, bell: &Bell) {
 #[allow(unsafe_code, reason = "the model's blocks are cells, so that an unordered access to one is seen")]
 mod loom_tests {
     use super::*;
+    use crate::sync::kill;
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;
     use loom::thread;
@@ -520,9 +521,14 @@ mod loom_tests {
         digest
     }
 
+    /// As a first producer or a replacement: from wherever the ring says.
     fn produce(shared: &Shared, count: u64) {
-        let (mut filler, mut sums) = (Filler::new(SLOTS), vec![0]);
-        for n in 0..count {
+        let (mut filler, mark) = Filler::going_on(&shared.ring, SLOTS).unwrap();
+        let sums: Vec<u64> =
+            (0..count).fold(vec![0], |sums, n| [&sums[..], &[add(sums[n as usize], content(n))]].concat());
+        let begins = filler.sent();
+        assert_eq!(mark, Mark { position: (0..begins).map(length).sum(), sum: sums[begins as usize] });
+        for n in begins..count {
             shared.wait(PRODUCER, || filler.owns(&shared.ring, n).unwrap().then_some(()));
             // With at most one block more to come, the consumer's mark of what is known here stays as it is.
             let mark = &shared.ring.consumer.marks[(filler.emptied % 2) as usize];
@@ -530,7 +536,6 @@ mod loom_tests {
                 assert_eq!(mark.sum.load(Ordering::Relaxed), sums[filler.emptied as usize]);
             }
             Shared::put(&shared.blocks[(n % SLOTS) as usize], content(n));
-            sums.push(add(sums[n as usize], content(n)));
             filler.send(&shared.ring, &shared.slots, length(n), sums[n as usize + 1]);
             shared.wake_other(PRODUCER);
         }
@@ -538,9 +543,11 @@ mod loom_tests {
         shared.wake_other(PRODUCER);
     }
 
+    /// As a first consumer or a replacement: from wherever the ring says.
     fn consume(shared: &Shared, count: u64) {
-        let (mut drainer, mut sum, mut position) = (Drainer::new(SLOTS, length(count)), 0, 0);
-        for n in 0.. {
+        let (mut drainer, mark) = Drainer::going_on(&shared.ring, SLOTS, length(count)).unwrap();
+        let Mark { mut sum, mut position } = mark;
+        for n in drainer.given_back().. {
             let next =
                 shared.wait(CONSUMER, || match drainer.next(&shared.ring, &shared.slots, n).unwrap() {
                     Next::Nothing => None,
@@ -591,6 +598,49 @@ mod loom_tests {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = builder.preemption_bound.or(Some(3));
         builder.check(|| hand_over(4));
+    }
+
+    /// One side is killed before any of its steps, and another takes its place; the kernel gives a dead one's seat
+    /// away only afterwards. The other side goes on meanwhile.
+    fn replace(side: usize, at: u32, count: u64) -> bool {
+        let shared = Shared::new();
+        let work = [produce, consume];
+        let (mortal, other) = (work[side], work[1 - side]);
+        let dies = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                let ended = kill::at_step(at, || mortal(&shared, count));
+                if !ended {
+                    mortal(&shared, count);
+                }
+                ended
+            }
+        });
+        other(&shared, count);
+        dies.join().unwrap()
+    }
+
+    #[test]
+    fn a_replacement_goes_on_wherever_the_one_before_was_killed() {
+        for side in [PRODUCER, CONSUMER] {
+            let mut at = 0;
+            loop {
+                let mut builder = loom::model::Builder::new();
+                builder.preemption_bound = builder.preemption_bound.or(Some(2));
+                let ended = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+                let seen = std::sync::Arc::clone(&ended);
+                builder.check(move || {
+                    seen.store(replace(side, at, 3), std::sync::atomic::Ordering::Relaxed);
+                });
+                if ended.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                at += 1;
+            }
+            // Seven or more stores for each of three blocks.
+            println!("side {side}: {at} steps");
+            assert!(at >= 9, "only {at} steps");
+        }
     }
 
     /// What one side does about the end of the pipe.

@@ -69,11 +69,46 @@ mod real {
 
 pub(crate) use real::*;
 
-/// A place between two steps that others can see, where tests of kills can end the process (`steps.rs`). In every
-/// other build this is nothing.
-#[cfg(not(blockpipe_steps))]
+/// A place between two steps that others can see, where tests of kills can end the process (`steps.rs`) or, under
+/// the model checker, a thread that stands for one. In every other build this is nothing.
+#[cfg(not(any(blockpipe_steps, loom)))]
 #[inline(always)]
 pub(crate) fn step() {}
 
-#[cfg(blockpipe_steps)]
+#[cfg(all(blockpipe_steps, not(loom)))]
 pub(crate) use crate::steps::step;
+
+#[cfg(loom)]
+pub(crate) mod kill {
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+    struct Killed;
+
+    loom::thread_local! {
+        static STEPS_LEFT: Cell<Option<u32>> = Cell::new(None);
+    }
+
+    pub(crate) fn step() {
+        STEPS_LEFT.with(|left| match left.get() {
+            Some(0) => resume_unwind(Box::new(Killed)),
+            Some(more) => left.set(Some(more - 1)),
+            None => {}
+        });
+    }
+
+    /// Does `act` until its step of this number; whether it got to its end before.
+    pub(crate) fn at_step(number: u32, act: impl FnOnce()) -> bool {
+        STEPS_LEFT.with(|left| left.set(Some(number)));
+        let result = catch_unwind(AssertUnwindSafe(act));
+        STEPS_LEFT.with(|left| left.set(None));
+        match result {
+            Ok(()) => true,
+            Err(reason) if reason.is::<Killed>() => false,
+            Err(reason) => resume_unwind(reason),
+        }
+    }
+}
+
+#[cfg(loom)]
+pub(crate) use kill::step;

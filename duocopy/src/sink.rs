@@ -442,15 +442,21 @@ fn acquire(
                 }
                 // Somebody may have locked and removed it before we had the lock.
                 if names(place, &name, &file) {
-                    directory.remove_if_there(&place.journal()).map_err(failed)?;
+                    if let Err(failure) = remove_old_journal(place) {
+                        let _ = directory.remove(&name);
+                        return Err(failure);
+                    }
                     return Ok(Found::new(file));
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let left = match directory.open_existing(&name) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    other => other.map_err(|error| in_the_way(place, &error))?,
+                    other => other.map_err(|error| in_the_way(&place.temporary_path(), place, &error))?,
                 };
+                if !os::is_own_file(&left) {
+                    return Err(in_the_way(&place.temporary_path(), place, &not_ours()));
+                }
                 // Without locks a living copy cannot be told from a dead one's file.
                 let lock = left.try_lock();
                 if let Err(TryLockError::Error(error)) = &lock {
@@ -474,7 +480,9 @@ fn acquire(
                         }
                         // Killed after it got its last mode: once more, with one that lets it be written to.
                         Some(_) => os::set_mode(&left, 0o600).map_err(failed)?,
-                        None => directory.remove(&name).map_err(|error| in_the_way(place, &error))?,
+                        None => directory
+                            .remove(&name)
+                            .map_err(|error| in_the_way(&place.temporary_path(), place, &error))?,
                     }
                 } else if Instant::now() > deadline {
                     let what =
@@ -572,10 +580,26 @@ fn find(place: &Place, name: &OsStr, target: &TargetRecord) -> Option<Metadata> 
     (FileId::from(&metadata) == target.file && os::born(&metadata) == target.born).then_some(metadata)
 }
 
+fn not_ours() -> io::Error {
+    io::Error::other("it is no file of this user under one name")
+}
+
+/// Takes away the journal of a temporary file that is no more, and nothing else that may have its name.
+fn remove_old_journal(place: &Place) -> Result<(), Failure> {
+    let name = place.journal();
+    let removed = match place.directory.open_existing(&name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(file) if os::is_own_file(&file) => place.directory.remove_if_there(&name),
+        Ok(_) => Err(not_ours()),
+    };
+    removed.map_err(|error| in_the_way(&place.temporary_path().with_extension("journal"), place, &error))
+}
+
 /// Something has the temporary name that cannot be opened or removed: another user's left-over, a link, a directory.
-fn in_the_way(place: &Place, error: &io::Error) -> Failure {
-    let temporary = exit::show(&place.temporary_path());
-    let what = format!("what has the name of its temporary file is in the way ({temporary}: {error})");
+fn in_the_way(found: &Path, place: &Place, error: &io::Error) -> Failure {
+    let found = exit::show(found);
+    let what = format!("what has the name of its temporary file or journal is in the way ({found}: {error})");
     Failure::new(
         exit::DESTINATION,
         format!("{}: {what}; remove it, or have it removed", exit::show(&place.path)),

@@ -43,7 +43,9 @@ fn either_half_is_replaced_in_the_middle() {
         let (victim, survivor) = if hit == 0 { (reader, writer) } else { (writer, reader) };
         victim.kill();
         victim.end();
-        survivor.says(&format!("the {name} died; waiting up to 20s for another one: start the same command again:"));
+        survivor.says(&format!(
+            "the {name} died; waiting up to 20s for another one: start the same command again:"
+        ));
         survivor.says(&format!("duocopy --replace-within=20s {} {}", folder.text("src"), folder.text("dst")));
         assert!(folder.read("dst") == OLD);
         let newcomer = folder.duocopy(WAITS).start();
@@ -179,7 +181,8 @@ fn a_stopped_half_is_not_replaced() {
 /// The show-piece: random halves are killed all the time and started again, and the copy arrives whole.
 #[test]
 fn a_copy_survives_hundreds_of_kills() {
-    let (copies, length) = if large("100 copies of 256 MiB with kills") { (100, 256 * MIB) } else { (3, 256 * MIB) };
+    let (copies, length) =
+        if large("100 copies of 256 MiB with kills") { (100, 256 * MIB) } else { (3, 256 * MIB) };
     let folder = Folder::with_limit(Duration::from_secs(60 * copies as u64));
     folder.write("src", bytes(length, 1));
     let line = "--block-size=16K --buffer-size=64K --replace-within=20s src dst";
@@ -191,7 +194,10 @@ fn a_copy_survives_hundreds_of_kills() {
         let mut halves = [folder.duocopy(line).start(), folder.duocopy(line).start()];
         let mut kills = 0;
         let first = loop {
-            assert!(begun.elapsed() < Duration::from_secs(55), "a copy that does not end after {kills} kills");
+            assert!(
+                begun.elapsed() < Duration::from_secs(55),
+                "a copy that does not end after {kills} kills"
+            );
             pause(Duration::from_micros(10_000 + random.next() % 30_000));
             if let Some(ended) = halves.iter().position(|half| half.ended().is_some()) {
                 break ended;

@@ -52,7 +52,8 @@ fn a_killed_copy_goes_on_whoever_was_killed() {
         killed.iter().for_each(|hit| processes[*hit].kill());
         let ended = end(processes);
         if killed == [0] {
-            ended[1].expect(8, &["the Reader", "died", "is unchanged", "bytes of the copy are safe beside it"]);
+            ended[1]
+                .expect(8, &["the Reader", "died", "is unchanged", "bytes of the copy are safe beside it"]);
         }
         if killed == [1] {
             ended[0].expect(8, &["the Writer died", "is unchanged", "with which the next copy goes on"]);
@@ -249,7 +250,8 @@ fn a_copy_that_takes_no_second_keeps_no_journal() {
         return;
     }
     let folder = prepared();
-    let [reader, writer] = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced("-f -e trace=openat"));
+    let [reader, writer] =
+        pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced("-f -e trace=openat"));
     until("the end of the Writer", || writer.ended());
     let made = |line: &&str| line.contains(".journal") && line.contains("O_CREAT");
     assert_eq!(writer.trace().lines().filter(made).collect::<Vec<_>>(), [] as [&str; 0]);
@@ -330,17 +332,16 @@ fn reading_again_says_when_it_cannot_go_past_the_page_cache() {
 fn both_must_verify_alike() {
     let folder = prepared();
     for (one, other) in [("--hash=blake3", ""), ("", "--verify=none"), ("--verify=none", "--hash=blake3")] {
-        let ended = end(pair(
-            folder.duocopy(&format!("{one} src dst")),
-            folder.duocopy(&format!("{other} src dst")),
-        ));
+        let ended =
+            end(pair(folder.duocopy(&format!("{one} src dst")), folder.duocopy(&format!("{other} src dst"))));
         ended[1].expect(12, &["computes another checksum", "start both with the same --verify and --hash"]);
         ended[0].expect(12, &["the Writer gave up"]);
         assert!(folder.read("dst") == OLD);
     }
     let line = "--verify=none src dst";
     let ended = end(pair(folder.duocopy(line), folder.duocopy(line)));
-    let unsummed = |ended: &Ended| ended.code == 0 && ended.said.contains("complete") && !ended.said.contains("CRC");
+    let unsummed =
+        |ended: &Ended| ended.code == 0 && ended.said.contains("complete") && !ended.said.contains("CRC");
     assert!(ended.iter().all(unsummed), "{ended:?}");
     folder.assert_same("src", "dst");
     let hash = folder.duocopy("cp -v --hash=blake3 src other").end();

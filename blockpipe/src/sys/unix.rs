@@ -205,14 +205,19 @@ impl Drop for Seats {
 /// Opens the user's directory, made if it is missing, and refuses one that others could reach into.
 fn private_directory(path: &str) -> Result<OwnedFd, OpenError> {
     let failed = |error: Errno| OpenError::Io { doing: format!("opening {path}"), source: error.into() };
-    match rustix::fs::mkdir(path, Mode::RWXU) {
-        // Whatever the umask says, this user may open it again.
-        Ok(()) => rustix::fs::chmod(path, Mode::RWXU).map_err(failed)?,
-        Err(Errno::EXIST) => {}
+    let made = match rustix::fs::mkdir(path, Mode::RWXU) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
         Err(error) => return Err(OpenError::Io { doing: format!("making {path}"), source: error.into() }),
-    }
+    };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = match rustix::fs::open(path, flags, Mode::empty()) {
+    let mut opened = rustix::fs::open(path, flags, Mode::empty());
+    if made && matches!(opened, Err(Errno::ACCESS)) {
+        // The umask has shut out even this user. What is opened now is looked at below, whatever it is.
+        rustix::fs::chmod(path, Mode::RWXU).map_err(failed)?;
+        opened = rustix::fs::open(path, flags, Mode::empty());
+    }
+    let directory = match opened {
         Ok(directory) => directory,
         Err(Errno::NOTDIR | Errno::LOOP) => {
             return Err(OpenError::Foreign { path: path.into(), what: "not a directory" });
@@ -225,6 +230,10 @@ fn private_directory(path: &str) -> Result<OwnedFd, OpenError> {
     }
     if stat.st_mode & 0o077 != 0 {
         return Err(OpenError::Foreign { path: path.into(), what: "other users may enter it" });
+    }
+    if made {
+        // Whatever the umask says, this user may use it.
+        rustix::fs::fchmod(&directory, Mode::RWXU).map_err(failed)?;
     }
     Ok(directory)
 }

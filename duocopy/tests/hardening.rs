@@ -1,0 +1,185 @@
+//! Nothing of a copy can be reached by others before it is complete, and nothing foreign is touched on the way.
+
+mod util;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use util::*;
+
+/// What the temporary file of a copy to `dst` and its journal are called: the names depend on `dst` alone.
+fn names(folder: &Folder) -> [PathBuf; 2] {
+    folder.write("src", bytes(MIB, 1));
+    let slow = "-e trace=/^rename -e inject=/^rename:delay_enter=5000000";
+    let processes = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced(slow));
+    let part = until("the temporary file", || folder.left_over("part"));
+    processes.iter().for_each(Process::kill);
+    end(processes);
+    let _ = fs::remove_file(&part);
+    let _ = fs::remove_file(folder.path("dst"));
+    let journal = part.with_extension("journal");
+    [part, journal]
+}
+
+#[test]
+fn every_file_is_private_from_its_first_moment_whatever_the_umask() {
+    if !strace("how files are made") {
+        return;
+    }
+    for umask in ["000", "022", "777"] {
+        let folder = Folder::new();
+        folder.write("src", bytes(8 * MIB, 1));
+        let line = &format!("{SMALL_BLOCKS} src dst");
+        let umasked = || folder.duocopy(line).after(&format!("umask {umask}"));
+        let slow = format!("-f {SLOW_WRITES}");
+        let [reader, writer] = pair(umasked(), umasked().traced(&slow));
+        until("the first checkpoint", || folder.has_checkpoint().then_some(()));
+        let left = folder.temporaries("");
+        assert_eq!(left.len(), 2, "a temporary file and a journal");
+        for path in left {
+            let it = fs::symlink_metadata(&path).unwrap();
+            assert_eq!((it.mode() & 0o7777, it.nlink()), (0o600, 1), "{}", path.display());
+        }
+        let pipe = folder.pipe().unwrap().metadata().unwrap();
+        assert_eq!(pipe.mode() & 0o7777, 0o600);
+        complete([reader, writer]);
+        assert_eq!(folder.mode("dst"), 0o644 & !u32::from_str_radix(umask, 8).unwrap(), "umask {umask}");
+    }
+}
+
+#[test]
+fn the_directory_of_the_pipes_is_private_whatever_the_umask() {
+    // In an own /dev/shm, where there is none yet.
+    for umask in ["000", "777"] {
+        let folder = Folder::new();
+        folder.write("src", "content");
+        let script = format!(
+            "mount -t tmpfs tmpfs /dev/shm; umask {umask}; \"$0\" cp src dst; stat -c 'mode %a' /dev/shm/blockpipe-*"
+        );
+        let Some(ended) = folder.with_own_mounts("the directory of the pipes", &script) else { return };
+        assert_eq!((ended.code, ended.output.trim()), (0, "mode 700"), "{ended:?}");
+    }
+}
+
+#[test]
+fn what_is_foreign_under_our_names_is_refused_and_left_alone() {
+    if !strace("what the temporary file is called") {
+        return;
+    }
+    let folder = Folder::new();
+    let names = names(&folder);
+    folder.write("victim", "not to be touched");
+    let victim = folder.path("victim");
+    type Made<'a> = (&'a str, &'a dyn Fn(&Path));
+    let in_the_way: [Made<'_>; 5] = [
+        ("a link", &|path| symlink(&victim, path).unwrap()),
+        ("a link that leads nowhere", &|path| symlink("/nowhere/at/all", path).unwrap()),
+        ("a directory", &|path| fs::create_dir(path).unwrap()),
+        ("a second name of a file", &|path| fs::hard_link(&victim, path).unwrap()),
+        ("a named pipe", &|path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
+    ];
+    for path in names {
+        for (what, make) in &in_the_way {
+            make(&path);
+            let before = fs::symlink_metadata(&path).unwrap();
+            for ended in end(pair(folder.duocopy("src dst"), folder.duocopy("src dst"))) {
+                ended.expect(6, &["is in the way", path.file_name().unwrap().to_str().unwrap(), "remove it"]);
+            }
+            let after = fs::symlink_metadata(&path).unwrap();
+            assert_eq!((before.ino(), before.mode()), (after.ino(), after.mode()), "{what}");
+            assert_eq!(folder.read("victim"), b"not to be touched", "{what}");
+            assert!(!folder.is_there("dst"), "{what}");
+            let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
+            assert_eq!(folder.temporaries(""), [] as [&Path; 0], "{what}");
+        }
+    }
+    complete(pair(folder.duocopy("src dst"), folder.duocopy("src dst")));
+}
+
+#[test]
+fn another_users_file_under_our_name_is_left_alone() {
+    if !is_root() {
+        left_out("another user's left-over: needs two users");
+        return;
+    }
+    if !strace("what the temporary file is called") {
+        return;
+    }
+    let folder = Folder::new();
+    let names = names(&folder);
+    folder.set_mode("src", 0o644);
+    for path in names {
+        // Everybody may write to it and, in this directory, remove it. It is not ours all the same.
+        fs::write(&path, "somebody's").unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+        chown(&path, Some(12345), Some(12345)).unwrap();
+        let nobody = [(); 2].map(|()| folder.duocopy("src dst").by_nobody());
+        folder.set_mode("", 0o777);
+        let [reader, writer] = nobody;
+        for ended in end(pair(reader, writer)) {
+            ended.expect(6, &["is in the way", "remove it"]);
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"somebody's");
+        fs::remove_file(path).unwrap();
+    }
+}
+
+/// Whoever can write into a directory above may replace it while a copy goes on; it must not lead the copy astray.
+#[test]
+fn a_destination_whose_directory_becomes_a_link_is_not_followed_there() {
+    if !strace("a slow copy") {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("src", bytes(2 * MIB, 1));
+    folder.make("place");
+    folder.make("elsewhere");
+    folder.write("elsewhere/dst", OLD);
+    let line = &format!("{SMALL_BLOCKS} src place/dst");
+    let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
+    writer.has_called("pwrite64", 3);
+    fs::rename(folder.path("place"), folder.path("moved")).unwrap();
+    symlink("elsewhere", folder.path("place")).unwrap();
+    for ended in end([reader, writer]) {
+        ended.expect(12, &["its directory was moved or replaced"]);
+    }
+    assert_eq!(folder.read("elsewhere/dst"), OLD);
+    for place in ["elsewhere", "moved"] {
+        assert_eq!(folder.temporaries(place), [] as [&Path; 0]);
+        assert_eq!(folder.is_there(format!("{place}/dst")), place == "elsewhere");
+    }
+}
+
+#[test]
+fn links_are_followed_once_and_in_circles_never() {
+    let folder = Folder::new();
+    folder.write("src", "new");
+    folder.make("a");
+    folder.make("b");
+    folder.write("b/file", OLD);
+    // A relative link in another directory leads on from there, through a second one.
+    symlink("a/second", folder.path("first")).unwrap();
+    symlink("../b/file", folder.path("a/second")).unwrap();
+    folder.duocopy("cp src first").end().expect(0, &[]);
+    assert_eq!(folder.read("b/file"), b"new");
+    assert!(folder.path("first").is_symlink() && folder.path("a/second").is_symlink());
+    symlink("two", folder.path("one")).unwrap();
+    symlink("one", folder.path("two")).unwrap();
+    folder.duocopy("cp src one").end().expect(12, &["leads in circles"]);
+    symlink("a/none", folder.path("lost")).unwrap();
+    folder.duocopy("cp src lost").end().expect(12, &["leads nowhere"]);
+}
+
+#[test]
+fn names_cannot_move_the_cursor() {
+    let folder = Folder::new();
+    let name = "bad\x1b[2Jname\r";
+    let ended = folder.duocopy("cp").word(name).word("dst").end();
+    ended.expect(5, &["bad\\u{1b}[2Jname\\r"]);
+    assert!(!ended.said.contains('\x1b') && !ended.said.contains('\r'));
+    folder.write("src", "x");
+    let ended = folder.duocopy("cp src").word(format!("no such place/{name}")).end();
+    assert_eq!(ended.code, 6);
+    assert!(!ended.said.contains('\x1b') && !ended.said.contains('\r'));
+}
