@@ -182,8 +182,8 @@ fn a_stopped_half_is_not_replaced() {
 #[test]
 fn a_copy_survives_hundreds_of_kills() {
     let (copies, length) =
-        if large("100 copies of 256 MiB with kills") { (100, 256 * MIB) } else { (3, 256 * MIB) };
-    let folder = Folder::with_limit(Duration::from_secs(60 * copies as u64));
+        if large("100 copies of 256 MiB with kills") { (100_u32, 256 * MIB) } else { (3, 256 * MIB) };
+    let folder = Folder::with_limit(Duration::from_secs(60 * u64::from(copies)));
     folder.write("src", bytes(length, 1));
     let line = "--block-size=16K --buffer-size=64K --replace-within=20s src dst";
     let mut random = Random::new("the moments of kills");
