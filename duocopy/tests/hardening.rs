@@ -62,6 +62,9 @@ fn the_directory_of_the_pipes_is_private_whatever_the_umask() {
     }
 }
 
+/// What is in the way, and how it gets there.
+type InTheWay<'a> = (&'a str, &'a dyn Fn(&Path));
+
 #[test]
 fn what_is_foreign_under_our_names_is_refused_and_left_alone() {
     if !strace("what the temporary file is called") {
@@ -71,8 +74,7 @@ fn what_is_foreign_under_our_names_is_refused_and_left_alone() {
     let names = names(&folder);
     folder.write("victim", "not to be touched");
     let victim = folder.path("victim");
-    type Made<'a> = (&'a str, &'a dyn Fn(&Path));
-    let in_the_way: [Made<'_>; 5] = [
+    let in_the_way: [InTheWay<'_>; 5] = [
         ("a link", &|path| symlink(&victim, path).unwrap()),
         ("a link that leads nowhere", &|path| symlink("/nowhere/at/all", path).unwrap()),
         ("a directory", &|path| fs::create_dir(path).unwrap()),

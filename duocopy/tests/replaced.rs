@@ -133,12 +133,7 @@ fn a_writer_that_dies_around_its_rename_is_replaced() {
             let folder = prepared();
             let slow = format!("-e trace=/^rename -e inject=/^rename:{delay}=500000");
             let [reader, writer] = pair(folder.duocopy(WAITS), folder.duocopy(WAITS).traced(&slow));
-            let committing = || {
-                let mut verdict = [0; 8];
-                folder.pipe()?.read_exact_at(&mut verdict, 2560).ok()?;
-                (u64::from_ne_bytes(verdict) & 0xff == 1).then_some(())
-            };
-            until("the intent", committing);
+            until("the intent", || folder.is_committing().then_some(()));
             pause(milliseconds(100));
             writer.kill();
             writer.end();

@@ -16,6 +16,9 @@ fn prepared() -> Folder {
     folder
 }
 
+/// Something that happens to the files of a copy.
+type Change<'a> = &'a (dyn Fn(&Folder) + Sync);
+
 /// What both halves say about how much was there already.
 const GOES_ON: &str = "going on with an interrupted copy: ";
 
@@ -49,7 +52,9 @@ fn a_killed_copy_goes_on_whoever_was_killed() {
     for killed in [&[0][..], &[1], &[0, 1]] {
         let folder = prepared();
         let processes = after_a_checkpoint(&folder, "");
-        killed.iter().for_each(|hit| processes[*hit].kill());
+        for hit in killed {
+            processes[*hit].kill();
+        }
         let ended = end(processes);
         if killed == [0] {
             ended[1]
@@ -85,6 +90,59 @@ fn what_is_safe_is_neither_read_nor_written_again() {
     let saved: u64 = writer.said.split_once(GOES_ON).unwrap().1.split(' ').next().unwrap().parse().unwrap();
     assert_eq!((read, written), (8 * MIB as u64 - saved, 8 * MIB as u64 - saved));
     folder.assert_same("src", "dst");
+}
+
+/// What a power failure may leave: everything that the journal does not speak of is lost.
+#[test]
+fn nothing_is_trusted_beyond_what_the_journal_says() {
+    if !strace("kills after a checkpoint") {
+        return;
+    }
+    let folder = prepared();
+    interrupted(&folder, "");
+    let part = folder.left_over("part").unwrap();
+    let journal = fs::read(folder.left_over("journal").unwrap()).unwrap();
+    let word = |at: usize| u64::from_le_bytes(journal[at..at + 8].try_into().unwrap());
+    let (_, durable) = [(word(512), word(520)), (word(1024), word(1032))].into_iter().max().unwrap();
+    let file = File::options().write(true).open(part).unwrap();
+    file.write_all_at(&vec![0; 8 * MIB - durable as usize], durable).unwrap();
+    assert_eq!(copy_again(&folder, ""), durable);
+}
+
+#[test]
+fn the_journal_speaks_only_of_what_is_on_the_disk() {
+    if !strace("the order of flushing and recording") {
+        return;
+    }
+    let folder = prepared();
+    let line = &format!("{SMALL_BLOCKS} src dst");
+    let watched =
+        "-f -y -e inject=pwrite64:delay_enter=20000 -e trace=pwrite64,fsync,fdatasync,rename,renameat";
+    let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(watched));
+    until("the end of the Writer", || writer.ended());
+    let steps =
+        ["fdatasync:part", "pwrite64:journal", "fdatasync:journal", "fsync:part", "fsync:journal", "rename"];
+    // Each thread makes one call after the other, so the beginnings of its calls are their order.
+    let step = |call: &str| {
+        let name = call.split('(').next()?.split_whitespace().next_back()?.to_owned();
+        let file = [".part>", ".journal>"].into_iter().find(|file| call.contains(file)).unwrap_or(".>");
+        let step = match &file[1..file.len() - 1] {
+            "" if name.starts_with("rename") => "rename".to_owned(),
+            file => format!("{name}:{file}"),
+        };
+        steps.contains(&step.as_str()).then_some(step)
+    };
+    let trace = writer.trace();
+    let order: Vec<String> =
+        trace.lines().filter(|line| !line.contains(" resumed>")).filter_map(step).collect();
+    complete([reader, writer]);
+    println!("{order:?}");
+    // The journal is made when there is something to say; each entry comes between two flushes.
+    for (at, _) in order.iter().enumerate().filter(|(at, step)| *at > 0 && *step == "fdatasync:journal") {
+        assert_eq!(order[at - 1], "pwrite64:journal");
+    }
+    assert_eq!(order[..5], [steps[0], steps[1], steps[4], steps[1], steps[2]], "{order:?}");
+    assert_eq!(order[order.len() - 4..], [steps[3], steps[1], steps[2], steps[5]], "{order:?}");
 }
 
 #[test]
@@ -140,8 +198,7 @@ fn nothing_else_is_ever_continued() {
     let write_into = |path: &Path, at: u64| {
         File::options().write(true).open(path).unwrap().write_all_at(b"another", at).unwrap();
     };
-    type Change<'a> = (&'a str, &'a str, &'a (dyn Fn(&Folder) + Sync));
-    let changes: [Change<'_>; 9] = [
+    let changes: [(&str, &str, Change<'_>); 9] = [
         ("told to start over", "--no-resume", &|_| {}),
         ("no journal without fsync", "--fsync=none", &|_| {}),
         ("another checksum", "--hash=blake3", &|_| {}),
@@ -217,12 +274,7 @@ fn a_copy_that_was_killed_around_its_rename_is_not_made_again() {
             );
             let line = &format!("{SMALL_BLOCKS} src dst");
             let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(&slow));
-            let committing = || {
-                let mut verdict = [0; 8];
-                folder.pipe()?.read_exact_at(&mut verdict, 2560).ok()?;
-                (u64::from_ne_bytes(verdict) & 0xff == 1).then_some(())
-            };
-            until("the intent", committing);
+            until("the intent", || folder.is_committing().then_some(()));
             pause(milliseconds(100));
             reader.kill();
             writer.kill();
@@ -241,6 +293,38 @@ fn a_copy_that_was_killed_around_its_rename_is_not_made_again() {
                 assert_eq!(folder.mode("dst"), 0o444);
             }
         }
+    }
+}
+
+/// Nobody says more than he can know.
+#[test]
+fn a_reader_whose_writer_died_at_the_rename_says_what_it_sees() {
+    if !strace("kills around the rename") {
+        return;
+    }
+    let changes: [(&str, &str, Change<'_>); 4] = [
+        ("delay_enter", "is unchanged: start both again, only the last step is missing", &|_| {}),
+        ("delay_exit", "is complete", &|_| {}),
+        ("delay_exit", "was replaced, and is not what was copied", &|folder| {
+            let file = File::options().write(true).open(folder.path("dst")).unwrap();
+            file.write_all_at(b"x", 77).unwrap();
+        }),
+        ("delay_exit", "may be complete or unchanged, which cannot be told from here", &|folder| {
+            folder.write("other", "another");
+            fs::rename(folder.path("other"), folder.path("dst")).unwrap();
+        }),
+    ];
+    for (delay, says, change) in changes {
+        let folder = Folder::new();
+        folder.write("src", bytes(MIB, 1));
+        folder.write("dst", OLD);
+        let slow = format!("-f -e trace=/^rename -e inject=/^rename:{delay}=500000");
+        let [reader, writer] = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced(&slow));
+        until("the intent", || folder.is_committing().then_some(()));
+        pause(milliseconds(100));
+        change(&folder);
+        writer.kill();
+        reader.end().expect(8, &["the Writer died while it put the copy in its place", says]);
     }
 }
 
@@ -355,8 +439,7 @@ fn a_source_that_is_replaced_or_touched_up_is_noticed() {
     if !strace("a source that changes while it is read") {
         return;
     }
-    type Change<'a> = (&'a str, &'a dyn Fn(&Folder));
-    let changes: [Change<'_>; 2] = [
+    let changes: [(&str, Change<'_>); 2] = [
         ("was changed while it was read", &|folder| {
             let file = File::options().write(true).open(folder.path("src")).unwrap();
             let before = file.metadata().unwrap().modified().unwrap();

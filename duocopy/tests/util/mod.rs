@@ -231,6 +231,13 @@ impl Folder {
         pipe_file([self.text("src"), self.text("dst")].join("\0").as_bytes())
     }
 
+    /// Whether the Writer has said that it is about to rename (`ring.rs` of the library).
+    pub fn is_committing(&self) -> bool {
+        let mut verdict = [0; 8];
+        let read = self.pipe().and_then(|pipe| pipe.read_exact_at(&mut verdict, 2560).ok());
+        read.is_some() && u64::from_ne_bytes(verdict) & 0xff == 1
+    }
+
     #[track_caller]
     pub fn assert_same(&self, one: impl AsRef<Path>, other: impl AsRef<Path>) {
         // Not `assert_eq!`: nobody wants to read two files in a failure.

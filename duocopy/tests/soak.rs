@@ -1,0 +1,125 @@
+//! Anything at any time: lengths, options, kills, stops and changes at random, and what must be true afterwards.
+//!
+//! Five seconds in every run; `DUOCOPY_SOAK=SECONDS` for longer. `DUOCOPY_SEED` repeats a run's choices.
+
+mod util;
+
+use rustix::process::Signal;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use util::*;
+
+const LENGTHS: [usize; 8] = [0, 1, 4095, 4096, 65_537, 300_000, 2_000_000, 20_000_000];
+const SIZES: [&str; 4] = ["", "--block-size=4K --buffer-size=8K", "--block-size=64K", "--buffer-size=1M"];
+const OPTIONS: [&str; 6] =
+    ["", "--fsync=none", "--hash=blake3", "--verify=reread", "--verify=none", "--partial --fsync=end"];
+
+#[derive(Debug, Default)]
+struct Counts {
+    copies: u64,
+    complete: u64,
+    kills: u64,
+    stops: u64,
+    interrupts: u64,
+    replacements: u64,
+}
+
+#[test]
+fn whatever_happens_the_destination_is_old_or_new() {
+    let seconds = std::env::var("DUOCOPY_SOAK").ok().and_then(|it| it.parse().ok()).unwrap_or(5);
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let (mut random, mut counts) = (Random::new("soak"), Counts::default());
+    while Instant::now() < until {
+        one_folder(&mut random, &mut counts);
+    }
+    println!("{counts:?} in {seconds} s");
+    assert!(counts.copies > 0 && counts.complete > 0);
+}
+
+fn one_of<T: Copy>(random: &mut Random, all: &[T]) -> T {
+    all[(random.next() % all.len() as u64) as usize]
+}
+
+/// Some copies of one source to one place, of which most are disturbed, and a last one that is not.
+fn one_folder(random: &mut Random, counts: &mut Counts) {
+    let folder = Folder::new();
+    let content = bytes(one_of(random, &LENGTHS), random.next());
+    folder.write("src", &content);
+    folder.write("dst", OLD);
+    let waits = random.next().is_multiple_of(2);
+    let replacing = if waits { "--replace-within=10s" } else { "" };
+    let line = format!("{} {} {replacing} src dst", one_of(random, &SIZES), one_of(random, &OPTIONS));
+    for _ in 0..3 {
+        counts.copies += 1;
+        let mut halves = [folder.duocopy(&line).start(), folder.duocopy(&line).start()];
+        let mut stopped = [false; 2];
+        for _ in 0..random.next() % 4 {
+            pause(Duration::from_micros(random.next() % 30_000));
+            let hit = (random.next() % 2) as usize;
+            match random.next() % 4 {
+                0 => {
+                    counts.interrupts += 1;
+                    halves[hit].signal_if_there(Signal::INT);
+                }
+                1 => {
+                    counts.stops += 1;
+                    stopped[hit] = halves[hit].signal_if_there(Signal::STOP);
+                }
+                _ => {
+                    counts.kills += 1;
+                    halves[hit].kill();
+                    until("the end of the killed one", || halves[hit].ended());
+                    if waits && !random.next().is_multiple_of(4) {
+                        counts.replacements += 1;
+                        halves[hit] = folder.duocopy(&line).start();
+                    }
+                }
+            }
+        }
+        pause(milliseconds(random.next() % 20));
+        for (half, stopped) in halves.iter().zip(stopped) {
+            if stopped {
+                half.signal_if_there(Signal::CONT);
+            }
+        }
+        settle(&folder, halves, &content, counts);
+    }
+    let start = || folder.duocopy("--wait=5s src dst").start();
+    complete([start(), start()]);
+    assert!(folder.read("dst") == content);
+    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+}
+
+/// Waits for the end of both, or of the one that has somebody to wait for, and looks at what they say.
+fn settle(folder: &Folder, halves: [Process; 2], content: &[u8], counts: &mut Counts) {
+    let patience = Instant::now() + milliseconds(20_000);
+    let mut waiting = halves.into_iter().collect::<Vec<_>>();
+    let mut said_complete = false;
+    while !waiting.is_empty() {
+        let before = waiting.len();
+        let mut still = Vec::new();
+        for half in waiting {
+            match half.end_within(milliseconds(5)) {
+                Ok(ended) => {
+                    assert!(ended.code == -9 || (0..=143).contains(&ended.code), "{ended:?}");
+                    assert!(!ended.said.contains("panicked"), "{ended:?}");
+                    said_complete |= ended.code == 0;
+                }
+                Err(half) => still.push(half),
+            }
+        }
+        waiting = still;
+        // Who is left alone may wait for somebody to come, which nobody will.
+        if let [last] = &waiting[..]
+            && (before > 1 || Instant::now() > patience)
+        {
+            pause(milliseconds(300));
+            last.signal_if_there(Signal::TERM);
+        }
+        assert!(Instant::now() < patience + milliseconds(15_000), "a copy that does not end");
+    }
+    let now = folder.read("dst");
+    assert!(now == OLD || now == content, "a destination that is neither the old file nor the new one");
+    assert!(!said_complete || now == content, "complete was said, and it is not");
+    counts.complete += u64::from(said_complete);
+}
