@@ -318,7 +318,9 @@ impl Sink {
         };
         let journal = Journal::open(&self.place.directory, &self.place.journal());
         match journal {
-            Some((_, heading, durable)) if ended && recorded && heading == self.heading => durable.position,
+            Some((_, heading, durable)) if ended && recorded && heading.target == self.heading.target => {
+                durable.position
+            }
             _ => {
                 self.discard();
                 0
