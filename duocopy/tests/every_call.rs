@@ -1,0 +1,436 @@
+//! A copy survives anything at every system call: each process is killed at each of its calls in turn, and each of
+//! its calls fails in turn, once or from then on.
+//!
+//! An undisturbed pair is traced first; the cases are made from its calls, and `strace` injects them. A sample runs
+//! by default, all with `DUOCOPY_ALL_CALLS=1`, and with any other value the cases whose name contains it.
+
+mod util;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use util::*;
+
+/// The destination has a directory of its own: anything else in it is a left-over. The source has ten blocks, of which
+/// four are in memory at a time.
+const LINE: &str = "-v --wait=30s --block-size=4K --buffer-size=16K src place/dst";
+const LENGTH: usize = 40 * KIB;
+/// So long after one process has ended the other one has ended too, or waits for a new partner.
+const AFTER_THE_CAUSE: Duration = Duration::from_secs(2);
+/// A pair takes milliseconds.
+const PAIR_LIMIT: Duration = Duration::from_secs(15);
+/// About how many kills and how many faults the sample has.
+const SAMPLE: usize = 250;
+
+const ERRORS: [&str; 7] = ["EIO", "ENOSPC", "EDQUOT", "EINTR", "EMFILE", "ENOMEM", "EROFS"];
+/// These fail with each of the errors, all others with three of them.
+const ON_FILES: &str = "read pread64 write pwrite64 open openat close fsync fdatasync ftruncate fallocate rename \
+                        renameat renameat2 linkat unlinkat mkdirat mmap";
+/// What the manual calls interruptible: the program tries again, or does not need the result.
+const INTERRUPTIBLE: &str = "read pread64 write pwrite64 open openat close fsync fdatasync ftruncate fallocate flock \
+                             futex clock_nanosleep getrandom";
+const ONLY_ADVICE: &str = "fadvise64 madvise";
+/// These have no errors, or nobody is left to notice one.
+const NEVER_FAILING: &str = "execve exit exit_group getpid gettid geteuid umask rt_sigreturn restart_syscall";
+
+fn is_one_of(list: &str, call: &str) -> bool {
+    list.split_whitespace().any(|one| one == call)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Reader,
+    Writer,
+}
+
+/// What is there before the copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    OldFile,
+}
+
+impl Before {
+    const ALL: [Self; 2] = [Self::Nothing, Self::OldFile];
+
+    fn prepare(self) -> Copy {
+        let folder = Folder::new();
+        folder.write("src", bytes(LENGTH, 1));
+        folder.make("place");
+        if self == Self::OldFile {
+            folder.write("place/dst", OLD);
+        }
+        let name = [folder.text("src"), folder.text("place/dst")].join("\0");
+        Copy { pipe: pipe_path(name.as_bytes()), folder }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Kill,
+    Fail { error: &'static str, for_ever: bool },
+}
+
+/// One thing that happens to one process of a pair.
+struct Case {
+    before: Before,
+    role: Role,
+    call: String,
+    /// Which of the calls of this name.
+    number: usize,
+    effect: Effect,
+    /// Made by the loader and the runtime, before the program itself.
+    start_up: bool,
+}
+
+impl Case {
+    /// As `strace` wants it.
+    fn injection(&self) -> String {
+        let Self { call, number, .. } = self;
+        match self.effect {
+            Effect::Kill => format!("{call}:signal=KILL:when={number}"),
+            Effect::Fail { error, for_ever } => {
+                format!("{call}:error={error}:when={number}{}", if for_ever { "+" } else { "" })
+            }
+        }
+    }
+
+    /// Nobody may notice more of it than a line in a trace.
+    fn must_succeed(&self) -> bool {
+        let interrupted = matches!(self.effect, Effect::Fail { error: "EINTR", .. });
+        interrupted && !self.start_up && is_one_of(INTERRUPTIBLE, &self.call)
+    }
+}
+
+impl Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?} {}", self.before, self.role, self.injection())
+    }
+}
+
+// --------------------------------------------------------------------------------------------------- cases
+
+/// How often a process makes each call: before the program itself begins, and altogether.
+type Calls = BTreeMap<String, (usize, usize)>;
+
+/// Counted for each thread by itself, as `strace` does when it injects.
+fn count(trace: &str) -> Calls {
+    let (mut calls, mut by_thread) = (Calls::new(), BTreeMap::new());
+    let mut begun = false;
+    for line in trace.lines() {
+        // The program's first step is to look which signals are ignored.
+        begun |= line.contains("\"/proc/self/status\"");
+        let Some((thread, call)) = line.split_once(' ') else { continue };
+        let Some((name, _)) = call.trim_start().split_once('(') else { continue };
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+            continue;
+        }
+        let number = by_thread.entry((thread, name)).or_insert(0);
+        *number += 1;
+        let (start_up, all) = calls.entry(name.into()).or_default();
+        *all = (*all).max(*number);
+        if !begun {
+            *start_up = *number;
+        }
+    }
+    assert!(begun, "the program's first call is not in: {trace}");
+    calls
+}
+
+/// All calls of one process of an undisturbed pair.
+fn calls_of(before: Before, role: Role) -> Calls {
+    let copy = before.prepare();
+    let processes = copy.pair(Some((role, "-f")));
+    let traced = &processes[role as usize];
+    let trace = until("the end of a trace", || {
+        let trace = traced.trace();
+        let first = trace.split_whitespace().next()?.to_owned();
+        trace.contains(&format!("{first} +++ exited with 0")).then_some(trace)
+    });
+    complete(processes);
+    count(&trace)
+}
+
+/// What can happen to this call.
+fn effects(call: &str, start_up: bool) -> Vec<Effect> {
+    let mut effects = vec![Effect::Kill];
+    let errors: &[&str] = match call {
+        _ if is_one_of(NEVER_FAILING, call) => &[],
+        _ if start_up => &["ENOMEM"],
+        _ if is_one_of(ON_FILES, call) => &ERRORS,
+        _ => &["EIO", "EINTR", "ENOMEM"],
+    };
+    for &error in errors {
+        effects.push(Effect::Fail { error, for_ever: false });
+        // What is interrupted for ever may be repeated for ever.
+        if error != "EINTR" && !start_up {
+            effects.push(Effect::Fail { error, for_ever: true });
+        }
+    }
+    effects
+}
+
+fn all_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for before in Before::ALL {
+        for role in [Role::Reader, Role::Writer] {
+            for (call, (start_up, all)) in calls_of(before, role) {
+                for number in 1..=all {
+                    let start_up = number <= start_up;
+                    let case = |effect| Case { before, role, call: call.clone(), number, effect, start_up };
+                    cases.extend(effects(&call, start_up).into_iter().map(case));
+                }
+            }
+        }
+    }
+    cases
+}
+
+/// The same ones each time, from everywhere.
+fn spread(cases: Vec<Case>, wanted: usize) -> Vec<Case> {
+    let all = cases.len().max(1);
+    let is_taken = |index: usize| (index + 1) * wanted / all > index * wanted / all;
+    cases.into_iter().enumerate().filter(|(index, _)| is_taken(*index)).map(|(_, case)| case).collect()
+}
+
+// ---------------------------------------------------------------------------------------------------- runs
+
+/// A copy from `src` to `place/dst` in a folder of its own.
+struct Copy {
+    folder: Folder,
+    /// The file of its pipe, while there is one.
+    pipe: PathBuf,
+}
+
+/// How the processes of one run ended, and what was wrong with it.
+#[derive(Default)]
+struct Story {
+    ended: Vec<Ended>,
+    /// When somebody who was left alone got a new partner: how many had ended before.
+    helped: Option<usize>,
+    /// From the first end to the last one, if nobody was left alone.
+    lasted: Duration,
+    wrong: Vec<String>,
+}
+
+impl Copy {
+    fn start(&self, role: Role, traced: Option<(Role, &str)>) -> Process {
+        let run = self.folder.duocopy(LINE);
+        match traced {
+            Some((traced, flags)) if traced == role => run.traced(flags).start(),
+            _ => run.start(),
+        }
+    }
+
+    /// Starts the second one when the first has its seat, or has ended.
+    fn pair(&self, traced: Option<(Role, &str)>) -> [Process; 2] {
+        let reader = self.start(Role::Reader, traced);
+        until("the Reader's header", || {
+            let seated = self.header().is_some_and(|header| word(&header, 12) != 0);
+            (seated || reader.ended().is_some()).then_some(())
+        });
+        [reader, self.start(Role::Writer, traced)]
+    }
+
+    /// The first words of the pipe (`docs/protocol.md`).
+    fn header(&self) -> Option<[u8; 4096]> {
+        let mut header = [0; 4096];
+        File::open(&self.pipe).ok()?.read_exact_at(&mut header, 0).ok()?;
+        Some(header)
+    }
+
+    /// Whether this process is the Reader, and nothing has begun or was said: it waits for a partner.
+    fn is_left_alone(&self, process: &Process) -> bool {
+        self.header().is_some_and(|header| {
+            let (state, reader, begun, stage) =
+                (word(&header, 12), word(&header, 128), word(&header, 2444), header[2560]);
+            state != 0 && reader == process.id() && begun == 0 && stage == 0
+        })
+    }
+
+    fn destination(&self) -> Option<Vec<u8>> {
+        fs::read(self.folder.path("place/dst")).ok()
+    }
+
+    /// Runs a pair to its end. Whoever is left alone before the copy began gets a new partner.
+    fn run(&self, traced: Option<(Role, &str)>) -> Story {
+        let (mut story, before) = (Story::default(), self.destination());
+        let mut running = Vec::from(self.pair(traced));
+        let (mut first_end, mut deadline) = (None, Instant::now() + PAIR_LIMIT);
+        while !running.is_empty() {
+            if let Some(index) = running.iter().position(|process| process.ended().is_some()) {
+                story.ended.push(running.remove(index).end());
+                let begun = *first_end.get_or_insert_with(Instant::now);
+                story.lasted = begun.elapsed();
+                if story.helped.is_none() {
+                    deadline = begun + AFTER_THE_CAUSE;
+                }
+            } else if Instant::now() > deadline {
+                let said = running.iter().map(Process::said).collect::<String>();
+                story.wrong.push(format!("somebody hangs, and said: {said}"));
+                return story;
+            } else if running.len() == 1 && story.helped.is_none() && self.is_left_alone(&running[0]) {
+                story.helped = Some(story.ended.len());
+                if self.destination() != before {
+                    story.wrong.push("the destination was touched before anything had begun".into());
+                }
+                deadline = Instant::now() + PAIR_LIMIT;
+                running.push(self.start(Role::Writer, None));
+            }
+            pause(Duration::from_micros(500));
+        }
+        story
+    }
+}
+
+fn word(header: &[u8], offset: usize) -> u32 {
+    u32::from_ne_bytes(header[offset..offset + 4].try_into().expect("four bytes"))
+}
+
+/// Where the library keeps the pipe of this name: by its FNV-1a hash.
+fn pipe_path(name: &[u8]) -> PathBuf {
+    let hash = name.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash: u128, byte| {
+        (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+    });
+    format!("/dev/shm/blockpipe-{}/{hash:032x}", rustix::process::geteuid().as_raw()).into()
+}
+
+// -------------------------------------------------------------------------------------------------- judging
+
+/// What became of one case.
+struct Outcome {
+    /// Whether the case happened at all: a call that depends on the moment may be missing in a run.
+    happened: bool,
+    succeeded: bool,
+    lasted: Duration,
+    wrong: Vec<String>,
+    story: String,
+}
+
+fn try_case(case: &Case) -> Outcome {
+    let copy = case.before.prepare();
+    let (old, new) = (copy.destination(), Some(copy.folder.read("src")));
+    let flags = format!("-f -e trace={} -e inject={}", case.call, case.injection());
+    let Story { ended, helped, lasted, mut wrong } = copy.run(Some((case.role, &flags)));
+    let succeeded = helped.is_none() && ended.iter().all(|ended| ended.code == 0);
+    let is_killed = |ended: &&Ended| case.effect == Effect::Kill && ended.code == -9;
+    let mut expect = |holds: bool, what: &str| {
+        if !holds {
+            wrong.push(what.into());
+        }
+    };
+
+    let now = copy.destination();
+    expect(now == old || now == new, "the destination is neither old nor new");
+    for one in &ended[helped.unwrap_or(0)..] {
+        let claimed = if one.code == 0 || one.said.contains("is complete") {
+            &new
+        } else if is_killed(&one) || one.said.contains("cannot be told") {
+            &now
+        } else {
+            &old
+        };
+        expect(*claimed == now, "what was said of the destination is not true");
+    }
+    let by_themselves: Vec<&Ended> = ended.iter().filter(|one| !is_killed(one)).collect();
+    // Before the program itself begins nothing can be said.
+    let is_orderly = |one: &&Ended| (0..=12).contains(&one.code) && !one.said.contains("panicked");
+    expect(case.start_up || by_themselves.iter().all(is_orderly), "a crash");
+    if helped.is_none()
+        && let [one, other] = by_themselves[..]
+    {
+        let agree =
+            one.code == other.code || (succeeded == (one.code == 0) && [one.code, other.code].contains(&8));
+        expect(agree, "the two do not agree");
+    }
+    expect(succeeded || !case.must_succeed(), "what was interrupted was not tried again");
+
+    let next = copy.run(None);
+    let complete = next.helped.is_none() && next.ended.iter().all(|one| one.code == 0);
+    expect(complete && next.wrong.is_empty() && copy.destination() == new, "the next copy failed");
+    expect(copy.left().is_empty(), "something is left after the next copy");
+    let story = format!("{ended:#?}, then {:#?}; left: {:?}", next.ended, copy.left());
+    let happened = match case.effect {
+        Effect::Kill => ended.iter().any(|one| is_killed(&one)),
+        Effect::Fail { .. } => String::from_utf8_lossy(&copy.trace(case.role)).contains("INJECTED"),
+    };
+    Outcome { happened, succeeded, lasted, wrong, story }
+}
+
+impl Copy {
+    /// What is left of all copies: beside the destination and in shared memory.
+    fn left(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder.path("place")).expect("reading a folder");
+        let paths = entries.map(|entry| entry.expect("an entry of a folder").path());
+        let beside = paths.filter(|path| !path.ends_with("dst"));
+        beside.chain(self.pipe.exists().then(|| self.pipe.clone())).collect()
+    }
+
+    fn trace(&self, role: Role) -> Vec<u8> {
+        self.folder.read(format!("trace-{}", role as usize))
+    }
+}
+
+// --------------------------------------------------------------------------------------------------- tests
+
+#[test]
+fn a_copy_survives_a_kill_and_an_error_at_every_call() {
+    if !strace("kills and errors at every system call") {
+        return;
+    }
+    let begun = Instant::now();
+    let wanted = std::env::var("DUOCOPY_ALL_CALLS").ok();
+    let (kills, faults): (Vec<Case>, _) =
+        all_cases().into_iter().partition(|case| case.effect == Effect::Kill);
+    let all = kills.len() + faults.len();
+    let cases: Vec<Case> = match wanted.as_deref() {
+        None => [spread(kills, SAMPLE), spread(faults, SAMPLE)].into_iter().flatten().collect(),
+        Some("1") => kills.into_iter().chain(faults).collect(),
+        Some(part) => {
+            kills.into_iter().chain(faults).filter(|case| case.to_string().contains(part)).collect()
+        }
+    };
+
+    let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let outcome = try_case(case);
+            outcomes.lock().expect("no panic while it is held").push((case, outcome));
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        work();
+    });
+    report(&outcomes.into_inner().expect("no panic while it was held"));
+    println!("of {all} cases in {:.0?}", begun.elapsed());
+}
+
+fn report(outcomes: &[(&Case, Outcome)]) {
+    let count = |is_one: &dyn Fn(&Case, &Outcome) -> bool| {
+        outcomes.iter().filter(|(case, outcome)| is_one(case, outcome)).count()
+    };
+    let kills = count(&|case, _| case.effect == Effect::Kill);
+    let wrong = count(&|_, outcome| !outcome.wrong.is_empty());
+    let missed = count(&|_, outcome| !outcome.happened);
+    let complete = count(&|_, outcome| outcome.succeeded);
+    let longest = outcomes.iter().map(|(_, outcome)| outcome.lasted).max().unwrap_or_default();
+    for (case, outcome) in outcomes.iter().filter(|(_, outcome)| !outcome.wrong.is_empty()) {
+        println!("{case}: {}\n{}", outcome.wrong.join("; "), outcome.story);
+    }
+    for (case, _) in outcomes.iter().filter(|(case, outcome)| {
+        case.effect != Effect::Kill && is_one_of(ONLY_ADVICE, &case.call) && !outcome.succeeded
+    }) {
+        println!("only advice, and yet it ended the copy: {case}");
+    }
+    println!("every call: {kills} kill cases, {} fault cases, {wrong} wrong", outcomes.len() - kills);
+    println!(
+        "{complete} copies completed all the same; {missed} cases did not happen; the second process ended at most {longest:.0?} after the first"
+    );
+    assert_eq!(wrong, 0, "see above");
+}
