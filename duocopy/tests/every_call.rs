@@ -236,10 +236,7 @@ impl Copy {
     /// Starts the second one when the first has its seat, or has ended.
     fn pair(&self, traced: Option<(Role, &str)>) -> [Process; 2] {
         let reader = self.start(Role::Reader, traced);
-        until("the Reader's header", || {
-            let seated = self.header().is_some_and(|header| word(&header, 12) != 0);
-            (seated || reader.ended().is_some()).then_some(())
-        });
+        until("the Reader's header", || (self.is_seated() || reader.ended().is_some()).then_some(()));
         [reader, self.start(Role::Writer, traced)]
     }
 
@@ -248,6 +245,11 @@ impl Copy {
         let mut header = [0; 4096];
         File::open(&self.pipe).ok()?.read_exact_at(&mut header, 0).ok()?;
         Some(header)
+    }
+
+    /// Whether somebody is the Reader.
+    fn is_seated(&self) -> bool {
+        self.header().is_some_and(|header| word(&header, 12) != 0)
     }
 
     /// Whether this process is the Reader, and nothing has begun or was said: it waits for a partner.
@@ -413,6 +415,35 @@ fn a_copy_survives_a_kill_and_an_error_at_every_call() {
     });
     report(&outcomes.into_inner().expect("no panic while it was held"));
     println!("of {all} cases in {:.0?}", begun.elapsed());
+}
+
+/// The Reader asks whether the Writer lives, and gets its answer, an error, when the Writer has completed.
+#[test]
+fn a_question_that_fails_late_does_not_make_a_complete_copy_a_failed_one() {
+    if !strace("a question that fails while the Writer commits") {
+        return;
+    }
+    for _ in 0..3 {
+        let copy = Before::OldFile.prepare();
+        // The first five calls on this file are the arrival. The source opens late, so that the Writer is there.
+        let question = format!(
+            "-P {} -P {} -e trace=fcntl,openat -e inject=openat:delay_enter=300000 \
+             -e inject=fcntl:error=EIO:delay_exit=400000:when=6",
+            copy.pipe.display(),
+            copy.folder.text("src")
+        );
+        let slow = "-e trace=fsync -e inject=fsync:delay_enter=200000:when=1";
+        let reader = copy.start(Role::Reader, Some((Role::Reader, &question)));
+        until("the Reader's seat", || copy.is_seated().then_some(()));
+        let writer = copy.start(Role::Writer, Some((Role::Writer, slow)));
+        let ended = end([reader, writer]);
+        assert_eq!(ended[0].code, ended[1].code, "{ended:?}");
+        if ended[0].code == 0 {
+            return;
+        }
+        // On a busy machine it may ask before anything is decided, and then both give up.
+        assert_eq!(copy.destination().as_deref(), Some(OLD));
+    }
 }
 
 fn report(outcomes: &[(&Case, Outcome)]) {
