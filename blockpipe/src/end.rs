@@ -180,21 +180,29 @@ impl Attached {
             if let Some(found) = ring::wait(self.parked(self.side), &self.own_bell, PARK_LIMIT, &mut look) {
                 return found;
             }
-            match self.partner_lives() {
-                Ok(false) => {}
-                // A consumer that is committing ends by itself, and nothing that fails here may end it for us.
-                Err(error) if self.ring().verdict.stage(self.generation) != Ok(Stage::Committing) => {
-                    return Err(error);
-                }
-                _ => {
+            let asked = match self.partner_lives() {
+                Ok(true) => {
                     self.alone_since.set(None);
-                    continue;
+                    Ok(None)
                 }
-            }
-            let since = self.alone_since.get().unwrap_or_else(Instant::now);
-            self.alone_since.set(Some(since));
-            if let Some(found) = absent(since.elapsed())? {
-                return Ok(found);
+                Ok(false) => {
+                    let since = self.alone_since.get().unwrap_or_else(Instant::now);
+                    self.alone_since.set(Some(since));
+                    absent(since.elapsed())
+                }
+                Err(error) => Err(error),
+            };
+            match asked {
+                Ok(None) => {}
+                Ok(Some(found)) => return Ok(found),
+                // What fails here ends the pipe only while nothing is decided, and a consumer may decide at any moment:
+                // only the abort itself can tell. If it comes too late, `look` finds the verdict.
+                Err(error @ PipeError::Io { .. }) => {
+                    if self.try_abort(Stage::Undecided, &Reason::new(0, error.to_string())).is_ok() {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
             }
         }
     }
