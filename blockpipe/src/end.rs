@@ -198,7 +198,7 @@ impl Attached {
                 // What fails here ends the pipe only while nothing is decided, and a consumer may decide at any moment:
                 // only the abort itself can tell. If it comes too late, `look` finds the verdict.
                 Err(error @ PipeError::Io { .. }) => {
-                    if self.try_abort(Stage::Undecided, &Reason::new(0, error.to_string())).is_ok() {
+                    if self.try_abort(Stage::Undecided, &in_words(&error)).is_ok() {
                         return Err(error);
                     }
                 }
@@ -286,13 +286,22 @@ impl Attached {
         match &result {
             Ok(_) | Err(PipeError::Misuse(_) | PipeError::Over) => return result,
             Err(error @ (PipeError::Corrupt(_) | PipeError::Io { .. })) => {
-                let _ = self.try_abort(Stage::Undecided, &Reason::new(0, error.to_string()));
+                let _ = self.try_abort(Stage::Undecided, &in_words(error));
             }
             Err(_) => {}
         }
         self.leave();
         result
     }
+}
+
+/// What the partner is told of an error of this side.
+fn in_words(error: &PipeError) -> Reason {
+    let message = match error {
+        PipeError::Io { doing, source } => format!("{doing}: {source}"),
+        other => other.to_string(),
+    };
+    Reason::new(0, message)
 }
 
 /// Keeps the system's error whole, with what was being done.
