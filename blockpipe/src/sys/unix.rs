@@ -211,11 +211,12 @@ fn private_directory(path: &str) -> Result<OwnedFd, OpenError> {
         Err(error) => return Err(OpenError::Io { doing: format!("making {path}"), source: error.into() }),
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut opened = rustix::fs::open(path, flags, Mode::empty());
+    let open = || retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()));
+    let mut opened = open();
     if made && matches!(opened, Err(Errno::ACCESS)) {
         // The umask has shut out even this user. What is opened now is looked at below, whatever it is.
         rustix::fs::chmod(path, Mode::RWXU).map_err(failed)?;
-        opened = rustix::fs::open(path, flags, Mode::empty());
+        opened = open();
     }
     let directory = match opened {
         Ok(directory) => directory,
@@ -244,12 +245,12 @@ fn open_or_create(directory: &OwnedFd, name: &str) -> rustix::io::Result<(OwnedF
     let mut tries = 0;
     loop {
         tries += 1;
-        match rustix::fs::openat(directory, name, OPEN, Mode::empty()) {
+        match retry_on_intr(|| rustix::fs::openat(directory, name, OPEN, Mode::empty())) {
             Err(Errno::NOENT) => {}
             other => return Ok((other?, false)),
         }
         let create = OPEN | OFlags::CREATE | OFlags::EXCL;
-        match rustix::fs::openat(directory, name, create, Mode::RUSR | Mode::WUSR) {
+        match retry_on_intr(|| rustix::fs::openat(directory, name, create, Mode::RUSR | Mode::WUSR)) {
             Err(Errno::EXIST) if tries < 1000 => {}
             other => {
                 let file = other?;

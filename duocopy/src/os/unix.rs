@@ -147,7 +147,7 @@ pub enum Entry {
 impl Directory {
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
+        Ok(Self(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?))
     }
 
     /// A directory by a path that begins here, or anywhere if it is absolute.
@@ -193,13 +193,13 @@ impl Directory {
     /// Mode and owner of the regular file of this name, without opening it for reading.
     pub fn metadata(&self, name: &OsStr) -> io::Result<Metadata> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        File::from(rustix::fs::openat(&self.0, name, flags, Mode::empty())?).metadata()
+        File::from(retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty()))?).metadata()
     }
 
     /// A new file that only this user can open; an error if the name is taken.
     pub fn create_new(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?;
+        let file = retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR))?;
         // Whatever the umask says, the next copy of this user may open it.
         rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
         Ok(file.into())
@@ -208,7 +208,8 @@ impl Directory {
     /// An existing file for reading and writing; links are not followed.
     pub fn open_existing(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let open = |access| rustix::fs::openat(&self.0, name, flags | access, Mode::empty());
+        let open =
+            |access| retry_on_intr(|| rustix::fs::openat(&self.0, name, flags | access, Mode::empty()));
         // A left-over may have got its last mode already: read-only, say. Any access is enough for a lock.
         let file = open(OFlags::RDWR)
             .or_else(|error| open(OFlags::RDONLY).or_else(|_| open(OFlags::WRONLY)).map_err(|_| error))?;
@@ -248,7 +249,7 @@ impl Directory {
 
     /// Makes the names durable. File systems that have no such thing are content.
     pub fn sync(&self) -> io::Result<()> {
-        match rustix::fs::fsync(self.0.as_fd()) {
+        match retry_on_intr(|| rustix::fs::fsync(self.0.as_fd())) {
             Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
             Err(error) => Err(error.into()),
         }
