@@ -140,7 +140,8 @@ fn count(trace: &str) -> Calls {
         begun |= line.contains("\"/proc/self/status\"");
         let Some((thread, call)) = line.split_once(' ') else { continue };
         let Some((name, _)) = call.trim_start().split_once('(') else { continue };
-        if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        // Before `execve` there is no program.
+        if name == "execve" || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
             continue;
         }
         let number = by_thread.entry((thread, name)).or_insert(0);
