@@ -153,7 +153,7 @@ impl Directory {
     /// A directory by a path that begins here, or anywhere if it is absolute.
     pub fn open_from_here(&self, path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(rustix::fs::openat(&self.0, path, flags, Mode::empty())?))
+        Ok(Self(retry_on_intr(|| rustix::fs::openat(&self.0, path, flags, Mode::empty()))?))
     }
 
     pub fn try_clone(&self) -> io::Result<Self> {
@@ -231,13 +231,13 @@ impl Directory {
     /// the file system does that; where it does not, the cache was at least asked to forget the file.
     pub fn open_past_the_cache(&self, name: &OsStr) -> io::Result<(File, bool)> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        match rustix::fs::openat(&self.0, name, flags | OFlags::DIRECT, Mode::empty()) {
+        match retry_on_intr(|| rustix::fs::openat(&self.0, name, flags | OFlags::DIRECT, Mode::empty())) {
             // A tmpfs opens it too, but has nothing besides the cache.
             Ok(file) if rustix::fs::fstatfs(&file)?.f_type != TMPFS => return Ok((file.into(), true)),
             Ok(_) | Err(Errno::INVAL) => {}
             Err(error) => return Err(error.into()),
         }
-        let file = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
+        let file = retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty()))?;
         let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
         Ok((file.into(), false))
     }
