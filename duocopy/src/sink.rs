@@ -230,7 +230,13 @@ impl Sink {
         }
         .map_err(|error| self.failed("setting the mode", &error))?;
         if durable {
-            self.file.sync_all().map_err(|error| self.failed("flushing the copy to the disk", &error))?;
+            if let Err(error) = self.file.sync_all() {
+                // What may have got lost between the cache and the disk is not trusted again; a second flush would
+                // say nothing of it.
+                self.keeper = None;
+                self.discard();
+                return Err(self.failed("flushing the copy to the disk", &error));
+            }
             if let Some(keeper) = &mut self.keeper
                 && keeper.journal.is_some()
             {
