@@ -20,12 +20,14 @@ use util::*;
 /// four are in memory at a time.
 const LINE: &str = "-v --wait=30s --block-size=4K --buffer-size=16K src place/dst";
 const LENGTH: usize = 40 * KIB;
+/// So much is safe on the disk where a copy was interrupted before.
+const SAFE: usize = 20 * KIB;
 /// So long after one process has ended the other one has ended too, or waits for a new partner.
 const AFTER_THE_CAUSE: Duration = Duration::from_secs(2);
 /// A pair takes milliseconds.
 const PAIR_LIMIT: Duration = Duration::from_secs(15);
-/// About how many kills and how many faults the sample has.
-const SAMPLE: usize = 250;
+/// How many kills the sample has; besides it has a fault of each kind.
+const KILLS: usize = 250;
 
 const ERRORS: [&str; 7] = ["EIO", "ENOSPC", "EDQUOT", "EINTR", "EMFILE", "ENOMEM", "EROFS"];
 /// These fail with each of the errors, all others with three of them.
@@ -37,6 +39,8 @@ const ON_OTHERS: [&str; 3] = ["EIO", "EINTR", "ENOMEM"];
 /// What the manual calls interruptible: the program tries again, or does not need the result.
 const INTERRUPTIBLE: &str = "read pread64 write pwrite64 open openat close fsync fdatasync ftruncate fallocate flock \
                              clock_nanosleep getrandom";
+/// Who cannot look or remove leaves something, or cannot finish what was just made.
+const TIDYING: &str = "unlinkat newfstatat fchmod";
 const ONLY_ADVICE: &str = "fadvise64 madvise";
 /// These have no errors, or nobody is left to notice one. An error instead of a futex's wake would let its sleeper
 /// sleep on, which no kernel does.
@@ -53,25 +57,40 @@ enum Role {
     Writer,
 }
 
-/// What is there before the copy.
+/// What is there before the copy, and how it goes without what a case does to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
     Nothing,
     OldFile,
+    /// What a pair left that was killed after a checkpoint; the copy goes on from there.
+    Interrupted,
+    /// An old file. The copy fails at its end, and keeps what it has for the next one.
+    Kept,
 }
 
 impl Before {
-    const ALL: [Self; 2] = [Self::Nothing, Self::OldFile];
+    const ALL: [Self; 4] = [Self::Nothing, Self::OldFile, Self::Interrupted, Self::Kept];
 
     fn prepare(self) -> Copy {
         let folder = Folder::new();
         folder.write("src", bytes(LENGTH, 1));
         folder.make("place");
-        if self == Self::OldFile {
+        if self != Self::Nothing {
             folder.write("place/dst", OLD);
         }
         let name = [folder.text("src"), folder.text("place/dst")].join("\0");
-        Copy { pipe: pipe_path(name.as_bytes()), folder }
+        let mut copy = Copy { pipe: pipe_path(name.as_bytes()), folder, flags: "--partial", fails: None };
+        match self {
+            Self::Nothing => copy.flags = "",
+            Self::OldFile => {}
+            Self::Interrupted => {
+                copy.interrupt("pwrite64:error=ENOSPC:when=6", 7);
+                // Killed behind the checkpoint: there is more in the file than the journal says.
+                copy.interrupt("pwrite64:signal=KILL:when=3", 8);
+            }
+            Self::Kept => copy.fails = Some("ftruncate:error=EIO:when=1"),
+        }
+        copy
     }
 }
 
@@ -111,12 +130,10 @@ impl Case {
 
     /// Nobody may notice more of it than a line in a trace.
     fn must_succeed(&self) -> bool {
-        self.interrupts() && !self.start_up && is_one_of(INTERRUPTIBLE, &self.call)
-    }
-
-    /// After this nobody knows what is on the disk.
-    fn must_fail(&self) -> bool {
-        self.effect != Effect::Kill && !self.interrupts() && is_one_of("fsync fdatasync", &self.call)
+        self.interrupts()
+            && !self.start_up
+            && self.before != Before::Kept
+            && is_one_of(INTERRUPTIBLE, &self.call)
     }
 }
 
@@ -159,15 +176,18 @@ fn count(trace: &str) -> Calls {
 /// All calls of one process of an undisturbed pair.
 fn calls_of(before: Before, role: Role) -> Calls {
     let copy = before.prepare();
-    let processes = copy.pair(Some((role, "-f")));
+    let processes = copy.pair(Some(&Traced { role, calls: "all", injection: None }));
     let traced = &processes[role as usize];
     let trace = until("the end of a trace", || {
         let trace = traced.trace();
         let (first, _) = trace.split_once(' ')?;
-        let is_last = |line: &str| line.starts_with(first) && line.ends_with("+++ exited with 0 +++");
+        let is_last =
+            |line: &str| line.starts_with(first) && line.ends_with(" +++") && line.contains("+++ exited");
         trace.lines().any(is_last).then_some(trace)
     });
-    complete(processes);
+    for ended in end(processes) {
+        ended.expect(if before == Before::Kept { 6 } else { 0 }, &[]);
+    }
     count(&trace)
 }
 
@@ -179,6 +199,7 @@ fn effects(call: &str, start_up: bool) -> Vec<Effect> {
         _ if start_up => &["ENOMEM"],
         _ if is_one_of(ON_FILES, call) => &ERRORS,
         "mmap" => &ON_MEMORY,
+        "clock_nanosleep" => &["EINTR"],
         _ => &ON_OTHERS,
     };
     for &error in errors {
@@ -195,7 +216,11 @@ fn all_cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for before in Before::ALL {
         for role in [Role::Reader, Role::Writer] {
-            for (call, (start_up, all)) in calls_of(before, role) {
+            let calls = calls_of(before, role).into_iter();
+            // Where this call fails already, nothing else can be done to it.
+            for (call, (start_up, all)) in
+                calls.filter(|(call, _)| before != Before::Kept || call != "ftruncate")
+            {
                 for number in 1..=all {
                     let start_up = number <= start_up;
                     let case = |effect| Case { before, role, call: call.clone(), number, effect, start_up };
@@ -207,11 +232,22 @@ fn all_cases() -> Vec<Case> {
     cases
 }
 
-/// The same ones each time, from everywhere.
-fn spread(cases: Vec<Case>, wanted: usize) -> Vec<Case> {
-    let all = cases.len().max(1);
-    let is_taken = |index: usize| (index + 1) * wanted / all > index * wanted / all;
-    cases.into_iter().enumerate().filter(|(index, _)| is_taken(*index)).map(|(_, case)| case).collect()
+/// The same ones each time: kills from everywhere, and one fault of each kind at each call.
+fn sample(cases: Vec<Case>) -> Vec<Case> {
+    let (kills, faults): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| case.effect == Effect::Kill);
+    let (all, mut kinds) = (kills.len(), BTreeMap::<String, Vec<Case>>::new());
+    let is_taken = |index: usize| (index + 1) * KILLS / all > index * KILLS / all;
+    let kills = kills.into_iter().enumerate().filter(|(index, _)| is_taken(*index)).map(|(_, case)| case);
+    for case in faults {
+        let Case { role, call, effect, start_up, .. } = &case;
+        kinds.entry(format!("{role:?} {call} {effect:?} {start_up}")).or_default().push(case);
+    }
+    let faults = kinds.into_values().enumerate().map(|(index, mut kind)| {
+        // A step that has nothing in common with the number of errors.
+        let one = index * 7919 % kind.len();
+        kind.swap_remove(one)
+    });
+    kills.chain(faults).collect()
 }
 
 // ---------------------------------------------------------------------------------------------------- runs
@@ -221,6 +257,16 @@ struct Copy {
     folder: Folder,
     /// The file of its pipe, while there is one.
     pipe: PathBuf,
+    flags: &'static str,
+    /// What fails in the Writer besides, until the next copy.
+    fails: Option<&'static str>,
+}
+
+/// What `strace` looks at, and does to a process.
+struct Traced<'a> {
+    role: Role,
+    calls: &'a str,
+    injection: Option<&'a str>,
 }
 
 /// How the processes of one run ended, and what was wrong with it.
@@ -232,23 +278,39 @@ struct Story {
     /// From the first end to the last one, if nobody was left alone.
     lasted: Duration,
     wrong: Vec<String>,
+    /// Of whom it was asked for.
+    trace: String,
 }
 
 impl Copy {
-    fn start(&self, role: Role, traced: Option<(Role, &str)>) -> Process {
+    fn start(&self, role: Role, traced: Option<&Traced>) -> Process {
         // What the test's own surroundings add to it lets the loader search in vain.
-        let run = self.folder.duocopy(LINE).after("unset LD_LIBRARY_PATH");
-        match traced {
-            Some((traced, flags)) if traced == role => run.traced(flags).start(),
-            _ => run.start(),
+        let run = self.folder.duocopy(&format!("{} {LINE}", self.flags)).after("unset LD_LIBRARY_PATH");
+        let traced = traced.filter(|traced| traced.role == role);
+        let fails = self.fails.filter(|_| role == Role::Writer);
+        if traced.is_none() && fails.is_none() {
+            return run.start();
         }
+        let mut flags = String::from("-f -y -e trace=");
+        flags += traced.map_or("ftruncate", |traced| traced.calls);
+        for injection in traced.and_then(|traced| traced.injection).into_iter().chain(fails) {
+            flags += &format!(" -e inject={injection}");
+        }
+        run.traced(&flags).start()
     }
 
     /// Starts the second one when the first has its seat, or has ended.
-    fn pair(&self, traced: Option<(Role, &str)>) -> [Process; 2] {
+    fn pair(&self, traced: Option<&Traced>) -> [Process; 2] {
         let reader = self.start(Role::Reader, traced);
         until("the Reader's header", || (self.is_seated() || reader.ended().is_some()).then_some(()));
         [reader, self.start(Role::Writer, traced)]
+    }
+
+    /// Does this to the Writer of a pair, whose Reader ends with this code.
+    fn interrupt(&self, injection: &str, code: i32) {
+        let traced = Traced { role: Role::Writer, calls: "pwrite64", injection: Some(injection) };
+        let [reader, _] = end(self.pair(Some(&traced)));
+        reader.expect(code, &[]);
     }
 
     /// The first words of the pipe (`docs/protocol.md`).
@@ -277,13 +339,15 @@ impl Copy {
     }
 
     /// Runs a pair to its end. Whoever is left alone before the copy began gets a new partner.
-    fn run(&self, traced: Option<(Role, &str)>) -> Story {
+    fn run(&self, traced: Option<&Traced>) -> Story {
         let (mut story, before) = (Story::default(), self.destination());
         let mut running = Vec::from(self.pair(traced));
         let (mut first_end, mut deadline) = (None, Instant::now() + PAIR_LIMIT);
         while !running.is_empty() {
             if let Some(index) = running.iter().position(|process| process.ended().is_some()) {
-                story.ended.push(running.remove(index).end());
+                let process = running.remove(index);
+                story.trace += &process.trace();
+                story.ended.push(process.end());
                 let begun = *first_end.get_or_insert_with(Instant::now);
                 story.lasted = begun.elapsed();
                 if story.helped.is_none() {
@@ -299,7 +363,7 @@ impl Copy {
                     story.wrong.push("the destination was touched before anything had begun".into());
                 }
                 deadline = Instant::now() + PAIR_LIMIT;
-                running.push(self.start(Role::Writer, None));
+                running.push(self.start(Role::Reader, None));
             }
             pause(Duration::from_micros(500));
         }
@@ -332,10 +396,11 @@ struct Outcome {
 }
 
 fn try_case(case: &Case) -> Outcome {
-    let copy = case.before.prepare();
+    let mut copy = case.before.prepare();
     let (old, new) = (copy.destination(), Some(copy.folder.read("src")));
-    let flags = format!("-f -e trace={} -e inject={}", case.call, case.injection());
-    let Story { ended, helped, lasted, mut wrong } = copy.run(Some((case.role, &flags)));
+    let calls = format!("{},ftruncate", case.call);
+    let traced = Traced { role: case.role, calls: &calls, injection: Some(&case.injection()) };
+    let Story { ended, helped, lasted, mut wrong, trace } = copy.run(Some(&traced));
     let succeeded = helped.is_none() && ended.iter().all(|ended| ended.code == 0);
     let is_killed = |ended: &&Ended| case.effect == Effect::Kill && ended.code == -9;
     let mut expect = |holds: bool, what: &str| {
@@ -366,16 +431,29 @@ fn try_case(case: &Case) -> Outcome {
         expect(agree, "the two do not agree");
     }
     expect(succeeded || !case.must_succeed(), "what was interrupted was not tried again");
-    expect(!succeeded || !case.must_fail(), "complete, though it could not be flushed");
+    let injected: Vec<&str> =
+        trace.lines().filter(|line| line.contains("INJECTED") && line.contains(&case.call)).collect();
+    let unsynced = |file: &str| {
+        let is_one = |line: &&str| line.contains("sync(") && line.contains(file);
+        !case.interrupts() && injected.iter().any(is_one)
+    };
+    let lost = unsynced(".part>");
+    let unsafe_name = unsynced("place>");
+    expect(!succeeded || !lost && !unsafe_name, "complete, though it could not be flushed");
+    let orderly = !ended.iter().any(|one| one.code < 0) && !is_one_of(TIDYING, &case.call);
+    expect(!orderly || case.before != Before::Nothing || copy.left().is_empty(), "something is left");
 
+    copy.fails = None;
     let next = copy.run(None);
     let complete = next.helped.is_none() && next.ended.iter().all(|one| one.code == 0);
     expect(complete && next.wrong.is_empty() && copy.destination() == new, "the next copy failed");
     expect(copy.left().is_empty(), "something is left after the next copy");
+    let safe = if case.before == Before::Interrupted { SAFE } else { 0 };
+    expect(!lost || next.ended.iter().all(|one| went_on_from(one) <= safe), "what was lost is trusted");
     let story = format!("{ended:#?}, then {:#?}; left: {:?}", next.ended, copy.left());
     let happened = match case.effect {
         Effect::Kill => ended.iter().any(|one| is_killed(&one)),
-        Effect::Fail { .. } => String::from_utf8_lossy(&copy.trace(case.role)).contains("INJECTED"),
+        Effect::Fail { .. } => !injected.is_empty(),
     };
     Outcome { happened, succeeded, lasted, wrong, story }
 }
@@ -388,10 +466,12 @@ impl Copy {
         let beside = paths.filter(|path| !path.ends_with("dst"));
         beside.chain(self.pipe.exists().then(|| self.pipe.clone())).collect()
     }
+}
 
-    fn trace(&self, role: Role) -> Vec<u8> {
-        self.folder.read(format!("trace-{}", role as usize))
-    }
+/// How many bytes it says it need not copy.
+fn went_on_from(ended: &Ended) -> usize {
+    let bytes = ended.said.split_once("going on with an interrupted copy: ").map(|(_, rest)| rest);
+    bytes.map_or(0, |rest| rest.split(' ').next().and_then(|it| it.parse().ok()).expect("a number of bytes"))
 }
 
 // --------------------------------------------------------------------------------------------------- tests
@@ -403,16 +483,13 @@ fn a_copy_survives_a_kill_and_an_error_at_every_call() {
     }
     let begun = Instant::now();
     let wanted = std::env::var("DUOCOPY_ALL_CALLS").ok();
-    let (kills, faults): (Vec<Case>, _) =
-        all_cases().into_iter().partition(|case| case.effect == Effect::Kill);
-    let all = kills.len() + faults.len();
-    let cases: Vec<Case> = match wanted.as_deref() {
-        None => [spread(kills, SAMPLE), spread(faults, SAMPLE)].into_iter().flatten().collect(),
-        Some("1") => kills.into_iter().chain(faults).collect(),
-        Some(part) => {
-            kills.into_iter().chain(faults).filter(|case| case.to_string().contains(part)).collect()
-        }
-    };
+    let mut cases = all_cases();
+    let all = cases.len();
+    match wanted.as_deref() {
+        None => cases = sample(cases),
+        Some("1") => {}
+        Some(part) => cases.retain(|case| case.to_string().contains(part)),
+    }
 
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
@@ -444,10 +521,10 @@ fn a_question_that_fails_late_does_not_make_a_complete_copy_a_failed_one() {
             copy.pipe.display(),
             copy.folder.text("src")
         );
-        let slow = "-e trace=fsync -e inject=fsync:delay_enter=200000:when=1";
-        let reader = copy.start(Role::Reader, Some((Role::Reader, &question)));
+        let reader = copy.folder.duocopy(LINE).traced(&question).start();
         until("the Reader's seat", || copy.is_seated().then_some(()));
-        let writer = copy.start(Role::Writer, Some((Role::Writer, slow)));
+        let slow = "-e trace=fsync -e inject=fsync:delay_enter=200000:when=1";
+        let writer = copy.folder.duocopy(LINE).traced(slow).start();
         let ended = end([reader, writer]);
         assert_eq!(ended[0].code, ended[1].code, "{ended:?}");
         if ended[0].code == 0 {
