@@ -294,7 +294,7 @@ impl Copy {
         let mut flags = String::from("-f -y -e trace=");
         flags += traced.map_or("ftruncate", |traced| traced.calls);
         for injection in traced.and_then(|traced| traced.injection).into_iter().chain(fails) {
-            flags += &format!(" -e inject={injection}");
+            flags.extend([" -e inject=", injection]);
         }
         run.traced(&flags).start()
     }
@@ -328,9 +328,8 @@ impl Copy {
     /// Whether this process is the Reader, and nothing has begun or was said: it waits for a partner.
     fn is_left_alone(&self, process: &Process) -> bool {
         self.header().is_some_and(|header| {
-            let (state, reader, begun, stage) =
-                (word(&header, 12), word(&header, 128), word(&header, 2444), header[2560]);
-            state != 0 && reader == process.id() && begun == 0 && stage == 0
+            let (state, has_begun, stage) = (word(&header, 12), word(&header, 2444), header[2560]);
+            state != 0 && word(&header, 128) == process.id() && has_begun == 0 && stage == 0
         })
     }
 
