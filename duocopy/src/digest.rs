@@ -6,6 +6,11 @@
 
 use crc_fast::CrcAlgorithm;
 use std::fmt::Write;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+
+/// How much of a file is read at once where nothing is shared.
+pub const PIECE: usize = 1 << 20;
 
 /// What is computed; both processes must do the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +93,25 @@ impl Digest {
                 digest.update(bytes);
             }
         }
+    }
+
+    /// The first `length` bytes of the file, through this buffer. An error if there are fewer.
+    pub fn update_from(&mut self, mut file: &File, length: u64, buffer: &mut [u8]) -> io::Result<()> {
+        file.rewind()?;
+        let mut left = length;
+        while left > 0 {
+            match file.read(buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(bytes) => {
+                    let bytes = left.min(bytes as u64);
+                    self.update(&buffer[..bytes as usize]);
+                    left -= bytes;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// The checksum of everything so far, for whoever has to go on; 0 if it is no word.

@@ -16,6 +16,7 @@ mod progress;
 mod record;
 mod sink;
 mod source;
+mod temporary;
 mod verdict;
 
 use args::{Arguments, Form, Show};

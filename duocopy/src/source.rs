@@ -1,6 +1,6 @@
 //! The Reader's file: opened once, read from start to end, and looked at again afterwards.
 
-use crate::digest::{Digest, Kind};
+use crate::digest::{Digest, Kind, PIECE};
 use crate::exit::Failure;
 use crate::os::{self, FileId};
 use crate::record::SourceRecord;
@@ -69,16 +69,11 @@ impl Source {
         }
         let mut digest = Digest::going_on(kind, sum);
         if digest.is_none() {
-            let (mut again, mut buffer, mut left) = (Digest::new(kind), vec![0; 1 << 20], position);
-            while left > 0 {
-                let piece = left.min(buffer.len() as u64) as usize;
-                let filled = self.fill(&mut buffer[..piece])?;
-                if filled == 0 {
-                    break;
-                }
-                again.update(&buffer[..filled]);
-                left -= filled as u64;
-            }
+            let mut again = Digest::new(kind);
+            again.update_from(&self.file, position, &mut vec![0; PIECE]).map_err(|error| {
+                let what = format!("reading the beginning of the source again: {error}");
+                Failure::source(&self.path, what, "look at its disk (dmesg), then copy again")
+            })?;
             digest = Some(again);
         }
         self.file.seek(SeekFrom::Start(position)).map_err(|error| {

@@ -6,7 +6,7 @@ use crate::place;
 use crate::plan::show_job;
 use crate::progress::{Role, command_line};
 use crate::record::TargetRecord;
-use crate::sink::{self, Fate};
+use crate::temporary::{self, Fate};
 use blockpipe::{JoinError, Phase, PipeError, Reason, Side, Snapshot};
 
 impl Job<'_> {
@@ -183,7 +183,7 @@ impl Job<'_> {
         let path = &self.paths.destination;
         let target = there.target.map(|target| TargetRecord::unpack(&target));
         let sent = there.closing.map_or([0; 32], |closing| closing.digest);
-        let fate = |target| sink::fate(path, &target, there.sent, self.options.digest(), &sent);
+        let fate = |target| temporary::fate(path, &target, there.sent, self.options.digest(), &sent);
         let fate = match target.map_or(Fate::Unknown, fate) {
             Fate::Replaced => "is complete, though a power failure now may bring back what was there before",
             Fate::Unchanged => "is unchanged: start both again, only the last step is missing",

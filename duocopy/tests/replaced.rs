@@ -173,12 +173,14 @@ fn a_stopped_half_is_not_replaced() {
     }
 }
 
+const MOST_KILLS: u64 = 400;
+
 /// The show-piece: random halves are killed all the time and started again, and the copy arrives whole.
 #[test]
 fn a_copy_survives_hundreds_of_kills() {
     let (copies, length) =
         if large("100 copies of 256 MiB with kills") { (100_u32, 256 * MIB) } else { (3, 256 * MIB) };
-    let folder = Folder::with_limit(Duration::from_secs(60 * u64::from(copies)));
+    let folder = Folder::with_limit(Duration::from_secs(180 * u64::from(copies)));
     folder.write("src", bytes(length, 1));
     let line = "--block-size=16K --buffer-size=64K --replace-within=20s src dst";
     let mut random = Random::new("the moments of kills");
@@ -190,12 +192,16 @@ fn a_copy_survives_hundreds_of_kills() {
         let mut kills = 0;
         let first = loop {
             assert!(
-                begun.elapsed() < Duration::from_secs(55),
+                begun.elapsed() < Duration::from_secs(170),
                 "a copy that does not end after {kills} kills"
             );
             pause(Duration::from_micros(10_000 + random.next() % 30_000));
             if let Some(ended) = halves.iter().position(|half| half.ended().is_some()) {
                 break ended;
+            }
+            if kills == MOST_KILLS {
+                // The last flush may take longer than a busy machine's processes are left alive.
+                continue;
             }
             let hit = (random.next() % 2) as usize;
             halves[hit].kill();
