@@ -116,6 +116,13 @@ const RULES: &[Rule] = &[
         example: "impl Drop for Sink { fn drop(&mut self) { self.commit(); } }",
     },
     Rule {
+        of: &[LIBRARY, PROGRAM],
+        except: &["duocopy/src/os/"],
+        law: Never(&["SystemTime", "UNIX_EPOCH"]),
+        why: "a clock that somebody sets must change nothing",
+        example: "fn f() { std::time::SystemTime::now(); }",
+    },
+    Rule {
         of: &["duocopy/src/main.rs"],
         except: &[],
         law: Has("#![forbid(unsafe_code)]"),
