@@ -211,8 +211,10 @@ fn receive_file(
     }
     let Durable { position, sum } = sink.begins();
     if position > 0 {
-        progress
-            .note(&format!("going on with an interrupted copy: {position} bytes need not be copied again"));
+        let again = if job.options.digest() == Kind::Blake3 { ", only read again for BLAKE3" } else { "" };
+        let note =
+            format!("going on with an interrupted copy: {position} bytes need not be copied again{again}");
+        progress.note(&note);
     }
     // Stored before the first write: whoever finds us dead can tell by it what became of the destination.
     let Mark { position, sum } = consumer.begin(&sink.record().pack(), Mark { position, sum })?;
