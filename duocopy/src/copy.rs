@@ -237,7 +237,9 @@ fn receive_file(
     }
     let (bytes, value) = (reached.position, digest.value());
     if consumer.closing().is_none_or(|closing| (closing.length, closing.digest) != (bytes, value)) {
-        return Err(job.mismatch("what arrived is not what was read (checksum or length)").into());
+        return Err(job
+            .mismatch("what arrived is not what was read (checksum or length)", sink.is_placed())
+            .into());
     }
     let again = job.options.verify == Verify::Reread;
     if durable || again {
@@ -248,7 +250,9 @@ fn receive_file(
         progress.step("flushed, reading it again");
         let (there, past_the_cache) = sink.read_again(kind)?;
         if there != value {
-            return Err(job.mismatch("what was read back from the disk is not what was written").into());
+            return Err(job
+                .mismatch("what was read back from the disk is not what was written", sink.is_placed())
+                .into());
         }
         if !past_the_cache {
             progress.note("read back through the page cache: this file system has no reads past it");

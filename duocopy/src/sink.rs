@@ -105,6 +105,11 @@ impl Sink {
         self.begins
     }
 
+    /// Whether the destination is this file already.
+    pub fn is_placed(&self) -> bool {
+        self.placed
+    }
+
     /// What the user should know, though it stops nothing.
     pub fn notes(&self) -> &[String] {
         &self.notes

@@ -46,12 +46,13 @@ impl Job<'_> {
         )
     }
 
-    /// What was computed on the two sides, or read back, differs.
-    pub fn mismatch(&self, what: &str) -> Failure {
+    /// What was computed on the two sides, or read back, differs. An earlier run may have put the copy in its place
+    /// already.
+    pub fn mismatch(&self, what: &str, placed: bool) -> Failure {
         let path = show(&self.paths.destination);
-        let message = format!(
-            "{path}: {what}; it is unchanged: check this machine's memory and disks, then copy again"
-        );
+        let state = if placed { "what an interrupted copy has put there" } else { "unchanged" };
+        let message =
+            format!("{path}: {what}; it is {state}: check this machine's memory and disks, then copy again");
         Failure::new(exit::MISMATCH, message)
     }
 
