@@ -1,28 +1,39 @@
-/* pipe.pml: one pipe from arrival to verdict, with kills and replacement.
+/* pipe.pml: one pipe from arrival to verdict, with kills, replacement and resume.
  *
- * NP processes run the same command.  One file per pipe, three locks on it:
- * G (gate), R (Reader's seat), W (Writer's seat).  A process may be killed
- * before any step, at most CRASH times in a run; the kernel then drops the
- * locks of the dead one by one in any order (Linux drops them at once: the
+ * NP processes run the same command.  One file per pairing, three locks on it:
+ * G (gate), R (Reader's seat), W (Writer's seat).  On the disk: a destination,
+ * a temporary file with a lock of its own, a journal beside it.  A process may
+ * be killed before any step, at most CRASH times in a run; the kernel then drops
+ * the locks of the dead one by one in any order (Linux drops them at once: the
  * model is harsher).  Every STEP is one access to something shared.
  *
  * Parameters (defaults in brackets)
  *   NP       processes [3]          CRASH   kills, anywhere [1]
  *   K        blocks of the file [2] N       slots of the ring [1]
- *   REPLACE  1: a survivor waits for a replacement, 0: it gives up [1]
- *   ADMIT    1: a newcomer may take a dead one's seat, 0: not any more once
- *            the Writer has begun [REPLACE]
+ *   REPLACE  1: a survivor waits for a replacement, 0: it gives up,
+ *            2: each process as it likes [1]
  *   PATIENT  1: it gives up only when nobody else is left to come,
  *            0: it may give up at any time [1]
+ *   PRE      1: the disk may hold anything that dead pairs can have left [0]
+ *   JOURNAL  1: the Writer may record its position after any block,
+ *            0: it records the intent only [1]
+ *   FRESH    1: a Writer may refuse to resume (--no-resume) [0]
+ *   DISCARD  an aborted Writer removes its temporary file: 1: always, 2: or not [0]
+ *   JOBS     2: each process has one of two jobs, another source each [1]
+ *   DEADLINE 1: whoever waits for a lock or a leaving pair may stop waiting [0]
  *   CANCEL   orderly cancels (Ctrl-C), by either side, at any wait [0]
  *   FAIL     the source cannot be opened, so often [0]
- *   OTHER    another pipe with the same destination takes the temporary file
- *            once, when nobody holds its lock; 2: and commits its own [0]
+ *   OTHER    another pipe with the same destination, when nobody holds the lock
+ *            of the temporary file: 1: removes it, 2: and commits its own,
+ *            3: resumes it, step by step, and may die at any of them [0]
+ *   EDIT     somebody writes into the destination: 1: in place, 2: removes it [0]
  *   FOREIGN  a stranger removes the pipe's name, so often [0]
  *   CHANGE   the source is replaced by another version once [0]
  *   SWEEP    newcomers of other names look for what killed pairs left, so often [0]
  *   REPEAT   1: processes that come after a complete copy copy again [0]
- *   NI       inodes kept apart [NP]
+ *   POWER    1: a power failure while nobody runs: what was not synced is lost [0]
+ *   REUSE    1: an inode number may be used again while the journal has it [0]
+ *   NI       pipe files kept apart [NP]      NT   disk files kept apart, and one [6]
  * Negative controls: -DBAD_..., listed in README.md, each of which must fail.
  */
 #ifndef NP
@@ -39,9 +50,6 @@
 #endif
 #ifndef REPLACE
 #define REPLACE 1
-#endif
-#ifndef ADMIT
-#define ADMIT REPLACE
 #endif
 #ifndef PATIENT
 #define PATIENT 1
@@ -64,15 +72,46 @@
 #ifndef SWEEP
 #define SWEEP 0
 #endif
+#ifndef PRE
+#define PRE 0
+#endif
+#ifndef JOURNAL
+#define JOURNAL 1
+#endif
+#ifndef FRESH
+#define FRESH 0
+#endif
+#ifndef DISCARD
+#define DISCARD 0
+#endif
+#ifndef JOBS
+#define JOBS 1
+#endif
+#ifndef DEADLINE
+#define DEADLINE 0
+#endif
+#ifndef EDIT
+#define EDIT 0
+#endif
+#ifndef POWER
+#define POWER 0
+#endif
+#ifndef REUSE
+#define REUSE 0
+#endif
 #ifndef REPEAT
-#define REPEAT 0
+#define REPEAT (JOBS > 1)
 #endif
 #ifndef NI
 #define NI NP
 #endif
+#ifndef NT
+#define NT 6
+#endif
 
 #define NONE 255
 #define STRANGE 200             /* a destination that somebody else put there */
+#define GARBAGE 250             /* a block that is no block of any source */
 #define WRONG 99                /* a checksum that no right copy can have */
 /* state */
 #define OVER    0               /* also: never used */
@@ -82,7 +121,7 @@
 #define UNDECIDED  0
 #define COMMITTING 1
 #define COMPLETE   2
-#define ABORTED    3            /* the destination is what it was */
+#define ABORTED    3            /* this pairing did not change the destination */
 #define UNKNOWN    4            /* committing, and neither file is there to tell: only where strangers meddle */
 
 typedef File {
@@ -90,11 +129,12 @@ typedef File {
   bool linked; byte refs;
   byte G; byte R; byte W;       /* lock owners, 0 = free */
   /* the header */
-  byte gen; byte state;
+  byte gen; byte state; byte job;
   byte source;                  /* identity of the source, stored before READY */
-  byte filled; byte rsum[2];    /* written by the Reader only */
+  bool radmits; bool wadmits;   /* the one in this seat waits for a replacement of the other */
+  byte filled; byte rsum[2]; byte rpos[2];    /* written by the Reader only */
   byte closing; byte csum;      /* length + 1, checksum; Reader only */
-  byte emptied; byte wsum[2];   /* written by the Writer only */
+  byte emptied; byte wsum[2]; byte wpos[2];   /* written by the Writer only */
   byte temp;                    /* identity of the temporary file; Writer only; not 0 = begun */
   byte verdict;
 #ifdef BAD_SPLIT_INTENT
@@ -109,17 +149,32 @@ typedef File {
   bool dead;                    /* somebody held the gate and saw both seats free */
   byte said;                    /* the verdict that somebody reported */
   byte readers; byte writers;   /* living processes in the role */
-  bool renamed;                 /* this generation's temporary file became the destination */
+  bool renamed;                 /* a Writer of this pairing renamed */
+  bool good;                    /* during this pairing the destination was seen to be a whole right copy */
 };
 File I[NI];
 byte name = NONE;               /* the file that the pipe's name points to */
 
-byte T = 0;                     /* lock on the temporary file */
-byte tmpid = 0;                 /* identity of the temporary file, 0 = there is none */
-byte tmp[K];                    /* its content: block k is right when it is k+1 (+ version) */
+/* the disk: files by identity, 1 .. NT-1 */
+typedef Disk {
+  byte b[K];                    /* block k is right when it is BLOCK(k, source) */
+  byte lock; byte opens;
+  bool edited;                  /* its time of modification is not the one that the Writer gave it */
+#if POWER
+  byte synced;                  /* bit k: block k survives a power failure */
+#endif
+};
+Disk D[NT];
+byte tmpid = 0;                 /* identity of what has the temporary name, 0 = nothing */
 byte dstid = 0;                 /* identity of the destination, 0 = the old file */
+/* the journal; replaced as a whole, one step; jid 0 = there is none */
+byte jid = 0; byte jsrc = 0; byte jpos = 0; byte jsum = 0;
+#if POWER
+bool unsynced = 0; byte olddst = 0;   /* the rename is not on the disk yet */
+#endif
 byte srcver = 0;                /* the version of the source that is there now */
 
+bool waits[NP + 1];             /* --replace-within of each process */
 byte kills = 0; byte cancels = 0; byte fails = 0; byte ended = 0;
 bool complete = false;          /* some generation ended complete */
 
@@ -137,13 +192,17 @@ bool complete = false;          /* some generation ended complete */
 /* unlinkat takes whatever the name points to */
 #define UNLINK if :: name != NONE -> I[name].linked = 0; name = NONE :: else fi
 #define LEFT_ALONE (!PATIENT || ended == NP - 1)
+/* what a newcomer can see of a pairing */
+#define SEEN(i) (I[i].state + 4 * (I[i].temp != 0) + 8 * I[i].radmits + 16 * I[i].wadmits + 32 * (I[i].verdict >= COMPLETE))
 
 /* what the kernel does when the last descriptor of an unlinked file is closed */
 inline wipe(i) {
   d_step {
-    I[i].gen = 0; I[i].state = 0; I[i].source = 0; I[i].filled = 0; I[i].rsum[0] = 0; I[i].rsum[1] = 0;
-    I[i].closing = 0; I[i].csum = 0; I[i].emptied = 0; I[i].wsum[0] = 0; I[i].wsum[1] = 0;
-    I[i].temp = 0; I[i].verdict = 0; I[i].dead = 0; I[i].said = 0; I[i].renamed = 0;
+    I[i].gen = 0; I[i].state = 0; I[i].job = 0; I[i].source = 0; I[i].radmits = 0; I[i].wadmits = 0;
+    I[i].filled = 0; I[i].rsum[0] = 0; I[i].rsum[1] = 0; I[i].rpos[0] = 0; I[i].rpos[1] = 0;
+    I[i].closing = 0; I[i].csum = 0;
+    I[i].emptied = 0; I[i].wsum[0] = 0; I[i].wsum[1] = 0; I[i].wpos[0] = 0; I[i].wpos[1] = 0;
+    I[i].temp = 0; I[i].verdict = 0; I[i].dead = 0; I[i].said = 0; I[i].renamed = 0; I[i].good = 0;
 #ifdef BAD_SPLIT_INTENT
     I[i].intent = 0;
 #endif
@@ -159,20 +218,56 @@ inline closefile() {
   if :: F.refs == 0 && !F.linked -> wipe(f) :: else fi;
   f = NONE
 }
-/* a new generation in the header; under G, both seats free, nobody attached */
-inline newheader() {
-  d_step {
-    assert(F.readers == 0 && F.writers == 0);    /* nobody is attached to what is reset */
-    assert(F.gen == 0); k = 1;
-    F.state = OPENING; F.source = 0; F.filled = 0; F.rsum[0] = 0; F.rsum[1] = 0; F.closing = 0; F.csum = 0;
-    F.emptied = 0; F.wsum[0] = 0; F.wsum[1] = 0; F.temp = 0; F.verdict = UNDECIDED; F.dead = 0; F.said = 0; F.renamed = 0;
-    F.gen = k;
-#ifdef BAD_SPLIT_INTENT
-    F.intent = 0;
+/* a file on the disk that has neither a name nor an open descriptor is gone */
+inline gone_if_unused(i) {
+  if
+  :: i != 0 && i < NT && tmpid != i && dstid != i && D[i].opens == 0 ->
+     k = 0; do :: k < K -> D[i].b[k] = 0; k++ :: else -> break od; k = 0; D[i].edited = 0;
+#if POWER
+     D[i].synced = 0
 #endif
-    k = 0
-  }
+  :: else
+  fi
 }
+inline opentemp() { fd = tmpid; D[fd].opens++ }
+inline closetemp() {
+  if :: D[fd].lock == me -> D[fd].lock = 0 :: else fi;
+  D[fd].opens--; gone_if_unused(fd); fd = 0
+}
+/* unlinkat of the temporary name */
+inline removetemp() {
+#ifndef BAD_REMOVE_UNLOCKED
+  assert(D[fd].lock == me && tmpid == fd);       /* only the lock's holder, and nothing else than what it locked */
+#endif
+  tmpid = 0
+}
+inline renametemp() {
+  o = dstid;
+#if POWER
+  unsynced = 1; olddst = o;
+#endif
+  dstid = tmpid; tmpid = 0; gone_if_unused(o); o = 0
+}
+#define NO_JOURNAL jid = 0; jsrc = 0; jpos = 0; jsum = 0
+#if POWER
+#define SYNC D[fd].synced = D[fd].synced | (1 << p) - 1
+#else
+#define SYNC skip
+#endif
+/* the temporary file that I hold can be gone on with */
+#ifdef BAD_OTHER_FILE
+#define RESUMABLE(v) (jid != 0 && jsrc == v)
+#elif defined(BAD_OTHER_SOURCE)
+#define RESUMABLE(v) (jid == fd)
+#else
+#define RESUMABLE(v) (jid == fd && jsrc == v)
+#endif
+/* the destination is the finished file of an earlier pairing */
+#ifdef BAD_NO_TIME
+#define DONE(v) (jid != 0 && jid == dstid && jpos == K && jsrc == v)
+#else
+#define DONE(v) (jid != 0 && jid == dstid && jpos == K && jsrc == v && !D[dstid].edited)
+#endif
 /* an identity that nothing has: the smallest that is recorded nowhere */
 inline freshid() {
   d_step {
@@ -180,16 +275,31 @@ inline freshid() {
     do
     :: k = 0; b = 0;
        do :: k < NI -> if :: I[k].temp == id -> b = 1 :: else fi; k++ :: else -> break od;
-       if :: b || dstid == id || tmpid == id -> id++ :: else -> break fi
+       if :: b || dstid == id || tmpid == id || D[id].opens > 0 || (!REUSE && jid == id) -> id++; assert(id < NT) :: else -> break fi
     od;
     k = 0; b = 0
   }
 }
-inline tempright() {            /* every block of one version, in its place */
+inline right(i, to, v) {        /* the first blocks are of one version, in their places */
   d_step {
     k = 0;
-    do :: k < K -> assert(tmp[k] == BLOCK(k, F.source)); k++ :: else -> break od;
+    do :: k < to -> assert(D[i].b[k] == BLOCK(k, v)); k++ :: else -> break od;
     k = 0
+  }
+}
+/* a new generation in the header; under G, both seats free, nobody attached */
+inline newheader() {
+  d_step {
+    assert(F.readers == 0 && F.writers == 0);    /* nobody is attached to what is reset */
+    assert(F.gen == 0);
+    F.state = OPENING; F.job = job; F.radmits = waits[me];
+    F.source = 0; F.filled = 0; F.rsum[0] = 0; F.rsum[1] = 0; F.closing = 0; F.csum = 0;
+    F.emptied = 0; F.wsum[0] = 0; F.wsum[1] = 0; F.temp = 0; F.verdict = UNDECIDED; F.dead = 0; F.said = 0;
+    F.renamed = 0; F.good = 0;
+    F.gen = 1;
+#ifdef BAD_SPLIT_INTENT
+    F.intent = 0;
+#endif
   }
 }
 inline alone() {                /* one name, one file in use, unless strangers unlink */
@@ -200,36 +310,49 @@ inline alone() {                /* one name, one file in use, unless strangers u
   }
 }
 inline say(x) {
-  assert(x == COMPLETE && F.renamed || x == ABORTED && !F.renamed || x == UNKNOWN && (OTHER || FOREIGN));
+  assert(x == COMPLETE && F.good && F.closing != 0
+      || x == ABORTED && !F.renamed
+      || x == UNKNOWN && (OTHER == 1 || OTHER == 2 || EDIT || FOREIGN));
   assert(F.said == 0 || F.said == x); F.said = x
 }
-/* what a survivor makes of an intent: it looks at both names */
-#ifdef BAD_NO_LOOK
-#define LOOK look = ABORTED
-#else
-#define LOOK if :: INTENT && dstid == F.temp -> look = COMPLETE \
-                :: INTENT && dstid != F.temp && tmpid == F.temp -> look = ABORTED \
-                :: INTENT && dstid != F.temp && tmpid != F.temp -> look = UNKNOWN \
-                :: else -> look = ABORTED fi
-#endif
 #ifdef BAD_SPLIT_INTENT
 #define INTENT F.intent
 #else
 #define INTENT (F.verdict == COMMITTING)
 #endif
 #define DECIDED (F.verdict >= COMPLETE)
+/* what a survivor makes of an intent: it looks at the temporary name, then at the destination */
+#define AT_DESTINATION if :: F.good :: else -> right(dstid, K, F.source); F.good = 1 fi
+#ifdef BAD_NO_LOOK
+#define LOOK1 look = ABORTED
+#define LOOK2 skip
+#elif defined(BAD_LOOK_DESTINATION_FIRST)
+#define LOOK1 if :: INTENT && dstid == F.temp -> AT_DESTINATION; look = COMPLETE \
+                 :: INTENT && dstid != F.temp -> look = UNKNOWN :: else -> look = ABORTED fi
+#define LOOK2 if :: look == UNKNOWN && tmpid == F.temp -> look = ABORTED :: else fi
+#else
+#define LOOK1 if :: INTENT && tmpid != F.temp -> look = UNKNOWN :: else -> look = ABORTED fi
+#define LOOK2 if :: look == UNKNOWN && dstid == F.temp -> AT_DESTINATION; look = COMPLETE :: else fi
+#endif
 
 proctype P(byte me) {
   byte f = NONE;                /* the open file */
   byte role = 0;                /* 0, 1 Reader, 2 Writer */
+  byte job = 0;
   byte g = 0;                   /* my generation */
   byte n = 0;                   /* next block: filled or emptied, private copy */
-  byte s = 0;                   /* checksum of the blocks before n */
+  byte p = 0;                   /* its place in the file */
+  byte s = 0;                   /* checksum of the file before it */
+  byte fd = 0;                  /* the temporary file that I have open */
   byte b = 0; byte o = 0; byte k = 0; byte id = 0;
   bool r = 0; bool w = 0; bool gone = 0; byte st = 0; byte look = 0;
   byte ver = 0;                 /* the version of the source that this Reader has open */
 
 /* ------------------------------------------------------------- arrival */
+  atomic {
+    if :: REPLACE != 0 -> waits[me] = 1 :: REPLACE != 1 fi;
+    if :: 1 :: JOBS > 1 -> job = 1 fi
+  }
 join:
   STEP( atomic {
     if
@@ -243,7 +366,10 @@ join:
        fi;
        F.refs++
     fi } )
-  STEP( F.G == 0 -> F.G = me; if :: F.R == 0 && F.W == 0 -> F.dead = 1 :: else fi )
+  STEP( if
+        :: F.G == 0 -> F.G = me; if :: F.R == 0 && F.W == 0 -> F.dead = 1 :: else fi
+        :: DEADLINE && F.G != 0 -> closefile(); goto fin                /* busy */
+        fi )
 #ifndef BAD_NO_LINK_CHECK
   STEP( if :: F.linked -> skip
            :: else -> F.G = 0; closefile(); goto join fi )
@@ -263,17 +389,49 @@ join:
 #endif
      STEP( g = F.gen; role = 1; F.readers++; assert(F.readers == 1); alone(); r = 0; w = 0; F.G = 0 )
      goto opening
-  :: !r && w ->
-     STEP( st = F.state; if :: ADMIT && st == READY -> skip :: else -> goto refused fi )
-     STEP( assert(F.R == 0); F.R = me )
+  :: !r && w ->                                     /* a dead Reader's seat */
+     STEP( st = SEEN(f);
+           if
+#ifdef BAD_ADMIT
+           :: F.state == READY && F.temp != 0 && !DECIDED && F.job == job -> skip
+#elif defined(BAD_ADMIT_EARLY)
+           :: F.state == READY && F.wadmits && !DECIDED && F.job == job -> skip
+#elif defined(BAD_NO_JOB)
+           :: F.state == READY && F.temp != 0 && F.wadmits && !DECIDED -> skip
+#else
+           :: F.state == READY && F.temp != 0 && F.wadmits && !DECIDED && F.job == job -> skip
+#endif
+           :: else -> goto refused fi )
+#ifndef BAD_ADMITS_LATE
+     STEP( F.radmits = waits[me] )
+#endif
+     STEP( assert(F.R == 0); assert(F.W == 0 || waits[F.W]); assert(F.job == job); F.R = me )
      STEP( assert(!F.dead); g = F.gen; role = 1; F.readers++; assert(F.readers == 1); alone(); r = 0; w = 0; st = 0; F.G = 0 )
+#ifdef BAD_ADMITS_LATE
+     STEP( F.radmits = waits[me] )
+#endif
      goto reopen
   :: r && !w ->
-     STEP( st = F.state; if :: st != OVER && (ADMIT || F.temp == 0) -> skip :: else -> goto refused fi )
-     STEP( assert(F.W == 0); F.W = me )
+     STEP( st = SEEN(f);
+           if
+#ifdef BAD_ADMIT
+           :: F.state != OVER && !DECIDED && F.job == job -> skip
+#elif defined(BAD_NO_JOB)
+           :: F.state != OVER && !DECIDED && (F.job == job && F.temp == 0 || F.temp != 0 && F.radmits) -> skip
+#else
+           :: F.state != OVER && !DECIDED && F.job == job && (F.temp == 0 || F.radmits) -> skip
+#endif
+           :: else -> goto refused fi )
+#ifndef BAD_ADMITS_LATE
+     STEP( F.wadmits = waits[me] )
+#endif
+     STEP( assert(F.W == 0); assert(F.temp == 0 || F.R == 0 || waits[F.R]); assert(F.job == job); F.W = me )
      STEP( g = F.gen; r = 0; w = 0; st = 0; F.G = 0 )
+#ifdef BAD_ADMITS_LATE
+     STEP( F.wadmits = waits[me] )
+#endif
      goto waitready
-  :: r && w -> st = F.state; goto refused           /* too many instances */
+  :: r && w -> st = SEEN(f); goto refused           /* too many instances */
   fi;
 
 garbage:
@@ -282,10 +440,12 @@ garbage:
   goto join;
 
 refused:        /* the command ends here; its user starts it again when something has changed */
-  STEP( F.G = 0; id = f; gone = (!ADMIT && F.temp != 0); closefile() )
-  STEP( name != id || (I[id].R != 0) != r || (I[id].W != 0) != w || I[id].state != st
-        || (!ADMIT && I[id].temp != 0) != gone || (complete && !REPEAT) ->
-        id = 0; r = 0; w = 0; st = 0; gone = 0 )
+  STEP( F.G = 0; id = f; closefile() )
+  STEP( if
+        :: name != id || (I[id].R != 0) != r || (I[id].W != 0) != w || SEEN(id) != st || (complete && !REPEAT) ->
+           id = 0; r = 0; w = 0; st = 0
+        :: DEADLINE || JOBS > 1 -> r = 0; w = 0; st = 0; goto fin       /* or not */
+        fi )
   goto join;
 
 /* ------------------------------------------------------------- Writer: waiting for READY */
@@ -293,19 +453,19 @@ waitready:
   STEP( if
         :: F.state == READY -> skip
         :: DECIDED -> goto leave                    /* the Reader could not open its source */
-        :: F.R == 0 -> goto letgo
+        :: F.R == 0 && F.state != READY -> goto letgo
 #ifdef BAD_NO_READY
         :: F.state == OPENING -> skip
 #endif
         fi )
-  STEP( assert(!F.dead); assert(g == F.gen); role = 2; F.writers++; assert(F.writers == 1); alone(); assert(F.state != OPENING) )
+  STEP( assert(!F.dead); assert(g == F.gen); assert(F.job == job); role = 2; F.writers++; assert(F.writers == 1); alone(); assert(F.state != OPENING) )
   goto writer;
 
 letgo:          /* the Reader died before READY; looked at again under G: words first seen may be old */
 #ifndef BAD_BARE_LETGO
-  STEP( F.G == 0 -> F.G = me )
+  STEP( if :: F.G == 0 -> F.G = me :: DEADLINE && F.G != 0 -> goto waitready fi )
   STEP( if :: F.R != 0 -> F.G = 0; goto waitready :: else -> skip fi )
-  STEP( if :: DECIDED -> F.G = 0; goto leave :: else -> skip fi )
+  STEP( if :: DECIDED -> F.G = 0; goto leave :: F.state == READY -> F.G = 0; goto waitready :: else -> skip fi )
   STEP( if :: F.linked -> UNLINK :: else -> skip fi )
 #endif
   assert(!DECIDED);             /* who was told why does not start over */
@@ -316,46 +476,62 @@ opening:        /* slow things, outside the gate */
   STEP( if
         :: skip
         :: fails < FAIL -> fails++; goto abort
-        fi; ver = srcver )
+        fi; ver = job + 2 * srcver )
   STEP( F.source = ver )
   STEP( F.state = READY )
   goto reader;
 
 reopen:         /* a replacement: the source must still be the same */
-  STEP( ver = srcver )
+  STEP( ver = job + 2 * srcver )
 #ifndef BAD_NO_SOURCE_CHECK
   STEP( if :: F.source == ver -> skip :: else -> goto abort fi )
 #endif
 
 reader:
   STEP( n = F.filled )
-#if defined(BAD_ONE_SUM)
-  STEP( s = F.rsum[0] )
-#elif defined(BAD_SLOT_SUM)
-  STEP( if :: n == 0 -> s = 0 :: else -> s = F.ssum[(n - 1) % N] fi )
-#else
-  STEP( s = F.rsum[n % 2] )
+  if
+  :: n == 0 ->                                      /* the Writer says where to begin */
+#ifndef BAD_NO_BEGUN
+     STEP( if
+           :: DECIDED -> goto leave
+           :: F.temp != 0 -> skip
+           :: F.W == 0 && F.temp == 0 && LEFT_ALONE -> goto giveup
+           :: cancels < CANCEL -> cancels++; goto abort
+           fi )
 #endif
+     STEP( s = F.wsum[0]; p = F.wpos[0] )
+  :: else ->
+#if defined(BAD_ONE_SUM)
+     STEP( s = F.rsum[0]; p = F.rpos[n % 2] )
+#elif defined(BAD_SLOT_SUM)
+     STEP( s = F.ssum[(n - 1) % N]; p = F.rpos[n % 2] )
+#elif defined(BAD_WRITERS_MARK)
+     STEP( s = F.wsum[n % 2]; p = F.wpos[n % 2] )
+#else
+     STEP( s = F.rsum[n % 2]; p = F.rpos[n % 2] )
+#endif
+  fi;
   do
   :: STEP( if
            :: DECIDED -> goto leave
-           :: n < K && n - F.emptied < N -> skip
-           :: n == K -> break                       /* the end of the source */
-           :: F.W == 0 && !REPLACE && F.temp != 0 -> goto giveup
-           :: F.W == 0 && (REPLACE || F.temp == 0) && LEFT_ALONE -> goto giveup
+           :: p < K && n - F.emptied < N -> skip
+           :: p == K -> break                       /* the end of the source */
+           :: F.W == 0 && (F.temp != 0 && !waits[me] || LEFT_ALONE) -> goto giveup
            :: cancels < CANCEL -> cancels++; goto abort
            fi; assert(g == F.gen) )
 #ifdef BAD_FILLED_FIRST
      STEP( F.filled = n + 1 )
 #endif
-     STEP( F.data[n % N] = BLOCK(n, ver) )
-     STEP( F.off[n % N] = n; s = SUM(s, NUMBER(BLOCK(n, ver))) )
+     STEP( F.data[n % N] = BLOCK(p, ver) )
+     STEP( F.off[n % N] = p; s = SUM(s, NUMBER(BLOCK(p, ver))) )
 #if defined(BAD_ONE_SUM) && BAD_ONE_SUM == 1
-     STEP( F.rsum[0] = s )
+     STEP( F.rsum[0] = s; F.rpos[(n + 1) % 2] = p + 1 )
+#elif defined(BAD_ONE_SUM)
+     STEP( F.rpos[(n + 1) % 2] = p + 1 )
 #elif defined(BAD_SLOT_SUM)
-     STEP( F.ssum[n % N] = s )
-#elif !defined(BAD_ONE_SUM)
-     STEP( F.rsum[(n + 1) % 2] = s )
+     STEP( F.ssum[n % N] = s; F.rpos[(n + 1) % 2] = p + 1 )
+#else
+     STEP( F.rsum[(n + 1) % 2] = s; F.rpos[(n + 1) % 2] = p + 1 )
 #endif
 #ifndef BAD_FILLED_FIRST
      STEP( F.filled = n + 1 )
@@ -363,68 +539,156 @@ reader:
 #if defined(BAD_ONE_SUM) && BAD_ONE_SUM == 2
      STEP( F.rsum[0] = s )
 #endif
-     n++
+     n++; p++
   od;
   STEP( if :: F.closing == 0 -> F.csum = s :: else -> assert(F.csum == s) fi )
-  STEP( F.closing = n + 1 )
+  STEP( F.closing = p + 1 )
 waitverdict:
   STEP( if
         :: DECIDED -> goto leave
-        :: F.W == 0 && !REPLACE && F.temp != 0 -> goto giveup
-        :: F.W == 0 && (REPLACE || F.temp == 0) && LEFT_ALONE -> goto giveup
+        :: F.W == 0 && (F.temp != 0 && !waits[me] || LEFT_ALONE) -> goto giveup
         :: cancels < CANCEL -> cancels++; goto abort
         fi )
 
 /* ------------------------------------------------------------- Writer */
 writer:
-  STEP( T == 0 -> T = me )
   STEP( id = F.temp )
-  if
-#ifndef BAD_EMPTY_TEMP
-  :: id != 0 ->                                     /* a replacement: the same temporary file, or it is renamed already */
-     STEP( if :: tmpid == id -> skip :: dstid == id -> goto committed :: else -> goto abort fi )
-  :: id == 0 ->
-#else
-  :: 1 ->
+  if :: id != 0 -> goto same :: else fi;
+
+first:          /* of this pairing: what is there? */
+  STEP( if :: tmpid == 0 -> goto none :: tmpid != 0 -> opentemp() fi )
+#ifndef BAD_REMOVE_UNLOCKED
+  STEP( if
+        :: D[fd].lock == 0 -> D[fd].lock = me
+        :: D[fd].lock != 0 && DECIDED -> goto leave
+        :: D[fd].lock != 0 && DEADLINE -> goto abort                    /* another copy writes there */
+        fi )
+#ifndef BAD_NO_NAME_CHECK
+  STEP( if :: tmpid == fd -> skip :: tmpid != fd -> closetemp(); goto first fi )
 #endif
-     freshid();
-     STEP( tmpid = id; k = 0; do :: k < K -> tmp[k] = 0; k++ :: else -> break od; k = 0 )
-     STEP( F.temp = id )
-  fi;
+  STEP( if
+        :: RESUMABLE(F.source) -> right(fd, jpos, F.source); id = fd; p = jpos; s = jsum; goto begin
+        :: !RESUMABLE(F.source) || FRESH -> skip
+        fi )
+#endif
+#ifdef BAD_EMPTY_OLD
+  STEP( k = 0; do :: k < K -> D[fd].b[k] = 0; k++ :: else -> break od; k = 0; id = fd; goto begin )
+#endif
+#ifndef BAD_JOURNAL_STAYS
+  STEP( NO_JOURNAL )                                /* the journal first, then the file */
+#endif
+  STEP( removetemp(); closetemp() )
+  goto first;
+none:
+  STEP( if :: DONE(F.source) -> right(dstid, K, F.source); F.good = 1; id = dstid; p = K; s = jsum; goto begin
+           :: !DONE(F.source) || FRESH -> skip fi )
+#ifndef BAD_JOURNAL_STAYS
+  STEP( NO_JOURNAL )                                /* before there is a new file: it may get the old one's number */
+#endif
+  STEP( if :: tmpid == 0 -> freshid(); tmpid = id; id = 0; opentemp() :: tmpid != 0 -> goto first fi )
+  STEP( if :: D[fd].lock == 0 -> D[fd].lock = me :: D[fd].lock != 0 -> closetemp(); goto first fi )
+  STEP( if :: tmpid == fd -> id = fd; p = 0; s = 0 :: tmpid != fd -> closetemp(); goto first fi )
+begin:
+#ifdef BAD_BEGUN_FIRST
+  STEP( F.temp = id )
+  STEP( F.wsum[0] = s; F.wpos[0] = p )
+#else
+  STEP( F.wsum[0] = s; F.wpos[0] = p )              /* where to go on, then the file, then (the same store here) begun */
+  STEP( F.temp = id )
+#endif
+  goto mark;
+
+same:           /* a replacement: the same temporary file, or it is renamed already */
+  STEP( if :: tmpid == id -> opentemp() :: tmpid != id -> goto moved fi )
+  STEP( if
+        :: D[fd].lock == 0 -> D[fd].lock = me
+        :: D[fd].lock != 0 && DECIDED -> goto leave
+        :: D[fd].lock != 0 && DEADLINE -> goto abort
+        fi )
+#ifndef BAD_NO_NAME_CHECK
+  STEP( if :: tmpid == fd -> skip :: tmpid != fd -> closetemp(); goto same fi )
+#endif
+#ifdef BAD_EMPTY_TEMP
+  STEP( k = 0; do :: k < K -> D[fd].b[k] = 0; k++ :: else -> break od; k = 0 )
+#endif
+  goto mark;
+moved:
+  STEP( if :: dstid == id -> skip :: dstid != id -> goto abort fi )
+  STEP( if
+        :: F.verdict == COMMITTING -> AT_DESTINATION; goto committed
+        :: DECIDED -> goto leave
+#ifdef BAD_COMPLETE_UNDECIDED
+        :: F.verdict == UNDECIDED -> AT_DESTINATION; goto committed
+#elif defined(BAD_DONE_ABORTS)
+        :: F.verdict == UNDECIDED -> goto abort
+#else
+        :: F.verdict == UNDECIDED && DONE(F.source) && F.wpos[F.emptied % 2] == K -> AT_DESTINATION
+        :: F.verdict == UNDECIDED && !(DONE(F.source) && F.wpos[F.emptied % 2] == K) -> goto abort
+#endif
+        fi )
+
+mark:
   STEP( n = F.emptied )
 #if defined(BAD_ONE_SUM)
-  STEP( s = F.wsum[0] )
+  STEP( if :: n == 0 -> s = F.wsum[0] :: else -> s = F.wsum[1] fi; p = F.wpos[n % 2] )
 #else
-  STEP( s = F.wsum[n % 2] )
+  STEP( s = F.wsum[n % 2]; p = F.wpos[n % 2] )
 #endif
 consume:
   do
   :: STEP( if
            :: DECIDED -> goto leave
            :: F.filled > n -> skip
-           :: F.closing == n + 1 -> break
-           :: F.R == 0 && (!REPLACE || LEFT_ALONE) -> goto giveup
+           :: F.filled == n && F.closing == p + 1 -> break
+           :: F.R == 0 && (!waits[me] || LEFT_ALONE) -> goto giveup
            :: cancels < CANCEL -> cancels++; goto abort
            fi; assert(g == F.gen) )
      STEP( b = F.data[n % N]; o = F.off[n % N] )
+     assert(o == p);                                /* in the program: an error */
 #ifdef BAD_EMPTIED_FIRST
      STEP( F.emptied = n + 1 )
 #endif
-     STEP( tmp[o] = b; s = SUM(s, NUMBER(b)) )
+#ifdef BAD_JOURNAL_FIRST
+     STEP( jid = fd; jsrc = F.source; jpos = p + 1; jsum = SUM(s, NUMBER(b)) )
+#endif
+     STEP( D[fd].b[o] = b; s = SUM(s, NUMBER(b)) )
 #if defined(BAD_ONE_SUM) && BAD_ONE_SUM == 1
-     STEP( F.wsum[0] = s )
-#elif !defined(BAD_ONE_SUM)
-     STEP( F.wsum[(n + 1) % 2] = s )
+     STEP( F.wsum[1] = s; F.wpos[(n + 1) % 2] = p + 1 )
+#elif defined(BAD_ONE_SUM)
+     STEP( F.wpos[(n + 1) % 2] = p + 1 )
+#else
+     STEP( F.wsum[(n + 1) % 2] = s; F.wpos[(n + 1) % 2] = p + 1 )
 #endif
 #ifndef BAD_EMPTIED_FIRST
      STEP( F.emptied = n + 1 )
 #endif
 #if defined(BAD_ONE_SUM) && BAD_ONE_SUM == 2
-     STEP( F.wsum[0] = s )
+     STEP( F.wsum[1] = s )
 #endif
-     b = 0; o = 0; n++
+     b = 0; o = 0; n++; p++;
+#if JOURNAL
+     if
+     :: 1
+     :: 1 ->
+#if POWER && !defined(BAD_JOURNAL_UNSYNCED)
+        STEP( SYNC )
+#endif
+        STEP( assert(tmpid == fd); jid = fd; jsrc = F.source; jpos = p; jsum = s )   /* written first, then recorded */
+     fi;
+#endif
+#ifdef BAD_INTENT_EARLY
+     STEP( jid = fd; jsrc = F.source; jpos = K; jsum = K )
+#endif
   od;
-  STEP( assert(F.csum == s) )                       /* in the program: unequal -> aborted */
+  STEP( assert(F.csum == s && p == K) )             /* in the program: unequal -> aborted, and nothing is kept */
+  if
+  :: fd != 0 ->
+#if POWER && !defined(BAD_JOURNAL_UNSYNCED)
+     STEP( SYNC )
+#endif
+     STEP( assert(tmpid == fd); jid = fd; jsrc = F.source; jpos = p; jsum = s )      /* the intent record */
+  :: else
+  fi;
 #ifdef BAD_SPLIT_INTENT
   STEP( if :: DECIDED -> goto leave :: else -> F.intent = 1 fi )
 #else
@@ -434,40 +698,50 @@ consume:
         :: DECIDED -> goto leave
         fi )
 #endif
-  STEP( tempright(); assert(!DECIDED); assert(tmpid == id);
-        F.renamed = 1; dstid = tmpid; tmpid = 0;
-        k = 0; do :: k < K -> tmp[k] = 0; k++ :: else -> break od; k = 0 )
+  STEP( assert(!DECIDED);
+        if
+        :: fd != 0 -> assert(tmpid == fd); right(fd, K, F.source);
+           renametemp(); F.renamed = 1; F.good = 1
+        :: fd == 0 && dstid == id -> AT_DESTINATION /* it is there already */
+        :: fd == 0 && dstid != id -> goto lostcommit
+        fi )
 committed:
-  STEP( assert(F.renamed);
+#if POWER && !defined(BAD_NAME_UNSYNCED)
+  STEP( unsynced = 0; olddst = 0 )
+#endif
+  STEP(
 #ifdef BAD_PLAIN_VERDICT
         F.verdict = COMPLETE;
 #else
         if :: DECIDED -> skip :: else -> F.verdict = COMPLETE fi;
 #endif
+#if POWER
+        assert(F.verdict != COMPLETE || !unsynced);
+#endif
         if :: F.verdict == COMPLETE -> complete = 1 :: else fi )
+  STEP( NO_JOURNAL )                                /* perhaps somebody else's by now */
   goto leave;
 
 /* ------------------------------------------------------------- the ends */
 giveup:         /* the partner's seat is free and I will not wait for another */
 #ifdef BAD_LOOK_FIRST
-  STEP( LOOK )
+  STEP( LOOK1 )
+  STEP( LOOK2 )
 #endif
-  STEP( F.G == 0 -> F.G = me )
+  STEP( if :: F.G == 0 -> F.G = me :: DEADLINE && F.G != 0 -> goto goon fi )
 #ifndef BAD_NO_RECHECK
   STEP( gone = (role == 1 -> F.W == 0 : F.R == 0) ) /* the seat first: nobody can take it now, so the words are its last */
   STEP( if
         :: !gone || DECIDED || role == 2 && (F.filled > n || F.closing != 0) ->
-           F.G = 0; gone = 0; look = 0;
-           if :: role == 1 && F.closing != 0 -> goto waitverdict
-              :: role == 1 && F.closing == 0 -> goto reader
-              :: else -> goto consume fi
+           F.G = 0; gone = 0; look = 0; goto goon
         :: else -> gone = 0
         fi )
 #endif
   STEP( F.state = OVER )                            /* from here on no replacement can come */
   STEP( F.G = 0 )
 #ifndef BAD_LOOK_FIRST
-  STEP( LOOK )                                      /* slow, so outside the gate */
+  STEP( LOOK1 )                                     /* slow, so outside the gate */
+  STEP( LOOK2 )
 #endif
   STEP(
 #ifdef BAD_PLAIN_VERDICT
@@ -480,6 +754,10 @@ giveup:         /* the partner's seat is free and I will not wait for another */
 #endif
         ; look = 0 )
   goto leave;
+goon:
+  if :: role == 1 && F.closing != 0 -> goto waitverdict
+     :: role == 1 && F.closing == 0 -> goto reader
+     :: else -> goto consume fi;
 
 abort:          /* an orderly end by this side: cancel, error */
   STEP( if
@@ -495,14 +773,33 @@ abort:          /* an orderly end by this side: cancel, error */
   goto leave;
 
 lostcommit:     /* a replacement of a Writer that was committing finds neither file, or is cancelled */
-  STEP( LOOK )
+  STEP( LOOK1 )
+  STEP( LOOK2 )
   STEP( F.verdict = look; if :: look == COMPLETE -> complete = 1 :: else fi; look = 0 )
 
 leave:
+#if DISCARD
+  if
+  :: role == 2 && fd != 0 && F.verdict == ABORTED ->
+#ifdef BAD_DISCARD_UNLOCKED
+     STEP( tmpid = 0 )
+#else
+     STEP( st = (D[fd].lock == me && tmpid == fd) )
+     if
+     :: st -> STEP( NO_JOURNAL ) STEP( removetemp() )
+     :: else
+     fi; st = 0
+#endif
+  :: DISCARD == 2 || role != 2 || fd == 0 || F.verdict != ABORTED
+  fi;
+#endif
   STEP( assert(F.gen == g); say(F.verdict) )
-  n = 0; s = 0; id = 0; b = 0; o = 0; ver = 0;
+  n = 0; s = 0; p = 0; id = 0; b = 0; o = 0; ver = 0;
 #ifndef BAD_UNLINK_WITHOUT_GATE
-  STEP( F.G == 0 -> F.G = me )
+  STEP( if :: F.G == 0 -> F.G = me
+           :: DEADLINE && F.G != 0 ->               /* as good as a kill: the seat goes, the name stays */
+              if :: role == 1 -> F.readers-- :: role == 2 -> F.writers-- :: else fi; role = 0; goto freeseat
+        fi )
 #endif
   /* the role ends here, before any unlink */
   STEP( F.state = OVER; if :: role == 1 -> F.readers-- :: role == 2 -> F.writers-- :: else fi;
@@ -518,8 +815,8 @@ close:
   :: atomic { F.G == me -> F.G = 0 }
   :: atomic { F.R == me -> F.R = 0 }
   :: atomic { F.W == me -> F.W = 0 }
-  :: atomic { T == me -> T = 0 }
-  :: atomic { F.G != me && F.R != me && F.W != me && T != me -> closefile(); break }
+  :: atomic { fd != 0 -> closetemp() }
+  :: atomic { F.G != me && F.R != me && F.W != me && fd == 0 -> closefile(); break }
   od;
   g = 0;
   if :: r -> r = 0; goto join :: else -> goto fin fi;
@@ -527,33 +824,59 @@ close:
 killed:
   atomic {
     if :: role == 1 -> F.readers-- :: role == 2 -> F.writers-- :: else fi;
-    role = 0; n = 0; s = 0; id = 0; b = 0; o = 0; ver = 0; g = 0; k = 0; r = 0; w = 0; st = 0; gone = 0; look = 0;
+    role = 0; n = 0; s = 0; p = 0; id = 0; b = 0; o = 0; ver = 0; g = 0; k = 0; r = 0; w = 0; st = 0; gone = 0; look = 0;
     if :: f == NONE -> goto fin :: else -> goto close fi
   };
 
 fin:
   atomic {
-    ended++;
+    job = 0; id = 0; ended++;
     if
     :: ended == NP ->
        do :: k < NI -> assert((I[k].G == 0 || I[k].G == NP + 1) && I[k].R == 0 && I[k].W == 0); k++ :: else -> break od;
-       assert(T == 0);
-       if :: kills == 0 && !FOREIGN -> assert(name == NONE) :: else fi;                          /* nothing left lying about */
-       if :: PATIENT && !CANCEL && !FAIL && !OTHER && !FOREIGN && !CHANGE && NP >= 2 + (REPLACE -> kills : 2 * kills) ->
+       k = 1; do :: k < NT -> assert(OTHER || (D[k].lock == 0 && D[k].opens == 0)); k++ :: else -> break od; k = 0;
+       if :: jid != 0 && jid == tmpid -> right(jid, jpos, jsrc) :: else fi;                      /* what the journal says is true */
+       if :: jid != 0 && jid == dstid && jpos == K && !D[jid].edited -> right(jid, K, jsrc) :: else fi;
+       if :: kills == 0 && !FOREIGN && !DEADLINE -> assert(name == NONE) :: else fi;             /* nothing left lying about */
+       if :: PATIENT && !CANCEL && !FAIL && !OTHER && !FOREIGN && !CHANGE && !EDIT && !DEADLINE && JOBS == 1 && NP >= 2 + (REPLACE == 1 -> kills : 2 * kills) ->
              assert(complete) :: else fi                                              /* some run completes */
     :: else
     fi
   }
 }
 
-#if OTHER
-proctype Other() {              /* another pipe, the same destination */
+#if OTHER == 3
+proctype Other() {              /* another pipe, the same source and destination: it goes on with the file that it finds */
+  byte fd = 0; byte p = 0; byte s = 0; byte k = 0; byte o = 0; byte v = 0; byte me = NP + 1;
+  v = 2 * srcver;
+  if :: atomic { tmpid != 0 -> opentemp() } :: goto stop fi;
+  if :: atomic { D[fd].lock == 0 -> D[fd].lock = me } :: goto stop fi;
+  if :: tmpid == fd :: else -> goto stop fi;
   if
-  :: atomic { T == 0 && tmpid != 0 ->
+  :: atomic { RESUMABLE(v) -> right(fd, jpos, v); p = jpos; s = jsum }
+  :: atomic { !RESUMABLE(v) -> NO_JOURNAL }; atomic { removetemp() }; goto stop
+  fi;
+  do
+  :: p < K -> atomic { D[fd].b[p] = BLOCK(p, v); s = SUM(s, NUMBER(BLOCK(p, v))); p++ };
+     if :: 1 :: atomic { jid = fd; jsrc = v; jpos = p; jsum = s } fi
+  :: p == K -> break
+  :: goto stop
+  od;
+  if :: atomic { jid = fd; jsrc = v; jpos = p; jsum = s } :: goto stop fi;
+  if :: atomic { assert(tmpid == fd); right(fd, K, v); renametemp() } :: goto stop fi;
+  if :: atomic { NO_JOURNAL } :: 1 fi;
+stop:
+  atomic { p = 0; s = 0; v = 0; if :: fd != 0 -> closetemp() :: else fi }
+}
+#elif OTHER
+proctype Other() {              /* another pipe, the same destination */
+  byte k = 0;
+  if
+  :: atomic { tmpid != 0 && D[tmpid].lock == 0 ->
 #ifdef BAD_OTHER_TRUNCATES
-       tmp[0] = 0               /* it empties the file that it finds */
+       D[tmpid].b[0] = 0        /* it empties the file that it finds */
 #else
-       tmpid = 0; tmp[0] = 0    /* it removes what it finds and makes its own */
+       NO_JOURNAL; k = tmpid; tmpid = 0; k = 0     /* it removes what it finds and makes its own */
 #endif
      }
   :: skip
@@ -561,6 +884,48 @@ proctype Other() {              /* another pipe, the same destination */
 #if OTHER == 2
   ; if :: dstid = STRANGE :: skip fi
 #endif
+}
+#endif
+#if EDIT
+proctype Edit() {
+  byte k = 0; byte o = 0;
+  if
+  :: atomic { dstid != 0 && dstid < NT ->
+#if EDIT == 1
+       D[dstid].b[0] = GARBAGE; D[dstid].edited = 1
+#else
+       o = dstid; dstid = 0; gone_if_unused(o); o = 0
+#endif
+     }
+  :: skip
+  fi
+}
+#endif
+#if POWER
+proctype Power() {              /* shared memory is gone, and what was not synced */
+  byte k = 0; byte i = 0; byte f = 0;
+  do
+  :: atomic {
+       f = 0; do :: f < NI && F.refs == 0 -> f++ :: else -> break od;
+       i = 1; do :: i < NT && D[i].opens == 0 -> i++ :: else -> break od;
+       if
+       :: f == NI && i == NT ->
+          if :: name != NONE -> f = name; UNLINK; wipe(f) :: else fi;
+          if
+          :: unsynced -> i = dstid; tmpid = i; dstid = olddst     /* the rename is lost; or it is not */
+          :: 1
+          fi; unsynced = 0; olddst = 0;
+          i = 1;
+          do
+          :: i < NT -> k = 0;
+             do :: k < K -> if :: (D[i].synced >> k) & 1 :: else -> D[i].b[k] = 0 fi; k++ :: else -> break od; k = 0; i++
+          :: else -> break
+          od
+       :: else
+       fi; f = 0; i = 0; break
+     }
+  :: break
+  od
 }
 #endif
 #if FOREIGN
@@ -597,8 +962,29 @@ proctype Change() { if :: srcver = 1 :: skip fi }
 #endif
 
 init {
-  byte i = 1;
+  byte i = 1; byte k = 0;
   atomic {
+#if PRE
+    /* what dead pairs can have left: the journal tells the truth about the file that it names, or names none */
+    if :: tmpid = 1 :: 1 fi;
+    if :: dstid = 2 :: 1 fi;
+    if :: jid = 1 :: jid = 2 :: 1 fi;
+    if :: jid != 0 -> if :: jsrc = 1 :: 1 fi :: else fi;
+    if :: jid == 1 -> do :: jpos < K -> jpos++ :: break od :: jid == 2 -> jpos = K :: else fi;
+    jsum = jpos;
+    do
+    :: k < K ->
+       if :: tmpid == 1 -> D[1].b[k] = (jid == 1 && k < jpos -> BLOCK(k, jsrc) : GARBAGE) :: else fi;
+       if :: dstid == 2 -> D[2].b[k] = (jid == 2 -> BLOCK(k, jsrc) : GARBAGE) :: else fi; k++
+    :: else -> break
+    od;
+    k = 0;
+#if POWER
+    if :: tmpid == 1 -> D[1].synced = (1 << jpos) - 1 :: else fi;
+    if :: dstid == 2 -> D[2].synced = (1 << K) - 1 :: else fi;
+#endif
+    if :: dstid == 2 -> D[2].edited = 1; D[2].b[0] = GARBAGE :: 1 fi;
+#endif
     do :: i <= NP -> run P(i); i++ :: else -> break od;
 #if OTHER
     run Other();
@@ -611,6 +997,12 @@ init {
 #endif
 #if CHANGE
     run Change();
+#endif
+#if EDIT
+    run Edit();
+#endif
+#if POWER
+    run Power();
 #endif
   }
 }
