@@ -11,7 +11,7 @@
  *   NP       processes [3]          CRASH   kills, anywhere [1]
  *   K        blocks of the file [2] N       slots of the ring [1]
  *   REPLACE  1: a survivor waits for a replacement, 0: it gives up,
- *            2: each process as it likes [1]
+ *            2: each process as it likes, 3: every other process waits [1]
  *   PATIENT  1: it gives up only when nobody else is left to come,
  *            0: it may give up at any time [1]
  *   PRE      1: the disk may hold anything that dead pairs can have left [0]
@@ -350,7 +350,8 @@ proctype P(byte me) {
 
 /* ------------------------------------------------------------- arrival */
   atomic {
-    if :: REPLACE != 0 -> waits[me] = 1 :: REPLACE != 1 fi;
+    if :: REPLACE == 1 || REPLACE == 2 || REPLACE == 3 && me % 2 -> waits[me] = 1
+       :: REPLACE == 0 || REPLACE == 2 || REPLACE == 3 && !(me % 2) fi;
     if :: 1 :: JOBS > 1 -> job = 1 fi
   }
 join:
@@ -394,8 +395,6 @@ join:
            if
 #ifdef BAD_ADMIT
            :: F.state == READY && F.temp != 0 && !DECIDED && F.job == job -> skip
-#elif defined(BAD_ADMIT_EARLY)
-           :: F.state == READY && F.wadmits && !DECIDED && F.job == job -> skip
 #elif defined(BAD_NO_JOB)
            :: F.state == READY && F.temp != 0 && F.wadmits && !DECIDED -> skip
 #else
