@@ -452,7 +452,7 @@ waitready:
   STEP( if
         :: F.state == READY -> skip
         :: DECIDED -> goto leave                    /* the Reader could not open its source */
-        :: F.R == 0 && F.state != READY -> goto letgo
+        :: F.R == 0 -> goto letgo
 #ifdef BAD_NO_READY
         :: F.state == OPENING -> skip
 #endif
@@ -464,7 +464,7 @@ letgo:          /* the Reader died before READY; looked at again under G: words 
 #ifndef BAD_BARE_LETGO
   STEP( if :: F.G == 0 -> F.G = me :: DEADLINE && F.G != 0 -> goto waitready fi )
   STEP( if :: F.R != 0 -> F.G = 0; goto waitready :: else -> skip fi )
-  STEP( if :: DECIDED -> F.G = 0; goto leave :: F.state == READY -> F.G = 0; goto waitready :: else -> skip fi )
+  STEP( if :: DECIDED -> F.G = 0; goto leave :: else -> skip fi )
   STEP( if :: F.linked -> UNLINK :: else -> skip fi )
 #endif
   assert(!DECIDED);             /* who was told why does not start over */
