@@ -195,7 +195,8 @@ impl Pipe {
             }
             (false, true) => {
                 let admitted = header.ring.consumer.admits.load(Ordering::Relaxed) & self.admits() == 1;
-                if !admitted
+                let begun = header.ring.consumer.begun.load(Ordering::Acquire) != 0;
+                if !(admitted && begun)
                     || header.state.load(Ordering::Acquire) != READY
                     || snapshot().phase == Phase::Over
                 {

@@ -50,17 +50,17 @@ impl Keeper {
     /// is not on the disk, which is final.
     pub fn record(&mut self, reached: Durable) -> io::Result<bool> {
         self.file.sync_data()?;
-        Ok(self.write_down(reached).is_ok())
+        Ok(self.write_down(reached, (0, 0)).is_ok())
     }
 
     /// Says that so much of the copy is on the disk; the caller has seen to it. If this fails, what was said before
     /// is still true, and the copy can go on without it.
-    pub fn write_down(&mut self, reached: Durable) -> io::Result<()> {
+    pub fn write_down(&mut self, reached: Durable, modified: (i64, i64)) -> io::Result<()> {
         let journal = match &mut self.journal {
             Some(journal) => journal,
             none => none.insert(Journal::create(&self.directory, &self.name, &self.heading)?),
         };
-        journal.record(reached)
+        journal.record(reached, modified)
     }
 
     fn run(&mut self, shared: &Shared) -> io::Result<()> {

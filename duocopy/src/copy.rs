@@ -220,6 +220,9 @@ fn receive_file(
     let Mark { position, sum } = consumer.begin(&sink.record().pack(), Mark { position, sum })?;
     *reached = Durable { position, sum };
     let source = SourceRecord::unpack(consumer.origin());
+    if sink.is_placed() && position < source.length {
+        return Err(sink.lost().into());
+    }
     let told = (source.length, String::new(), job.replacement_message(Role::Reader));
     progress.start(told, job.signals.clone(), view(consumer.monitor(), Role::Writer));
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!    0  heading: magic, version, checksum kind, source (128 bytes), temporary file, directory, name, own checksum
-//!  512  entry, if its number is even     number, position, sum, the heading's checksum, own checksum
+//!  512  entry, if its number is even     number, position, sum, time, the heading's checksum, own checksum
 //! 1024  entry, if its number is odd
 //! 1536  end
 //! ```
@@ -40,6 +40,15 @@ pub struct Heading {
 pub struct Durable {
     pub position: u64,
     pub sum: u64,
+}
+
+/// What an entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    number: u64,
+    pub durable: Durable,
+    /// When the file was last written to, if it is whole: it is that file only while this is so.
+    pub modified: (i64, i64),
 }
 
 /// A journal that is open for writing. Only the holder of the temporary file's lock may have one.
@@ -100,22 +109,25 @@ impl Journal {
 
     /// Opens what an earlier copy left, and says what it was and how far it got. `None` if there is nothing that
     /// can be trusted.
-    pub fn open(directory: &Directory, name: &OsStr) -> Option<(Self, Heading, Durable)> {
+    pub fn open(directory: &Directory, name: &OsStr) -> Option<(Self, Heading, Entry)> {
         let file = directory.open_existing(name).ok()?;
         if !os::is_private_file(&file) {
             return None;
         }
         let mut content = [0; LENGTH];
         os::read_at(&file, &mut content, 0).ok()?;
-        let (heading, number, durable) = parse(&content)?;
-        Some((Self { file, heading_sum: sum_of(&heading.pack()), number }, heading, durable))
+        let (heading, entry) = parse(&content)?;
+        Some((Self { file, heading_sum: sum_of(&heading.pack()), number: entry.number }, heading, entry))
     }
 
-    /// Says that so much is on the disk; the caller has seen to it. On the disk itself when this returns.
-    pub fn record(&mut self, durable: Durable) -> io::Result<()> {
+    /// Says that so much is on the disk; the caller has seen to it. On the disk itself when this returns. `modified` is
+    /// the time of the last write if that was the last one.
+    pub fn record(&mut self, durable: Durable, modified: (i64, i64)) -> io::Result<()> {
         self.number += 1;
         let mut sector = [0; SECTOR];
-        put(&mut sector, 0, &[self.number, durable.position, durable.sum, self.heading_sum]);
+        let time = [modified.0.cast_unsigned(), modified.1.cast_unsigned()];
+        let words = [self.number, durable.position, durable.sum, time[0], time[1], self.heading_sum];
+        put(&mut sector, 0, &words);
         seal(&mut sector);
         os::write_at(&self.file, &sector, (1 + self.number % 2) * SECTOR as u64)?;
         self.file.sync_data()
@@ -123,18 +135,22 @@ impl Journal {
 }
 
 /// The heading, and the newer one of the entries that belong to it.
-pub fn parse(content: &[u8; LENGTH]) -> Option<(Heading, u64, Durable)> {
+pub fn parse(content: &[u8; LENGTH]) -> Option<(Heading, Entry)> {
     let sector = |n: usize| -> &[u8; SECTOR] {
         content[n * SECTOR..][..SECTOR].try_into().expect("the content is three sectors")
     };
     let heading = Heading::unpack(sector(0))?;
     let entry = |n: usize| {
-        let [number, position, sum, heading_sum] = get(sector(n), 0);
+        let [number, position, sum, seconds, nanoseconds, heading_sum] = get(sector(n), 0);
         let belongs = sealed(sector(n)) && heading_sum == sum_of(sector(0)) && number > 0;
-        (belongs && position <= heading.source.length).then_some((number, Durable { position, sum }))
+        (belongs && position <= heading.source.length).then_some(Entry {
+            number,
+            durable: Durable { position, sum },
+            modified: (seconds.cast_signed(), nanoseconds.cast_signed()),
+        })
     };
-    let newest = [1, 2].into_iter().filter_map(entry).max_by_key(|(number, _)| *number);
-    newest.map(|(number, durable)| (heading, number, durable))
+    let newest = [1, 2].into_iter().filter_map(entry).max_by_key(|entry| entry.number);
+    newest.map(|entry| (heading, entry))
 }
 
 fn put(sector: &mut [u8; SECTOR], at: usize, words: &[u64]) {
@@ -194,16 +210,17 @@ mod tests {
         assert!(Journal::open(&directory, name).is_none(), "nothing is durable yet");
         let entries = [(10, 1), (20, 2), (30, 3)].map(|(position, sum)| Durable { position, sum });
         for entry in entries {
-            journal.record(entry).unwrap();
-            assert_eq!(Journal::open(&directory, name).unwrap().2, entry);
+            journal.record(entry, (5, 6)).unwrap();
+            let found = Journal::open(&directory, name).unwrap().2;
+            assert_eq!((found.durable, found.modified), (entry, (5, 6)));
         }
         let (mut journal, found, _) = Journal::open(&directory, name).unwrap();
         assert_eq!(found, heading());
-        journal.record(Durable { position: 40, sum: 4 }).unwrap();
+        journal.record(Durable { position: 40, sum: 4 }, (0, 0)).unwrap();
         let mut content: [u8; LENGTH] = std::fs::read(folder.path().join("j")).unwrap().try_into().unwrap();
         // The fourth entry is in the even sector.
         content[SECTOR + 9] ^= 1;
-        assert_eq!(parse(&content).unwrap().2, entries[2]);
+        assert_eq!(parse(&content).unwrap().1.durable, entries[2]);
         content[2 * SECTOR + 500] ^= 1;
         assert_eq!(parse(&content), None);
     }
@@ -211,7 +228,7 @@ mod tests {
     #[test]
     fn no_changed_byte_goes_unnoticed() {
         let (folder, _, mut journal) = journal();
-        journal.record(Durable { position: 10, sum: 1 }).unwrap();
+        journal.record(Durable { position: 10, sum: 1 }, (0, 0)).unwrap();
         let content: [u8; LENGTH] = std::fs::read(folder.path().join("j")).unwrap().try_into().unwrap();
         assert!(parse(&content).is_some());
         for at in (0..SECTOR).chain(2 * SECTOR..LENGTH) {

@@ -66,7 +66,7 @@ impl Sink {
     ) -> Result<Self, Failure> {
         let place = Place::resolve(path)?;
         let replaces = temporary::look_at(&place, source)?;
-        let found = temporary::take_over(&place, dead, committing)?;
+        let found = temporary::take_over(&place, source, dead, committing)?;
         Self::new(place, source, replaces, found)
     }
 
@@ -194,9 +194,10 @@ impl Sink {
             }
             if let Some(keeper) = &mut self.keeper
                 && keeper.journal.is_some()
+                && let Ok(metadata) = self.file.metadata()
             {
                 // Without it the copy would only be made once more after a kill.
-                let _ = keeper.write_down(whole);
+                let _ = keeper.write_down(whole, os::identify(&metadata).modified);
             }
         }
         Ok((!owner_kept).then(|| {
@@ -279,8 +280,8 @@ impl Sink {
         };
         let journal = Journal::open(&self.place.directory, &self.place.journal());
         match journal {
-            Some((_, heading, durable)) if ended && recorded && heading.target == self.heading.target => {
-                durable.position
+            Some((_, heading, entry)) if ended && recorded && heading.target == self.heading.target => {
+                entry.durable.position
             }
             _ => {
                 self.discard();
@@ -300,6 +301,11 @@ impl Sink {
             let _ = self.place.directory.remove_if_there(&self.place.journal());
             let _ = self.place.directory.remove(&self.place.temporary());
         }
+    }
+
+    /// The destination is this file, but not by this copy, which has not come so far.
+    pub fn lost(&self) -> Failure {
+        temporary::lost(&self.place, false)
     }
 
     fn still_ours(&self) -> bool {

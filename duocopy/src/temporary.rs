@@ -6,8 +6,8 @@
 
 use crate::digest::{self, Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
-use crate::journal::{Durable, Heading, Journal};
-use crate::os::{self, Entry, FileId};
+use crate::journal::{Durable, Entry, Heading, Journal};
+use crate::os::{self, Entry as Name, FileId};
 use crate::place::Place;
 use crate::record::{SourceRecord, TargetRecord};
 use std::ffi::OsStr;
@@ -43,21 +43,21 @@ pub fn look_at(place: &Place, source: &SourceRecord) -> Result<Option<Metadata>,
     let looking = "looking at the destination";
     let replaces = match place.directory.entry(&place.name).map_err(failed(looking))? {
         None => None,
-        Some(Entry::Regular(file)) if file == source.file => {
+        Some(Name::Regular(file)) if file == source.file => {
             let what = "source and destination are the same file";
             return Err(Failure::refused(path, what, "name another destination"));
         }
-        Some(Entry::Regular(_)) => Some(place.directory.metadata(&place.name).map_err(failed(looking))?),
-        Some(Entry::Folder) => {
+        Some(Name::Regular(_)) => Some(place.directory.metadata(&place.name).map_err(failed(looking))?),
+        Some(Name::Folder) => {
             return Err(Failure::refused(path, "the destination is a directory", "name the file in it"));
         }
-        Some(Entry::Other) => {
+        Some(Name::Other) => {
             let what = "the destination is a device, a pipe or a socket, which a copy must not replace";
             return Err(Failure::refused(path, what, "name a regular file"));
         }
     };
     let temporary = place.directory.entry(&place.temporary());
-    if temporary.map_err(failed("looking at its temporary file"))? == Some(Entry::Regular(source.file)) {
+    if temporary.map_err(failed("looking at its temporary file"))? == Some(Name::Regular(source.file)) {
         let what = "the source is the temporary file of an earlier copy to this destination, which this copy would remove";
         return Err(Failure::refused(path, what, "rename the source first"));
     }
@@ -91,6 +91,10 @@ pub fn acquire(
         if resume && let Some(found) = placed_already(place, source) {
             return Ok(found);
         }
+        // The journal before its file goes, and before a new one comes: it must never seem to speak of another.
+        if directory.entry(&name).map_err(failed)?.is_none() {
+            remove_old_journal(place)?;
+        }
         match directory.create_new(&name) {
             Ok(file) => {
                 match file.try_lock() {
@@ -103,10 +107,6 @@ pub fn acquire(
                 }
                 // Somebody may have locked and removed it before we had the lock.
                 if names(place, &name, &file) {
-                    if let Err(failure) = remove_old_journal(place) {
-                        let _ = directory.remove(&name);
-                        return Err(failure);
-                    }
                     return Ok(Found::new(file));
                 }
             }
@@ -141,9 +141,11 @@ pub fn acquire(
                         }
                         // Killed after it got its last mode: once more, with one that lets it be written to.
                         Some(_) => os::set_mode(&left, 0o600).map_err(failed)?,
-                        None => directory
-                            .remove(&name)
-                            .map_err(|error| in_the_way(&place.temporary_path(), place, &error))?,
+                        None => {
+                            remove_old_journal(place)?;
+                            let removed = directory.remove(&name);
+                            removed.map_err(|error| in_the_way(&place.temporary_path(), place, &error))?;
+                        }
                     }
                 } else if Instant::now() > deadline {
                     let what =
@@ -164,14 +166,26 @@ pub fn acquire(
 
 /// The file of a Writer that died in the middle, locked, and no other one; and its journal. If that Writer was
 /// `committing`, the file may be in its place already.
-pub fn take_over(place: &Place, dead: &TargetRecord, committing: bool) -> Result<Found, Failure> {
+pub fn take_over(
+    place: &Place,
+    source: &SourceRecord,
+    dead: &TargetRecord,
+    committing: bool,
+) -> Result<Found, Failure> {
     let deadline = Instant::now() + BURIAL;
     let (file, placed) = loop {
-        let placed = committing && find(place, &place.name, dead).is_some();
+        // First the name from which a rename takes it.
         let temporary = place.temporary();
+        let placed = find(place, &temporary, dead).is_none();
         let name = if placed { place.name.as_os_str() } else { temporary.as_os_str() };
-        if find(place, name, dead).is_none() {
-            return Err(lost(place, committing));
+        if placed {
+            if find(place, name, dead).is_none() {
+                return Err(lost(place, committing));
+            }
+            if !committing {
+                // The dead one had found it complete, or somebody else has completed it since.
+                return placed_already(place, source).ok_or_else(|| lost(place, false));
+            }
         }
         let failed =
             |error: io::Error| Failure::destination(&place.path, "opening its temporary file", &error);
@@ -197,7 +211,7 @@ pub fn take_over(place: &Place, dead: &TargetRecord, committing: bool) -> Result
 
 /// How far this temporary file can be trusted, if it is what an interrupted copy of this source left.
 fn continued(place: &Place, source: &SourceRecord, left: &File) -> Option<(Durable, Journal)> {
-    let (journal, theirs, durable) = Journal::open(&place.directory, &place.journal())?;
+    let (journal, theirs, Entry { durable, .. }) = Journal::open(&place.directory, &place.journal())?;
     let ours = heading(place, source, left).ok()?;
     let fits = ours.fits(&theirs) && ours.target == theirs.target && os::is_own_file(left);
     (fits && left.metadata().ok()?.len() >= durable.position).then_some((durable, journal))
@@ -205,9 +219,10 @@ fn continued(place: &Place, source: &SourceRecord, left: &File) -> Option<(Durab
 
 /// What an earlier copy of this source has put in its place, if it died before it could say so.
 fn placed_already(place: &Place, source: &SourceRecord) -> Option<Found> {
-    let (journal, theirs, whole) = Journal::open(&place.directory, &place.journal())?;
-    let is_it = place.directory.entry(&place.name).ok()? == Some(Entry::Regular(theirs.target.file));
-    if !is_it || whole.position != source.length {
+    let (journal, theirs, Entry { durable: whole, modified, .. }) =
+        Journal::open(&place.directory, &place.journal())?;
+    let found = find(place, &place.name, &theirs.target)?;
+    if os::identify(&found).modified != modified || whole.position != source.length {
         return None;
     }
     let file = place.directory.open_existing(&place.name).ok()?;
@@ -225,7 +240,7 @@ fn placed_already(place: &Place, source: &SourceRecord) -> Option<Found> {
 }
 
 /// A dead Writer's file is under neither name.
-fn lost(place: &Place, committing: bool) -> Failure {
+pub fn lost(place: &Place, committing: bool) -> Failure {
     let path = exit::show(&place.path);
     if committing {
         let what = "the Writer before this one died while it put the copy in its place";
@@ -254,9 +269,11 @@ pub enum Fate {
 pub fn fate(path: &Path, target: &TargetRecord, length: u64, kind: Kind, sent: &Value) -> Fate {
     let look = || -> Option<Fate> {
         let place = Place::resolve(path).ok()?;
-        let Some(metadata) = find(&place, &place.name, target) else {
-            return find(&place, &place.temporary(), target).map(|_| Fate::Unchanged);
-        };
+        // First the name from which a rename takes it.
+        if find(&place, &place.temporary(), target).is_some() {
+            return Some(Fate::Unchanged);
+        }
+        let metadata = find(&place, &place.name, target)?;
         let mut digest = Digest::new(kind);
         if metadata.len() == length && kind != Kind::Nothing {
             let file = place.directory.open_existing(&place.name).ok()?;
@@ -302,7 +319,7 @@ fn in_the_way(found: &Path, place: &Place, error: &io::Error) -> Failure {
 
 /// Whether the name still leads to this file.
 fn names(place: &Place, name: &OsStr, file: &File) -> bool {
-    let ours = file.metadata().ok().map(|metadata| Entry::Regular(FileId::from(&metadata)));
+    let ours = file.metadata().ok().map(|metadata| Name::Regular(FileId::from(&metadata)));
     ours.is_some() && place.directory.entry(name).ok().flatten() == ours
 }
 

@@ -153,6 +153,31 @@ fn a_writer_that_dies_around_its_rename_is_replaced() {
     }
 }
 
+/// The whole of an interrupted copy is in its place already, and who was about to say so dies too.
+#[test]
+fn a_writer_that_dies_before_it_says_complete_already_is_replaced() {
+    if !strace("kills around the rename") {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("src", bytes(8 * MIB, 1));
+    let slow = "-f -e trace=pwrite64,/^rename -e inject=pwrite64:delay_enter=10000 -e inject=/^rename:delay_exit=500000";
+    let processes = pair(folder.duocopy(WAITS), folder.duocopy(WAITS).traced(slow));
+    until("the intent", || folder.is_committing().then_some(()));
+    pause(milliseconds(100));
+    processes.iter().for_each(Process::kill);
+    end(processes);
+
+    let slow = "-f -e trace=clone3,clone -e inject=clone3,clone:delay_enter=700000";
+    let [reader, writer] = pair(folder.duocopy(WAITS), folder.duocopy(WAITS).traced(slow));
+    writer.says("going on with an interrupted copy: 8388608 bytes need not be copied again");
+    pause(milliseconds(100));
+    assert!(!folder.is_committing());
+    writer.kill();
+    writer.end();
+    complete_and_tidy(&folder, [reader, folder.duocopy(WAITS).start()]);
+}
+
 /// A third process is turned away while both live, however long one of them is stopped.
 #[test]
 fn a_stopped_half_is_not_replaced() {
