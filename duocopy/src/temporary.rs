@@ -88,6 +88,10 @@ pub fn acquire(
         |error: io::Error| Failure::destination(&place.path, "making a temporary file beside it", &error);
     let deadline = Instant::now() + PATIENCE;
     loop {
+        if Instant::now() > deadline + PATIENCE {
+            let what = "its temporary file keeps changing hands";
+            return Err(Failure::refused(&place.path, what, "let only one copy at a time write there"));
+        }
         if resume && let Some(found) = placed_already(place, source) {
             return Ok(found);
         }
@@ -156,10 +160,6 @@ pub fn acquire(
                 }
             }
             Err(error) => return Err(failed(error)),
-        }
-        if Instant::now() > deadline + PATIENCE {
-            let what = "its temporary file keeps changing hands";
-            return Err(Failure::refused(&place.path, what, "let only one copy at a time write there"));
         }
     }
 }
