@@ -79,7 +79,13 @@ impl Sink {
         let Found { file, begins, placed, journal } = found;
         let failed =
             |error: io::Error| Failure::destination(&place.path, "looking at the temporary file", &error);
-        let heading = temporary::heading(&place, source, &file).map_err(failed)?;
+        let heading = temporary::heading(&place, source, &file).map_err(|error| {
+            if !placed && journal.is_none() {
+                // If this fails too, the next copy removes it.
+                let _ = place.directory.remove(&place.temporary());
+            }
+            failed(error)
+        })?;
         Ok(Self {
             file,
             heading,
