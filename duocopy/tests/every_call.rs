@@ -37,10 +37,8 @@ const ON_FILES: &str = "read pread64 write pwrite64 open openat close fsync fdat
 const ON_MEMORY: [&str; 4] = ["EIO", "EINTR", "EMFILE", "ENOMEM"];
 const ON_OTHERS: [&str; 3] = ["EIO", "EINTR", "ENOMEM"];
 /// What the manual calls interruptible: the program tries again, or does not need the result.
-const INTERRUPTIBLE: &str = "read pread64 write pwrite64 open openat close fsync fdatasync ftruncate fallocate flock \
+const INTERRUPTIBLE: &str = "read pread64 write pwrite64 open openat close fsync fdatasync ftruncate fallocate \
                              clock_nanosleep getrandom";
-/// Who cannot look or remove leaves something, or cannot finish what was just made.
-const TIDYING: &str = "unlinkat newfstatat fchmod";
 const ONLY_ADVICE: &str = "fadvise64 madvise";
 /// These have no errors, or nobody is left to notice one. An error instead of a futex's wake would let its sleeper
 /// sleep on, which no kernel does.
@@ -126,6 +124,13 @@ impl Case {
 
     fn interrupts(&self) -> bool {
         matches!(self.effect, Effect::Fail { error: "EINTR", .. })
+    }
+
+    /// Who cannot remove something, or may never look whether it is what it should be, leaves it there.
+    fn may_leave_something(&self) -> bool {
+        let for_ever = matches!(self.effect, Effect::Fail { for_ever: true, .. });
+        is_one_of("unlinkat newfstatat fchmod", &self.call)
+            || for_ever && is_one_of("fstat statx", &self.call)
     }
 
     /// Nobody may notice more of it than a line in a trace.
@@ -439,8 +444,8 @@ fn try_case(case: &Case) -> Outcome {
     let lost = unsynced(".part>");
     let unsafe_name = unsynced("place>");
     expect(!succeeded || !lost && !unsafe_name, "complete, though it could not be flushed");
-    let orderly = !ended.iter().any(|one| one.code < 0) && !is_one_of(TIDYING, &case.call);
-    expect(!orderly || case.before != Before::Nothing || copy.left().is_empty(), "something is left");
+    let tidy = case.may_leave_something() || ended.iter().any(|one| one.code < 0) || copy.beside().is_empty();
+    expect(tidy || case.before != Before::Nothing, "something is left");
 
     copy.fails = None;
     let next = copy.run(None);
@@ -458,12 +463,16 @@ fn try_case(case: &Case) -> Outcome {
 }
 
 impl Copy {
-    /// What is left of all copies: beside the destination and in shared memory.
-    fn left(&self) -> Vec<PathBuf> {
+    /// What is left beside the destination.
+    fn beside(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.folder.path("place")).expect("reading a folder");
         let paths = entries.map(|entry| entry.expect("an entry of a folder").path());
-        let beside = paths.filter(|path| !path.ends_with("dst"));
-        beside.chain(self.pipe.exists().then(|| self.pipe.clone())).collect()
+        paths.filter(|path| !path.ends_with("dst")).collect()
+    }
+
+    /// The same, and in shared memory.
+    fn left(&self) -> Vec<PathBuf> {
+        self.beside().into_iter().chain(self.pipe.exists().then(|| self.pipe.clone())).collect()
     }
 }
 
