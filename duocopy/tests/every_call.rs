@@ -558,13 +558,15 @@ fn report(outcomes: &[(&Case, Outcome)]) {
     for (case, outcome) in outcomes.iter().filter(|(_, outcome)| !outcome.wrong.is_empty()) {
         println!("{case}: {}\n{}", outcome.wrong.join("; "), outcome.story);
     }
-    for (case, _) in outcomes.iter().filter(|(case, outcome)| {
-        case.effect != Effect::Kill && is_one_of(ONLY_ADVICE, &case.call) && !outcome.succeeded
-    }) {
-        println!("only advice, and yet it ended the copy: {case}");
-    }
+    let advice = count(&|case, outcome| {
+        let fails = case.effect != Effect::Kill && is_one_of(ONLY_ADVICE, &case.call);
+        fails && case.before != Before::Kept && !outcome.succeeded
+    });
     println!("every call: {kills} kill cases, {} fault cases, {wrong} wrong", outcomes.len() - kills);
-    println!("{complete} copies completed all the same; {missed} cases did not happen");
+    println!(
+        "{complete} copies completed all the same; {missed} cases did not happen; {advice} copies ended because only \
+         advice failed"
+    );
     println!(
         "the other one ended at most {:.0?} after a kill, {:.0?} after a failure",
         longest(true),
