@@ -34,10 +34,8 @@ struct Turn {
 }
 
 impl Consumer {
-    pub(crate) fn new(end: Attached, region: Region) -> Self {
+    pub(crate) fn new(end: Attached, region: Region, predecessor: Option<Identity>) -> Self {
         let origin = layout::load_identity(&end.shared.header().origin);
-        // Whoever began before this one is dead: the seat was free.
-        let predecessor = end.shared.target();
         let turn =
             Turn { begun: false, drainer: Drainer::new(0, 0), window: Window::starting_at(0), closing: None };
         Self { end, region, origin, predecessor, turn: RefCell::new(turn) }
@@ -80,15 +78,17 @@ impl Consumer {
         if turn.begun {
             return Err(PipeError::Misuse("the consumer has begun already"));
         }
-        let ring = self.end.ring();
-        if self.predecessor.is_none() {
+        let (ring, geometry) = (self.end.ring(), self.geometry());
+        let (blocks, block_size) = (geometry.blocks() as u64, geometry.block_size() as u64);
+        let (drainer, mark) = if self.predecessor.is_none() {
             ring.begin_at(at);
             store_bytes(&self.end.shared.header().target, target);
             step();
-        }
-        let geometry = self.geometry();
-        let going_on = Drainer::going_on(ring, geometry.blocks() as u64, geometry.block_size() as u64);
-        let (drainer, mark) = self.end.conclude(going_on.map_err(PipeError::from))?;
+            (Drainer::beginning(at, blocks, block_size), at)
+        } else {
+            let going_on = Drainer::going_on(ring, blocks, block_size);
+            self.end.conclude(going_on.map_err(PipeError::from))?
+        };
         turn.begun = true;
         turn.window = Window::starting_at(drainer.given_back());
         turn.drainer = drainer;

@@ -113,19 +113,20 @@ impl Pipe {
         let key = fingerprint(&self.name);
         loop {
             let (attached, turn) = self.arrive(key)?;
-            match attached.side {
-                Side::Producer => {
-                    let predecessor = (turn == Turn::Replacement)
-                        .then(|| layout::load_identity(&attached.shared.header().origin));
-                    return Ok(End::Producer(Producer::new(attached, predecessor)));
-                }
-                Side::Consumer => {}
+            let header = attached.shared.header();
+            let before = match attached.side {
+                Side::Producer => &header.origin,
+                Side::Consumer => &header.target,
+            };
+            let predecessor = (turn == Turn::Replacement).then(|| layout::load_identity(before));
+            if attached.side == Side::Producer {
+                return Ok(End::Producer(Producer::new(attached, predecessor)));
             }
             match attached.conclude(wait_for_ready(&attached)) {
                 Ok(Waited::ProducerGone) => {}
                 Ok(Waited::Ready) => {
                     let opened = attached.conclude(attached.open_region()).map_err(refusal)?;
-                    return Ok(End::Consumer(Consumer::new(attached, opened)));
+                    return Ok(End::Consumer(Consumer::new(attached, opened, predecessor)));
                 }
                 Err(error) => return Err(refusal(error)),
             }
@@ -229,7 +230,9 @@ impl Pipe {
                 }
                 header.consumer_pid.store(std::process::id(), Ordering::Relaxed);
                 header.ring.consumer.admits.store(self.admits(), Ordering::Relaxed);
-                self.sit_down(seats, shared, key, Side::Consumer, Turn::First)
+                // The seat was free, so whoever began before is dead.
+                let turn = if begun { Turn::Replacement } else { Turn::First };
+                self.sit_down(seats, shared, key, Side::Consumer, turn)
             }
         }
     }

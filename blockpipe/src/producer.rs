@@ -113,7 +113,11 @@ impl Producer {
             None => self.end.begun().then_some(Ok(())),
         };
         self.end.conclude(self.end.wait(look, |alone| self.absent(alone)))?;
-        let going_on = Filler::going_on(self.end.ring(), region.geometry().blocks() as u64);
+        let (ring, blocks) = (self.end.ring(), region.geometry().blocks() as u64);
+        let going_on = match self.predecessor {
+            None => Filler::beginning(ring, blocks),
+            Some(_) => Filler::going_on(ring, blocks),
+        };
         self.go_on(region, going_on.map_err(PipeError::from))
     }
 
@@ -230,7 +234,7 @@ impl Producer {
 
     pub(crate) fn send(&self, n: u64, length: u64, sum: u64) {
         let mut turn = self.turn.borrow_mut();
-        let Turn { filler, window } = &mut *turn;
+        let Turn { filler, window, .. } = &mut *turn;
         window.settle(n, Settled { length, sum });
         while let Some(Settled { length, sum }) = window.pop() {
             filler.send(self.end.ring(), self.region().slots(), length, sum);

@@ -86,6 +86,10 @@ pub(crate) struct Slot {
 /// The only kind of block so far: bytes of the stream at `offset`.
 const DATA: u32 = 1;
 
+/// No stream gets further, in bytes or in blocks, so that what an honest end adds to a number that it found never
+/// overflows.
+const FURTHEST: u64 = u64::MAX >> 1;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     Undecided,
@@ -123,6 +127,17 @@ pub(crate) enum Next {
     Filled(Extent),
     Nothing,
     End(Closing),
+}
+
+impl Mark {
+    /// Found in shared memory: whether it can be.
+    fn possible(self) -> Result<Self, Nonsense> {
+        if self.position <= FURTHEST {
+            Ok(self)
+        } else {
+            Err(Nonsense("a mark is further than any stream gets"))
+        }
+    }
 }
 
 impl MarkWords {
@@ -184,6 +199,9 @@ impl Ring {
         if emptied > filled || filled - emptied > slots {
             return Err(Nonsense("the counters are further apart than there are blocks"));
         }
+        if filled > FURTHEST {
+            return Err(Nonsense("the counters are further than any stream gets"));
+        }
         Ok((filled, emptied))
     }
 }
@@ -241,11 +259,17 @@ impl Filler {
         Self { slots, filled: 0, emptied: 0, position: 0 }
     }
 
-    /// Goes on behind the last block that was sent, by whoever it was; before the first one, where the consumer
-    /// said that the stream begins.
+    /// Begins where the consumer said that the stream begins. Nobody has sent anything, whatever the counters say.
+    pub(crate) fn beginning(ring: &Ring, slots: u64) -> Result<(Self, Mark), Nonsense> {
+        let mark = ring.sent_up_to(0).possible()?;
+        Ok((Self { position: mark.position, ..Self::new(slots) }, mark))
+    }
+
+    /// Goes on behind the last block that a dead producer sent; before the first one, where the consumer said that
+    /// the stream begins.
     pub(crate) fn going_on(ring: &Ring, slots: u64) -> Result<(Self, Mark), Nonsense> {
         let (filled, emptied) = ring.counters(slots)?;
-        let mark = ring.sent_up_to(filled);
+        let mark = ring.sent_up_to(filled).possible()?;
         Ok((Self { slots, filled, emptied, position: mark.position }, mark))
     }
 
@@ -313,11 +337,16 @@ impl Drainer {
         Self { slots, block_size, filled: 0, emptied: 0, expected: 0, position: 0 }
     }
 
-    /// Goes on behind the last block that was given back, by whoever it was; before the first one, where this
-    /// side said that the stream begins.
+    /// Begins where this end says. Nobody has given anything back, whatever the counters say.
+    pub(crate) fn beginning(at: Mark, slots: u64, block_size: u64) -> Self {
+        Self { expected: at.position, position: at.position, ..Self::new(slots, block_size) }
+    }
+
+    /// Goes on behind the last block that a dead consumer gave back; before the first one, where that one said that
+    /// the stream begins.
     pub(crate) fn going_on(ring: &Ring, slots: u64, block_size: u64) -> Result<(Self, Mark), Nonsense> {
         let (filled, emptied) = ring.counters(slots)?;
-        let mark = ring.done_up_to(emptied);
+        let mark = ring.done_up_to(emptied).possible()?;
         let position = mark.position;
         Ok((Self { slots, block_size, filled, emptied, expected: position, position }, mark))
     }
