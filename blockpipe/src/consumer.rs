@@ -127,7 +127,7 @@ impl Consumer {
             Some(Ok(())) => Some(Err(PipeError::Corrupt("complete without the consumer"))),
             Some(Err(error)) => Some(Err(error)),
             None => match drainer.next(ring, self.region.slots(), n) {
-                Ok(Next::Nothing) => None,
+                Ok(Next::Nothing) => self.end.not_yet(),
                 Ok(next) => Some(Ok(next)),
                 Err(nonsense) => Some(Err(nonsense.into())),
             },

@@ -111,6 +111,13 @@ impl Attached {
         Some(Err(PipeError::Aborted { by, reason: self.shared.reason(by) }))
     }
 
+    /// What a wait before the last word finds when there is nothing yet: nobody can be committing, and a partner that
+    /// says so is not waited for, because that wait could not be interrupted.
+    pub(crate) fn not_yet<T>(&self) -> Option<Result<T, PipeError>> {
+        let committing = self.ring().verdict.stage(self.generation) == Ok(Stage::Committing);
+        committing.then_some(Err(PipeError::Corrupt("committing before everything was sent")))
+    }
+
     /// Whether the consumer has said what it works on.
     pub(crate) fn begun(&self) -> bool {
         self.ring().consumer.begun.load(Ordering::Acquire) != 0

@@ -295,7 +295,7 @@ fn wait_for_ready(attached: &Attached) -> Result<Waited, PipeError> {
         None => match attached.shared.header().state.load(Ordering::Acquire) {
             READY => Some(Ok(Waited::Ready)),
             // Over: a verdict comes, or the producer's seat will be free.
-            OPENING | OVER => None,
+            OPENING | OVER => attached.not_yet(),
             _ => Some(Err(PipeError::Corrupt("the state is none that exists"))),
         },
     };

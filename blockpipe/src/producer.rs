@@ -28,11 +28,13 @@ pub struct Producer {
 struct Turn {
     filler: Filler,
     window: Window<()>,
+    closed: bool,
 }
 
 impl Producer {
     pub(crate) fn new(end: Attached, predecessor: Option<Identity>) -> Self {
-        let turn = RefCell::new(Turn { filler: Filler::new(0), window: Window::starting_at(0) });
+        let turn =
+            RefCell::new(Turn { filler: Filler::new(0), window: Window::starting_at(0), closed: false });
         Self { end, predecessor, region: None, turn }
     }
 
@@ -110,7 +112,8 @@ impl Producer {
         let look = || match self.end.verdict() {
             Some(Ok(())) => Some(Err(PipeError::Corrupt("complete before everything was sent"))),
             Some(Err(error)) => Some(Err(error)),
-            None => self.end.begun().then_some(Ok(())),
+            None if self.end.begun() => Some(Ok(())),
+            None => self.end.not_yet(),
         };
         self.end.conclude(self.end.wait(look, |alone| self.absent(alone)))?;
         let (ring, blocks) = (self.end.ring(), region.geometry().blocks() as u64);
@@ -129,7 +132,7 @@ impl Producer {
         let (filler, mark) = self.end.conclude(going_on)?;
         let window = Window::starting_at(filler.sent());
         self.region = Some(region);
-        *self.turn.get_mut() = Turn { filler, window };
+        *self.turn.get_mut() = Turn { filler, window, closed: false };
         Ok(mark)
     }
 
@@ -159,7 +162,7 @@ impl Producer {
             Some(Err(error)) => Some(Err(error)),
             None => match turn.filler.owns(self.end.ring(), n) {
                 Ok(true) => Some(Ok(())),
-                Ok(false) => None,
+                Ok(false) => self.end.not_yet(),
                 Err(nonsense) => Some(Err(nonsense.into())),
             },
         };
@@ -185,6 +188,7 @@ impl Producer {
         if turn.window.any_settled() {
             return Err(PipeError::Misuse("a block was dropped that others were sent after"));
         }
+        turn.closed = true;
         turn.filler.close(self.end.ring(), digest);
         self.end.wake_partner();
         self.await_verdict()
@@ -199,6 +203,10 @@ impl Producer {
         self.end.still_on()?;
         match self.end.try_abort(Stage::Undecided, reason) {
             Ok(aborted) => self.end.conclude(Err(aborted)),
+            // Who has not said its last word, nor found that of a dead one, waits for nobody who says this.
+            Err(Stage::Committing | Stage::Complete) if !self.closed() => {
+                self.end.conclude(Err(PipeError::Corrupt("committing before everything was sent")))
+            }
             Err(_) => self.await_verdict(),
         }
     }
@@ -206,6 +214,10 @@ impl Producer {
     /// A view of the pipe for another thread.
     pub fn monitor(&self) -> Monitor {
         Monitor::new(&self.end.shared, &self.end.seats, self.end.side)
+    }
+
+    fn closed(&self) -> bool {
+        self.turn.borrow().closed || self.predecessor.is_some() && self.end.ring().closing().is_some()
     }
 
     fn await_verdict(&self) -> Result<(), PipeError> {
