@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -254,7 +254,28 @@ impl Actor {
 
     /// Sets the flag that was given to `Pipe::interrupt`. There is no answer.
     pub fn interrupt(&mut self) {
-        writeln!(self.commands, "interrupt").expect("an actor reads");
+        // One that has died meanwhile needs none.
+        let _ = writeln!(self.commands, "interrupt");
+    }
+
+    /// Gives each answer to `over` until that is content, which is `None`, or the process has ended, and how.
+    #[track_caller]
+    pub fn end_or_answers(
+        &mut self,
+        limit: Duration,
+        mut over: impl FnMut(&mut Self, &str) -> bool,
+    ) -> Option<ExitStatus> {
+        let deadline = Instant::now() + limit;
+        loop {
+            match self.answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(answer) if over(self, &answer) => return None,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Some(self.child.wait().expect("a child can be waited for"));
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("no answer to `{}`", self.asked),
+            }
+        }
     }
 
     pub fn kill(&mut self) {

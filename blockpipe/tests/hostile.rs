@@ -1,0 +1,689 @@
+//! A partner that writes nonsense: between any two steps of an honest end, and all the time while it works.
+//!
+//! Two honest ends, each a process of its own, ask before each step. Between the steps this test writes into the
+//! pipe's file, at the offsets of `docs/protocol.md`, what no correct partner writes. Often one of the two is then
+//! left where it is: it holds its seat and does no more, and the nonsense is its only word. Whatever happens, an
+//! honest end gets through or gets an error: it does not panic, does not touch memory outside its blocks, can be
+//! interrupted, and takes no other length for the whole stream than that of the bytes that went through its hands.
+//!
+//! `BLOCKPIPE_HOSTILE=N` runs N rounds of each kind instead of a few; round n has the seed n.
+
+mod util;
+
+use blockpipe::{Consumer, End, Geometry, Mark, Pipe, PipeError, Producer, Reason};
+use std::fmt::Write;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::ExitStatusExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+use util::{Actor, Name, Random, Watchdog, hex};
+
+/// Not a test of its own: the honest ends.
+#[test]
+fn actor() {
+    if util::is_actor() {
+        honest();
+    }
+}
+
+const BLOCK: usize = 8192;
+const BLOCKS: usize = 3;
+/// Blocks in the whole stream: every slot is used more than once.
+const STREAM: usize = 7;
+/// How long an honest end that is interrupted may take: one sleep, one look under the gate, one leaving.
+const LIMIT: Duration = Duration::from_secs(3);
+/// What takes longer than this never ends; what takes less has not been able to run.
+const HANGS: Duration = Duration::from_secs(15);
+
+fn rounds(few: u64) -> std::ops::RangeInclusive<u64> {
+    let asked = std::env::var("BLOCKPIPE_HOSTILE").ok().and_then(|rounds| rounds.parse().ok());
+    let first =
+        std::env::var("BLOCKPIPE_HOSTILE_FIRST").ok().and_then(|first| first.parse().ok()).unwrap_or(1);
+    first..=first - 1 + asked.unwrap_or(few)
+}
+
+// ------------------------------------------------------------------------------------------- the honest ends
+
+struct Honest {
+    lines: Receiver<String>,
+    interrupted: Arc<AtomicBool>,
+}
+
+/// Copies again and again, asking before each step, until standard input ends.
+fn honest() -> ! {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn({
+        let interrupted = Arc::clone(&interrupted);
+        move || {
+            for line in std::io::stdin().lines().map_while(Result::ok) {
+                if line == "interrupt" {
+                    interrupted.store(true, Ordering::Relaxed);
+                } else if sender.send(line).is_err() {
+                    break;
+                }
+            }
+            std::process::exit(0);
+        }
+    });
+    println!("> here");
+    let honest = Honest { lines, interrupted };
+    loop {
+        let line = honest.lines.recv().expect("the thread ends the process");
+        let [name, replaces, starts] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("`{line}` makes no sense here");
+        };
+        honest.interrupted.store(false, Ordering::Relaxed);
+        let (replaces, starts) = (replaces == "replaces", starts == "starts");
+        match honest.copy(&unhex(name), replaces, starts) {
+            Ok(bytes) => println!("> ended complete {bytes}"),
+            Err(error) => println!("> ended {}", error.escape_debug()),
+        }
+    }
+}
+
+/// What [`hex`] wrote.
+fn unhex(word: &str) -> Vec<u8> {
+    let digits = word.as_bytes()[1..].chunks(2);
+    digits.map(|two| u8::from_str_radix(str::from_utf8(two).expect("ASCII"), 16).expect("hex")).collect()
+}
+
+impl Honest {
+    fn step(&self, what: &str) {
+        println!("> at {what}");
+        let line = self.lines.recv().expect("the thread ends the process");
+        assert_eq!(line, "go", "before `{what}`");
+    }
+
+    fn copy(&self, name: &[u8], replaces: bool, starts: bool) -> Result<usize, String> {
+        self.step("join");
+        let mut pipe =
+            Pipe::named(name).interrupt(Arc::clone(&self.interrupted), Reason::new(130, "interrupted"));
+        if replaces {
+            pipe = pipe.replace_within(Duration::from_millis(300));
+        }
+        match pipe.join() {
+            Ok(End::Producer(mut producer)) => {
+                assert!(replaces || producer.predecessor().is_none(), "nobody was there before");
+                let result = self.produce(&mut producer, starts);
+                if result.is_err() {
+                    assert!(
+                        matches!(producer.close(&[0; 32]), Err(PipeError::Over)),
+                        "an error ends the end"
+                    );
+                }
+                result
+            }
+            Ok(End::Consumer(mut consumer)) => {
+                assert!(replaces || consumer.predecessor().is_none(), "nobody was there before");
+                let result = self.consume(&mut consumer);
+                if result.is_err() {
+                    assert!(matches!(consumer.filled_block(), Err(PipeError::Over)), "an error ends the end");
+                }
+                result
+            }
+            Err(error) => Err(format!("{error:?}")),
+        }
+    }
+
+    fn produce(&self, producer: &mut Producer, starts: bool) -> Result<usize, String> {
+        let (monitor, replaces) = (producer.monitor(), producer.predecessor().is_some());
+        let step = |what: &str| {
+            self.step(what);
+            assert!(!format!("{:?}", monitor.snapshot()).is_empty());
+        };
+        let (mut sum, mut handled) = (0, 0);
+        step("ready");
+        producer.ready(Geometry::new(BLOCK, BLOCKS), &[7; 128]).map_err(show)?;
+        if starts || replaces {
+            step("start");
+            let mark = producer.start().map_err(show)?;
+            sum = mark.sum;
+        }
+        let mut left = STREAM;
+        while left > 0 {
+            let mut held = Vec::new();
+            while held.len() < 2 && left > 0 {
+                step("empty_block");
+                let mut block = producer.empty_block().map_err(show)?;
+                assert!(replaces || block.len() == BLOCK, "blocks are as long as was asked for");
+                block.fill(left as u8);
+                sum = add(sum, &block);
+                held.push((block, sum));
+                left -= 1;
+            }
+            while let Some((block, sum)) = held.pop() {
+                step("send");
+                let length = block.len();
+                block.send(length, sum);
+                handled += length;
+            }
+        }
+        step("close");
+        producer.close(&digest(sum)).map_err(show)?;
+        Ok(handled)
+    }
+
+    fn consume(&self, consumer: &mut Consumer) -> Result<usize, String> {
+        let (monitor, replaces, geometry) =
+            (consumer.monitor(), consumer.predecessor().is_some(), consumer.geometry());
+        let step = |what: &str| {
+            self.step(what);
+            assert!(!format!("{:?}", monitor.snapshot()).is_empty());
+        };
+        step("begin");
+        let asked = Mark::default();
+        let mark = consumer.begin(&[9; 128], asked).map_err(show)?;
+        assert!(replaces || mark == asked, "the stream begins where this end said: {mark:?}");
+        let (mut sum, mut handled) = (mark.sum, 0);
+        loop {
+            let mut held = Vec::new();
+            while held.len() < 2 {
+                step("filled_block");
+                let Some(block) = consumer.filled_block().map_err(show)? else { break };
+                assert_eq!(block.offset(), mark.position + handled as u64, "blocks come in order");
+                assert!(block.len() <= geometry.block_size(), "a block is no longer than a block");
+                sum = add(sum, &block);
+                handled += block.len();
+                held.push((block, sum));
+            }
+            let ended = held.len() < 2;
+            while let Some((block, sum)) = held.pop() {
+                step("done");
+                block.done(sum);
+            }
+            if ended {
+                break;
+            }
+        }
+        let closing = consumer.closing().expect("there are no more blocks");
+        assert_eq!(closing.length, mark.position + handled as u64, "the whole stream is what was handled");
+        if closing.digest != digest(sum) {
+            step("abort");
+            return Err(format!("{:?}", consumer.abort(&Reason::new(4, "another digest"))));
+        }
+        step("commit");
+        let committing = consumer.commit().map_err(show)?;
+        step("complete");
+        committing.complete().map_err(show)?;
+        Ok(handled)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
+fn show(error: PipeError) -> String {
+    assert!(!matches!(error, PipeError::Misuse(_) | PipeError::Over), "{error:?} is the caller's fault");
+    format!("{error:?}")
+}
+
+/// A running checksum that reads every byte.
+fn add(sum: u64, block: &[u8]) -> u64 {
+    block.chunks_exact(8).fold(sum, |sum, word| {
+        (sum ^ u64::from_ne_bytes(word.try_into().expect("eight bytes"))).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+fn digest(sum: u64) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest[..8].copy_from_slice(&sum.to_le_bytes());
+    digest
+}
+
+// ---------------------------------------------------------------------------------------------- the nonsense
+
+/// Every word of the header that means something, with its width (`docs/protocol.md`).
+const WORDS: &[(u64, usize)] = &[
+    (0, 8),   // magic
+    (8, 4),   // version
+    (12, 4),  // state
+    (16, 8),  // generation
+    (24, 8),  // block size
+    (32, 8),  // number of blocks
+    (128, 4), // process ids
+    (132, 4),
+    (136, 8), // the job's length and hash
+    (144, 8),
+    (256, 4),  // length of the name
+    (768, 4),  // length of the job
+    (2048, 8), // origin
+    (2176, 8), // target
+    (FILLED, 8),
+    (2312, 4), // the producer sleeps
+    (2316, 4), // the producer admits another consumer
+    (2320, 8), // the producer's marks
+    (2328, 8),
+    (2336, 8),
+    (2344, 8),
+    (2352, 8), // closing digest
+    (2384, 8), // closing length + 1
+    (EMPTIED, 8),
+    (2440, 4), // the consumer sleeps
+    (BEGUN, 4),
+    (CONSUMER_MARKS, 8),
+    (CONSUMER_MARKS + 8, 8),
+    (CONSUMER_MARKS + 16, 8),
+    (CONSUMER_MARKS + 24, 8),
+    (2480, 4), // the consumer admits another producer
+    (VERDICT, 8),
+    (2688, 4), // the producer's reason: code, length
+    (2692, 4),
+    (3392, 4),
+    (3396, 4),
+];
+const FILLED: u64 = 2304;
+const EMPTIED: u64 = 2432;
+const BEGUN: u64 = 2444;
+const CONSUMER_MARKS: u64 = 2448;
+const VERDICT: u64 = 2560;
+const SLOTS: u64 = 65536;
+const COMMITTING: u64 = 1;
+
+/// The pipe's file, as somebody sees it who does not keep to the protocol.
+struct Memory(File);
+
+impl Memory {
+    fn open(name: &Name) -> Option<Self> {
+        let file = File::options().read(true).write(true).open(name.path()).ok()?;
+        (file.metadata().ok()?.len() >= 4096).then_some(Self(file))
+    }
+
+    fn get(&self, at: u64) -> u64 {
+        let mut word = [0; 8];
+        // Behind the end there is nothing.
+        let _ = self.0.read_at(&mut word, at);
+        u64::from_le_bytes(word)
+    }
+
+    fn set(&self, at: u64, width: usize, value: u64) {
+        // Never longer than it is: that is another test.
+        if self.0.metadata().is_ok_and(|metadata| metadata.len() >= at + width as u64) {
+            self.0.write_all_at(&value.to_le_bytes()[..width], at).expect("the file can be written to");
+        }
+    }
+
+    fn stage(&self) -> u64 {
+        self.get(VERDICT) & 0xff
+    }
+
+    /// One nonsense, which is described.
+    fn scribble(&self, random: &mut Random) -> String {
+        let generation = self.get(16);
+        let extreme = [u64::MAX, u64::MAX - 1, 1 << 63, i64::MAX as u64, 1 << 32, u64::MAX - BLOCK as u64];
+        let far = extreme[random.below(6) as usize] - random.below(3);
+        match random.below(12) {
+            // The verdict, with this generation or another one.
+            0 | 1 => {
+                let other = u64::from(random.below(4) == 0);
+                let value = (generation ^ other) << 8 | random.below(7);
+                self.set(VERDICT, 8, value);
+                format!("verdict {value:#x}")
+            }
+            // Both counters, so that their difference is plausible.
+            2 => {
+                let difference = random.below(BLOCKS as u64 + 1);
+                self.set(EMPTIED, 8, far - difference);
+                self.set(FILLED, 8, far);
+                format!("both counters {far:#x} - {difference}")
+            }
+            // All marks of both sides, with or without a word that somebody has begun.
+            3 => {
+                for mark in [2328, 2344, CONSUMER_MARKS + 8, CONSUMER_MARKS + 24] {
+                    self.set(mark, 8, far);
+                }
+                let begun = random.below(2);
+                if begun == 1 {
+                    self.set(BEGUN, 4, 1);
+                }
+                format!("all positions {far:#x}, begun {begun}")
+            }
+            // A descriptor.
+            4..=6 => {
+                let at = SLOTS + 64 * random.below(BLOCKS as u64) + 8 * random.below(3);
+                let value = self.nonsense(at, far, random);
+                self.set(at, 8, value);
+                format!("descriptor {at} {value:#x}")
+            }
+            // Everything at once.
+            7 if random.below(3) == 0 => {
+                let mut header = [0; 4096];
+                header.chunks_exact_mut(8).for_each(|word| {
+                    word.copy_from_slice(&random.below(u64::MAX).to_le_bytes());
+                });
+                self.0.write_all_at(&header, 0).expect("the file can be written to");
+                "the whole header".into()
+            }
+            _ => {
+                let (at, width) = WORDS[random.below(WORDS.len() as u64) as usize];
+                let value = self.nonsense(at, far, random);
+                self.set(at, width, value);
+                format!("word {at} {value:#x}")
+            }
+        }
+    }
+
+    fn nonsense(&self, at: u64, far: u64, random: &mut Random) -> u64 {
+        let now = self.get(at);
+        match random.below(8) {
+            0 => 0,
+            1 => random.below(4),
+            2 => now.wrapping_add(1),
+            3 => now.wrapping_sub(1),
+            4 => now ^ 1 << random.below(64),
+            5 => self.get(WORDS[random.below(WORDS.len() as u64) as usize].0),
+            6 => random.below(u64::MAX),
+            _ => far,
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------------- the rounds
+
+/// An honest end as the test sees it.
+struct Victim {
+    actor: Actor,
+    /// Where it waits for `go`, or, if it is at work, what at.
+    at: String,
+    works: bool,
+    ended: Option<String>,
+    /// Left where it is.
+    frozen: bool,
+}
+
+impl Victim {
+    fn new() -> Self {
+        Self { actor: Actor::start(), at: String::new(), works: false, ended: None, frozen: false }
+    }
+
+    fn begin(&mut self, name: &Name, replaces: bool, starts: bool) {
+        let word = |so: bool, word: &'static str| if so { word } else { "not" };
+        let (replaces, starts) = (word(replaces, "replaces"), word(starts, "starts"));
+        self.actor.tell(&format!("{} {replaces} {starts}", hex(name.bytes())));
+        (self.ended, self.works, self.frozen) = (None, true, false);
+        self.at = "the beginning".into();
+    }
+
+    fn go(&mut self) {
+        self.actor.tell("go");
+        self.works = true;
+    }
+
+    fn waits_for_go(&self) -> bool {
+        !self.works && self.ended.is_none()
+    }
+
+    /// Whether something came from it.
+    fn listen(&mut self, time: Duration) -> bool {
+        if !self.works {
+            return false;
+        }
+        let Some(answer) = self.actor.answer_within(time) else { return false };
+        self.works = false;
+        match answer.split_once(' ') {
+            Some(("at", step)) => self.at = step.into(),
+            Some(("ended", how)) => self.ended = Some(how.into()),
+            _ => panic!("`{answer}` makes no sense here"),
+        }
+        true
+    }
+
+    /// Lets it do all its steps; how long it took, if it has ended in time.
+    fn ends_within(&mut self, limit: Duration) -> Option<Duration> {
+        let begun = Instant::now();
+        while self.ended.is_none() && begun.elapsed() < limit {
+            if self.waits_for_go() {
+                self.go();
+            }
+            self.listen(Duration::from_millis(5));
+        }
+        self.ended.is_some().then(|| begun.elapsed())
+    }
+
+    fn must_end(&mut self, context: &str) {
+        let took = self.ends_within(HANGS);
+        let took = took.unwrap_or_else(|| panic!("hangs in `{}`: {context}", self.at));
+        assert!(took < LIMIT, "took {took:?} in `{}`: {context}", self.at);
+    }
+}
+
+/// How rounds ended.
+#[derive(Debug, Default)]
+struct Tally {
+    rounds: u64,
+    scribbles: u64,
+    kills: u64,
+    complete: u64,
+    failed: u64,
+    waited: u64,
+}
+
+impl Tally {
+    fn count(&mut self, victims: &[Victim]) {
+        self.rounds += 1;
+        for victim in victims {
+            let how = victim.ended.as_ref().expect("all have ended");
+            if how.starts_with("complete ") {
+                self.complete += 1;
+            } else {
+                self.failed += 1;
+            }
+        }
+    }
+}
+
+/// Interrupts all, and sees that they end.
+fn end(victims: &mut [Victim; 2], memory: Option<&Memory>, context: &str) {
+    for victim in &mut *victims {
+        victim.actor.interrupt();
+    }
+    victims.sort_by_key(|victim| victim.frozen);
+    for n in 0..2 {
+        // Who has said everything waits for a partner that says it is just completing, as long as that lives.
+        if victims[n].ends_within(Duration::from_millis(200)).is_none()
+            && victims[n].at == "close"
+            && memory.is_some_and(|memory| memory.stage() == COMMITTING)
+        {
+            victims[1 - n].must_end(context);
+        }
+        victims[n].must_end(context);
+    }
+}
+
+fn round(seed: u64, victims: &mut [Victim; 2], tally: &mut Tally) {
+    let mut random = Random(seed);
+    let name = Name::new();
+    let (replaces, starts) = (random.below(3) == 0, random.below(2) == 0);
+    let mut context = format!("seed {seed}, replaces: {replaces}, starts: {starts}");
+    for victim in &mut *victims {
+        victim.begin(&name, replaces, starts);
+    }
+    let mut memory = None;
+    let when: Vec<u64> = (0..=random.below(3)).map(|_| random.below(45)).collect();
+    let freezes = (random.below(2) == 0).then(|| random.below(2) as usize);
+    let (mut steps, mut moved) = (0, Instant::now());
+    loop {
+        // Long enough that who does not answer waits for the other one, and the same seed means the same.
+        for victim in &mut *victims {
+            if victim.listen(Duration::from_millis(4)) {
+                moved = Instant::now();
+            }
+        }
+        let ready: Vec<usize> =
+            (0..2).filter(|n| victims[*n].waits_for_go() && !victims[*n].frozen).collect();
+        if ready.is_empty() {
+            if victims.iter().all(|victim| victim.ended.is_some() || victim.frozen) {
+                break;
+            }
+            if moved.elapsed() > Duration::from_millis(150) {
+                tally.waited += 1;
+                break;
+            }
+            continue;
+        }
+        let which = ready[random.below(ready.len() as u64) as usize];
+        memory = memory.or_else(|| Memory::open(&name));
+        if let Some(memory) = &memory {
+            for _ in when.iter().filter(|when| **when == steps) {
+                let what = memory.scribble(&mut Random(random.below(u64::MAX)));
+                let _ = write!(context, "; before step {steps} ({}): {what}", victims[which].at);
+                tally.scribbles += 1;
+                if let Some(frozen) = freezes {
+                    victims[frozen].frozen = true;
+                }
+            }
+            if replaces && random.below(25) == 0 {
+                let _ = write!(context, "; killed at {}", victims[which].at);
+                tally.kills += 1;
+                victims[which] = Victim::new();
+                victims[which].begin(&name, replaces, starts);
+                continue;
+            }
+        }
+        victims[which].go();
+        steps += 1;
+    }
+    // Shown only if something fails.
+    println!("{context}");
+    end(victims, memory.as_ref(), &context);
+    tally.count(victims);
+}
+
+#[test]
+fn nonsense_between_any_two_steps_is_an_error_and_never_a_crash_or_a_hang() {
+    let rounds = rounds(60);
+    let _watchdog = Watchdog::new(60 + (rounds.end() - rounds.start()) * 2);
+    let (mut victims, mut tally) = ([Victim::new(), Victim::new()], Tally::default());
+    for seed in rounds {
+        round(seed, &mut victims, &mut tally);
+    }
+    println!("{tally:?}");
+    assert!(tally.rounds < 30 || tally.complete > 0 && tally.failed > 0, "both happen: {tally:?}");
+}
+
+/// Nobody asks; one word, or all of them, are written as fast as can be while the two work.
+#[test]
+fn nonsense_all_the_time_is_an_error_and_never_a_crash_or_a_hang() {
+    let rounds = rounds(30);
+    let _watchdog = Watchdog::new(60 + (rounds.end() - rounds.start()) * 2);
+    let (mut victims, mut tally) = ([Victim::new(), Victim::new()], Tally::default());
+    for seed in rounds {
+        let mut random = Random(seed ^ 1 << 40);
+        let name = Name::new();
+        let (replaces, starts) = (random.below(3) == 0, random.below(2) == 0);
+        for victim in &mut victims {
+            victim.begin(&name, replaces, starts);
+        }
+        victims[0].ends_within(Duration::from_millis(random.below(3)));
+        let (stop, mut kept) = (AtomicBool::new(false), None);
+        let one = random.below(WORDS.len() as u64 * 2) as usize;
+        let context = format!("storm, seed {seed}, word {one}");
+        println!("{context}");
+        let deadline = Instant::now() + Duration::from_millis(150);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let Some(memory) = Memory::open(&name) else { continue };
+                    let memory = kept.insert(memory);
+                    for _ in 0..100 {
+                        match WORDS.get(one) {
+                            Some((at, width)) => {
+                                let value = memory.nonsense(*at, u64::MAX, &mut random);
+                                memory.set(*at, *width, value);
+                            }
+                            None => drop(memory.scribble(&mut random)),
+                        }
+                        tally.scribbles += 1;
+                        if stop.load(Ordering::Relaxed) {
+                            break;
+                        }
+                    }
+                }
+            });
+            while victims.iter().any(|victim| victim.ended.is_none()) && Instant::now() < deadline {
+                for victim in &mut victims {
+                    if victim.waits_for_go() {
+                        victim.go();
+                    }
+                    victim.listen(Duration::from_micros(200));
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        end(&mut victims, kept.as_ref(), &context);
+        tally.count(&victims);
+    }
+    println!("{tally:?}");
+    assert!(tally.failed > 0, "{tally:?}");
+}
+
+/// Memory that a partner takes away is a bus error, and nothing can be done about it: who touches it dies as if it
+/// had been killed. That is all that happens: the other one is told, and the next pair works.
+#[test]
+fn a_file_cut_short_is_at_worst_a_death() {
+    const SIGBUS: i32 = 7;
+    let _watchdog = Watchdog::new(60);
+    let (mut died, mut told) = (0, 0);
+    for length in [0, 4096, SLOTS, SLOTS + 65536 + 4096] {
+        for steps in [2, 3, 5, 8] {
+            let name = Name::new();
+            let mut victims = [Victim::new(), Victim::new()];
+            for victim in &mut victims {
+                victim.begin(&name, false, false);
+                while victim.at != "begin" && victim.at != "empty_block" {
+                    if victim.waits_for_go() {
+                        victim.go();
+                    }
+                    victim.listen(Duration::from_millis(5));
+                }
+            }
+            for _ in 0..steps {
+                for victim in &mut victims {
+                    if victim.waits_for_go() {
+                        victim.go();
+                    }
+                    victim.listen(Duration::from_millis(20));
+                }
+            }
+            Memory::open(&name).expect("it is there").0.set_len(length).expect("the file can be cut");
+            for victim in &mut victims {
+                victim.actor.interrupt();
+                if victim.waits_for_go() {
+                    victim.go();
+                }
+                match victim.actor.end_or_answers(LIMIT, |actor, answer| {
+                    if answer.starts_with("at ") {
+                        actor.tell("go");
+                    }
+                    answer.starts_with("ended ")
+                }) {
+                    Some(status) => {
+                        assert_eq!(status.signal(), Some(SIGBUS), "{status:?}");
+                        died += 1;
+                    }
+                    None => told += 1,
+                }
+            }
+            drop(victims);
+            let mut victims = [Victim::new(), Victim::new()];
+            for victim in &mut victims {
+                victim.begin(&name, false, false);
+            }
+            for _ in 0..200 {
+                for victim in &mut victims {
+                    if victim.waits_for_go() {
+                        victim.go();
+                    }
+                    victim.listen(Duration::from_millis(5));
+                }
+            }
+            for victim in &victims {
+                let how = victim.ended.as_deref().expect("the next pair gets through");
+                assert!(how.starts_with("complete "), "{how}");
+            }
+        }
+    }
+    println!("{died} died of a bus error, {told} were told or were through already");
+    assert!(died > 0);
+}
