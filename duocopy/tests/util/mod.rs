@@ -355,6 +355,12 @@ impl Run<'_> {
         self
     }
 
+    /// Another build of the program.
+    pub fn built_as(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
     /// Looked at and slowed down by `strace` with these flags.
     pub fn traced(mut self, flags: &str) -> Self {
         self.trace = Some(flags.into());
