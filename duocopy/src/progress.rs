@@ -241,7 +241,8 @@ impl<V: FnMut() -> View> Screen<V> {
     }
 
     fn line(&self, view: View) -> String {
-        let percent = (view.written * 100).checked_div(self.total).unwrap_or(100);
+        // The other process may say any number.
+        let percent = (u128::from(view.written) * 100).checked_div(self.total.into()).unwrap_or(100);
         format!(
             "{percent} % · {} of {} written · {}",
             BinaryBytes(view.written),
