@@ -114,7 +114,7 @@ fn soon<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
 
 /// Bytes that repeat nowhere, the same for the same seed.
 pub fn bytes(length: usize, seed: u64) -> Vec<u8> {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = Random::of(seed);
     let mut bytes = vec![0; length.next_multiple_of(8)];
     bytes.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&random.next().to_le_bytes()));
     bytes.truncate(length);
@@ -132,6 +132,11 @@ impl Random {
         let seed = given.unwrap_or(now) | 1;
         println!("{what}: DUOCOPY_SEED={seed}");
         Self(seed)
+    }
+
+    /// The same each time.
+    pub fn of(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     pub fn next(&mut self) -> u64 {
