@@ -12,10 +12,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// How long arriving or leaving waits for somebody else who is doing so.
-pub(crate) const ARRIVAL_LIMIT: Duration = Duration::from_millis(500);
+pub(crate) const ARRIVAL_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 500 });
 
 /// How long a wait sleeps before it asks the kernel whether the partner still lives.
-const PARK_LIMIT: Duration = Duration::from_millis(50);
+const PARK_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 50 });
 
 /// A flag to stop waiting, and what the partner is told then.
 #[derive(Clone, Debug)]
