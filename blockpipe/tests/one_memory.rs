@@ -1,0 +1,176 @@
+//! Both ends in one process, each in a thread of its own: whole streams, an abort, and replacements of both ends.
+//!
+//! `blockpipe/tests/sanitize.sh` runs this under the sanitizers, with the two ends on one mapping of the memory, so
+//! that they see every access of both. It has no test harness around it: that one is not instrumented, and what it does
+//! with channels looks like a race.
+
+mod util;
+
+use blockpipe::{Consumer, End, Geometry, Mark, Pipe, PipeError, Producer, Reason};
+use std::time::Duration;
+use util::Name;
+
+const BLOCK: usize = 4096;
+const BLOCKS: usize = 3;
+
+fn main() {
+    for (name, test) in
+        [("a stream", a_stream as fn()), ("an abort", an_abort), ("replacements", replacements)]
+    {
+        test();
+        println!("{name} ... ok");
+    }
+}
+
+/// Blocks of a whole stream.
+fn stream() -> u64 {
+    std::env::var("BLOCKPIPE_STREAM").ok().and_then(|blocks| blocks.parse().ok()).unwrap_or(200)
+}
+
+fn join(name: &Name) -> End {
+    Pipe::named(name.bytes()).replace_within(Duration::from_secs(20)).join().expect("an end is free")
+}
+
+fn producer(name: &Name) -> Producer {
+    let End::Producer(mut producer) = join(name) else { panic!("the producer's end is free") };
+    producer.ready(Geometry::new(BLOCK, BLOCKS), &[1; 128]).expect("there is memory");
+    producer
+}
+
+fn consumer(name: &Name) -> Consumer {
+    let End::Consumer(consumer) = join(name) else { panic!("the consumer's end is free") };
+    consumer
+}
+
+/// Sends blocks, two at a time and the last one first, up to the end of the stream or of so many.
+fn send(producer: &mut Producer, count: u64) -> Result<Mark, PipeError> {
+    let mark = producer.start()?;
+    let (mut n, mut sum) = (mark.position / BLOCK as u64, mark.sum);
+    let end = stream().min(n.saturating_add(count));
+    while n < end {
+        let mut held = Vec::new();
+        while held.len() < 2 && n < end {
+            let mut block = producer.empty_block()?;
+            block.fill(n as u8);
+            sum = add(sum, &block);
+            held.push((block, sum));
+            n += 1;
+        }
+        held.into_iter().rev().for_each(|(block, sum)| block.send(BLOCK, sum));
+    }
+    Ok(Mark { position: n * BLOCK as u64, sum })
+}
+
+/// Takes blocks likewise.
+fn take(consumer: &Consumer, count: u64) -> Result<Mark, PipeError> {
+    let mark = consumer.begin(&[2; 128], Mark::default())?;
+    let (mut n, mut sum, mut taken) = (mark.position / BLOCK as u64, mark.sum, 0);
+    while taken < count {
+        let mut held = Vec::new();
+        while held.len() < 2 {
+            let Some(block) = consumer.filled_block()? else { break };
+            assert!(block.iter().all(|byte| *byte == n as u8), "block {n} is what was sent");
+            sum = add(sum, &block);
+            held.push((block, sum));
+            n += 1;
+        }
+        if held.is_empty() {
+            break;
+        }
+        taken += held.len() as u64;
+        held.into_iter().rev().for_each(|(block, sum)| block.done(sum));
+    }
+    Ok(Mark { position: n * BLOCK as u64, sum })
+}
+
+fn add(sum: u64, block: &[u8]) -> u64 {
+    block.iter().fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn digest(sum: u64) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest[..8].copy_from_slice(&sum.to_le_bytes());
+    digest
+}
+
+fn finish(consumer: &mut Consumer) {
+    let mark = take(consumer, u64::MAX).expect("the stream goes on");
+    let closing = consumer.closing().expect("it is over");
+    assert_eq!((closing.length, closing.digest), (mark.position, digest(mark.sum)));
+    consumer.commit().expect("nobody aborts").complete().expect("nobody else says how it ends");
+}
+
+fn a_stream() {
+    let name = Name::new();
+    let mut producer = producer(&name);
+    let monitor = producer.monitor();
+    std::thread::scope(|scope| {
+        let consuming = scope.spawn(|| finish(&mut consumer(&name)));
+        let watching = scope.spawn(move || {
+            while monitor.snapshot().done < stream() * BLOCK as u64 {
+                std::thread::yield_now();
+            }
+        });
+        let mark = send(&mut producer, u64::MAX).expect("the stream goes on");
+        producer.close(&digest(mark.sum)).expect("the consumer completes");
+        watching.join().expect("it saw the last block");
+        consuming.join().expect("it is complete");
+    });
+    name.assert_gone();
+}
+
+fn an_abort() {
+    for by_producer in [true, false] {
+        let name = Name::new();
+        let mut producer = producer(&name);
+        let reason = &Reason::new(5, "enough");
+        std::thread::scope(|scope| {
+            let consuming = scope.spawn(|| {
+                let consumer = consumer(&name);
+                let taken = take(&consumer, if by_producer { u64::MAX } else { 3 });
+                let told = taken.map(|_| consumer.abort(reason)).unwrap_or_else(|error| error);
+                assert!(
+                    matches!(&told, PipeError::Aborted { reason: told, .. } if told == reason),
+                    "{told:?}"
+                );
+            });
+            let sent = send(&mut producer, if by_producer { 5 } else { u64::MAX });
+            let told = match sent {
+                Ok(_) if by_producer => producer.abort(reason).expect_err("nobody completes"),
+                Ok(mark) => producer.close(&digest(mark.sum)).expect_err("the consumer aborts"),
+                Err(error) => error,
+            };
+            assert!(matches!(&told, PipeError::Aborted { reason: told, .. } if told == reason), "{told:?}");
+            consuming.join().expect("it was told the same");
+        });
+        name.assert_gone();
+    }
+}
+
+/// One end dies again and again, with and without blocks in its hands, and another one goes on.
+fn replacements() {
+    for producers_die in [true, false] {
+        let (name, piece) = (Name::new(), stream() / 7);
+        let mut last = producer(&name);
+        std::thread::scope(|scope| {
+            let consuming = scope.spawn(|| {
+                for _ in 0..if producers_die { 0 } else { 5 } {
+                    let consumer = consumer(&name);
+                    take(&consumer, piece).expect("the producer is there");
+                    let _held = consumer.filled_block().expect("the stream is not over");
+                }
+                finish(&mut consumer(&name));
+            });
+            for _ in 0..if producers_die { 5 } else { 0 } {
+                send(&mut last, piece).expect("the consumer is there");
+                drop(last.empty_block().expect("the consumer is there"));
+                drop(last);
+                last = producer(&name);
+            }
+            let mark = send(&mut last, u64::MAX).expect("a consumer comes");
+            last.close(&digest(mark.sum)).expect("the last consumer completes");
+            consuming.join().expect("it is complete");
+        });
+        name.assert_gone();
+    }
+}
