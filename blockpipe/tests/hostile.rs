@@ -281,6 +281,11 @@ const VERDICT: u64 = 2560;
 const SLOTS: u64 = 65536;
 const COMMITTING: u64 = 1;
 
+/// Kinds of nonsense that are looked at before each kind of step.
+const COUNTERS: u64 = 2;
+const MARKS: u64 = 3;
+const TOO_EARLY: u64 = 100;
+
 /// The pipe's file, as somebody sees it who does not keep to the protocol.
 struct Memory(File);
 
@@ -308,12 +313,21 @@ impl Memory {
         self.get(VERDICT) & 0xff
     }
 
-    /// One nonsense, which is described.
+    /// One nonsense of any kind, which is described.
     fn scribble(&self, random: &mut Random) -> String {
+        let kind = random.below(12);
+        self.scribble_one(kind, random)
+    }
+
+    fn scribble_one(&self, kind: u64, random: &mut Random) -> String {
         let generation = self.get(16);
         let extreme = [u64::MAX, u64::MAX - 1, 1 << 63, i64::MAX as u64, 1 << 32, u64::MAX - BLOCK as u64];
         let far = extreme[random.below(6) as usize] - random.below(3);
-        match random.below(12) {
+        match kind {
+            TOO_EARLY => {
+                self.set(VERDICT, 8, generation << 8 | COMMITTING);
+                "committing".into()
+            }
             // The verdict, with this generation or another one.
             0 | 1 => {
                 let other = u64::from(random.below(4) == 0);
@@ -322,14 +336,14 @@ impl Memory {
                 format!("verdict {value:#x}")
             }
             // Both counters, so that their difference is plausible.
-            2 => {
+            COUNTERS => {
                 let difference = random.below(BLOCKS as u64 + 1);
                 self.set(EMPTIED, 8, far - difference);
                 self.set(FILLED, 8, far);
                 format!("both counters {far:#x} - {difference}")
             }
             // All marks of both sides, with or without a word that somebody has begun.
-            3 => {
+            MARKS => {
                 for mark in [2328, 2344, CONSUMER_MARKS + 8, CONSUMER_MARKS + 24] {
                     self.set(mark, 8, far);
                 }
@@ -491,18 +505,23 @@ fn end(victims: &mut [Victim; 2], memory: Option<&Memory>, context: &str) {
     }
 }
 
-fn round(seed: u64, victims: &mut [Victim; 2], tally: &mut Tally) {
+/// With a `plan`, that kind of nonsense comes before the first step of that name, and the other end does no more.
+fn round(seed: u64, plan: Option<(u64, &str)>, victims: &mut [Victim; 2], tally: &mut Tally) {
     let mut random = Random(seed);
     let name = Name::new();
-    let (replaces, starts) = (random.below(3) == 0, random.below(2) == 0);
+    let (replaces, starts) = match plan {
+        None => (random.below(3) == 0, random.below(2) == 0),
+        Some((_, step)) => (false, step == "start"),
+    };
     let mut context = format!("seed {seed}, replaces: {replaces}, starts: {starts}");
     for victim in &mut *victims {
         victim.begin(&name, replaces, starts);
     }
     let mut memory = None;
+    let planned = plan.is_some();
     let when: Vec<u64> = (0..=random.below(3)).map(|_| random.below(45)).collect();
-    let freezes = (random.below(2) == 0).then(|| random.below(2) as usize);
-    let (mut steps, mut moved) = (0, Instant::now());
+    let freezes = (!planned && random.below(2) == 0).then(|| random.below(2) as usize);
+    let (mut steps, mut moved, mut plan) = (0, Instant::now(), plan);
     loop {
         // Long enough that who does not answer waits for the other one, and the same seed means the same.
         for victim in &mut *victims {
@@ -525,7 +544,13 @@ fn round(seed: u64, victims: &mut [Victim; 2], tally: &mut Tally) {
         let which = ready[random.below(ready.len() as u64) as usize];
         memory = memory.or_else(|| Memory::open(&name));
         if let Some(memory) = &memory {
-            for _ in when.iter().filter(|when| **when == steps) {
+            if let Some((kind, _)) = plan.take_if(|(_, step)| *step == victims[which].at) {
+                let what = memory.scribble_one(kind, &mut random);
+                let _ = write!(context, "; before {}: {what}", victims[which].at);
+                tally.scribbles += 1;
+                victims[1 - which].frozen = true;
+            }
+            for _ in when.iter().filter(|when| !planned && **when == steps) {
                 let what = memory.scribble(&mut Random(random.below(u64::MAX)));
                 let _ = write!(context, "; before step {steps} ({}): {what}", victims[which].at);
                 tally.scribbles += 1;
@@ -556,10 +581,28 @@ fn nonsense_between_any_two_steps_is_an_error_and_never_a_crash_or_a_hang() {
     let _watchdog = Watchdog::new(60 + (rounds.end() - rounds.start()) * 2);
     let (mut victims, mut tally) = ([Victim::new(), Victim::new()], Tally::default());
     for seed in rounds {
-        round(seed, &mut victims, &mut tally);
+        round(seed, None, &mut victims, &mut tally);
     }
     println!("{tally:?}");
     assert!(tally.rounds < 30 || tally.complete > 0 && tally.failed > 0, "both happen: {tally:?}");
+}
+
+/// What is dangerous at one step only is not left to chance.
+#[test]
+fn nonsense_before_each_kind_of_step_is_an_error_and_never_a_crash_or_a_hang() {
+    let _watchdog = Watchdog::new(120);
+    let (mut victims, mut tally) = ([Victim::new(), Victim::new()], Tally::default());
+    let steps = "join ready start empty_block send close begin filled_block done commit complete".split(' ');
+    for (seed, step) in (1..).zip(steps) {
+        for kind in [COUNTERS, MARKS, TOO_EARLY] {
+            round(seed, Some((kind, step)), &mut victims, &mut tally);
+        }
+    }
+    println!("{tally:?}");
+    assert!(
+        tally.scribbles >= tally.rounds - 3,
+        "only before the first `join` there is no memory: {tally:?}"
+    );
 }
 
 /// Nobody asks; one word, or all of them, are written as fast as can be while the two work.

@@ -128,7 +128,7 @@ fn an_abort() {
             let consuming = scope.spawn(|| {
                 let consumer = consumer(&name);
                 let taken = take(&consumer, if by_producer { u64::MAX } else { 3 });
-                let told = taken.map(|_| consumer.abort(reason)).unwrap_or_else(|error| error);
+                let told = taken.map_or_else(|error| error, |_| consumer.abort(reason));
                 assert!(
                     matches!(&told, PipeError::Aborted { reason: told, .. } if told == reason),
                     "{told:?}"
