@@ -345,8 +345,8 @@ pub fn journal(data: &[u8]) {
     if data.get(journal_file::LENGTH).is_none_or(|byte| byte & 1 == 0) {
         seal(&mut content);
     }
-    if let Some((heading, number, durable)) = journal_file::parse(&content) {
-        assert!(number > 0 && durable.position <= heading.source.length);
+    if let Some((heading, entry)) = journal_file::parse(&content) {
+        assert!(entry.durable.position <= heading.source.length);
         assert!(heading.fits(&heading));
     }
 }
@@ -357,7 +357,7 @@ fn seal(content: &mut [u8; journal_file::LENGTH]) {
     let heading = sum(&content[..SECTOR]);
     for (n, sector) in content.chunks_exact_mut(SECTOR).enumerate() {
         if n > 0 {
-            sector[24..32].copy_from_slice(&heading);
+            sector[40..48].copy_from_slice(&heading);
         }
         let sum = sum(sector);
         sector[SECTOR - 8..].copy_from_slice(&sum);
