@@ -26,8 +26,8 @@ const SAFE: usize = 20 * KIB;
 const AFTER_THE_CAUSE: Duration = Duration::from_secs(2);
 /// A pair takes milliseconds.
 const PAIR_LIMIT: Duration = Duration::from_secs(15);
-/// How many kills the sample has; besides it has a fault of each kind.
-const KILLS: usize = 250;
+/// How many kills the sample has from everywhere.
+const KILLS: usize = 200;
 
 const ERRORS: [&str; 7] = ["EIO", "ENOSPC", "EDQUOT", "EINTR", "EMFILE", "ENOMEM", "EROFS"];
 /// These fail with each of the errors, all others with three of them.
@@ -103,8 +103,9 @@ struct Case {
     before: Before,
     role: Role,
     call: String,
-    /// Which of the calls of this name.
+    /// Which of the calls of this name, and how many there are.
     number: usize,
+    of: usize,
     effect: Effect,
     /// Made by the loader and the runtime, before the program itself.
     start_up: bool,
@@ -228,7 +229,8 @@ fn all_cases() -> Vec<Case> {
             {
                 for number in 1..=all {
                     let start_up = number <= start_up;
-                    let case = |effect| Case { before, role, call: call.clone(), number, effect, start_up };
+                    let case =
+                        |effect| Case { before, role, call: call.clone(), number, of: all, effect, start_up };
                     cases.extend(effects(&call, start_up).into_iter().map(case));
                 }
             }
@@ -237,22 +239,33 @@ fn all_cases() -> Vec<Case> {
     cases
 }
 
-/// The same ones each time: kills from everywhere, and one fault of each kind at each call.
+/// The same ones each time. Kills from everywhere, and all of those at what is called only a few times; of each kind
+/// of fault one, or two where a call on a file fails once: an early call and a late one.
 fn sample(cases: Vec<Case>) -> Vec<Case> {
     let (kills, faults): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| case.effect == Effect::Kill);
     let (all, mut kinds) = (kills.len(), BTreeMap::<String, Vec<Case>>::new());
     let is_taken = |index: usize| (index + 1) * KILLS / all > index * KILLS / all;
-    let kills = kills.into_iter().enumerate().filter(|(index, _)| is_taken(*index)).map(|(_, case)| case);
+    let is_rare = |case: &Case| case.before == Before::OldFile && !case.start_up && case.of <= 3;
+    let kills = kills.into_iter().enumerate().filter(|(index, case)| is_taken(*index) || is_rare(case));
     for case in faults {
         let Case { role, call, effect, start_up, .. } = &case;
         kinds.entry(format!("{role:?} {call} {effect:?} {start_up}")).or_default().push(case);
     }
-    let faults = kinds.into_values().enumerate().map(|(index, mut kind)| {
+    let faults = kinds.into_values().enumerate().flat_map(|(index, mut early)| {
+        early.sort_by_key(|case| case.number);
+        let mut late = early.split_off(early.len() / 2);
+        let fails_once = |case: &Case| matches!(case.effect, Effect::Fail { for_ever: false, .. });
+        if early.iter().any(|case| !is_one_of(ON_FILES, &case.call) || !fails_once(case)) {
+            late.append(&mut early);
+        }
         // A step that has nothing in common with the number of errors.
-        let one = index * 7919 % kind.len();
-        kind.swap_remove(one)
+        let one_of = move |mut kind: Vec<Case>| {
+            let one = index * 7919 % kind.len().max(1);
+            (!kind.is_empty()).then(|| kind.swap_remove(one))
+        };
+        [one_of(early), one_of(late)].into_iter().flatten()
     });
-    kills.chain(faults).collect()
+    kills.map(|(_, case)| case).chain(faults).collect()
 }
 
 // ---------------------------------------------------------------------------------------------------- runs
