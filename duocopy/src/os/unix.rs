@@ -201,7 +201,10 @@ impl Directory {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR))?;
         // Whatever the umask says, the next copy of this user may open it.
-        rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+        if let Err(error) = rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR) {
+            let _ = self.remove(name);
+            return Err(error.into());
+        }
         Ok(file.into())
     }
 
