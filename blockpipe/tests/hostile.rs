@@ -605,6 +605,15 @@ fn nonsense_before_each_kind_of_step_is_an_error_and_never_a_crash_or_a_hang() {
     );
 }
 
+/// Ends a storm, also when the test fails in the middle of it.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Nobody asks; one word, or all of them, are written as fast as can be while the two work.
 #[test]
 fn nonsense_all_the_time_is_an_error_and_never_a_crash_or_a_hang() {
@@ -625,6 +634,7 @@ fn nonsense_all_the_time_is_an_error_and_never_a_crash_or_a_hang() {
         println!("{context}");
         let deadline = Instant::now() + Duration::from_millis(150);
         std::thread::scope(|scope| {
+            let stops = Stop(&stop);
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     let Some(memory) = Memory::open(&name) else { continue };
@@ -652,7 +662,7 @@ fn nonsense_all_the_time_is_an_error_and_never_a_crash_or_a_hang() {
                     victim.listen(Duration::from_micros(200));
                 }
             }
-            stop.store(true, Ordering::Relaxed);
+            drop(stops);
         });
         end(&mut victims, kept.as_ref(), &context);
         tally.count(&victims);

@@ -178,14 +178,26 @@ pub fn header(data: &[u8]) {
     // The input lies over one part of the header; it begins at a multiple of 64.
     let start = u64::from(flags >> 2) * 64;
     memory.set(start, &header[..header.len().min((HEADER - start) as usize)]);
+    if start + header.len() as u64 <= VERDICT {
+        // Whoever writes a generation gives it to the verdict too.
+        memory.set(VERDICT, &(memory.get(GENERATION) << 8).to_le_bytes());
+    }
     // A producer that is not ready would be waited for.
     let waits = memory.get(STATE) as u32 != READY;
     let flag = Arc::new(AtomicBool::new(waits));
     let joined = join(&pipe.interrupt(flag, Reason::new(1, "a wait")));
-    if let Ok(End::Consumer(consumer)) = &joined {
-        assert!(consumer.geometry().block_size() >= 4096 && consumer.geometry().blocks() >= 1);
-    }
     let _ = format!("{joined:?} {:?}", producer.monitor().snapshot());
+    let Ok(End::Consumer(consumer)) = joined else { return };
+    let geometry = consumer.geometry();
+    assert!(geometry.block_size() >= BLOCK && geometry.blocks() >= 1);
+    drop(producer);
+    // What it says is mapped is there.
+    if consumer.begin(&[2; 128], Mark::default()).is_ok()
+        && let Ok(Some(block)) = consumer.filled_block()
+    {
+        assert!(block.len() <= geometry.block_size());
+        std::hint::black_box(block.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)));
+    }
 }
 
 /// A consumer in front of any counters, marks, descriptors and last words.
