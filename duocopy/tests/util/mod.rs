@@ -236,6 +236,15 @@ impl Folder {
         pipe_file([self.text("src"), self.text("dst")].join("\0").as_bytes())
     }
 
+    /// For the story of a failure: state, counters, who sleeps, whether the consumer has begun, and the verdict
+    /// (`ring.rs` of the library).
+    pub fn header(&self) -> Option<[u64; 6]> {
+        let mut header = [0; 4096];
+        self.pipe()?.read_exact_at(&mut header, 0).ok()?;
+        let word = |at: usize| u64::from_ne_bytes(header[at..at + 8].try_into().expect("eight bytes"));
+        Some([word(12) & 0xff, word(2304), word(2312), word(2432), word(2440), word(2560) & 0xff])
+    }
+
     /// Whether the Writer has said that it is about to rename (`ring.rs` of the library).
     pub fn is_committing(&self) -> bool {
         let mut verdict = [0; 8];
@@ -606,6 +615,12 @@ impl Process {
             }
             pause(milliseconds(1));
         }
+    }
+
+    /// Where in the kernel each of its threads sleeps, for the story of a failure.
+    pub fn sleeps_in(&self) -> Vec<String> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).into_iter().flatten().flatten();
+        tasks.map(|task| fs::read_to_string(task.path().join("wchan")).unwrap_or_default()).collect()
     }
 
     /// The processes that it has started and that still run.
