@@ -3,15 +3,12 @@
 mod util;
 
 use blockpipe::{End, Geometry, JoinError, Mark, Phase, Pipe, PipeError, Reason, Side};
-use std::fs::{self, DirBuilder, Permissions};
-use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, OpenOptionsExt, PermissionsExt, symlink};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use util::actor::interruption;
-use util::{Actor, Copied, Name, Random, Watchdog, answers_of_all, directory, finish, hex, now, pair, until};
-
-/// What a refusal may take at most, as promised.
-const HALF_A_SECOND: Duration = Duration::from_millis(500);
+use util::{
+    Actor, Copied, HALF_A_SECOND, Name, Random, Watchdog, answers_of_all, finish, hex, is_refused, now, pair,
+    until,
+};
 
 /// Not a test of its own: what the children of the tests below run.
 #[test]
@@ -19,16 +16,6 @@ fn actor() {
     if util::is_actor() {
         util::actor::run();
     }
-}
-
-/// Asks another process to join, which must fail like this within half a second.
-#[track_caller]
-fn is_refused(newcomer: &mut Actor, command: &str, error: &str) -> String {
-    let start = Instant::now();
-    let answer = newcomer.ask(command);
-    assert!(answer.starts_with(error), "{command}: {answer}");
-    assert!(start.elapsed() < HALF_A_SECOND, "refused after {:?}", start.elapsed());
-    answer
 }
 
 /// How both sides' results look when this side aborted.
@@ -65,7 +52,7 @@ fn a_third_is_refused_at_once_and_disturbs_nobody() {
     };
     producer.joins(&name, "producer");
     consumer.tell(&join);
-    until("the second has opened the pipe", || consumer.has_open(&name.path()));
+    until("the second has opened the pipe", || consumer.has_opened(&name));
     consumer.expect_silence(50);
     refused_while("Opening");
     producer.expect("ready 4096 2", "Ok(())");
@@ -346,82 +333,16 @@ fn another_version_is_refused_by_name() {
     let (mut producer, mut consumer) = (Actor::start(), Actor::start());
     let join = format!("join {}", name.hex());
     producer.joins(&name, "producer");
-    let file = fs::OpenOptions::new().read(true).write(true).open(name.path()).unwrap();
-    let mut version = [0; 4];
-    file.read_exact_at(&mut version, 8).unwrap();
-    let ours = u32::from_ne_bytes(version);
-    file.write_all_at(&(ours + 41).to_ne_bytes(), 8).unwrap();
+    let header = name.header();
+    let ours = header.word(8);
+    header.set_word(8, ours + 41);
     let both = format!("OtherVersion {{ ours: {ours}, theirs: {} }}", ours + 41);
     is_refused(&mut consumer, &join, &both);
-    file.write_all_at(&version, 8).unwrap();
+    header.set_word(8, ours);
     producer.expect("ready 4096 2", "Ok(())");
     consumer.joins(&name, "consumer");
+    drop(header);
     finish(&name, &mut producer, &mut consumer, 9000);
-    // What nobody holds is garbage, whatever the version.
-    fs::write(name.path(), [&[0; 8][..], &[42; 8192]].concat()).unwrap();
-    fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
-    file.read_exact_at(&mut [0; 8], 0).unwrap();
-    producer.joins(&name, "producer");
-    producer.expect("abort 1 x", "Err(Aborted { by: Producer, reason: Reason { code: 1, message: \"\" } })");
-    name.assert_gone();
-}
-
-/// A path in this user's directory, which may have to be made first.
-fn place(name: &Name) -> PathBuf {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory()).unwrap();
-    name.path()
-}
-
-#[test]
-fn what_is_not_a_pipe_is_left_alone() {
-    let _watchdog = Watchdog::new(60);
-    let mut actor = Actor::start();
-    let mut is_foreign = |name: &Name, what: &str| {
-        let answer = is_refused(&mut actor, &format!("join {}", name.hex()), "Foreign {");
-        assert!(answer.contains(what) && answer.contains(name.path().to_str().unwrap()), "{answer}");
-    };
-
-    for (content, what) in [(&b"precious"[..], "shorter than a pipe"), (&[b'p'; 9000][..], "not a pipe")] {
-        let name = Name::new();
-        fs::write(place(&name), content).unwrap();
-        fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
-        is_foreign(&name, what);
-        assert_eq!(fs::read(name.path()).unwrap(), content);
-        fs::remove_file(name.path()).unwrap();
-    }
-
-    let name = Name::new();
-    fs::write(place(&name), b"").unwrap();
-    fs::set_permissions(name.path(), Permissions::from_mode(0o644)).unwrap();
-    is_foreign(&name, "other users may open it");
-    let left = fs::metadata(name.path()).unwrap();
-    assert_eq!((left.len(), left.permissions().mode() & 0o777), (0, 0o644));
-    // With another name beside it, it is somebody's file.
-    fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
-    let second_name = Name::new();
-    fs::hard_link(name.path(), place(&second_name)).unwrap();
-    is_foreign(&name, "has another name besides this one");
-    assert_eq!(fs::metadata(name.path()).unwrap().len(), 0);
-
-    let link = Name::new();
-    fs::remove_file(second_name.path()).unwrap();
-    symlink(name.path(), place(&link)).unwrap();
-    is_foreign(&link, "not a regular file");
-    assert_eq!(fs::read_link(link.path()).unwrap(), name.path());
-    assert_eq!(fs::metadata(name.path()).unwrap().len(), 0);
-    fs::remove_file(link.path()).unwrap();
-    fs::remove_file(name.path()).unwrap();
-
-    fs::create_dir(place(&name)).unwrap();
-    is_foreign(&name, "not a regular file");
-    fs::remove_dir(name.path()).unwrap();
-
-    let fifo = rustix::fs::FileType::Fifo;
-    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
-    rustix::fs::mknodat(rustix::fs::CWD, place(&name), fifo, mode, 0).unwrap();
-    is_foreign(&name, "not a regular file");
-    assert!(fs::symlink_metadata(name.path()).unwrap().file_type().is_fifo());
-    fs::remove_file(name.path()).unwrap();
 }
 
 #[test]
@@ -659,38 +580,11 @@ fn a_pair_that_is_leaving_is_waited_for_up_to_half_a_second() {
     producer.expect_answer("producer");
 }
 
-/// An empty pipe whose gate is locked by this process: by classic locks, which exclude the library's.
-fn locked_gate(name: &Name) -> fs::File {
-    let options = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
-    let file = options.open(place(name)).unwrap();
-    rustix::fs::fcntl_lock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
-    file
-}
-
-#[test]
-fn a_newcomer_that_opened_a_pipe_which_was_removed_starts_again() {
-    let _watchdog = Watchdog::new(60);
-    let name = Name::new();
-    let gate = locked_gate(&name);
-    let mut newcomer = Actor::start();
-    newcomer.tell(&format!("join {}", name.hex()));
-    until("the newcomer has opened the pipe", || newcomer.has_open(&name.path()));
-    fs::remove_file(name.path()).unwrap();
-    newcomer.expect_silence(100);
-    drop(gate);
-    newcomer.expect_answer("producer");
-    // It sits in a new one, where others find it.
-    let mut partner = Actor::start();
-    newcomer.expect("ready 4096 2", "Ok(())");
-    partner.joins(&name, "consumer");
-    finish(&name, &mut newcomer, &mut partner, 5000);
-}
-
 #[test]
 fn a_gate_that_stays_shut_is_given_up_after_half_a_second() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
-    let gate = locked_gate(&name);
+    let gate = name.locked_gate();
     let mut newcomer = Actor::start();
     let start = Instant::now();
     newcomer.expect(&format!("join {}", name.hex()), "Busy");

@@ -3,6 +3,7 @@
 //! | command | what it does |
 //! |---|---|
 //! | `join NAME [job HEX] [patience MS] [replace MS]` | arrives; the answer is the role or the error. Lets go of what it had before |
+//! | `handles` | how many handles are open, and how many of them a child would get |
 //! | `leave` | lets go of its end, and says nothing to the other |
 //! | `abort CODE TEXT` · `look` | gives up · what the monitor shows |
 //! | *as producer* | |
@@ -18,7 +19,7 @@
 //! | `copy NAME BYTES AT` | at that time: joins, whatever the role, and copies to the verdict |
 //! | `relay NAME BYTES MS` | the same at once, and keeps its place so long when its partner dies, or takes a dead one's |
 
-use super::{ANSWER, now};
+use super::{ANSWER, handles, now};
 use blockpipe::{
     Consumer, EmptyBlock, End, FilledBlock, Geometry, Identity, JoinError, Mark, Pipe, PipeError, Producer,
     Reason,
@@ -88,6 +89,10 @@ pub fn run() -> ! {
             ["relay", name, bytes, time] => {
                 let pipe = commands.pipe(name, &["replace", time]);
                 say(&relay(&pipe, number(bytes)).unwrap_or_else(|error| error));
+                commands.next()
+            }
+            ["handles"] => {
+                show(&handles());
                 commands.next()
             }
             ["leave"] => {
@@ -333,6 +338,7 @@ fn produce_blocks(
             }
             ["send", count] => show(&send(producer, stream, number(count), 1)),
             ["abort", code, text] => show(&producer.abort(&reason(code, text))),
+            ["handles"] => show(&handles()),
             ["look"] => show(&producer.monitor().snapshot().phase),
             _ => return command,
         }

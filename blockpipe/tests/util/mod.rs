@@ -7,11 +7,15 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod actor;
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
+mod system;
+
+pub use system::*;
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -24,6 +28,9 @@ const ROLE: &str = "BLOCKPIPE_TEST_ROLE";
 const ANSWER: &str = "> ";
 /// Longer than anything in these tests takes that is not meant to hang.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a refusal may take at most, as promised.
+pub const HALF_A_SECOND: Duration = Duration::from_millis(500);
 
 /// Turns a hang into a failure: aborts the test process unless it is dropped in time. The actors notice that
 /// their standard input ends.
@@ -118,29 +125,19 @@ impl Name {
         hex(&self.0)
     }
 
-    /// Where the pipe's file is, worked out from the documentation and not by the library: it must stay so.
-    pub fn path(&self) -> PathBuf {
-        let hash = self.0.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
+    /// What stands for the name where the system keeps pipes, worked out from the documentation and not by the
+    /// library: it must stay so.
+    pub fn key(&self) -> u128 {
+        self.0.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
             (hash ^ u128::from(*byte)).wrapping_mul((1 << 88) + 0x13b)
-        });
-        directory().join(format!("{hash:032x}"))
+        })
     }
 
     /// What every orderly end must leave: nothing.
+    #[track_caller]
     pub fn assert_gone(&self) {
-        assert!(self.path().symlink_metadata().is_err(), "{} was left behind", self.path().display());
+        assert!(!self.is_there(), "{} was left behind", self.where_it_is());
     }
-}
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(self.path());
-    }
-}
-
-/// This user's pipes.
-pub fn directory() -> PathBuf {
-    format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw()).into()
 }
 
 pub fn hex(bytes: &[u8]) -> String {
@@ -150,6 +147,11 @@ pub fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("a string grows");
     }
     text
+}
+
+/// Says that something was not tested here, and why. Past the harness, which shows only what failing tests print.
+pub fn left_out(what: &str) {
+    writeln!(std::io::stderr(), "LEFT OUT: {what}").expect("somebody listens");
 }
 
 /// Another process, which does what [`actor`] describes.
@@ -283,35 +285,8 @@ impl Actor {
         self.child.wait().expect("a child can be waited for");
     }
 
-    /// Stops the process, as Ctrl-Z or a debugger does.
-    pub fn stop(&self) {
-        self.signal(rustix::process::Signal::STOP);
-        until("the actor has stopped", || self.state() == 'T');
-    }
-
-    pub fn go_on(&self) {
-        self.signal(rustix::process::Signal::CONT);
-    }
-
     pub fn id(&self) -> u32 {
         self.child.id()
-    }
-
-    /// Whether it has this file open now.
-    pub fn has_open(&self, path: &Path) -> bool {
-        let open = std::fs::read_dir(format!("/proc/{}/fd", self.id())).expect("it lives");
-        open.flatten().any(|entry| entry.path().read_link().is_ok_and(|file| file == path))
-    }
-
-    fn signal(&self, signal: rustix::process::Signal) {
-        let process = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(process, signal).expect("a child can be signalled");
-    }
-
-    fn state(&self) -> char {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("it lives");
-        let (_, after_name) = stat.rsplit_once(") ").expect("the format is the kernel's");
-        after_name.chars().next().expect("the format is the kernel's")
     }
 }
 
@@ -335,6 +310,16 @@ pub fn pair(name: &Name, block_size: usize, blocks: usize) -> (Actor, Actor) {
     producer.expect(&format!("ready {block_size} {blocks}"), "Ok(())");
     consumer.joins(name, "consumer");
     (producer, consumer)
+}
+
+/// Asks another process to join, which must fail like this within half a second.
+#[track_caller]
+pub fn is_refused(newcomer: &mut Actor, command: &str, error: &str) -> String {
+    let start = Instant::now();
+    let answer = newcomer.ask(command);
+    assert!(answer.starts_with(error), "{command}: {answer}");
+    assert!(start.elapsed() < HALF_A_SECOND, "refused after {:?}", start.elapsed());
+    answer
 }
 
 /// Sends so many bytes through a pair that has just met, to the verdict, and sees that the name is gone.

@@ -1,0 +1,165 @@
+//! Pipes that are files: what else may have their name, what becomes of one that is removed, and a full file system.
+
+#[cfg(unix)]
+mod util;
+
+#[cfg(windows)]
+#[test]
+fn what_files_can_do_to_a_pipe() {
+    println!(
+        "LEFT OUT: what files can do to a pipe: here pipes are no files, and windows.rs asks the like of objects"
+    );
+}
+
+/// Not a test of its own: what the children of the tests below run.
+#[cfg(unix)]
+#[test]
+fn actor() {
+    if util::is_actor() {
+        util::actor::run();
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use super::util;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+    use std::process::{Command, Stdio};
+    use util::{Actor, Name, Watchdog, directory, finish, is_refused, until};
+
+    #[test]
+    fn what_nobody_holds_is_garbage_whatever_its_version() {
+        let _watchdog = Watchdog::new(60);
+        let name = Name::new();
+        let mut producer = Actor::start();
+        fs::write(name.place(), [&[0; 8][..], &[42; 8192]].concat()).unwrap();
+        fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
+        producer.joins(&name, "producer");
+        producer
+            .expect("abort 1 x", "Err(Aborted { by: Producer, reason: Reason { code: 1, message: \"\" } })");
+        name.assert_gone();
+    }
+
+    #[test]
+    fn what_is_not_a_pipe_is_left_alone() {
+        let _watchdog = Watchdog::new(60);
+        let mut actor = Actor::start();
+        let mut is_foreign = |name: &Name, what: &str| {
+            let answer = is_refused(&mut actor, &format!("join {}", name.hex()), "Foreign {");
+            assert!(answer.contains(what) && answer.contains(name.path().to_str().unwrap()), "{answer}");
+        };
+
+        for (content, what) in [(&b"precious"[..], "shorter than a pipe"), (&[b'p'; 9000][..], "not a pipe")]
+        {
+            let name = Name::new();
+            fs::write(name.place(), content).unwrap();
+            fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
+            is_foreign(&name, what);
+            assert_eq!(fs::read(name.path()).unwrap(), content);
+            fs::remove_file(name.path()).unwrap();
+        }
+
+        let name = Name::new();
+        fs::write(name.place(), b"").unwrap();
+        fs::set_permissions(name.path(), Permissions::from_mode(0o644)).unwrap();
+        is_foreign(&name, "other users may open it");
+        let left = fs::metadata(name.path()).unwrap();
+        assert_eq!((left.len(), left.permissions().mode() & 0o777), (0, 0o644));
+        // With another name beside it, it is somebody's file.
+        fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
+        let second_name = Name::new();
+        fs::hard_link(name.path(), second_name.place()).unwrap();
+        is_foreign(&name, "has another name besides this one");
+        assert_eq!(fs::metadata(name.path()).unwrap().len(), 0);
+
+        let link = Name::new();
+        fs::remove_file(second_name.path()).unwrap();
+        symlink(name.path(), link.place()).unwrap();
+        is_foreign(&link, "not a regular file");
+        assert_eq!(fs::read_link(link.path()).unwrap(), name.path());
+        assert_eq!(fs::metadata(name.path()).unwrap().len(), 0);
+        fs::remove_file(link.path()).unwrap();
+        fs::remove_file(name.path()).unwrap();
+
+        fs::create_dir(name.place()).unwrap();
+        is_foreign(&name, "not a regular file");
+        fs::remove_dir(name.path()).unwrap();
+
+        let fifo = rustix::fs::FileType::Fifo;
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, name.place(), fifo, mode, 0).unwrap();
+        is_foreign(&name, "not a regular file");
+        assert!(fs::symlink_metadata(name.path()).unwrap().file_type().is_fifo());
+        fs::remove_file(name.path()).unwrap();
+    }
+
+    #[test]
+    fn a_newcomer_that_opened_a_pipe_which_was_removed_starts_again() {
+        let _watchdog = Watchdog::new(60);
+        let name = Name::new();
+        let gate = name.locked_gate();
+        let mut newcomer = Actor::start();
+        newcomer.tell(&format!("join {}", name.hex()));
+        until("the newcomer has opened the pipe", || newcomer.has_opened(&name));
+        fs::remove_file(name.path()).unwrap();
+        newcomer.expect_silence(100);
+        drop(gate);
+        newcomer.expect_answer("producer");
+        // It sits in a new one, where others find it.
+        let mut partner = Actor::start();
+        newcomer.expect("ready 4096 2", "Ok(())");
+        partner.joins(&name, "consumer");
+        finish(&name, &mut newcomer, &mut partner, 5000);
+    }
+
+    /// In a mount namespace of its own, with 256 KiB of shared memory.
+    fn with_little_memory(also: &str) -> Command {
+        let mut command = Command::new("unshare");
+        let script = format!(
+            "set -e; mount -t tmpfs -o size=256k,mode=1777 tmpfs /dev/shm; {also} exec \"$0\" \"$@\""
+        );
+        command.args(["--mount", "sh", "-c", &script]);
+        command
+    }
+
+    fn executable() -> std::path::PathBuf {
+        std::env::current_exe().expect("a test knows its executable")
+    }
+
+    #[test]
+    fn full_memory_is_an_error_and_not_a_crash() {
+        let _watchdog = Watchdog::new(60);
+        let possible = with_little_memory("").arg("true").stderr(Stdio::null()).status();
+        if !possible.is_ok_and(|status| status.success()) {
+            return util::left_out("a full shared memory (unshare --mount and mount need root)");
+        }
+        let name = Name::new();
+
+        let mut command = with_little_memory("");
+        command.arg(executable());
+        let mut producer = Actor::start_through(command);
+        producer.joins(&name, "producer");
+        for _ in 0..2 {
+            let answer = producer.ask(&format!("ready {} 8", 1 << 20));
+            assert!(answer.starts_with("Err(Io {") && answer.contains("StorageFull"), "{answer}");
+        }
+        producer.expect("ready 4096 16", "Ok(())");
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--target", &producer.id().to_string()]).arg(executable());
+        let mut consumer = Actor::start_through(command);
+        consumer.joins(&name, "consumer");
+        finish(&name, &mut producer, &mut consumer, 200_000);
+
+        // Not even a header fits.
+        let mut command = with_little_memory("! head -c 1M /dev/zero > /dev/shm/full 2> /dev/null;");
+        command.arg(executable());
+        let mut producer = Actor::start_through(command);
+        let answer = producer.ask(&format!("join {}", name.hex()));
+        assert!(answer.starts_with("Io {") && answer.contains("StorageFull"), "{answer}");
+        let memory = format!("/proc/{}/root/dev/shm", producer.id());
+        assert_eq!(fs::metadata(format!("{memory}/full")).unwrap().len(), 256 << 10);
+        let pipes = fs::read_dir(memory + "/" + directory().file_name().unwrap().to_str().unwrap()).unwrap();
+        assert_eq!(pipes.count(), 0, "nothing is left behind");
+    }
+}

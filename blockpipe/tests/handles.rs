@@ -1,0 +1,62 @@
+//! What a pipe takes from the system it gives back, and gives to no child.
+
+mod util;
+
+use blockpipe::{End, Geometry, JoinError, Pipe};
+use util::{Actor, Name, Watchdog, handles};
+
+/// Not a test of its own: what the children of the tests below run.
+#[test]
+fn actor() {
+    if util::is_actor() {
+        many_pipes();
+        util::actor::run();
+    }
+}
+
+/// Opens and closes many pipes before it listens, if this is the process that is to do so.
+fn many_pipes() {
+    let Ok(count) = std::env::var("BLOCKPIPE_TEST_PIPES") else { return };
+    let count: usize = count.parse().unwrap();
+    let (name, mut before) = (Name::new(), (0, 0));
+    let pipe = Pipe::named(name.bytes());
+    for round in 0..20 + count {
+        // Whatever the process does once, it has done by then.
+        if round == 20 {
+            before = handles();
+        }
+        let Ok(End::Producer(mut producer)) = pipe.join() else { panic!("the first is the producer") };
+        producer.ready(Geometry::new(4096, 2), &[0; 128]).unwrap();
+        let Ok(End::Consumer(consumer)) = pipe.join() else { panic!("the second is the consumer") };
+        assert!(matches!(pipe.join(), Err(JoinError::TooManyInstances(_))));
+        producer.empty_block().unwrap().send(5, 0);
+        consumer.filled_block().unwrap().unwrap().done(0);
+    }
+    assert_eq!(handles(), before, "open now, and before {count} pipes; and those for children");
+}
+
+#[test]
+fn two_hundred_pipes_leave_no_handle_open() {
+    let _watchdog = Watchdog::new(60);
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.env("BLOCKPIPE_TEST_PIPES", "200");
+    let mut actor = Actor::start_through(command);
+    println!("{} (open, for children) after 200 pipes", actor.ask("handles"));
+}
+
+#[test]
+fn no_handle_is_for_children() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let mut actor = Actor::start();
+    let numbers = |answer: String| -> (usize, usize) {
+        let (open, inherited) = answer.trim_matches(['(', ')']).split_once(", ").unwrap();
+        (open.parse().unwrap(), inherited.parse().unwrap())
+    };
+    let before = numbers(actor.ask("handles"));
+    actor.joins(&name, "producer");
+    actor.expect("ready 4096 2", "Ok(())");
+    let after = numbers(actor.ask("handles"));
+    assert!(after.0 > before.0, "{before:?} {after:?}");
+    assert_eq!(after.1, before.1, "a child would get what the pipe has opened");
+}

@@ -1,0 +1,110 @@
+//! Unix: a pipe is a file, and processes can be stopped by signals.
+
+use super::{Actor, Name, until};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::process::Child;
+
+/// This user's pipes.
+pub fn directory() -> PathBuf {
+    format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw()).into()
+}
+
+impl Name {
+    pub fn path(&self) -> PathBuf {
+        directory().join(format!("{:032x}", self.key()))
+    }
+
+    pub fn where_it_is(&self) -> String {
+        self.path().display().to_string()
+    }
+
+    pub fn is_there(&self) -> bool {
+        self.path().symlink_metadata().is_ok()
+    }
+
+    /// The path in this user's directory, which may have to be made first.
+    pub fn place(&self) -> PathBuf {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory()).unwrap();
+        self.path()
+    }
+
+    /// What two processes share under this name.
+    pub fn header(&self) -> Header {
+        Header(OpenOptions::new().read(true).write(true).open(self.path()).unwrap())
+    }
+
+    /// An empty pipe whose gate is locked by this process: by classic locks, which exclude the library's; or, where
+    /// the library locks whole files, by such a lock.
+    pub fn locked_gate(&self) -> File {
+        let options = OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
+        let file = options.open(self.place()).unwrap();
+        let lock = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+        if cfg!(blockpipe_portable) {
+            rustix::fs::flock(&file, lock).unwrap();
+        } else {
+            rustix::fs::fcntl_lock(&file, lock).unwrap();
+        }
+        file
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.path());
+    }
+}
+
+pub struct Header(File);
+
+impl Header {
+    pub fn word(&self, at: usize) -> u32 {
+        let mut bytes = [0; 4];
+        self.0.read_exact_at(&mut bytes, at as u64).unwrap();
+        u32::from_ne_bytes(bytes)
+    }
+
+    pub fn set_word(&self, at: usize, word: u32) {
+        self.0.write_all_at(&word.to_ne_bytes(), at as u64).unwrap();
+    }
+}
+
+impl Actor {
+    /// Stops the process, as Ctrl-Z or a debugger does.
+    pub fn stop(&self) {
+        signal(&self.child, rustix::process::Signal::STOP);
+        until("the actor has stopped", || self.state() == 'T');
+    }
+
+    pub fn go_on(&self) {
+        signal(&self.child, rustix::process::Signal::CONT);
+    }
+
+    /// Whether it has opened the pipe of this name.
+    pub fn has_opened(&self, name: &Name) -> bool {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.id())).expect("it lives");
+        open.flatten().any(|entry| entry.path().read_link().is_ok_and(|file| file == name.path()))
+    }
+
+    fn state(&self) -> char {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("it lives");
+        let (_, after_name) = stat.rsplit_once(") ").expect("the format is the kernel's");
+        after_name.chars().next().expect("the format is the kernel's")
+    }
+}
+
+fn signal(child: &Child, signal: rustix::process::Signal) {
+    rustix::process::kill_process(rustix::process::Pid::from_child(child), signal)
+        .expect("a child can be signalled");
+}
+
+/// How many descriptors this process has open, and how many of them its children would get.
+pub fn handles() -> (usize, usize) {
+    let numbers = 0..1024;
+    // SAFETY: only asked whether it is open; nothing is done with it, and nothing closed.
+    let flags = |number| rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) }).ok();
+    let open: Vec<_> = numbers.filter_map(flags).collect();
+    (open.len(), open.iter().filter(|flags| !flags.contains(rustix::io::FdFlags::CLOEXEC)).count())
+}
