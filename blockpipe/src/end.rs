@@ -85,18 +85,18 @@ impl Attached {
         if self.over.get() { Err(PipeError::Over) } else { Ok(()) }
     }
 
-    /// Maps what a producer made, after checking that it can be what it says.
-    pub(crate) fn open_region(&self) -> Result<Region, PipeError> {
+    /// Maps what a producer made, after checking that it can be what it says. `None` if it went with a dead one.
+    pub(crate) fn open_region(&self) -> Result<Option<Region>, PipeError> {
         let header = self.shared.header();
         let (size, blocks) =
             (header.block_size.load(Ordering::Relaxed), header.blocks.load(Ordering::Relaxed));
         let geometry =
             Geometry::checked(size, blocks).ok_or(PipeError::Corrupt("the geometry is none that can be"))?;
-        let segment = self
-            .seats
-            .open_region(self.generation, geometry.region_length())
-            .map_err(io("mapping the blocks"))?;
-        Ok(Region::new(segment, geometry))
+        match self.seats.open_region(self.generation, geometry.region_length()) {
+            Ok(segment) => Ok(Some(Region::new(segment, geometry))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io("mapping the blocks")(error)),
+        }
     }
 
     /// The verdict, once there is one.

@@ -126,7 +126,10 @@ impl Pipe {
                 Ok(Waited::ProducerGone) => {}
                 Ok(Waited::Ready) => {
                     let opened = attached.conclude(attached.open_region()).map_err(refusal)?;
-                    return Ok(End::Consumer(Consumer::new(attached, opened, predecessor)));
+                    if let Some(region) = opened {
+                        return Ok(End::Consumer(Consumer::new(attached, region, predecessor)));
+                    }
+                    attached.conclude(wait_for_the_seat(&attached)).map_err(refusal)?;
                 }
                 Err(error) => return Err(refusal(error)),
             }
@@ -300,6 +303,13 @@ fn wait_for_ready(attached: &Attached) -> Result<Waited, PipeError> {
         },
     };
     attached.wait(look, |_| Ok(attached.let_go()?.then_some(Waited::ProducerGone)))
+}
+
+/// Where memory goes with its last holder, it went with a producer that was killed just after READY. Then it is as if
+/// that had happened before.
+fn wait_for_the_seat(attached: &Attached) -> Result<(), PipeError> {
+    let verdict = || Some(attached.verdict()?.and(Err(PipeError::Corrupt("complete before it began"))));
+    attached.wait(verdict, |_| Ok(attached.let_go()?.then_some(())))
 }
 
 fn job_identity(job: &[u8]) -> (u64, [u64; 2]) {

@@ -62,7 +62,8 @@ impl Producer {
             return Err(PipeError::Misuse("the producer is ready already"));
         }
         if self.predecessor.is_some() {
-            let region = self.end.conclude(self.end.open_region())?;
+            let region = self.end.open_region().and_then(|region| region.ok_or(PipeError::PartnerDied));
+            let region = self.end.conclude(region)?;
             let going_on = Filler::going_on(self.end.ring(), region.geometry().blocks() as u64);
             return self.go_on(region, going_on.map_err(PipeError::from)).map(drop);
         }

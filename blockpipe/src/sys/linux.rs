@@ -1,9 +1,15 @@
 //! What Linux has of its own: where shared memory lives, and the futex.
 
 use super::Side;
+pub(super) use super::ofd::Locks;
+use rustix::fd::OwnedFd;
+use rustix::fs::FallocateFlags;
+use rustix::io::retry_on_intr;
+use rustix::mm::Advice;
 use rustix::thread::futex;
 use rustix::thread::futex::Timespec;
 use std::io;
+use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
@@ -11,6 +17,21 @@ use std::time::Duration;
 pub(super) fn directory() -> String {
     format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw())
 }
+
+/// Real memory now, so that a full file system is an error here and not a bus error at the first touch.
+pub(super) fn reserve(file: &OwnedFd, start: u64, length: u64) -> io::Result<()> {
+    Ok(retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), start, length))?)
+}
+
+/// Children that are forked do not get these pages.
+pub(super) fn keep_from_children(address: NonNull<u8>, length: usize) -> io::Result<()> {
+    // SAFETY: the range is a whole mapping of this process; the advice changes only what its children get.
+    unsafe { rustix::mm::madvise(address.as_ptr().cast(), length, Advice::LinuxDontFork)? };
+    Ok(())
+}
+
+/// Bells are words here: there is nothing beside the pipe's file.
+pub(super) fn forget_bells(_directory: &OwnedFd, _key: &str) {}
 
 /// A shared futex on the sleeper's word: not `PRIVATE`, because the other side is another process.
 #[derive(Debug)]

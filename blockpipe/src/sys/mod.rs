@@ -16,10 +16,14 @@
 //! **[`Segment`]** is memory that two processes see, aligned to a page, zero at first.
 //! - `Seats::header()`: 4096 bytes, reserved. It lives as long as it is mapped and never shrinks.
 //! - `Seats::create_region(generation, length)` reserves before it maps: no space is an error here and never a
-//!   fault later. `Seats::open_region` maps what the other side made and checks that it is that long.
+//!   fault later. `Seats::open_region` maps what the other side made and checks that it is that long; either side may
+//!   call it while the other one lives. Where memory goes with its last holder, it may be gone with a dead one:
+//!   `NotFound`.
 //!
-//! **[`Bell`]** wakes a sleeper in another process. `open(key, generation, sleeper)`: each side has one.
-//! - `sleep(word, limit)`: sleeps while `word` is 1, at most `limit`; may wake for nothing. A ring that was given
+//! **[`Bell`]** wakes a sleeper in another process. `open(key, generation, sleeper)`: each side has one, and a
+//! newcomer who takes a dead one's place opens the same.
+//! - `sleep(word, limit)`: sleeps while `word` is 1, at most `limit`; may wake for nothing, and where the kernel can
+//!   say so, does when the partner's seat is lost. A ring that was given
 //!   before the sleep, with the word put to 0, is not lost.
 //! - `ring(word)`: wakes the one sleeper of this bell. The word is 0 already.
 //!
@@ -27,23 +31,42 @@
 
 use std::io;
 
-#[cfg(target_os = "linux")]
-mod linux;
-#[cfg(target_os = "linux")]
-use linux as system;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "macos", blockpipe_portable))]
+mod fifo;
+#[cfg(any(target_os = "freebsd", blockpipe_portable))]
+mod flock;
+#[cfg(any(target_os = "macos", all(target_os = "linux", not(blockpipe_portable))))]
+mod ofd;
+#[cfg(unix)]
 mod unix;
 
-#[cfg(target_os = "linux")]
-pub(crate) use {
-    linux::Bell,
-    unix::{Seats, Segment},
-};
+#[cfg(target_os = "freebsd")]
+#[path = "freebsd.rs"]
+mod system;
+#[cfg(all(target_os = "linux", not(blockpipe_portable)))]
+#[path = "linux.rs"]
+mod system;
+#[cfg(target_os = "macos")]
+#[path = "macos.rs"]
+mod system;
+#[cfg(all(target_os = "linux", blockpipe_portable))]
+#[path = "portable.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod system;
 
-#[cfg(not(target_os = "linux"))]
+pub(crate) use system::Bell;
+#[cfg(windows)]
+pub(crate) use system::{Seats, Segment};
+#[cfg(unix)]
+pub(crate) use unix::{Seats, Segment};
+
+#[cfg(not(any(target_os = "freebsd", target_os = "linux", target_os = "macos", windows)))]
 compile_error!(
-    "blockpipe runs on Linux so far. Windows, macOS and FreeBSD need only the items listed in \
-     blockpipe/src/sys/mod.rs: contributions are welcome."
+    "blockpipe runs on Linux, Windows, macOS and FreeBSD. For another system write src/sys/<system>.rs after the \
+     contract in src/sys/mod.rs: `Seats`, `Segment` and `Bell`; or, where a pipe can be a file, only what src/sys/unix.rs \
+     takes from `system`: `directory`, `Locks`, `reserve`, `keep_from_children`, `Bell` and `forget_bells`."
 );
 
 /// One of the two ends of a pipe. Each is a seat that at most one living process holds.

@@ -1,20 +1,25 @@
-//! Seats and memory for systems with open-file-description locks: one file per pipe carries everything.
+//! Seats and memory for systems where a pipe is a file: it carries header, blocks and the locks.
 //!
-//! Bytes 0, 1 and 2 of the file are locked as gate, producer's seat and consumer's seat. These locks belong to
-//! the open file and not to the process, so closing some other descriptor does not lose them, and the kernel
-//! drops them when the last descriptor goes, however the process ends. They do survive in a child that was forked
-//! without exec; the documentation says so.
+//! How locks are had, space is reserved and a sleeper is woken differs between these systems (`system`).
 
+use super::system::Locks;
 use super::{OpenError, Side, pause, system};
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
-use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::mm::{Advice, MapFlags, ProtFlags};
+use rustix::mm::{MapFlags, ProtFlags};
 use std::io;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-const GATE: i64 = 0;
+/// What is locked. The numbers are those of the bytes where bytes are locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lock {
+    Gate = 0,
+    Producer = 1,
+    Consumer = 2,
+}
+
 /// Same numbers as `layout.rs`, on purpose not imported: a port is written without knowing what lies above.
 const HEADER_LENGTH: u64 = 4096;
 const REGION_START: u64 = 64 << 10;
@@ -29,12 +34,15 @@ pub(crate) struct Seats {
     name: String,
     path: String,
     file: OwnedFd,
+    locks: Locks,
 }
 
-fn byte_of(seat: Side) -> i64 {
-    match seat {
-        Side::Producer => 1,
-        Side::Consumer => 2,
+impl From<Side> for Lock {
+    fn from(seat: Side) -> Self {
+        match seat {
+            Side::Producer => Self::Producer,
+            Side::Consumer => Self::Consumer,
+        }
     }
 }
 
@@ -68,7 +76,7 @@ impl Seats {
         if (1..HEADER_LENGTH.cast_signed()).contains(&stat.st_size) {
             return Err(foreign("shorter than a pipe"));
         }
-        let seats = Self { directory, name, path, file };
+        let seats = Self { directory, name, path, file, locks: Locks::new() };
         if created {
             seats.remove_dead();
         }
@@ -98,9 +106,10 @@ impl Seats {
                 name: name.into(),
                 path: String::new(),
                 file,
+                locks: Locks::new(),
             };
             // As in every arrival: under the gate, still of this name, both seats free.
-            if let Ok(true) = other.lock(GATE, libc::F_WRLCK)
+            if let Ok(true) = other.lock(Lock::Gate)
                 && let Ok(true) = other.current()
                 && let (Ok(false), Ok(false)) = (other.held(Side::Producer), other.held(Side::Consumer))
             {
@@ -115,7 +124,7 @@ impl Seats {
 
     pub(crate) fn lock_gate(&self, until: Instant) -> io::Result<bool> {
         let mut time = Duration::from_micros(20);
-        while !self.lock(GATE, libc::F_WRLCK)? {
+        while !self.lock(Lock::Gate)? {
             if Instant::now() >= until {
                 return Ok(false);
             }
@@ -127,7 +136,7 @@ impl Seats {
     }
 
     pub(crate) fn unlock_gate(&self) -> io::Result<()> {
-        self.lock(GATE, libc::F_UNLCK).map(drop)
+        self.locks.give_back(&self.file, Lock::Gate)
     }
 
     pub(crate) fn current(&self) -> io::Result<bool> {
@@ -135,31 +144,34 @@ impl Seats {
     }
 
     pub(crate) fn held(&self, seat: Side) -> io::Result<bool> {
-        Ok(fcntl_lock(&self.file, libc::F_OFD_GETLK, byte_of(seat), libc::F_WRLCK)? != libc::F_UNLCK)
+        self.locks.is_taken(&self.directory, &self.name, &self.file, seat.into())
     }
 
     pub(crate) fn take(&self, seat: Side) -> io::Result<bool> {
-        self.lock(byte_of(seat), libc::F_WRLCK)
+        self.lock(seat.into())
     }
 
     pub(crate) fn release(&self, seat: Side) -> io::Result<()> {
-        self.lock(byte_of(seat), libc::F_UNLCK).map(drop)
+        self.locks.give_back(&self.file, seat.into())
     }
 
     pub(crate) fn forget(&self) -> io::Result<()> {
+        // The name last: killed in between, the next one makes the rest again.
+        self.locks.forget(&self.directory, &self.name, &self.file);
+        system::forget_bells(&self.directory, &self.name);
         Ok(rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty())?)
     }
 
     pub(crate) fn header(&self) -> io::Result<Segment> {
         // Only a file that nobody has used yet is shorter.
         if self.length()? < HEADER_LENGTH {
-            self.reserve(0, HEADER_LENGTH)?;
+            system::reserve(&self.file, 0, HEADER_LENGTH)?;
         }
         Segment::map(&self.file, 0, HEADER_LENGTH)
     }
 
     pub(crate) fn create_region(&self, _generation: u64, length: u64) -> io::Result<Segment> {
-        self.reserve(REGION_START, length)?;
+        system::reserve(&self.file, REGION_START, length)?;
         Segment::map(&self.file, REGION_START, length)
     }
 
@@ -178,26 +190,17 @@ impl Seats {
         Ok(rustix::fs::fstat(&self.file)?.st_size.cast_unsigned())
     }
 
-    /// Real memory now, so that a full file system is an error here and not a bus error at the first touch.
-    fn reserve(&self, start: u64, length: u64) -> io::Result<()> {
-        Ok(retry_on_intr(|| rustix::fs::fallocate(&self.file, FallocateFlags::empty(), start, length))?)
-    }
-
-    /// Sets or clears one byte's lock; `false` if somebody else holds it.
-    fn lock(&self, byte: i64, kind: i32) -> io::Result<bool> {
-        match fcntl_lock(&self.file, libc::F_OFD_SETLK, byte, kind) {
-            Ok(_) => Ok(true),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
-            Err(error) => Err(error),
-        }
+    /// `false` if somebody else has it.
+    fn lock(&self, lock: Lock) -> io::Result<bool> {
+        self.locks.take(&self.directory, &self.name, &self.file, lock)
     }
 }
 
 impl Drop for Seats {
     fn drop(&mut self) {
         // Closing is not enough: a mapping keeps the open file and its locks, and a monitor keeps a mapping.
-        for byte in [byte_of(Side::Producer), byte_of(Side::Consumer), GATE] {
-            let _ = self.lock(byte, libc::F_UNLCK);
+        for lock in [Lock::Producer, Lock::Consumer, Lock::Gate] {
+            let _ = self.locks.give_back(&self.file, lock);
         }
     }
 }
@@ -262,18 +265,29 @@ fn open_or_create(directory: &OwnedFd, name: &str) -> rustix::io::Result<(OwnedF
     }
 }
 
-/// One byte's lock through `fcntl`; returns the kind of lock that the kernel put into the answer.
-fn fcntl_lock(file: &OwnedFd, command: i32, byte: i64, kind: i32) -> io::Result<i32> {
-    let mut lock = libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: byte,
-        l_len: 1,
-        l_pid: 0,
-    };
-    // SAFETY: the descriptor is open, and these commands read and write one `flock`, which outlives the call.
-    let result = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) };
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(lock.l_type.into()) }
+/// Real memory by writing zeros, for systems whose own way does not hold on every file system: a full one is an
+/// error here and not a bus error at the first touch.
+#[cfg_attr(
+    all(target_os = "linux", not(blockpipe_portable)),
+    expect(dead_code, reason = "Linux has a better way")
+)]
+pub(super) fn write_zeros(file: &OwnedFd, start: u64, length: u64) -> io::Result<()> {
+    let before = rustix::fs::fstat(file)?.st_size.cast_unsigned();
+    let (mut at, end) = (start, start + length);
+    let zeros = vec![0; (1 << 20).min(length as usize)];
+    while at < end {
+        let piece = (end - at).min(zeros.len() as u64) as usize;
+        match rustix::io::pwrite(file, &zeros[..piece], at) {
+            Ok(written) => at += written as u64,
+            Err(Errno::INTR) => {}
+            Err(error) => {
+                // Nobody has mapped what is new.
+                let _ = rustix::fs::ftruncate(file, before);
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A part of the pipe's file in this process's memory.
@@ -326,8 +340,7 @@ impl Segment {
             address: NonNull::new(address.cast()).expect("mmap gives no null without a fixed address"),
             length,
         };
-        // SAFETY: the range is the mapping just made; the advice only keeps it out of forked children.
-        unsafe { rustix::mm::madvise(address, length, Advice::LinuxDontFork)? };
+        system::keep_from_children(segment.address, length)?;
         Ok(segment)
     }
 

@@ -1,0 +1,61 @@
+//! A bell for systems without a wait on addresses that other processes see: a byte in a named pipe of the system.
+
+use super::{Side, system};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use std::ffi::CString;
+use std::io;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+/// The sleeper waits until there is a byte. One that is left from before only wakes once for nothing.
+#[derive(Debug)]
+pub(crate) struct Bell(OwnedFd);
+
+/// Beside the pipe's file. Without the generation: it goes with the pipe.
+fn name(key: &str, sleeper: Side) -> String {
+    let side = match sleeper {
+        Side::Producer => "producer",
+        Side::Consumer => "consumer",
+    };
+    format!("{key}-{side}-bell")
+}
+
+impl Bell {
+    pub(crate) fn open(key: u128, _generation: u64, sleeper: Side) -> io::Result<Self> {
+        let path = format!("{}/{}", system::directory(), name(&format!("{key:032x}"), sleeper));
+        let c_path = CString::new(path.as_str()).map_err(io::Error::other)?;
+        // SAFETY: the path ends with a zero and outlives the call. If it is there already, that is right.
+        unsafe { libc::mkfifo(c_path.as_ptr(), 0o600) };
+        // For both, so that nobody has to wait for the other one to open it.
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let bell = rustix::fs::open(&path, flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&bell)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo
+            || stat.st_uid != rustix::process::geteuid().as_raw()
+        {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{path}: not a bell")));
+        }
+        Ok(Self(bell))
+    }
+
+    pub(crate) fn sleep(&self, _word: &AtomicU32, limit: Duration) {
+        let limit = Timespec { tv_sec: limit.as_secs().cast_signed(), tv_nsec: limit.subsec_nanos().into() };
+        // Every outcome (rung, time over, signal) means the same: look again.
+        let _ = rustix::event::poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&limit));
+        let _ = rustix::io::read(&self.0, &mut [0_u8; 64]);
+    }
+
+    pub(crate) fn ring(&self, _word: &AtomicU32) {
+        // One that is full rings already.
+        let _ = rustix::io::write(&self.0, &[1]);
+    }
+}
+
+/// Removes both bells of a pipe.
+pub(super) fn forget(directory: &OwnedFd, key: &str) {
+    for side in [Side::Producer, Side::Consumer] {
+        let _ = rustix::fs::unlinkat(directory, name(key, side), AtFlags::empty());
+    }
+}

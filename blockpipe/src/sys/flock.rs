@@ -1,0 +1,126 @@
+//! Gate and seats as locks on whole files, for systems whose locks on bytes belong to processes.
+//!
+//! The gate is the lock of the pipe's own file. Each seat has a file beside it, named after the pipe's file and its
+//! number, so that a pipe whose name was removed by somebody keeps its seats to itself. They are made under the gate.
+//!
+//! `flock` can only ask by taking. So those who ask take a *shared* lock for a moment: they do not disturb each
+//! other, and whoever sits down meanwhile tries again.
+
+use super::unix::Lock;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[derive(Debug)]
+pub(super) struct Locks {
+    seats: OnceLock<[Seat; 2]>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    /// The one that holds the lock.
+    file: OwnedFd,
+    /// The same file, opened once more to ask with.
+    asking: OwnedFd,
+    taken: AtomicBool,
+}
+
+impl Locks {
+    pub(super) fn new() -> Self {
+        Self { seats: OnceLock::new() }
+    }
+
+    /// `false` if somebody else has it.
+    pub(super) fn take(
+        &self,
+        directory: &OwnedFd,
+        name: &str,
+        file: &OwnedFd,
+        lock: Lock,
+    ) -> io::Result<bool> {
+        let Some(seat) = self.seat(directory, name, file, lock)? else {
+            return try_lock(file, FlockOperation::NonBlockingLockExclusive);
+        };
+        let taken = try_lock(&seat.file, FlockOperation::NonBlockingLockExclusive)?;
+        seat.taken.store(taken, Ordering::Relaxed);
+        Ok(taken)
+    }
+
+    pub(super) fn give_back(&self, file: &OwnedFd, lock: Lock) -> io::Result<()> {
+        let file = match (lock, self.seats.get()) {
+            (Lock::Gate, _) => file,
+            (_, None) => return Ok(()),
+            (_, Some(seats)) => {
+                let seat = &seats[lock as usize - 1];
+                seat.taken.store(false, Ordering::Relaxed);
+                &seat.file
+            }
+        };
+        Ok(rustix::fs::flock(file, FlockOperation::Unlock)?)
+    }
+
+    /// Whether somebody else has it.
+    pub(super) fn is_taken(
+        &self,
+        directory: &OwnedFd,
+        name: &str,
+        file: &OwnedFd,
+        lock: Lock,
+    ) -> io::Result<bool> {
+        let Some(seat) = self.seat(directory, name, file, lock)? else {
+            unreachable!("nobody asks for the gate without wanting it");
+        };
+        if seat.taken.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let free = try_lock(&seat.asking, FlockOperation::NonBlockingLockShared)?;
+        if free {
+            rustix::fs::flock(&seat.asking, FlockOperation::Unlock)?;
+        }
+        Ok(!free)
+    }
+
+    /// Removes what belongs to the locks beside the pipe's file.
+    #[expect(clippy::unused_self, reason = "what is removed is known by name")]
+    pub(super) fn forget(&self, directory: &OwnedFd, name: &str, file: &OwnedFd) {
+        for lock in [Lock::Producer, Lock::Consumer] {
+            if let Ok(name) = seat_name(name, file, lock) {
+                // What stays is empty, and the same name stands for the same thing.
+                let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
+            }
+        }
+    }
+
+    /// `None` for the gate. The first call for a seat is made under the gate.
+    fn seat(&self, directory: &OwnedFd, name: &str, file: &OwnedFd, lock: Lock) -> io::Result<Option<&Seat>> {
+        if lock == Lock::Gate {
+            return Ok(None);
+        }
+        if self.seats.get().is_none() {
+            let open = |lock| -> io::Result<Seat> {
+                let name = seat_name(name, file, lock)?;
+                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+                let open = || rustix::fs::openat(directory, &name, flags, Mode::RUSR | Mode::WUSR);
+                Ok(Seat { file: open()?, asking: open()?, taken: AtomicBool::new(false) })
+            };
+            let seats = [open(Lock::Producer)?, open(Lock::Consumer)?];
+            let _ = self.seats.set(seats);
+        }
+        Ok(self.seats.get().map(|seats| &seats[lock as usize - 1]))
+    }
+}
+
+fn seat_name(name: &str, file: &OwnedFd, lock: Lock) -> io::Result<String> {
+    Ok(format!("{name}-{:x}-{}", rustix::fs::fstat(file)?.st_ino, lock as u8))
+}
+
+fn try_lock(file: &OwnedFd, how: FlockOperation) -> io::Result<bool> {
+    match rustix::fs::flock(file, how) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

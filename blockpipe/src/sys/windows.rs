@@ -1,0 +1,285 @@
+//! Windows: a pipe is a handful of named kernel objects, which go with their last handle.
+//!
+//! All names begin with `Local\blockpipe-<user's SID>-<key>-`, and what follows says what kind of object it is, so
+//! that objects of different kinds never meet. (`<side>` is `producer` or `consumer`.)
+//!
+//! | name | object | what for |
+//! |---|---|---|
+//! | `gate` | mutex | one process at a time looks and sits down |
+//! | `<side>-seat` | mutex | the seat. Only takers wait for it, under the gate |
+//! | `<side>-alive` | mutex | held together with the seat. The partner sleeps on it, and so takes it for a moment |
+//! | `<side>-here` | event | open as long as any thread of the holder's process may run |
+//! | `<side>-bell-<generation>` | event | wakes that side; resets itself |
+//! | `root` | section | one word: which header counts |
+//! | `header-<number>` | section | the header that the root's word names |
+//! | `blocks-<generation>` | section | descriptors and blocks |
+//!
+//! **Mutexes belong to threads**, and an end may move from thread to thread. So each taken seat has a thread of its
+//! own that does nothing else; when the process dies, however it does, the kernel gives up both mutexes for it.
+//! The gate is locked and unlocked within one call of the library, by the calling thread.
+//!
+//! **A dying process** loses its threads one by one, and one of them may still be inside a system call (a rename,
+//! say) when the seat's thread is gone. Its handles are closed when the last thread is: `<side>-here` tells that.
+
+#[path = "windows/memory.rs"]
+mod memory;
+#[path = "windows/objects.rs"]
+mod objects;
+
+pub(crate) use memory::Segment;
+
+use super::{OpenError, Side};
+use memory::Access;
+use objects::{Failed, Names, Owned};
+use std::io;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use windows_sys::Win32::Foundation::{WAIT_ABANDONED_0, WAIT_OBJECT_0};
+use windows_sys::Win32::System::Threading::{SetEvent, WaitForMultipleObjects};
+
+/// Same number as in `layout.rs`, on purpose not imported: a port is written without knowing what lies above.
+const HEADER_LENGTH: u64 = 4096;
+/// How long a partner that was just woken may take to let go of an `alive` mutex.
+const A_MOMENT: Duration = Duration::from_millis(50);
+
+fn word_of(side: Side) -> &'static str {
+    match side {
+        Side::Producer => "producer",
+        Side::Consumer => "consumer",
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Seats {
+    names: Names,
+    gate: OwnedHandle,
+    chairs: [Arc<Chair>; 2],
+    root: Segment,
+    /// Which header this is about: the one that counted when it was first asked for.
+    header: OnceLock<u64>,
+    taken: Mutex<[Option<Sitting>; 2]>,
+}
+
+/// What belongs to one seat, whoever holds it.
+#[derive(Debug)]
+struct Chair {
+    names: Names,
+    side: Side,
+    seat: OwnedHandle,
+    alive: OwnedHandle,
+}
+
+/// A seat that this process holds, and the thread that holds it.
+#[derive(Debug)]
+struct Sitting {
+    stay: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Seats {
+    pub(crate) fn open(key: u128) -> Result<Self, OpenError> {
+        let names = Names::of(key).map_err(|error| error.about("this user's identity"))?;
+        let chair = |side| -> Result<Arc<Chair>, OpenError> {
+            let (names, word) = (names.clone(), word_of(side));
+            let mutex = |what: &str| names.mutex(what).map_err(|error| error.about(&names.full(what)));
+            let (seat, alive) = (mutex(&format!("{word}-seat"))?, mutex(&format!("{word}-alive"))?);
+            Ok(Arc::new(Chair { names, side, seat, alive }))
+        };
+        let open =
+            |what: &str, result: Result<_, Failed>| result.map_err(|error| error.about(&names.full(what)));
+        Ok(Self {
+            gate: open("gate", names.mutex("gate"))?,
+            chairs: [chair(Side::Producer)?, chair(Side::Consumer)?],
+            root: Segment::named(&names, "root", HEADER_LENGTH, Access::OpenOrCreate)
+                .map_err(|error| error.about(&names.full("root")))?,
+            names,
+            header: OnceLock::new(),
+            taken: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn where_it_is(&self) -> &str {
+        self.names.prefix()
+    }
+
+    pub(crate) fn lock_gate(&self, until: Instant) -> io::Result<bool> {
+        objects::own(&self.gate, until.saturating_duration_since(Instant::now()))
+    }
+
+    pub(crate) fn unlock_gate(&self) -> io::Result<()> {
+        objects::disown(&self.gate)
+    }
+
+    pub(crate) fn current(&self) -> io::Result<bool> {
+        let now = self.root_word().load(Ordering::Acquire);
+        Ok(self.header.get().is_none_or(|header| *header == now))
+    }
+
+    pub(crate) fn held(&self, seat: Side) -> io::Result<bool> {
+        if self.taken()[seat as usize].is_some() {
+            return Ok(false);
+        }
+        let chair = &self.chairs[seat as usize];
+        Ok(objects::is_owned(&chair.seat)? || self.names.exists(&chair.here())?)
+    }
+
+    pub(crate) fn take(&self, seat: Side) -> io::Result<bool> {
+        let (answer, taken) = mpsc::channel();
+        let (stay, leave) = mpsc::channel();
+        let chair = Arc::clone(&self.chairs[seat as usize]);
+        let thread = std::thread::Builder::new()
+            .name(format!("blockpipe {} seat", word_of(seat)))
+            .spawn(move || chair.hold(&answer, &leave))?;
+        let sitting = Sitting { stay: Some(stay), thread: Some(thread) };
+        let taken = taken.recv().unwrap_or_else(|_| Err(io::Error::other("the seat's thread ended")));
+        if let Ok(true) = taken {
+            self.taken()[seat as usize] = Some(sitting);
+        }
+        taken
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "other systems ask the kernel here")]
+    pub(crate) fn release(&self, seat: Side) -> io::Result<()> {
+        // Not inside the lock: the thread's end is waited for.
+        let sitting = self.taken()[seat as usize].take();
+        drop(sitting);
+        Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "other systems ask the kernel here")]
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        // Names of kernel objects cannot be taken away, but the root can name another header. Zero names none.
+        let next = self.root_word().load(Ordering::Relaxed).wrapping_add(1);
+        self.root_word().store(next.max(1), Ordering::Release);
+        Ok(())
+    }
+
+    pub(crate) fn header(&self) -> io::Result<Segment> {
+        let number = self.header_number()?;
+        Ok(Segment::named(
+            &self.names,
+            &format!("header-{number:016x}"),
+            HEADER_LENGTH,
+            Access::OpenOrCreate,
+        )?)
+    }
+
+    pub(crate) fn create_region(&self, generation: u64, length: u64) -> io::Result<Segment> {
+        Ok(Segment::named(&self.names, &blocks(generation), length, Access::Create)?)
+    }
+
+    pub(crate) fn open_region(&self, generation: u64, length: u64) -> io::Result<Segment> {
+        Ok(Segment::named(&self.names, &blocks(generation), length, Access::Open)?)
+    }
+
+    /// The header that counts now, and from here on for this object.
+    fn header_number(&self) -> io::Result<u64> {
+        if let Some(number) = self.header.get() {
+            return Ok(*number);
+        }
+        let mut number = self.root_word().load(Ordering::Acquire);
+        if number == 0 {
+            // A new root. Somebody may still look at a header of an earlier one, so it must not start at 1 again.
+            number = getrandom::u64().map_err(io::Error::other)?.max(1);
+            self.root_word().store(number, Ordering::Release);
+        }
+        Ok(*self.header.get_or_init(|| number))
+    }
+
+    fn root_word(&self) -> &AtomicU64 {
+        // SAFETY: the root is mapped page-aligned and a whole page long for as long as `self` lives, and whatever
+        // bytes are there are a number; every process touches this word by atomics only.
+        unsafe { self.root.address().cast().as_ref() }
+    }
+
+    fn taken(&self) -> std::sync::MutexGuard<'_, [Option<Sitting>; 2]> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn blocks(generation: u64) -> String {
+    format!("blocks-{generation:016x}")
+}
+
+impl Chair {
+    fn here(&self) -> String {
+        format!("{}-here", word_of(self.side))
+    }
+
+    /// The life of a seat's thread: takes the seat, says whether it has it, and holds it until `leave` is hung up.
+    fn hold(&self, answer: &Sender<io::Result<bool>>, leave: &Receiver<()>) {
+        match self.sit_down() {
+            Ok(Some(held)) => {
+                let _ = answer.send(Ok(true));
+                let _ = leave.recv();
+                // `alive` last: whoever it wakes finds a seat that is really free.
+                drop(held);
+            }
+            Ok(None) => drop(answer.send(Ok(false))),
+            Err(error) => drop(answer.send(Err(error))),
+        }
+    }
+
+    /// The three things that make a held seat, in the order in which they are to be dropped.
+    fn sit_down(&self) -> io::Result<Option<(OwnedHandle, Owned<'_>, Owned<'_>)>> {
+        let Some(seat) = Owned::take(&self.seat, Duration::ZERO)? else { return Ok(None) };
+        let Some(alive) = Owned::take(&self.alive, A_MOMENT)? else { return Ok(None) };
+        // Somebody looks whether it is there, or a process is not quite dead yet: in a moment it will be free.
+        let Some(here) = self.names.new_event(&self.here())? else { return Ok(None) };
+        Ok(Some((here, seat, alive)))
+    }
+}
+
+impl Drop for Sitting {
+    fn drop(&mut self) {
+        self.stay = None;
+        if let Some(thread) = self.thread.take() {
+            // Given back means given back; a thread that panicked has given it back, too.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// An event for the sleeper, and its partner's life: both wake it.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    rung: OwnedHandle,
+    partner_alive: OwnedHandle,
+}
+
+impl Bell {
+    pub(crate) fn open(key: u128, generation: u64, sleeper: Side) -> io::Result<Self> {
+        let names = Names::of(key)?;
+        let partner = match sleeper {
+            Side::Producer => Side::Consumer,
+            Side::Consumer => Side::Producer,
+        };
+        Ok(Self {
+            rung: names.event(&format!("{}-bell-{generation:016x}", word_of(sleeper)))?,
+            partner_alive: names.mutex(&format!("{}-alive", word_of(partner)))?,
+        })
+    }
+
+    pub(crate) fn sleep(&self, _word: &AtomicU32, limit: Duration) {
+        // Nobody there: then only the bell can wake, or this would be a loop without sleep.
+        let count = if objects::is_owned(&self.partner_alive).unwrap_or(false) { 2 } else { 1 };
+        let handles = [self.rung.as_raw_handle(), self.partner_alive.as_raw_handle()];
+        // SAFETY: both handles are open as long as `self` lives, and `count` is at most their number.
+        let woken_by =
+            unsafe { WaitForMultipleObjects(count, handles.as_ptr(), 0, objects::milliseconds(limit)) };
+        // Every other outcome (rung, time over) means the same: look again.
+        if woken_by == WAIT_OBJECT_0 + 1 || woken_by == WAIT_ABANDONED_0 + 1 {
+            // Waiting has taken it, and the next one to take the partner's seat needs it.
+            let _ = objects::disown(&self.partner_alive);
+        }
+    }
+
+    pub(crate) fn ring(&self, _word: &AtomicU32) {
+        // SAFETY: the event is open as long as `self` lives.
+        let _ = unsafe { SetEvent(self.rung.as_raw_handle()) };
+    }
+}

@@ -1,0 +1,143 @@
+//! Memory that two processes see: sections of the page file.
+
+use super::objects::{Failed, Names};
+use std::io;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::ptr::NonNull;
+use windows_sys::Win32::Foundation::{
+    ERROR_ALREADY_EXISTS, ERROR_COMMITMENT_LIMIT, ERROR_DISK_FULL, ERROR_NO_SYSTEM_RESOURCES,
+    ERROR_NOT_ENOUGH_MEMORY, ERROR_NOT_ENOUGH_QUOTA, ERROR_PAGEFILE_QUOTA, INVALID_HANDLE_VALUE,
+};
+use windows_sys::Win32::System::Memory::{
+    CreateFileMappingW, FILE_MAP_READ, FILE_MAP_WRITE, MEMORY_BASIC_INFORMATION, MEMORY_MAPPED_VIEW_ADDRESS,
+    MapViewOfFile, OpenFileMappingW, PAGE_READWRITE, UnmapViewOfFile, VirtualQuery,
+};
+
+/// How a section is come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// It must not exist.
+    Create,
+    /// It must exist.
+    Open,
+    OpenOrCreate,
+}
+
+/// A section in this process's memory. The handle keeps its name alive, for whoever comes later.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    address: NonNull<u8>,
+    length: usize,
+    _section: OwnedHandle,
+}
+
+// SAFETY: the mapping belongs to the process and not to a thread; whoever touches the bytes orders it themselves.
+unsafe impl Send for Segment {}
+// SAFETY: as above: a shared reference gives only the address and the length.
+unsafe impl Sync for Segment {}
+
+impl Segment {
+    pub(super) fn named(names: &Names, what: &str, length: u64, access: Access) -> Result<Self, Failed> {
+        let length_here = usize::try_from(length).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        let section = match access {
+            Access::Open => open(names, what)?,
+            Access::Create | Access::OpenOrCreate => {
+                let (high, low) = ((length >> 32) as u32, length as u32);
+                let (section, existed) = names
+                    .create(what, |attributes, name| {
+                        // SAFETY: `create` gives attributes and a name that ends with a zero, and both outlive the
+                        // call. The whole length is committed at once: no space is an error here, not a fault later.
+                        unsafe {
+                            CreateFileMappingW(
+                                INVALID_HANDLE_VALUE,
+                                attributes,
+                                PAGE_READWRITE,
+                                high,
+                                low,
+                                name,
+                            )
+                        }
+                    })
+                    .map_err(no_space)?;
+                if existed && access == Access::Create {
+                    return Err(io::Error::from_raw_os_error(ERROR_ALREADY_EXISTS.cast_signed()).into());
+                }
+                section
+            }
+        };
+        Ok(Self::map(section, length_here)?)
+    }
+
+    fn map(section: OwnedHandle, length: usize) -> io::Result<Self> {
+        // SAFETY: a new view at an address of the system's choice touches no existing memory; 0 means all of it.
+        let view = unsafe { MapViewOfFile(section.as_raw_handle(), FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, 0) };
+        let Some(address) = NonNull::new(view.Value.cast()) else {
+            return Err(io::Error::from(no_space(io::Error::last_os_error().into())));
+        };
+        let segment = Self { address, length, _section: section };
+        let mut about = MEMORY_BASIC_INFORMATION::default();
+        // SAFETY: `about` is as long as is said. The view is one region: nobody changed the protection of a part.
+        let got = unsafe {
+            VirtualQuery(address.as_ptr().cast(), &raw mut about, size_of::<MEMORY_BASIC_INFORMATION>())
+        };
+        if got == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if about.RegionSize < length {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the pipe is shorter than its header says",
+            ));
+        }
+        Ok(segment)
+    }
+
+    /// The first byte, aligned to a page.
+    pub(crate) fn address(&self) -> NonNull<u8> {
+        self.address
+    }
+
+    /// How many bytes are mapped.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // SAFETY: the address is that of a view which only this value owns.
+        let _ =
+            unsafe { UnmapViewOfFile(MEMORY_MAPPED_VIEW_ADDRESS { Value: self.address.as_ptr().cast() }) };
+    }
+}
+
+fn open(names: &Names, what: &str) -> Result<OwnedHandle, Failed> {
+    let name: Vec<u16> = names.full(what).encode_utf16().chain([0]).collect();
+    // The right to read what the owner is, beside what a view needs.
+    const READ_CONTROL: u32 = 0x0002_0000;
+    // SAFETY: the name ends with a zero and outlives the call.
+    let handle = unsafe { OpenFileMappingW(FILE_MAP_READ | FILE_MAP_WRITE | READ_CONTROL, 0, name.as_ptr()) };
+    if handle.is_null() {
+        return Err(Failed::last());
+    }
+    // SAFETY: the handle was just opened and is nobody else's.
+    let section = unsafe { OwnedHandle::from_raw_handle(handle) };
+    names.check(&section)?;
+    Ok(section)
+}
+
+/// The ways in which memory and page file are full, told as one kind; the system's error is inside.
+fn no_space(failed: Failed) -> Failed {
+    let Failed::System(error) = failed else { return failed };
+    match error.raw_os_error().map(i32::cast_unsigned) {
+        Some(
+            ERROR_COMMITMENT_LIMIT
+            | ERROR_DISK_FULL
+            | ERROR_NO_SYSTEM_RESOURCES
+            | ERROR_NOT_ENOUGH_MEMORY
+            | ERROR_NOT_ENOUGH_QUOTA
+            | ERROR_PAGEFILE_QUOTA,
+        ) => Failed::System(io::Error::new(io::ErrorKind::StorageFull, error)),
+        _ => Failed::System(error),
+    }
+}

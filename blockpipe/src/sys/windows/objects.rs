@@ -1,0 +1,401 @@
+//! Named objects that only this user may open: mutexes, events, and the check that nobody else made them.
+
+use super::OpenError;
+use std::ffi::c_void;
+use std::fmt;
+use std::io;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::ptr::{null, null_mut};
+use std::sync::OnceLock;
+use std::time::Duration;
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_FILE_NOT_FOUND, ERROR_INSUFFICIENT_BUFFER,
+    ERROR_INVALID_HANDLE, HANDLE, LocalFree, NTSTATUS, SetLastError, WAIT_ABANDONED, WAIT_OBJECT_0,
+    WAIT_TIMEOUT,
+};
+use windows_sys::Win32::Security::Authorization::{
+    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
+};
+use windows_sys::Win32::Security::{
+    ACCESS_ALLOWED_ACE, ACL, DACL_SECURITY_INFORMATION, EqualSid, GetAce, GetKernelObjectSecurity,
+    GetSecurityDescriptorDacl, GetSecurityDescriptorOwner, GetTokenInformation, OWNER_SECURITY_INFORMATION,
+    PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
+};
+use windows_sys::Win32::System::SystemServices::ACCESS_ALLOWED_ACE_TYPE;
+use windows_sys::Win32::System::Threading::{
+    CreateEventW, CreateMutexW, GetCurrentProcess, INFINITE, OpenEventW, OpenProcessToken, ReleaseMutex,
+    SYNCHRONIZATION_SYNCHRONIZE, WaitForSingleObject,
+};
+
+/// Why there is no object.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// Somebody else has the name.
+    Foreign(&'static str),
+    System(io::Error),
+}
+
+impl Failed {
+    pub(super) fn about(self, name: &str) -> OpenError {
+        match self {
+            Self::Foreign(what) => OpenError::Foreign { path: name.into(), what },
+            Self::System(source) => OpenError::Io { doing: format!("opening {name}"), source },
+        }
+    }
+
+    /// The last error of this thread, as it stands right after the call that failed.
+    pub(super) fn last() -> Self {
+        let error = io::Error::last_os_error();
+        match error.raw_os_error().map(i32::cast_unsigned) {
+            Some(ERROR_INVALID_HANDLE) => Self::Foreign("an object of another kind has this name"),
+            Some(ERROR_ACCESS_DENIED) => {
+                Self::Foreign("belongs to another user, or to a process that runs with more rights")
+            }
+            _ => Self::System(error),
+        }
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+impl From<Failed> for io::Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Foreign(what) => Self::new(io::ErrorKind::PermissionDenied, what),
+            Failed::System(error) => error,
+        }
+    }
+}
+
+/// The names of one pipe's objects.
+#[derive(Clone)]
+pub(super) struct Names {
+    prefix: String,
+    user: &'static User,
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.prefix)
+    }
+}
+
+impl Names {
+    pub(super) fn of(key: u128) -> Result<Self, Failed> {
+        let user = User::of_this_process()?;
+        // `Local`: this session's. Global names would need a right that only services have.
+        Ok(Self { prefix: format!(r"Local\blockpipe-{}-{key:032x}", user.name), user })
+    }
+
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(super) fn full(&self, what: &str) -> String {
+        format!("{}-{what}", self.prefix)
+    }
+
+    fn wide(&self, what: &str) -> Vec<u16> {
+        self.full(what).encode_utf16().chain([0]).collect()
+    }
+
+    /// A mutex that nobody has, or the one that is there.
+    pub(super) fn mutex(&self, what: &str) -> Result<OwnedHandle, Failed> {
+        // SAFETY: `create` gives attributes and a name that ends with a zero, and both outlive the call.
+        // Not owned at once: who opens an existing one would not know whether it is.
+        let (mutex, _) =
+            self.create(what, |attributes, name| unsafe { CreateMutexW(attributes, 0, name) })?;
+        Ok(mutex)
+    }
+
+    /// An event that resets itself when it has woken one, or the one that is there.
+    pub(super) fn event(&self, what: &str) -> Result<OwnedHandle, Failed> {
+        Ok(self.create_event(what)?.0)
+    }
+
+    /// An event that was not there before; `None` if it was.
+    pub(super) fn new_event(&self, what: &str) -> Result<Option<OwnedHandle>, Failed> {
+        let (event, existed) = self.create_event(what)?;
+        Ok((!existed).then_some(event))
+    }
+
+    fn create_event(&self, what: &str) -> Result<(OwnedHandle, bool), Failed> {
+        // SAFETY: as in `mutex`.
+        self.create(what, |attributes, name| unsafe { CreateEventW(attributes, 0, 0, name) })
+    }
+
+    /// Whether there is an event of this name. Being asked keeps it there for the moment of asking.
+    pub(super) fn exists(&self, what: &str) -> io::Result<bool> {
+        // SAFETY: the name ends with a zero and outlives the call.
+        let handle = unsafe { OpenEventW(SYNCHRONIZATION_SYNCHRONIZE, 0, self.wide(what).as_ptr()) };
+        if handle.is_null() {
+            let error = io::Error::last_os_error();
+            let nothing = error.raw_os_error().map(i32::cast_unsigned) == Some(ERROR_FILE_NOT_FOUND);
+            return if nothing { Ok(false) } else { Err(error) };
+        }
+        // SAFETY: the handle was just opened and is nobody else's.
+        drop(unsafe { OwnedHandle::from_raw_handle(handle) });
+        Ok(true)
+    }
+
+    /// What `make` creates or opens, and whether it was there before. Never inherited, and never somebody else's.
+    pub(super) fn create(
+        &self,
+        what: &str,
+        make: impl FnOnce(*const SECURITY_ATTRIBUTES, *const u16) -> HANDLE,
+    ) -> Result<(OwnedHandle, bool), Failed> {
+        let name = self.wide(what);
+        let attributes = SECURITY_ATTRIBUTES {
+            nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
+            lpSecurityDescriptor: self.user.only.as_ptr().cast_mut().cast(),
+            bInheritHandle: 0,
+        };
+        // SAFETY: sets a number of this thread. Only some systems put it back when an object is new.
+        unsafe { SetLastError(0) };
+        let handle = make(&raw const attributes, name.as_ptr());
+        if handle.is_null() {
+            return Err(Failed::last());
+        }
+        let existed =
+            io::Error::last_os_error().raw_os_error().map(i32::cast_unsigned) == Some(ERROR_ALREADY_EXISTS);
+        // SAFETY: the handle was just opened and is nobody else's.
+        let handle = unsafe { OwnedHandle::from_raw_handle(handle) };
+        if existed {
+            self.user.check(&handle)?;
+        }
+        Ok((handle, existed))
+    }
+
+    /// As `create` does it for what exists: whoever opened an object by its name has to ask this.
+    pub(super) fn check(&self, handle: &OwnedHandle) -> Result<(), Failed> {
+        self.user.check(handle)
+    }
+}
+
+/// The user that this process runs as.
+struct User {
+    /// A `TOKEN_USER`, which points into itself.
+    token: Vec<u64>,
+    /// The identity as text.
+    name: String,
+    /// A self-relative security descriptor: owned by this user, and nobody else may do anything.
+    only: Vec<u64>,
+}
+
+impl User {
+    fn of_this_process() -> Result<&'static Self, Failed> {
+        static USER: OnceLock<User> = OnceLock::new();
+        if let Some(user) = USER.get() {
+            return Ok(user);
+        }
+        let user = Self::ask()?;
+        Ok(USER.get_or_init(|| user))
+    }
+
+    fn ask() -> Result<Self, Failed> {
+        let token = token_user()?;
+        let name = sid_text(sid_of(&token))?;
+        let only = descriptor(&format!("O:{name}D:P(A;;GA;;;{name})"))?;
+        Ok(Self { token, name, only })
+    }
+
+    /// An object that was there before must be this user's and for this user alone.
+    fn check(&self, object: &OwnedHandle) -> Result<(), Failed> {
+        let mut buffer = vec![0_u64; 128];
+        let (size, mut needed) = ((buffer.len() * 8) as u32, 0);
+        let wanted = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
+        let descriptor: *mut c_void = buffer.as_mut_ptr().cast();
+        // SAFETY: the handle is open, and the buffer is as long as is said.
+        let got = unsafe {
+            GetKernelObjectSecurity(object.as_raw_handle(), wanted, descriptor, size, &raw mut needed)
+        };
+        if got == 0 {
+            let error = io::Error::last_os_error();
+            let too_long = error.raw_os_error().map(i32::cast_unsigned) == Some(ERROR_INSUFFICIENT_BUFFER);
+            return Err(if too_long { Failed::Foreign("other users may open it") } else { error.into() });
+        }
+        let (mut owner, mut defaulted): (PSID, _) = (null_mut(), 0);
+        // SAFETY: the buffer holds the descriptor that the system has just written; `owner` points into it.
+        let got = unsafe { GetSecurityDescriptorOwner(descriptor, &raw mut owner, &raw mut defaulted) };
+        if got == 0 || owner.is_null() || !self.is(owner) {
+            return Err(Failed::Foreign("belongs to another user"));
+        }
+        let (mut present, mut list): (_, *mut ACL) = (0, null_mut());
+        // SAFETY: as above; `list` points into the buffer.
+        let got = unsafe {
+            GetSecurityDescriptorDacl(descriptor, &raw mut present, &raw mut list, &raw mut defaulted)
+        };
+        if got == 0 || present == 0 || list.is_null() || !self.alone_in(list) {
+            return Err(Failed::Foreign("other users may open it"));
+        }
+        Ok(())
+    }
+
+    fn is(&self, sid: PSID) -> bool {
+        // SAFETY: both are valid identities: one in a descriptor that the system wrote, the other in our token.
+        unsafe { EqualSid(sid, sid_of(&self.token)) != 0 }
+    }
+
+    /// Whether the list allows this user something and says nothing about anybody else.
+    fn alone_in(&self, list: *mut ACL) -> bool {
+        let mut entry: *mut c_void = null_mut();
+        // SAFETY: the list is in a descriptor that the system wrote, and `entry` points into it.
+        if unsafe { (*list).AceCount != 1 || GetAce(list, 0, &raw mut entry) == 0 } {
+            return false;
+        }
+        let entry: *const ACCESS_ALLOWED_ACE = entry.cast();
+        // SAFETY: every entry begins with its kind; one of this kind goes on as this type does, ending in the identity.
+        unsafe {
+            u32::from((*entry).Header.AceType) == ACCESS_ALLOWED_ACE_TYPE
+                && self.is((&raw const (*entry).SidStart).cast_mut().cast())
+        }
+    }
+}
+
+fn token_user() -> io::Result<Vec<u64>> {
+    let mut token = null_mut();
+    // SAFETY: the pseudo handle of this process needs no closing, and `token` outlives the call.
+    if unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the handle was just opened and is nobody else's.
+    let token = unsafe { OwnedHandle::from_raw_handle(token) };
+    // The longest identity has 68 bytes.
+    let mut buffer = vec![0_u64; 32];
+    let mut needed = 0;
+    // SAFETY: the handle is open, and the buffer is as long as is said.
+    let got = unsafe {
+        GetTokenInformation(
+            token.as_raw_handle(),
+            TokenUser,
+            buffer.as_mut_ptr().cast(),
+            (buffer.len() * 8) as u32,
+            &raw mut needed,
+        )
+    };
+    if got == 0 { Err(io::Error::last_os_error()) } else { Ok(buffer) }
+}
+
+/// The identity in what `token_user` gave.
+fn sid_of(token: &[u64]) -> PSID {
+    // SAFETY: the buffer is aligned, longer than a `TOKEN_USER`, and begins with one.
+    unsafe { (*token.as_ptr().cast::<TOKEN_USER>()).User.Sid }
+}
+
+fn sid_text(sid: PSID) -> io::Result<String> {
+    let mut text = null_mut();
+    // SAFETY: the identity is valid; `text` is given memory that we free.
+    if unsafe { ConvertSidToStringSidW(sid, &raw mut text) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the text ends with a zero, and everything before it may be read.
+    let length = (0..).take_while(|at| unsafe { *text.add(*at) } != 0).count();
+    // SAFETY: as just counted; it is freed only afterwards.
+    let name = String::from_utf16_lossy(unsafe { std::slice::from_raw_parts(text, length) });
+    // SAFETY: the memory came from the call above, which says that it is to be freed so.
+    unsafe { LocalFree(text.cast()) };
+    Ok(name)
+}
+
+fn descriptor(text: &str) -> io::Result<Vec<u64>> {
+    let text: Vec<u16> = text.encode_utf16().chain([0]).collect();
+    let (mut descriptor, mut size) = (null_mut(), 0);
+    // SAFETY: the text ends with a zero; `descriptor` is given memory that we free.
+    let got = unsafe {
+        ConvertStringSecurityDescriptorToSecurityDescriptorW(
+            text.as_ptr(),
+            SDDL_REVISION_1,
+            &raw mut descriptor,
+            &raw mut size,
+        )
+    };
+    if got == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut copy = vec![0_u64; (size as usize).div_ceil(8)];
+    // SAFETY: `size` bytes are there to be read, and at least as many to be written; the two do not overlap.
+    unsafe {
+        std::ptr::copy_nonoverlapping(descriptor.cast::<u8>(), copy.as_mut_ptr().cast(), size as usize)
+    };
+    // SAFETY: the memory came from the call above, which says that it is to be freed so.
+    unsafe { LocalFree(descriptor) };
+    Ok(copy)
+}
+
+/// Rounded up, so that no wait ends before its time.
+pub(super) fn milliseconds(time: Duration) -> u32 {
+    u32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(INFINITE - 1).min(INFINITE - 1)
+}
+
+/// Waits at most so long until the mutex is this thread's. One that its owner lost by dying is taken like a free one.
+pub(super) fn own(mutex: &OwnedHandle, limit: Duration) -> io::Result<bool> {
+    // SAFETY: the handle is open as long as it is borrowed.
+    match unsafe { WaitForSingleObject(mutex.as_raw_handle(), milliseconds(limit)) } {
+        WAIT_OBJECT_0 | WAIT_ABANDONED => Ok(true),
+        WAIT_TIMEOUT => Ok(false),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Gives up the mutex, which must be this thread's.
+pub(super) fn disown(mutex: &OwnedHandle) -> io::Result<()> {
+    // SAFETY: the handle is open as long as it is borrowed; a mutex of another thread is an error and stays.
+    if unsafe { ReleaseMutex(mutex.as_raw_handle()) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// A mutex of this thread, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Owned<'a>(&'a OwnedHandle);
+
+impl<'a> Owned<'a> {
+    pub(super) fn take(mutex: &'a OwnedHandle, limit: Duration) -> io::Result<Option<Self>> {
+        Ok(own(mutex, limit)?.then_some(Self(mutex)))
+    }
+}
+
+impl Drop for Owned<'_> {
+    fn drop(&mut self) {
+        // It is this thread's, so this cannot fail.
+        let _ = disown(self.0);
+    }
+}
+
+/// What `NtQueryMutant` writes.
+#[repr(C)]
+struct MutantState {
+    count: i32,
+    owned_by_caller: u8,
+    abandoned: u8,
+}
+
+#[link(name = "ntdll.dll", kind = "raw-dylib", modifiers = "+verbatim")]
+unsafe extern "system" {
+    fn NtQueryMutant(mutant: HANDLE, class: i32, state: *mut c_void, length: u32, got: *mut u32) -> NTSTATUS;
+}
+
+/// Whether some living thread has the mutex. Takes nothing: the documented calls can only ask by taking.
+pub(super) fn is_owned(mutex: &OwnedHandle) -> io::Result<bool> {
+    let mut state = MutantState { count: 0, owned_by_caller: 0, abandoned: 0 };
+    // SAFETY: the handle is open as long as it is borrowed, and the state is as long as is said.
+    let status = unsafe {
+        NtQueryMutant(
+            mutex.as_raw_handle(),
+            0,
+            (&raw mut state).cast(),
+            size_of::<MutantState>() as u32,
+            null::<u32>().cast_mut(),
+        )
+    };
+    if status < 0 {
+        return Err(io::Error::other(format!("NtQueryMutant: status {status:#010x}")));
+    }
+    // 1: nobody's. Every time that its owner has taken it counts down by one.
+    Ok(state.count < 1)
+}
