@@ -4,6 +4,9 @@
 //! An undisturbed pair is traced first; the cases are made from its calls, and `strace` injects them. A sample runs
 //! by default, all with `DUOCOPY_ALL_CALLS=1`, and with any other value the cases whose name contains it.
 
+// Not on Windows (its kills are placed by strace); windows.rs says so there, and has what there is.
+#![cfg(unix)]
+
 mod util;
 
 use std::collections::BTreeMap;

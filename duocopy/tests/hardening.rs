@@ -1,5 +1,8 @@
 //! Nothing of a copy can be reached by others before it is complete, and nothing foreign is touched on the way.
 
+// Not on Windows (modes, links and owners); windows.rs says so there, and has what there is.
+#![cfg(unix)]
+
 mod util;
 
 use std::fs;

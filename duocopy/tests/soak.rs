@@ -2,6 +2,9 @@
 //!
 //! Five seconds in every run; `DUOCOPY_SOAK=SECONDS` for longer. `DUOCOPY_SEED` repeats a run's choices.
 
+// Not on Windows (its kills, stops and changes are Unix'); windows.rs says so there, and has what there is.
+#![cfg(unix)]
+
 mod util;
 
 use rustix::process::Signal;

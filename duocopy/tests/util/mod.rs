@@ -2,13 +2,16 @@
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
-use rustix::process::{Pid, Signal, kill_process};
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
+mod system;
+
+pub use system::*;
+
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -21,13 +24,11 @@ pub const KIB: usize = 1 << 10;
 pub const MIB: usize = 1 << 20;
 
 /// A whole test must be over after this.
-const TEST_LIMIT: Duration = Duration::from_secs(60);
+const TEST_LIMIT: Duration = Duration::from_secs(60 * SLOWNESS);
 /// One process must be over after this.
-const PROCESS_LIMIT: Duration = Duration::from_secs(30);
+const PROCESS_LIMIT: Duration = Duration::from_secs(30 * SLOWNESS);
 /// Something that is about to happen must have happened after this.
-const SOON: Duration = Duration::from_secs(10);
-/// Nobody in particular, who exists on every system.
-pub const NOBODY: u32 = 65534;
+const SOON: Duration = Duration::from_secs(10 * SLOWNESS);
 
 /// What a destination had before.
 pub const OLD: &[u8] = b"what was there before";
@@ -39,6 +40,18 @@ pub const SLOW_WRITES: &str = "-e trace=pwrite64 -e inject=pwrite64:delay_enter=
 /// Says that something was not tested, and why. Seen with `cargo test -- --show-output`.
 pub fn left_out(what: &str) {
     println!("LEFT OUT: {what}");
+}
+
+/// What stands for a test that makes no sense on Windows: it says so, and why.
+#[macro_export]
+macro_rules! left_out_on_windows {
+    ($test:ident, $why:literal) => {
+        #[cfg(windows)]
+        #[test]
+        fn $test() {
+            $crate::util::left_out(concat!(stringify!($test), ": ", $why));
+        }
+    };
 }
 
 /// Whether tests may take minutes and write gigabytes.
@@ -60,29 +73,9 @@ pub fn strace(what: &str) -> bool {
     works
 }
 
-/// The command before `sh` that gives it a mount table of its own, if this user may have one.
-pub fn own_mounts(what: &str) -> Option<&'static [&'static str]> {
-    static WAYS: [&[&str]; 2] = [&["unshare", "--mount"], &["unshare", "--mount", "--map-root-user"]];
-    static WORKS: OnceLock<Option<usize>> = OnceLock::new();
-    let works = WORKS.get_or_init(|| {
-        WAYS.iter().position(|way| {
-            let mount = "mount -t tmpfs -o size=64k tmpfs /dev/shm";
-            succeeds(Command::new(way[0]).args(&way[1..]).args(["sh", "-c", mount]))
-        })
-    });
-    if works.is_none() {
-        left_out(&format!("{what}: this user may not mount"));
-    }
-    works.map(|way| WAYS[way])
-}
-
-fn succeeds(command: &mut Command) -> bool {
+pub fn succeeds(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
-}
-
-pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 /// Waits for something outside of this process, which rings no bell.
@@ -199,7 +192,7 @@ impl Folder {
 
     /// The same as text.
     pub fn text(&self, name: &str) -> String {
-        self.path(name).to_str().expect("a readable path").to_owned()
+        plain(self.path(name).to_str().expect("a readable path"))
     }
 
     pub fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
@@ -219,30 +212,8 @@ impl Folder {
         path
     }
 
-    pub fn mode(&self, name: impl AsRef<Path>) -> u32 {
-        fs::symlink_metadata(self.path(name)).expect("looking at a file").mode() & 0o7777
-    }
-
-    pub fn set_mode(&self, name: impl AsRef<Path>, mode: u32) {
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).expect("setting a mode");
-    }
-
     pub fn is_there(&self, name: impl AsRef<Path>) -> bool {
         self.path(name).symlink_metadata().is_ok()
-    }
-
-    /// The header of the pipe between two processes that copy `src` to `dst`, while there is one.
-    pub fn pipe(&self) -> Option<File> {
-        pipe_file([self.text("src"), self.text("dst")].join("\0").as_bytes())
-    }
-
-    /// For the story of a failure: state, counters, who sleeps, whether the consumer has begun, and the verdict
-    /// (`ring.rs` of the library).
-    pub fn header(&self) -> Option<[u64; 6]> {
-        let mut header = [0; 4096];
-        self.pipe()?.read_exact_at(&mut header, 0).ok()?;
-        let word = |at: usize| u64::from_ne_bytes(header[at..at + 8].try_into().expect("eight bytes"));
-        Some([word(12) & 0xff, word(2304), word(2312), word(2432), word(2440), word(2560) & 0xff])
     }
 
     /// Whether the Writer has said that it is about to rename (`ring.rs` of the library).
@@ -295,26 +266,6 @@ impl Folder {
         }
     }
 
-    /// Runs a script with a mount table of its own; `$0` is the program. Nothing if this user may not.
-    pub fn with_own_mounts(&self, what: &str, script: &str) -> Option<Ended> {
-        let way = own_mounts(what)?;
-        let mut command = Command::new(way[0]);
-        command.args(&way[1..]).args(["sh", "-euc", script, PROGRAM]);
-        Some(self.start(command, false).end())
-    }
-
-    /// Gives this very line to a shell that knows the program by its name only and is somewhere else.
-    pub fn typed_into(&self, shell: &str, line: &str) -> Ended {
-        let place = Path::new(PROGRAM).parent().expect("the program is in a directory");
-        let known = std::env::var_os("PATH").unwrap_or_default();
-        let places = std::iter::once(place.to_path_buf()).chain(std::env::split_paths(&known));
-        let mut command = Command::new(shell);
-        command.env("PATH", std::env::join_paths(places).expect("directories without a colon"));
-        // `exec`, so that what is typed is our child and ends with the test.
-        command.args(["-c", "cd / && eval \"exec $1\"", shell, line]);
-        self.start(command, false).end()
-    }
-
     fn start(&self, mut command: Command, terminal: bool) -> Process {
         let number = self.started.replace(self.started.get() + 1);
         let file = |what: &str| self.path(format!("{what}-{number}"));
@@ -334,19 +285,7 @@ impl Folder {
             spawned.expect("not busy for ever").unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let child = Arc::new(Mutex::new(child));
         CHILDREN.lock().expect("no panic while it is held").push(Arc::downgrade(&child));
-        Process { child, began, errors, output, trace: file("trace"), terminal }
-    }
-}
-
-impl Drop for Folder {
-    /// Removes what killed processes left in shared memory: nobody comes to these names again.
-    fn drop(&mut self) {
-        let ours = self.text("").into_bytes();
-        for (path, _, name) in pipes() {
-            if name.windows(ours.len()).any(|part| part == ours) {
-                let _ = fs::remove_file(path);
-            }
-        }
+        Process { child, began, errors, output, trace: file("trace"), terminal, paused: Cell::new(false) }
     }
 }
 
@@ -387,20 +326,6 @@ impl Run<'_> {
         self
     }
 
-    /// As a user who owns nothing, if the tests run as root; and as ourselves otherwise.
-    pub fn by_nobody(mut self) -> Self {
-        if is_root() {
-            self.folder.set_mode("", 0o755);
-            // Where the program was built may be closed to others.
-            self.program = self.folder.path("program");
-            if !self.program.exists() {
-                fs::copy(PROGRAM, &self.program).expect("copying the program");
-            }
-            self.nobody = true;
-        }
-        self
-    }
-
     /// On a terminal of its own; what it says is what the terminal shows.
     pub fn on_a_terminal(mut self) -> Self {
         self.terminal = true;
@@ -433,12 +358,7 @@ impl Run<'_> {
         }
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
-        if self.nobody {
-            command.uid(NOBODY).gid(NOBODY);
-        }
-        if self.own_group {
-            command.process_group(0);
-        }
+        surround(&mut command, self.nobody, self.own_group);
         self.folder.start(command, self.terminal)
     }
 
@@ -466,14 +386,6 @@ impl Run<'_> {
 pub fn pair(reader: Run, writer: Run) -> [Process; 2] {
     let reader = reader.start_reader();
     [reader, writer.start_writer()]
-}
-
-/// A pair in the middle of a copy of `src` to `dst`. 2 MiB take most of a second.
-pub fn in_the_middle(folder: &Folder) -> [Process; 2] {
-    let line = &format!("{SMALL_BLOCKS} src dst");
-    let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
-    processes[1].has_called("pwrite64", 2);
-    processes
 }
 
 /// A pair in the middle of a slow copy, after its first checkpoint. 8 MiB take three seconds.
@@ -505,6 +417,8 @@ pub struct Process {
     output: PathBuf,
     trace: PathBuf,
     terminal: bool,
+    /// Stopped by the test until it wants to see the end.
+    paused: Cell<bool>,
 }
 
 /// How a process ended.
@@ -569,20 +483,15 @@ impl Process {
         assert!(sent, "ended before {signal:?} could be sent: {}", text_of(&self.errors));
     }
 
+    /// Sends it if the process still runs; whether it did.
     pub fn signal_if_there(&self, signal: Signal) -> bool {
         let mut child = self.child();
         // Only while it is ours: its number may be somebody else's after that.
         let alive = child.try_wait().expect("looking at a child").is_none();
         if alive {
-            kill_process(Pid::from_child(&child), signal).expect("sending a signal");
+            send(&child, signal);
         }
         alive
-    }
-
-    /// As Ctrl-C does it: to everybody in its process group.
-    pub fn signal_group(&self, signal: Signal) {
-        let group = Pid::from_child(&self.child());
-        rustix::process::kill_process_group(group, signal).expect("sending a signal");
     }
 
     pub fn kill(&self) {
@@ -603,10 +512,13 @@ impl Process {
 
     /// Waits so long for its end.
     pub fn end_within(self, limit: Duration) -> Result<Ended, Self> {
+        if self.paused.take() {
+            self.signal_if_there(Signal::CONT);
+        }
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.ended() {
-                let code = status.code().unwrap_or_else(|| -status.signal().unwrap_or(0));
+                let code = code_of(status);
                 let (took, output) = (self.began.elapsed(), text_of(&self.output));
                 return Ok(Ended { code, said: self.said(), output, took });
             }
@@ -615,27 +527,6 @@ impl Process {
             }
             pause(milliseconds(1));
         }
-    }
-
-    /// Where in the kernel each of its threads sleeps, for the story of a failure.
-    pub fn sleeps_in(&self) -> Vec<String> {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).into_iter().flatten().flatten();
-        tasks.map(|task| fs::read_to_string(task.path().join("wchan")).unwrap_or_default()).collect()
-    }
-
-    /// The processes that it has started and that still run.
-    pub fn children(&self) -> Vec<u32> {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).into_iter().flatten().flatten();
-        let children = tasks.map(|task| fs::read_to_string(task.path().join("children")).unwrap_or_default());
-        let all = children.collect::<Vec<_>>().join(" ");
-        all.split_whitespace().filter_map(|id| id.parse().ok()).collect()
-    }
-
-    /// The most memory that it has had at once, in bytes, while it lives.
-    pub fn peak_memory(&self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? << 10)
     }
 }
 
@@ -666,25 +557,4 @@ impl Ended {
         }
         self
     }
-}
-
-/// The pipes of this user: path, file and the beginning of the name (`layout.rs` of the library).
-fn pipes() -> Vec<(PathBuf, File, Vec<u8>)> {
-    let folder = format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw());
-    let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let pipe = |path: PathBuf| {
-        let file = File::options().read(true).write(true).open(&path).ok()?;
-        let mut header = [0; 4096];
-        file.read_exact_at(&mut header, 0).ok()?;
-        let length = u32::from_ne_bytes(header[256..260].try_into().expect("four bytes")) as usize;
-        let name = header[260..].get(..length)?.to_vec();
-        Some((path, file, name))
-    };
-    paths.filter_map(pipe).collect()
-}
-
-/// The file of the pipe under this name.
-pub fn pipe_file(name: &[u8]) -> Option<File> {
-    let stored = &name[..name.len().min(508)];
-    pipes().into_iter().find_map(|(_, file, name)| (name == stored).then_some(file))
 }

@@ -1,0 +1,298 @@
+//! What is special about Windows: its paths, attributes, open files and console.
+
+#![cfg(windows)]
+
+#[macro_use]
+mod util;
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::os::windows::ffi::OsStringExt;
+use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use util::*;
+
+const READ_ONLY: u32 = 1;
+const HIDDEN: u32 = 2;
+const SHARE_READ: u32 = 1;
+
+/// Not a test of its own: what sends an event to the console of a process.
+#[test]
+fn console_event() {
+    util::console_event();
+}
+
+left_out_on_windows!(soak, "soak.rs: its kills, stops and changes are Unix'");
+left_out_on_windows!(resume, "resume.rs: its writes are slowed down, and its kills placed, by strace");
+left_out_on_windows!(every_call, "every_call.rs: its kills are placed by strace");
+left_out_on_windows!(hardening, "hardening.rs: modes, links and owners");
+left_out_on_windows!(replaced, "replaced.rs: its writes are slowed down by strace");
+
+fn attributes(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().file_attributes() & (READ_ONLY | HIDDEN)
+}
+
+/// Copies by a pair whose halves are given these two lines.
+fn pair_of(folder: &Folder, [one, two]: [[&Path; 2]; 2]) {
+    let start =
+        |[source, destination]: [&Path; 2]| folder.duocopy("--").word(source).word(destination).start();
+    complete([start(one), start(two)]);
+}
+
+#[test]
+fn one_file_has_many_paths_and_they_meet() {
+    let folder = Folder::new();
+    folder.write("src", "content");
+    let plain = [folder.path("src"), folder.path("dst")];
+    let text = plain.each_ref().map(|path| path.to_str().unwrap().to_owned());
+    let lower = text.each_ref().map(|text| PathBuf::from(text[..1].to_lowercase() + &text[1..]));
+    let verbatim = text.each_ref().map(|text| PathBuf::from(format!(r"\\?\{text}")));
+    let slashes = text.each_ref().map(|text| PathBuf::from(text.replace('\\', "/")));
+    for other in [&lower, &verbatim, &slashes] {
+        let both = |paths: &[PathBuf; 2]| [paths[0].clone(), paths[1].clone()];
+        let (one, two) = (both(&plain), both(other));
+        pair_of(&folder, [[&one[0], &one[1]], [&two[0], &two[1]]]);
+        folder.assert_same("src", "dst");
+        fs::remove_file(folder.path("dst")).unwrap();
+    }
+}
+
+#[test]
+fn paths_may_be_longer_than_260_characters() {
+    let folder = Folder::new();
+    let mut deep = folder.path("");
+    for _ in 0..12 {
+        deep.push("a directory whose name is long");
+    }
+    fs::create_dir_all(&deep).unwrap();
+    let (source, destination) = (deep.join("src"), deep.join("dst"));
+    assert!(source.as_os_str().len() > 300);
+    fs::write(&source, bytes(300 * KIB, 1)).unwrap();
+    pair_of(&folder, [[&source, &destination]; 2]);
+    assert!(fs::read(&source).unwrap() == fs::read(&destination).unwrap());
+    folder.duocopy("cp").word(&source).word(&destination).end().expect(0, &[]);
+}
+
+#[test]
+fn names_may_have_any_characters_and_halves_of_some() {
+    let folder = Folder::new();
+    let half = OsString::from_wide(&[b'a'.into(), 0xd800, b'b'.into()]);
+    for name in [OsString::from("größe 日本 🦀.txt"), half] {
+        let (source, destination) = (folder.path(&name), folder.path("dst"));
+        if fs::write(&source, "content").is_err() {
+            left_out(&format!("a file called {}: it cannot be made here", name.display()));
+            continue;
+        }
+        pair_of(&folder, [[&source, &destination]; 2]);
+        folder.assert_same(&name, "dst");
+        fs::remove_file(&source).unwrap();
+        pair_of(&folder, [[&destination, &source]; 2]);
+        folder.assert_same(&name, "dst");
+    }
+}
+
+#[test]
+fn attributes_are_kept() {
+    let folder = Folder::new();
+    folder.write("src", "new content");
+    let set = |name: &str, read_only| {
+        let mut permissions = fs::metadata(folder.path(name)).unwrap().permissions();
+        permissions.set_readonly(read_only);
+        fs::set_permissions(folder.path(name), permissions).unwrap();
+    };
+    let hidden = |name: &str| {
+        let file = OpenOptions::new().write(true).create_new(true).attributes(HIDDEN).open(folder.path(name));
+        std::io::Write::write_all(&mut file.unwrap(), OLD).unwrap();
+    };
+    let copy = |line: &str| {
+        let start = || folder.duocopy(line).start();
+        complete([start(), start()]);
+    };
+    // Those of the file that is replaced, even if it is read-only; or, if there is none, those of the source.
+    for attribute in [0, READ_ONLY, HIDDEN] {
+        if attribute == HIDDEN {
+            hidden("dst")
+        } else {
+            drop(folder.write("dst", OLD))
+        }
+        set("dst", attribute == READ_ONLY);
+        if attributes(&folder.path("dst")) != attribute {
+            left_out("a hidden file: it cannot be made here");
+            fs::remove_file(folder.path("dst")).unwrap();
+            continue;
+        }
+        copy("src dst");
+        folder.assert_same("src", "dst");
+        assert_eq!(attributes(&folder.path("dst")), attribute);
+        copy("dst new");
+        assert_eq!(attributes(&folder.path("new")), attribute);
+        for name in ["dst", "new"] {
+            set(name, false);
+            fs::remove_file(folder.path(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_destination_that_another_program_has_open_is_waited_for() {
+    let folder = Folder::new();
+    folder.write("src", "content");
+    folder.write("dst", OLD);
+    // Open for reading, and nobody may replace it.
+    let open = || OpenOptions::new().read(true).share_mode(SHARE_READ).open(folder.path("dst")).unwrap();
+    let other = open();
+    let start = || folder.duocopy("src dst").start();
+    let pair = [start(), start()];
+    pause(milliseconds(1000));
+    drop(other);
+    complete(pair);
+    folder.assert_same("src", "dst");
+
+    folder.write("dst", OLD);
+    let other = open();
+    let begun = Instant::now();
+    let ended = end([start(), start()]);
+    if ended[0].code == 0 {
+        return left_out("a destination that stays open: it can be replaced all the same here");
+    }
+    for ended in &ended {
+        ended.expect(6, &[&folder.text("dst"), ".part", "has it open"]);
+    }
+    assert!(begun.elapsed() > milliseconds(1900));
+    drop(other);
+    assert_eq!(folder.read("dst"), OLD);
+    complete([start(), start()]);
+    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+}
+
+#[test]
+fn nobody_writes_to_a_source_while_it_is_copied() {
+    let folder = Folder::new();
+    folder.write("src", bytes(2 * MIB, 1));
+    let writing = OpenOptions::new().append(true).open(folder.path("src")).unwrap();
+    for ended in [(); 2].map(|()| folder.duocopy("--wait=5s src dst").start()).map(Process::end) {
+        ended.expect(5, &[&folder.text("src"), "open for writing"]);
+    }
+    drop(writing);
+    let pair = in_the_middle(&folder);
+    assert!(OpenOptions::new().write(true).open(folder.path("src")).is_err());
+    complete(pair);
+    folder.assert_same("src", "dst");
+}
+
+#[test]
+fn what_is_no_file_is_refused() {
+    let folder = Folder::new();
+    folder.write("src", "content");
+    folder.make("folder");
+    for (line, code) in [("src NUL", 12), ("NUL dst", 5), ("folder dst", 5), ("missing dst", 5)] {
+        for ended in [(); 2].map(|()| folder.duocopy(&format!("--wait=5s {line}")).start()).map(Process::end)
+        {
+            assert_eq!(ended.code, code, "{line}: {ended:?}");
+        }
+        assert!(!folder.is_there("dst"));
+    }
+    // A directory as destination gets a file of the same name.
+    for line in ["src folder", r"src folder\", "src folder/", r"src folder\src"] {
+        let start = || folder.duocopy(line).start();
+        complete([start(), start()]);
+        folder.assert_same("src", r"folder\src");
+    }
+}
+
+#[test]
+fn a_file_is_not_copied_onto_itself() {
+    let folder = Folder::new();
+    folder.write("src", OLD);
+    fs::hard_link(folder.path("src"), folder.path("hard")).unwrap();
+    for line in ["src src", r"src .\src", "src SRC", "src hard"] {
+        let pair = pair(folder.duocopy(line), folder.duocopy(line));
+        for ended in end(pair) {
+            ended.expect(12, &["source and destination are the same file"]);
+        }
+        assert_eq!(folder.read("src"), OLD);
+    }
+}
+
+#[test]
+fn a_lone_reader_says_how_to_start_the_second_process_in_the_command_interpreter() {
+    let folder = Folder::new();
+    folder.write("a file", "content");
+    let reader = folder.duocopy("--").word("a file").word("a copy").start();
+    reader.says("start it as the same user:\n  ");
+    let said = reader.said();
+    let command = said.split_once("start it as the same user:\n  ").unwrap().1.lines().next().unwrap();
+    let (program, arguments) = command.split_once(' ').unwrap();
+    assert_eq!(program, "duocopy");
+    let quoted = |name: &str| format!("\"{}\"", folder.text(name));
+    assert_eq!(arguments, format!("{} {}", quoted("a file"), quoted("a copy")));
+    let second = folder.duocopy("--").word("a file").word("a copy").start();
+    complete([reader, second]);
+}
+
+/// The whole copy stays under its temporary name only while it is written, and nothing of it is locked afterwards.
+#[test]
+fn a_copy_can_be_read_by_everybody_as_soon_as_it_is_complete() {
+    let folder = Folder::new();
+    folder.write("src", bytes(MIB, 1));
+    for flags in ["", "--verify=reread", "--fsync=none"] {
+        let ended = folder.duocopy(&format!("cp {flags} src dst")).end();
+        ended.expect(0, &[]);
+        folder.assert_same("src", "dst");
+        drop(File::options().write(true).open(folder.path("dst")).unwrap());
+    }
+}
+
+#[test]
+fn what_a_killed_writer_left_is_gone_on_with() {
+    let folder = Folder::new();
+    folder.write("src", bytes(2 * MIB, 1));
+    folder.write("dst", OLD);
+    let [reader, writer] = in_the_middle(&folder);
+    until("the first checkpoint", || folder.has_checkpoint().then_some(()));
+    writer.kill();
+    reader.end().expect(8, &["the Writer died"]);
+    assert_eq!(folder.read("dst"), OLD);
+    let [_, writer] = end(pair(folder.duocopy("src dst"), folder.duocopy("src dst")));
+    writer.expect(0, &["going on with an interrupted copy: "]);
+    folder.assert_same("src", "dst");
+    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+}
+
+#[test]
+fn either_half_is_replaced_in_the_middle() {
+    let line = &format!("{SMALL_BLOCKS} --replace-within=60s src dst");
+    for (hit, name) in [(0, "Reader"), (1, "Writer")] {
+        let folder = Folder::new();
+        folder.write("src", bytes(2 * MIB, 1));
+        folder.write("dst", OLD);
+        let [reader, writer] = held_in_the_middle(&folder, line);
+        let (victim, survivor) = if hit == 0 { (reader, writer) } else { (writer, reader) };
+        victim.kill();
+        victim.end();
+        survivor.go_on();
+        survivor.says(&format!("the {name} died; waiting up to 1m for another one"));
+        assert_eq!(folder.read("dst"), OLD);
+        let newcomer = folder.duocopy(line).start();
+        newcomer.says(&format!("this {name} takes the place of one that died"));
+        complete([newcomer, survivor]);
+        folder.assert_same("src", "dst");
+        assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+    }
+}
+
+#[test]
+fn control_break_stops_in_an_orderly_way() {
+    const CTRL_BREAK: u32 = 1;
+    let folder = Folder::new();
+    folder.write("src", "content");
+    let reader = folder.duocopy("src dst").start_reader();
+    let output = util::event(reader.id(), CTRL_BREAK);
+    if !output.status.success() {
+        return left_out("Ctrl-Break: it cannot be sent here");
+    }
+    reader.end().expect(128 + 21, &["interrupted", "is unchanged"]);
+}
+
+left_out_on_windows!(the_console_closes, "a console that closes: no call closes one");
