@@ -1,5 +1,6 @@
 //! Exit codes, decided in one place, and the failures that carry them.
 
+use crate::os;
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -67,7 +68,7 @@ fn destination_remedy(kind: io::ErrorKind) -> &'static str {
         io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only: choose another place",
         io::ErrorKind::InvalidFilename => "choose a shorter name",
         io::ErrorKind::FileTooLarge => "the file system or `ulimit -f` allows no file of this size",
-        _ => "look at its file system (dmesg, mount), then copy again",
+        _ => os::LOOK_AT_THE_DISK,
     }
 }
 

@@ -97,13 +97,13 @@ impl Journal {
     /// Makes a new one, on the disk with its name. Whatever had the name goes.
     pub fn create(directory: &Directory, name: &OsStr, heading: &Heading) -> io::Result<Self> {
         directory.remove_if_there(name)?;
-        let file = directory.create_new(name)?;
+        let file = directory.create_new(name, 0o600)?;
         let sector = heading.pack();
         let mut content = [0; LENGTH];
         content[..SECTOR].copy_from_slice(&sector);
         os::write_at(&file, &content, 0)?;
         file.sync_all()?;
-        directory.sync()?;
+        directory.sync(&file)?;
         Ok(Self { file, heading_sum: sum_of(&sector), number: 0 })
     }
 

@@ -1,6 +1,7 @@
 //! What the words on the command line mean here: paths, the name to meet under, the size of the blocks.
 
 use crate::exit::{self, Failure, USAGE};
+use crate::os;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,10 +19,10 @@ impl Paths {
     pub fn resolve(source: &Path, destination: &Path) -> Result<Self, Failure> {
         let absolute = |path: &Path| {
             // Components, so that a trailing or doubled slash makes no other name.
-            let absolute = std::path::absolute(path).map(|path| path.components().collect::<PathBuf>());
+            let absolute = std::path::absolute(path).map(|path| os::plain(path.components().collect()));
             absolute.map_err(|error| unusable(path, &error))
         };
-        let slash_at_the_end = destination.as_os_str().as_encoded_bytes().ends_with(b"/");
+        let slash_at_the_end = destination.to_string_lossy().ends_with(std::path::is_separator);
         let (source, typed) = (absolute(source)?, destination);
         let mut destination = absolute(typed)?;
         if destination.is_dir()
@@ -123,6 +124,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
     fn paths_are_made_absolute_and_plain() {
         let paths = Paths::resolve(Path::new("/a//b/"), Path::new("/no such place/./c")).unwrap();
         assert_eq!(paths.job(), b"/a/b\0/no such place/c");

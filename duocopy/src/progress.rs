@@ -1,7 +1,7 @@
 //! What people see while it runs. Everything goes to standard error; nothing here decides anything.
 
 use crate::args::{Options, Show};
-use crate::os::Signals;
+use crate::os::{self, Signals};
 use indicatif::{BinaryBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
@@ -264,37 +264,5 @@ impl<V: FnMut() -> View> Screen<V> {
 
 /// A command line that a shell reads as these words, whatever bytes they have. Nothing in it moves a cursor.
 pub fn command_line<'a>(words: impl Iterator<Item = &'a [u8]>) -> String {
-    words.map(quoted).collect::<Vec<_>>().join(" ")
-}
-
-fn quoted(word: &[u8]) -> String {
-    match std::str::from_utf8(word) {
-        Ok(text)
-            if !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "/._-+=:,@%".contains(c)) =>
-        {
-            text.into()
-        }
-        Ok(text) if !text.contains(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
-        // Escapes that bash, zsh, ksh and new POSIX shells know: \ooo is one byte.
-        _ => {
-            let escaped = word.iter().map(|byte| match byte {
-                b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
-                b' '..=b'~' => char::from(*byte).into(),
-                _ => format!("\\{byte:03o}"),
-            });
-            format!("$'{}'", escaped.collect::<String>())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_are_quoted_only_where_a_shell_needs_it() {
-        let words = ["duocopy", "/a b/c", "it's", "", "/plain-1.2"].map(str::as_bytes);
-        assert_eq!(command_line(words.into_iter()), r"duocopy '/a b/c' 'it'\''s' '' /plain-1.2");
-        assert_eq!(quoted(b"a'\n\xff\\"), r"$'a\'\012\377\\'");
-    }
+    words.map(os::quoted).collect::<Vec<_>>().join(" ")
 }

@@ -6,11 +6,12 @@ use crate::checkpoint::{Checkpoints, Keeper};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::{Durable, Heading, Journal};
-use crate::os::{self, Entry, FileId};
+use crate::os::{self, Entry, FileId, Metadata};
 use crate::place::Place;
 use crate::record::{SourceRecord, TargetRecord};
 use crate::temporary::{self, Found};
-use std::fs::{File, Metadata};
+use std::cell::Cell;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -21,6 +22,8 @@ pub struct Sink {
     heading: Heading,
     mode: u32,
     replaces: Option<Metadata>,
+    /// Whether the temporary file is whole, and only its last step could not be made.
+    stays: Cell<bool>,
     notes: Vec<String>,
     /// Where this copy goes on, as far as this side knows.
     begins: Durable,
@@ -91,6 +94,7 @@ impl Sink {
             heading,
             mode: os::mode_for_a_new_file(source.mode),
             replaces,
+            stays: Cell::new(false),
             notes: Vec::new(),
             begins,
             placed,
@@ -219,8 +223,9 @@ impl Sink {
         let mut read = || -> io::Result<bool> {
             let temporary = self.place.temporary();
             let name = if self.placed { &self.place.name } else { &temporary };
+            os::let_others_read(&self.file)?;
             let (file, past) = self.place.directory.open_past_the_cache(name)?;
-            let metadata = file.metadata()?;
+            let metadata = os::look(&file)?;
             if FileId::from(&metadata) != self.heading.target.file {
                 return Err(io::Error::other("somebody replaced it"));
             }
@@ -255,15 +260,21 @@ impl Sink {
         if !self.place.is_where_it_was() {
             return Err(self.refused("its directory was moved or replaced during the copy", "copy again"));
         }
-        self.place
-            .directory
-            .rename(&self.place.temporary(), &self.place.name)
-            .map_err(|error| self.failed("putting the copy in its place", &error))
+        self.place.directory.rename(&self.file, &self.place.temporary(), &self.place.name).map_err(|error| {
+            if !os::is_busy(&error) {
+                return self.failed("putting the copy in its place", &error);
+            }
+            // It is whole, and nobody's fault: it stays for the next copy, or for whoever wants to rename it.
+            self.stays.set(true);
+            let whole = exit::show(&self.place.temporary_path());
+            let what = format!("putting the copy in its place (the whole copy stays in {whole})");
+            self.failed(&what, &error)
+        })
     }
 
     /// After the rename: the name on the disk.
     pub fn sync_name(&self) -> Result<(), Failure> {
-        self.place.directory.sync().map_err(|error| {
+        self.place.directory.sync(&self.file).map_err(|error| {
             let what = "the copy is complete, but its name could not be flushed to the disk, so that a power failure \
                         now may bring back the old file";
             self.failed(what, &error)
@@ -302,7 +313,7 @@ impl Sink {
         if self.placed {
             // It is not what it should be, and must not be taken for it again.
             self.tidy();
-        } else if self.still_ours() {
+        } else if self.still_ours() && !self.stays.get() {
             // If something stays, the next copy to this destination removes it.
             let _ = self.place.directory.remove_if_there(&self.place.journal());
             let _ = self.place.directory.remove(&self.place.temporary());

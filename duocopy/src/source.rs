@@ -25,12 +25,16 @@ impl Source {
                     "a part of its path is a file: look at the spelling of the path"
                 }
                 io::ErrorKind::PermissionDenied => "run as a user who may read it",
+                // Its content could be anything while somebody writes to it.
+                _ if os::is_busy(&error) => {
+                    "end the program that has it open for writing, or copy a snapshot"
+                }
                 _ => "look at its file system",
             };
             Failure::source(path, format_args!("opening the source: {error}"), remedy)
         };
         let file = os::open_source(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
+        let metadata = os::look(&file).map_err(failed)?;
         if metadata.is_dir() {
             return Err(Failure::source(
                 path,
@@ -95,7 +99,7 @@ impl Source {
                     return Err(Failure::source(
                         &self.path,
                         what,
-                        "look at its disk (dmesg), then copy again",
+                        &format!("{}, then copy again", os::LOOK_AT_THE_DISK),
                     ));
                 }
             }
@@ -105,7 +109,7 @@ impl Source {
 
     /// After the last byte: the copy is of one version only if the file is what it was.
     pub fn check_unchanged(&self, copied: u64) -> Result<(), Failure> {
-        let metadata = self.file.metadata().map_err(|error| {
+        let metadata = os::look(&self.file).map_err(|error| {
             Failure::source(&self.path, format_args!("looking at the source again: {error}"), "copy again")
         })?;
         let (before, now) = (&self.record, os::identify(&metadata));
@@ -120,7 +124,7 @@ impl Source {
         } else if now.changed != before.changed {
             // Whoever sets the time of the last write back changes this one.
             "the source, or what the file system keeps about it, was changed while it was read".into()
-        } else if std::fs::metadata(&self.path).is_ok_and(|there| FileId::from(&there) != before.file) {
+        } else if os::look_at(&self.path).is_ok_and(|there| FileId::from(&there) != before.file) {
             "another file was put in the place of the source while it was read".into()
         } else {
             return Ok(());

@@ -7,11 +7,11 @@
 use crate::digest::{self, Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::{Durable, Entry, Heading, Journal};
-use crate::os::{self, Entry as Name, FileId};
+use crate::os::{self, Entry as Name, FileId, Metadata};
 use crate::place::Place;
 use crate::record::{SourceRecord, TargetRecord};
 use std::ffi::OsStr;
-use std::fs::{File, Metadata, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -66,7 +66,7 @@ pub fn look_at(place: &Place, source: &SourceRecord) -> Result<Option<Metadata>,
 
 /// What a journal of a copy of this source to this place, through this file, says at its head.
 pub fn heading(place: &Place, source: &SourceRecord, file: &File) -> io::Result<Heading> {
-    let metadata = file.metadata()?;
+    let metadata = os::look(file)?;
     Ok(Heading {
         source: *source,
         target: TargetRecord { file: FileId::from(&metadata), born: os::born(&metadata), terminal: 0 },
@@ -99,7 +99,7 @@ pub fn acquire(
         if directory.entry(&name).map_err(failed)?.is_none() {
             remove_old_journal(place)?;
         }
-        match directory.create_new(&name) {
+        match directory.create_new(&name, source.mode) {
             Ok(file) => {
                 match file.try_lock() {
                     Ok(()) => {}
@@ -319,7 +319,7 @@ fn in_the_way(found: &Path, place: &Place, error: &io::Error) -> Failure {
 
 /// Whether the name still leads to this file.
 fn names(place: &Place, name: &OsStr, file: &File) -> bool {
-    let ours = file.metadata().ok().map(|metadata| Name::Regular(FileId::from(&metadata)));
+    let ours = os::look(file).ok().map(|metadata| Name::Regular(FileId::from(&metadata)));
     ours.is_some() && place.directory.entry(name).ok().flatten() == ours
 }
 
@@ -338,7 +338,7 @@ mod tests {
         let path = folder.path().join("name");
         let temporary = Place::resolve(&path).unwrap().temporary_path();
         std::fs::write(&temporary, "new").unwrap();
-        let metadata = temporary.metadata().unwrap();
+        let metadata = os::look_at(&temporary).unwrap();
         let target = TargetRecord { file: FileId::from(&metadata), born: os::born(&metadata), terminal: 0 };
         let mut digest = Digest::new(Kind::Crc64);
         digest.update(b"new");

@@ -2,6 +2,7 @@
 
 use crate::copy::Job;
 use crate::exit::{self, Failure, show};
+use crate::os;
 use crate::place;
 use crate::plan::show_job;
 use crate::progress::{Role, command_line};
@@ -222,14 +223,14 @@ pub fn reason(failure: &Failure) -> Reason {
 /// Shared memory that could not be had.
 pub fn no_shared_memory(doing: &str, error: &std::io::Error) -> Failure {
     if error.kind() == std::io::ErrorKind::StorageFull {
-        let remedy = "free some of it (df -h /dev/shm, ls -l /dev/shm), or use a smaller --buffer-size";
+        let remedy = os::MORE_SHARED_MEMORY;
         return Failure::new(exit::NO_SPACE, format!("{doing}: {error}: shared memory is full; {remedy}"));
     }
     if error.kind() == std::io::ErrorKind::FileTooLarge {
         let remedy = "raise `ulimit -f`, or use a smaller --buffer-size";
         return Failure::new(exit::FAILED, format!("{doing}: {error}; {remedy}"));
     }
-    Failure::new(exit::FAILED, format!("{doing}: {error}; look at the rights and the mount of /dev/shm"))
+    Failure::new(exit::FAILED, format!("{doing}: {error}; {}", os::LOOK_AT_SHARED_MEMORY))
 }
 
 fn doing(there: &Snapshot) -> String {

@@ -1,6 +1,6 @@
 //! Unix: calls relative to a directory descriptor.
 
-use super::FileId;
+use super::{Entry, FileId};
 use crate::digest::Kind;
 use crate::record::SourceRecord;
 use rustix::fd::{AsFd, OwnedFd};
@@ -8,7 +8,7 @@ use rustix::fs::{Advice, AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::umask;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -18,6 +18,22 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// `TMPFS_MAGIC` of linux/magic.h.
 const TMPFS: rustix::fs::FsWord = 0x0102_1994;
+
+pub use std::fs::Metadata;
+
+/// What to do about shared memory that is full, or cannot be had at all.
+pub const MORE_SHARED_MEMORY: &str =
+    "free some of it (df -h /dev/shm, ls -l /dev/shm), or use a smaller --buffer-size";
+pub const LOOK_AT_SHARED_MEMORY: &str = "look at the rights and the mount of /dev/shm";
+pub const LOOK_AT_THE_DISK: &str = "look at its disk (dmesg)";
+
+pub fn look(file: &File) -> io::Result<Metadata> {
+    file.metadata()
+}
+
+pub fn look_at(path: &Path) -> io::Result<Metadata> {
+    std::fs::metadata(path)
+}
 
 impl From<&Metadata> for FileId {
     fn from(metadata: &Metadata) -> Self {
@@ -32,6 +48,11 @@ pub fn open_source(path: &Path) -> io::Result<File> {
     // Only advice: without it the copy is slower, not wrong.
     let _ = rustix::fs::fadvise(&file, 0, None, Advice::Sequential);
     Ok(file)
+}
+
+/// Whether another program has the file open in a way that does not go together with this one. Here all do.
+pub fn is_busy(_error: &io::Error) -> bool {
+    false
 }
 
 /// The rights that a new file gets from this one and from the user's mask.
@@ -111,6 +132,38 @@ pub fn is_writable(file: &File) -> bool {
     rustix::fs::fcntl_getfl(file).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
 }
 
+/// Lets others read a locked file. Locks are advice here, and keep nobody from reading.
+#[expect(clippy::unnecessary_wraps, reason = "other systems change the lock here")]
+pub fn let_others_read(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// The same path for the same file, however it is written.
+pub fn plain(path: PathBuf) -> PathBuf {
+    path
+}
+
+/// A word as a shell reads it, whatever bytes it has. Nothing in it moves a cursor.
+pub fn quoted(word: &[u8]) -> String {
+    match std::str::from_utf8(word) {
+        Ok(text)
+            if !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "/._-+=:,@%".contains(c)) =>
+        {
+            text.into()
+        }
+        Ok(text) if !text.contains(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
+        // Escapes that bash, zsh, ksh and new POSIX shells know: \ooo is one byte.
+        _ => {
+            let escaped = word.iter().map(|byte| match byte {
+                b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
+                b' '..=b'~' => char::from(*byte).into(),
+                _ => format!("\\{byte:03o}"),
+            });
+            format!("$'{}'", escaped.collect::<String>())
+        }
+    }
+}
+
 /// Reserves space, so that a full disk shows before the copy. `false` if the file system cannot.
 pub fn preallocate(file: &File, length: u64) -> io::Result<bool> {
     if length == 0 {
@@ -135,14 +188,6 @@ pub fn terminal() -> u64 {
 /// An open directory. All names are relative to it.
 #[derive(Debug)]
 pub struct Directory(OwnedFd);
-
-/// What a name in a directory stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
-    Regular(FileId),
-    Folder,
-    Other,
-}
 
 impl Directory {
     pub fn open(path: &Path) -> io::Result<Self> {
@@ -196,8 +241,8 @@ impl Directory {
         File::from(retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty()))?).metadata()
     }
 
-    /// A new file that only this user can open; an error if the name is taken.
-    pub fn create_new(&self, name: &OsStr) -> io::Result<File> {
+    /// A new file that only this user can open; an error if the name is taken. The mode comes when it is complete.
+    pub fn create_new(&self, name: &OsStr, _mode: u32) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR))?;
         // Whatever the umask says, the next copy of this user may open it.
@@ -245,13 +290,13 @@ impl Directory {
         Ok((file.into(), false))
     }
 
-    /// Puts `from` in the place of `to`, in one step.
-    pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    /// Puts `from`, which is this open file, in the place of `to`, in one step.
+    pub fn rename(&self, _file: &File, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
     }
 
-    /// Makes the names durable. File systems that have no such thing are content.
-    pub fn sync(&self) -> io::Result<()> {
+    /// Makes the name of this open file durable. File systems that have no such thing are content.
+    pub fn sync(&self, _file: &File) -> io::Result<()> {
         match retry_on_intr(|| rustix::fs::fsync(self.0.as_fd())) {
             Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
             Err(error) => Err(error.into()),
@@ -318,4 +363,16 @@ fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_only_where_a_shell_needs_it() {
+        let words = ["duocopy", "/a b/c", "it's", "", "/plain-1.2"].map(|word| quoted(word.as_bytes()));
+        assert_eq!(words.join(" "), r"duocopy '/a b/c' 'it'\''s' '' /plain-1.2");
+        assert_eq!(quoted(b"a'\n\xff\\"), r"$'a\'\012\377\\'");
+    }
 }

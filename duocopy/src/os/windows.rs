@@ -1,0 +1,478 @@
+//! Windows: a directory is held open so that nobody can move it, and files are opened by their path below it.
+
+mod signals;
+
+pub use signals::Signals;
+
+use super::{Entry, FileId};
+use crate::digest::Kind;
+use crate::record::SourceRecord;
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, IsTerminal, Write};
+use std::os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Component, Path, PathBuf, Prefix};
+use std::time::{Duration, Instant};
+
+// From winnt.h and winbase.h.
+const FILE_ATTRIBUTE_READONLY: u32 = 0x1;
+const FILE_ATTRIBUTE_HIDDEN: u32 = 0x2;
+const FILE_ATTRIBUTE_SYSTEM: u32 = 0x4;
+const FILE_ATTRIBUTE_SPARSE_FILE: u32 = 0x200;
+const FILE_ATTRIBUTE_COMPRESSED: u32 = 0x800;
+const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
+const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
+const FILE_FLAG_SEQUENTIAL_SCAN: u32 = 0x0800_0000;
+const FILE_FLAG_NO_BUFFERING: u32 = 0x2000_0000;
+const FILE_SHARE_READ: u32 = 1;
+const FILE_SHARE_WRITE: u32 = 2;
+const FILE_SHARE_DELETE: u32 = 4;
+const FILE_WRITE_ATTRIBUTES: u32 = 0x100;
+const GENERIC_READ: u32 = 0x8000_0000;
+const ERROR_ACCESS_DENIED: i32 = 5;
+const ERROR_SHARING_VIOLATION: i32 = 32;
+const ERROR_LOCK_VIOLATION: i32 = 33;
+
+/// What to do about shared memory that is full, or cannot be had at all.
+pub const MORE_SHARED_MEMORY: &str =
+    "end other programs or enlarge the page file, or use a smaller --buffer-size";
+pub const LOOK_AT_SHARED_MEMORY: &str = "look at the rights of the programs that use this pipe";
+pub const LOOK_AT_THE_DISK: &str = "look at its disk (chkdsk)";
+
+/// Unix modes as they are said of files here: whether the owner may write, and two attributes above them.
+const WRITABLE: u32 = 0o200;
+const HIDDEN: u32 = 1 << 16;
+const SYSTEM: u32 = 1 << 17;
+
+/// How long other programs may have the destination open before the copy gives up: virus scanners and indexers
+/// look at what has just been written.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// What is known of an open file.
+#[derive(Clone, Debug)]
+pub struct Metadata {
+    id: FileId,
+    about: fs::Metadata,
+    links: u64,
+    /// Neither a device nor a pipe.
+    on_disk: bool,
+}
+
+impl Metadata {
+    pub fn is_dir(&self) -> bool {
+        self.about.is_dir()
+    }
+
+    pub fn is_file(&self) -> bool {
+        self.on_disk && self.about.is_file()
+    }
+
+    pub fn len(&self) -> u64 {
+        self.about.len()
+    }
+
+    fn mode(&self) -> u32 {
+        let attributes = self.about.file_attributes();
+        let bit = |attribute: u32, bit: u32| if attributes & attribute == 0 { 0 } else { bit };
+        let write = if attributes & FILE_ATTRIBUTE_READONLY == 0 { 0o222 } else { 0 };
+        0o444 | write | bit(FILE_ATTRIBUTE_HIDDEN, HIDDEN) | bit(FILE_ATTRIBUTE_SYSTEM, SYSTEM)
+    }
+}
+
+impl From<&Metadata> for FileId {
+    fn from(metadata: &Metadata) -> Self {
+        metadata.id
+    }
+}
+
+pub fn look(file: &File) -> io::Result<Metadata> {
+    let on_disk = winapi_util::file::typ(file)?.is_disk();
+    if !on_disk {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a device or a pipe, and no file"));
+    }
+    let more = winapi_util::file::information(file)?;
+    let id = FileId { device: more.volume_serial_number(), inode: more.file_index() };
+    Ok(Metadata { id, about: file.metadata()?, links: more.number_of_links(), on_disk })
+}
+
+pub fn look_at(path: &Path) -> io::Result<Metadata> {
+    look(&OpenOptions::new().access_mode(0).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)?)
+}
+
+/// Opens for reading, to be read once from the start. Nobody can write to it meanwhile: the time of the last write
+/// is not reliable while a file is open for writing.
+pub fn open_source(path: &Path) -> io::Result<File> {
+    let flags = FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_SEQUENTIAL_SCAN;
+    OpenOptions::new()
+        .read(true)
+        .share_mode(FILE_SHARE_READ | FILE_SHARE_DELETE)
+        .custom_flags(flags)
+        .open(path)
+}
+
+/// Whether another program has the file open in a way that does not go together with this one.
+pub fn is_busy(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ResourceBusy
+        || matches!(error.raw_os_error(), Some(ERROR_SHARING_VIOLATION | ERROR_LOCK_VIOLATION))
+}
+
+/// The rights that a new file gets from this one.
+pub fn mode_for_a_new_file(source_mode: u32) -> u32 {
+    source_mode
+}
+
+/// Gives a file the attributes of the one that it replaces. Owner and access list come from the directory.
+pub fn take_mode_and_owner(file: &File, old: &Metadata) -> io::Result<bool> {
+    file.set_permissions(old.about.permissions())?;
+    Ok(true)
+}
+
+pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    let mut permissions: Permissions = file.metadata()?.permissions();
+    permissions.set_readonly(mode & WRITABLE == 0);
+    file.set_permissions(permissions)
+}
+
+/// What tells this file, and this version of it, from others.
+pub fn identify(metadata: &Metadata) -> SourceRecord {
+    let time = |ticks: u64| (ticks as i64 / 10_000_000, ticks as i64 % 10_000_000 * 100);
+    SourceRecord {
+        file: metadata.into(),
+        length: metadata.len(),
+        modified: time(metadata.about.last_write_time()),
+        // There is a time for it, but no crate that asks for it; nobody can write while this process reads.
+        changed: (0, 0),
+        mode: metadata.mode(),
+        punched: metadata.about.file_attributes() & (FILE_ATTRIBUTE_SPARSE_FILE | FILE_ATTRIBUTE_COMPRESSED)
+            != 0,
+        checked_by: Kind::Nothing,
+    }
+}
+
+/// Nothing: the numbers of files carry how often they were used before.
+pub fn born(_metadata: &Metadata) -> u64 {
+    0
+}
+
+/// Writes all bytes at this position.
+pub fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.seek_write(bytes, offset)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => {
+                bytes = &bytes[written..];
+                offset += written as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Fills the buffer from this position; an error if the file ends before.
+pub fn read_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match file.seek_read(buffer, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                buffer = &mut buffer[read..];
+                offset += read as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is a regular file under one name. Who may open it is decided by the directory.
+pub fn is_private_file(file: &File) -> bool {
+    is_own_file(file)
+}
+
+/// Whether it is a regular file under one name.
+pub fn is_own_file(file: &File) -> bool {
+    look(file).is_ok_and(|it| it.is_file() && !it.about.is_symlink() && it.links == 1)
+}
+
+/// Whether it was opened for writing, too.
+pub fn is_writable(mut file: &File) -> bool {
+    file.write(&[]).is_ok()
+}
+
+/// Lets others read a locked file, which no process may write to from here on: locks are more than advice here.
+pub fn let_others_read(file: &File) -> io::Result<()> {
+    // One lock on top of the other; the first one goes first. So it is locked all the time.
+    file.lock_shared()?;
+    file.unlock()
+}
+
+/// Reserves space, so that a full disk shows before the copy.
+pub fn preallocate(file: &File, length: u64) -> io::Result<bool> {
+    if file.metadata()?.len() < length {
+        file.set_len(length)?;
+    }
+    Ok(true)
+}
+
+/// The terminal that this process talks to people on; 0 if it is none, or one that has no identity.
+pub fn terminal() -> u64 {
+    match std::env::var_os("WT_SESSION") {
+        Some(session) if io::stderr().is_terminal() => {
+            let mut hasher = DefaultHasher::new();
+            session.hash(&mut hasher);
+            hasher.finish().max(1)
+        }
+        _ => 0,
+    }
+}
+
+/// The same path for the same file, however it is written: drive letters are capital, and the prefix for paths of
+/// any length goes where the path means the same without it.
+pub fn plain(path: PathBuf) -> PathBuf {
+    let Some(Component::Prefix(prefix)) = path.components().next() else { return path };
+    let (begin, verbatim) = match prefix.kind() {
+        Prefix::Disk(letter) => (format!(r"{}:\", letter.to_ascii_uppercase() as char).into(), false),
+        Prefix::VerbatimDisk(letter) => (format!(r"{}:\", letter.to_ascii_uppercase() as char).into(), true),
+        Prefix::VerbatimUNC(server, share) => {
+            let mut begin = std::ffi::OsString::from(r"\\");
+            begin.push(server);
+            begin.push(r"\");
+            begin.push(share);
+            begin.push(r"\");
+            (begin, true)
+        }
+        _ => return path,
+    };
+    let mut plain = PathBuf::from(begin);
+    plain.extend(path.components().skip(2));
+    // A name that only the prefix makes possible (a dot at the end, a device's name) keeps it.
+    if verbatim && std::path::absolute(&plain).ok().as_ref() != Some(&plain) {
+        return path;
+    }
+    plain
+}
+
+/// A word as the command interpreter reads it.
+pub fn quoted(word: &[u8]) -> String {
+    let word = String::from_utf8_lossy(word);
+    let plain = |c: char| c.is_alphanumeric() || r"\/._-+:@~".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.into();
+    }
+    // Backslashes before a quote would quote it.
+    let (mut quoted, mut backslashes) = (String::from("\""), 0);
+    for c in word.chars() {
+        if c == '"' {
+            quoted.extend(std::iter::repeat_n('\\', backslashes + 1));
+        }
+        backslashes = if c == '\\' { backslashes + 1 } else { 0 };
+        if c.is_control() { quoted.push('?') } else { quoted.push(c) }
+    }
+    quoted.extend(std::iter::repeat_n('\\', backslashes));
+    quoted.push('"');
+    quoted
+}
+
+/// An open directory. Nobody can rename or remove it, nor what it lies in, as long as it is open.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    handle: File,
+}
+
+impl Directory {
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let path = std::path::absolute(path)?;
+        let handle = OpenOptions::new()
+            .read(true)
+            .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE)
+            .custom_flags(FILE_FLAG_BACKUP_SEMANTICS)
+            .open(&path)?;
+        if !handle.metadata()?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(Self { path, handle })
+    }
+
+    /// A directory by a path that begins here, or anywhere if it is absolute.
+    pub fn open_from_here(&self, path: &Path) -> io::Result<Self> {
+        Self::open(&self.path.join(path))
+    }
+
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { path: self.path.clone(), handle: self.handle.try_clone()? })
+    }
+
+    /// Where the link of this name leads; `None` if it is none, or not there.
+    pub fn read_link(&self, name: &OsStr) -> io::Result<Option<PathBuf>> {
+        let path = self.path.join(name);
+        match fs::symlink_metadata(&path) {
+            Ok(about) if about.is_symlink() => Ok(Some(fs::read_link(&path)?)),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn id(&self) -> io::Result<FileId> {
+        Ok(FileId::from(&look(&self.handle)?))
+    }
+
+    /// What the name stands for; a link stands for itself.
+    pub fn entry(&self, name: &OsStr) -> io::Result<Option<Entry>> {
+        let metadata = match self.metadata(name) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(Some(Entry::Other)),
+            Err(error) => return Err(error),
+        };
+        Ok(Some(if metadata.about.is_symlink() {
+            Entry::Other
+        } else if metadata.is_dir() {
+            Entry::Folder
+        } else {
+            Entry::Regular(FileId::from(&metadata))
+        }))
+    }
+
+    /// What is known of the file of this name, without opening it for reading.
+    pub fn metadata(&self, name: &OsStr) -> io::Result<Metadata> {
+        let flags = FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT;
+        look(&OpenOptions::new().access_mode(0).custom_flags(flags).open(self.path.join(name))?)
+    }
+
+    /// A new file; an error if the name is taken. `mode` is what it will get: what of it cannot be given later is
+    /// given now.
+    pub fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<File> {
+        let bit = |bit: u32, attribute: u32| if mode & bit == 0 { 0 } else { attribute };
+        let attributes = bit(HIDDEN, FILE_ATTRIBUTE_HIDDEN) | bit(SYSTEM, FILE_ATTRIBUTE_SYSTEM);
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .attributes(attributes)
+            .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+            .open(self.path.join(name))
+    }
+
+    /// An existing file for reading and writing; links are not followed.
+    pub fn open_existing(&self, name: &OsStr) -> io::Result<File> {
+        let (path, link) = (self.path.join(name), FILE_FLAG_OPEN_REPARSE_POINT);
+        // A left-over may be read-only already. That is enough for a lock, and to change it.
+        OpenOptions::new().read(true).write(true).custom_flags(link).open(&path).or_else(|error| {
+            let access = GENERIC_READ | FILE_WRITE_ATTRIBUTES;
+            OpenOptions::new().access_mode(access).custom_flags(link).open(&path).map_err(|_| error)
+        })
+    }
+
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))
+    }
+
+    pub fn remove_if_there(&self, name: &OsStr) -> io::Result<()> {
+        match self.remove(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Opens a file so that reads come from the medium and not from the cache.
+    pub fn open_past_the_cache(&self, name: &OsStr) -> io::Result<(File, bool)> {
+        let flags = FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_NO_BUFFERING;
+        Ok((OpenOptions::new().read(true).custom_flags(flags).open(self.path.join(name))?, true))
+    }
+
+    /// Puts `from`, which is this open file, in the place of `to`, in one step.
+    ///
+    /// Other programs may have either open for a moment, or hold back a file that is read-only.
+    pub fn rename(&self, file: &File, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        let (from, to) = (self.path.join(from), self.path.join(to));
+        let old = fs::metadata(&to).ok().map(|old| old.permissions()).filter(Permissions::readonly);
+        if let Some(old) = &old {
+            let mut writable = old.clone();
+            #[expect(clippy::permissions_set_readonly_false, reason = "on Windows it is one attribute")]
+            writable.set_readonly(false);
+            fs::set_permissions(&to, writable)?;
+        }
+        let (deadline, mut time) = (Instant::now() + BUSY, Duration::from_millis(5));
+        let busy = [ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION];
+        let result = loop {
+            match fs::rename(&from, &to) {
+                Err(error)
+                    if error.raw_os_error().is_some_and(|code| busy.contains(&code))
+                        && Instant::now() + time < deadline =>
+                {
+                    pause(time);
+                    time = (time * 2).min(Duration::from_millis(250));
+                }
+                Err(error) if error.raw_os_error().is_some_and(|code| busy.contains(&code)) => {
+                    let what = format!("another program has it open, or may not be disturbed: {error}");
+                    break Err(io::Error::new(io::ErrorKind::ResourceBusy, what));
+                }
+                result => break result,
+            }
+        };
+        match (&result, old) {
+            // Locks keep others from reading, and it has a name now under which they look for it.
+            (Ok(()), _) => drop(file.unlock()),
+            (Err(_), Some(old)) => drop(fs::set_permissions(&to, old)),
+            (Err(_), None) => {}
+        }
+        result
+    }
+
+    /// Makes the name of this open file durable. The file system's log is written with what it says of a file.
+    pub fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "nobody says when another program closes a file")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_path_has_one_form() {
+        let same = |path: &str| plain(PathBuf::from(path)).into_os_string().into_string().unwrap();
+        assert_eq!(same(r"c:\a\b"), r"C:\a\b");
+        assert_eq!(same(r"\\?\c:\a\b"), r"C:\a\b");
+        assert_eq!(same(r"\\?\c:\a\ends with a dot."), r"\\?\c:\a\ends with a dot.");
+        assert_eq!(same(r"\\?\UNC\server\share\a"), r"\\server\share\a");
+        assert_eq!(same(r"\\server\share\a"), r"\\server\share\a");
+        let long = format!(r"C:\{}", r"directory\".repeat(40));
+        assert_eq!(same(&format!(r"\\?\{long}file")), format!("{long}file"));
+    }
+
+    #[test]
+    fn commands_are_quoted_as_the_command_interpreter_reads_them() {
+        for (word, command) in [
+            (r"C:\a.txt", r"C:\a.txt"),
+            (r"C:\a b", r#""C:\a b""#),
+            ("", r#""""#),
+            (r#"a"b"#, r#""a\"b""#),
+            (r"a b\", r#""a b\\""#),
+        ] {
+            assert_eq!(quoted(word.as_bytes()), command);
+        }
+    }
+
+    #[test]
+    fn a_lock_can_be_lowered_without_letting_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        let file = directory.create_new(OsStr::new("a"), 0o600).unwrap();
+        let other = directory.open_existing(OsStr::new("a")).unwrap();
+        file.try_lock().unwrap();
+        write_at(&file, b"content", 0).unwrap();
+        assert!(other.try_lock().is_err());
+        let_others_read(&file).unwrap();
+        assert!(other.try_lock().is_err());
+        read_at(&other, &mut [0; 7], 0).unwrap();
+        file.unlock().unwrap();
+        other.try_lock().unwrap();
+    }
+}
