@@ -8,6 +8,9 @@
 //!
 //! `BLOCKPIPE_HOSTILE=N` runs N rounds of each kind instead of a few; round n has the seed n.
 
+// Not on Windows (it writes into the file of a pipe); windows.rs says so there.
+#![cfg(unix)]
+
 mod util;
 
 use blockpipe::{Consumer, End, Geometry, Mark, Pipe, PipeError, Producer, Reason};

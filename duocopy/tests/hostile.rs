@@ -5,6 +5,9 @@
 //! writes those is believed (`docs/guarantees.md`). `DUOCOPY_HOSTILE=N` takes N rounds instead of a few; round n has
 //! the seed n.
 
+// Not on Windows (it writes into the file of a pipe); windows.rs says so there.
+#![cfg(unix)]
+
 mod util;
 
 use blockpipe::{End, Geometry, Pipe, Producer};

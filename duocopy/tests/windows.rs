@@ -27,6 +27,7 @@ left_out_on_windows!(soak, "soak.rs: its kills, stops and changes are Unix'");
 left_out_on_windows!(resume, "resume.rs: its writes are slowed down, and its kills placed, by strace");
 left_out_on_windows!(every_call, "every_call.rs: its kills are placed by strace");
 left_out_on_windows!(hardening, "hardening.rs: modes, links and owners");
+left_out_on_windows!(hostile, "hostile.rs: it writes into the file of a pipe");
 left_out_on_windows!(replaced, "replaced.rs: its writes are slowed down by strace");
 
 fn attributes(path: &Path) -> u32 {
