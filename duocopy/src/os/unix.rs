@@ -1,10 +1,20 @@
 //! Unix: calls relative to a directory descriptor.
 
+#[cfg(target_os = "freebsd")]
+#[path = "unix/freebsd.rs"]
+mod system;
+#[cfg(target_os = "linux")]
+#[path = "unix/linux.rs"]
+mod system;
+#[cfg(target_os = "macos")]
+#[path = "unix/macos.rs"]
+mod system;
+
 use super::{Entry, FileId};
 use crate::digest::Kind;
 use crate::record::SourceRecord;
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Advice, AtFlags, FallocateFlags, Mode, OFlags};
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::umask;
 use std::ffi::{OsStr, OsString};
@@ -15,9 +25,6 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-/// `TMPFS_MAGIC` of linux/magic.h.
-const TMPFS: rustix::fs::FsWord = 0x0102_1994;
 
 pub use std::fs::Metadata;
 
@@ -46,7 +53,7 @@ pub fn open_source(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     // Only advice: without it the copy is slower, not wrong.
-    let _ = rustix::fs::fadvise(&file, 0, None, Advice::Sequential);
+    system::read_ahead(&file);
     Ok(file)
 }
 
@@ -60,7 +67,7 @@ pub fn mode_for_a_new_file(source_mode: u32) -> u32 {
     // The mask can only be read by setting it; this happens before any thread is started.
     let mask = umask(Mode::empty());
     umask(mask);
-    source_mode & 0o777 & !mask.bits()
+    source_mode & 0o777 & !system::bits(mask)
 }
 
 /// Gives a file the mode and, as far as this user may, the owner of the one that it replaces; whether all was kept.
@@ -180,7 +187,7 @@ pub fn preallocate(file: &File, length: u64) -> io::Result<bool> {
 pub fn terminal() -> u64 {
     let error = io::stderr();
     match rustix::fs::fstat(&error) {
-        Ok(stat) if rustix::termios::isatty(&error) => stat.st_rdev,
+        Ok(stat) if rustix::termios::isatty(&error) => system::device(stat.st_rdev),
         _ => 0,
     }
 }
@@ -216,7 +223,7 @@ impl Directory {
 
     pub fn id(&self) -> io::Result<FileId> {
         let stat = rustix::fs::fstat(&self.0)?;
-        Ok(FileId { device: stat.st_dev, inode: stat.st_ino })
+        Ok(FileId { device: system::device(stat.st_dev), inode: stat.st_ino })
     }
 
     /// What the name stands for; a link stands for itself.
@@ -228,7 +235,7 @@ impl Directory {
         };
         Ok(Some(match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
             rustix::fs::FileType::RegularFile => {
-                Entry::Regular(FileId { device: stat.st_dev, inode: stat.st_ino })
+                Entry::Regular(FileId { device: system::device(stat.st_dev), inode: stat.st_ino })
             }
             rustix::fs::FileType::Directory => Entry::Folder,
             _ => Entry::Other,
@@ -237,7 +244,7 @@ impl Directory {
 
     /// Mode and owner of the regular file of this name, without opening it for reading.
     pub fn metadata(&self, name: &OsStr) -> io::Result<Metadata> {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = system::LOOK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         File::from(retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty()))?).metadata()
     }
 
@@ -278,16 +285,7 @@ impl Directory {
     /// Opens a file so that reads come from the medium and not from the page cache. The second value says whether
     /// the file system does that; where it does not, the cache was at least asked to forget the file.
     pub fn open_past_the_cache(&self, name: &OsStr) -> io::Result<(File, bool)> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        match retry_on_intr(|| rustix::fs::openat(&self.0, name, flags | OFlags::DIRECT, Mode::empty())) {
-            // A tmpfs opens it too, but has nothing besides the cache.
-            Ok(file) if rustix::fs::fstatfs(&file)?.f_type != TMPFS => return Ok((file.into(), true)),
-            Ok(_) | Err(Errno::INVAL) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let file = retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty()))?;
-        let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
-        Ok((file.into(), false))
+        system::open_past_the_cache(&self.0, name)
     }
 
     /// Puts `from`, which is this open file, in the place of `to`, in one step.
@@ -297,7 +295,7 @@ impl Directory {
 
     /// Makes the name of this open file durable. File systems that have no such thing are content.
     pub fn sync(&self, _file: &File) -> io::Result<()> {
-        match retry_on_intr(|| rustix::fs::fsync(self.0.as_fd())) {
+        match retry_on_intr(|| system::flush(&self.0)) {
             Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -1,0 +1,36 @@
+//! What FreeBSD has of its own about files.
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{Advice, Mode, OFlags};
+use rustix::io::retry_on_intr;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+
+/// Opens a file only to look at it. It must be one that this user may read.
+pub const LOOK: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
+
+pub fn device(number: rustix::fs::Dev) -> u64 {
+    number
+}
+
+pub fn bits(mode: Mode) -> u32 {
+    mode.bits().into()
+}
+
+/// Advice that a file is read once from its start.
+pub fn read_ahead(file: &File) {
+    let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
+}
+
+/// Opens a file so that reads come from the medium and not from the cache, as far as the file system does that,
+/// which it does not tell.
+pub fn open_past_the_cache(directory: &OwnedFd, name: &OsStr) -> io::Result<(File, bool)> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECT;
+    Ok((retry_on_intr(|| rustix::fs::openat(directory, name, flags, Mode::empty()))?.into(), false))
+}
+
+/// Brings a directory to the disk.
+pub fn flush(directory: &OwnedFd) -> rustix::io::Result<()> {
+    rustix::fs::fsync(directory)
+}

@@ -1,0 +1,46 @@
+//! What Linux has of its own about files.
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{Advice, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+
+/// Opens a file only to look at it, which needs no right to read it.
+pub const LOOK: OFlags = OFlags::PATH;
+/// `TMPFS_MAGIC` of linux/magic.h.
+const TMPFS: rustix::fs::FsWord = 0x0102_1994;
+
+pub fn device(number: rustix::fs::Dev) -> u64 {
+    number
+}
+
+pub fn bits(mode: Mode) -> u32 {
+    mode.bits()
+}
+
+/// Advice that a file is read once from its start.
+pub fn read_ahead(file: &File) {
+    let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
+}
+
+/// Opens a file so that reads come from the medium and not from the page cache. The second value says whether
+/// the file system does that; where it does not, the cache was at least asked to forget the file.
+pub fn open_past_the_cache(directory: &OwnedFd, name: &OsStr) -> io::Result<(File, bool)> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    match retry_on_intr(|| rustix::fs::openat(directory, name, flags | OFlags::DIRECT, Mode::empty())) {
+        // A tmpfs opens it too, but has nothing besides the cache.
+        Ok(file) if rustix::fs::fstatfs(&file)?.f_type != TMPFS => return Ok((file.into(), true)),
+        Ok(_) | Err(Errno::INVAL) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let file = retry_on_intr(|| rustix::fs::openat(directory, name, flags, Mode::empty()))?;
+    let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
+    Ok((file.into(), false))
+}
+
+/// Brings a directory to the disk.
+pub fn flush(directory: &OwnedFd) -> rustix::io::Result<()> {
+    rustix::fs::fsync(directory)
+}

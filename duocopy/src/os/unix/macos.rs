@@ -1,0 +1,36 @@
+//! What macOS has of its own about files.
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::retry_on_intr;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+
+/// Opens a file only to look at it. It must be one that this user may read.
+pub const LOOK: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
+
+/// As the standard library does it.
+pub fn device(number: rustix::fs::Dev) -> u64 {
+    i64::from(number).cast_unsigned()
+}
+
+pub fn bits(mode: Mode) -> u32 {
+    mode.bits().into()
+}
+
+/// The system finds out by itself that a file is read from its start.
+pub fn read_ahead(_file: &File) {}
+
+/// Opens a file so that reads are not kept in the cache. What is there already may be used all the same.
+pub fn open_past_the_cache(directory: &OwnedFd, name: &OsStr) -> io::Result<(File, bool)> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = retry_on_intr(|| rustix::fs::openat(directory, name, flags, Mode::empty()))?;
+    let _ = rustix::fs::fcntl_nocache(&file, true);
+    Ok((file.into(), false))
+}
+
+/// Brings a directory to the disk: `fsync` alone would bring it to the disk's cache.
+pub fn flush(directory: &OwnedFd) -> rustix::io::Result<()> {
+    rustix::fs::fcntl_fullfsync(directory).or_else(|_| rustix::fs::fsync(directory))
+}
