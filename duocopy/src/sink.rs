@@ -204,7 +204,7 @@ impl Sink {
             }
             if let Some(keeper) = &mut self.keeper
                 && keeper.journal.is_some()
-                && let Ok(metadata) = self.file.metadata()
+                && let Ok(metadata) = os::look(&self.file)
             {
                 // Without it the copy would only be made once more after a kill.
                 let _ = keeper.write_down(whole, os::identify(&metadata).modified);
