@@ -59,8 +59,8 @@ pub(crate) struct Seats {
     gate: OwnedHandle,
     chairs: [Arc<Chair>; 2],
     root: Segment,
-    /// Which header this is about: the one that counted when it was first asked for.
-    header: OnceLock<u64>,
+    /// Which header this is about, and what keeps it there: the one that counted at the first look.
+    header: OnceLock<(u64, Segment)>,
     taken: Mutex<[Option<Sitting>; 2]>,
 }
 
@@ -95,7 +95,8 @@ impl Seats {
             gate: open("gate", names.mutex("gate"))?,
             chairs: [chair(Side::Producer)?, chair(Side::Consumer)?],
             root: Segment::named(&names, "root", HEADER_LENGTH, Access::OpenOrCreate)
-                .map_err(|error| error.about(&names.full("root")))?,
+                .map_err(|error| error.about(&names.full("root")))?
+                .0,
             names,
             header: OnceLock::new(),
             taken: Mutex::default(),
@@ -115,8 +116,16 @@ impl Seats {
     }
 
     pub(crate) fn current(&self) -> io::Result<bool> {
-        let now = self.root_word().load(Ordering::Acquire);
-        Ok(self.header.get().is_none_or(|header| *header == now))
+        if let Some((header, _)) = self.header.get() {
+            return Ok(*header == self.root_word().load(Ordering::Acquire));
+        }
+        let (number, segment, existed) = self.find_header()?;
+        // A seat without its header: a dying process' handles are closed one by one. In a moment it will be gone.
+        if !existed && (self.held(Side::Producer)? || self.held(Side::Consumer)?) {
+            return Ok(false);
+        }
+        let _ = self.header.set((number, segment));
+        Ok(true)
     }
 
     pub(crate) fn held(&self, seat: Side) -> io::Result<bool> {
@@ -159,35 +168,35 @@ impl Seats {
     }
 
     pub(crate) fn header(&self) -> io::Result<Segment> {
-        let number = self.header_number()?;
-        Ok(Segment::named(
-            &self.names,
-            &format!("header-{number:016x}"),
-            HEADER_LENGTH,
-            Access::OpenOrCreate,
-        )?)
+        let number = match self.header.get() {
+            Some((number, _)) => *number,
+            None => self.find_header()?.0,
+        };
+        let (segment, _) = Segment::named(&self.names, &header(number), HEADER_LENGTH, Access::OpenOrCreate)?;
+        Ok(segment)
     }
 
     pub(crate) fn create_region(&self, generation: u64, length: u64) -> io::Result<Segment> {
-        Ok(Segment::named(&self.names, &blocks(generation), length, Access::Create)?)
+        let (segment, _) = Segment::named(&self.names, &blocks(generation), length, Access::Create)?;
+        Ok(segment)
     }
 
     pub(crate) fn open_region(&self, generation: u64, length: u64) -> io::Result<Segment> {
-        Ok(Segment::named(&self.names, &blocks(generation), length, Access::Open)?)
+        let (segment, _) = Segment::named(&self.names, &blocks(generation), length, Access::Open)?;
+        Ok(segment)
     }
 
-    /// The header that counts now, and from here on for this object.
-    fn header_number(&self) -> io::Result<u64> {
-        if let Some(number) = self.header.get() {
-            return Ok(*number);
-        }
+    /// The header that counts now, and whether it was there before.
+    fn find_header(&self) -> io::Result<(u64, Segment, bool)> {
         let mut number = self.root_word().load(Ordering::Acquire);
         if number == 0 {
             // A new root. Somebody may still look at a header of an earlier one, so it must not start at 1 again.
             number = getrandom::u64().map_err(io::Error::other)?.max(1);
             self.root_word().store(number, Ordering::Release);
         }
-        Ok(*self.header.get_or_init(|| number))
+        let (segment, existed) =
+            Segment::named(&self.names, &header(number), HEADER_LENGTH, Access::OpenOrCreate)?;
+        Ok((number, segment, existed))
     }
 
     fn root_word(&self) -> &AtomicU64 {
@@ -199,6 +208,10 @@ impl Seats {
     fn taken(&self) -> std::sync::MutexGuard<'_, [Option<Sitting>; 2]> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn header(number: u64) -> String {
+    format!("header-{number:016x}")
 }
 
 fn blocks(generation: u64) -> String {

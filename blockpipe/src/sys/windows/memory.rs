@@ -37,10 +37,16 @@ unsafe impl Send for Segment {}
 unsafe impl Sync for Segment {}
 
 impl Segment {
-    pub(super) fn named(names: &Names, what: &str, length: u64, access: Access) -> Result<Self, Failed> {
+    /// The section, and whether it was there before.
+    pub(super) fn named(
+        names: &Names,
+        what: &str,
+        length: u64,
+        access: Access,
+    ) -> Result<(Self, bool), Failed> {
         let length_here = usize::try_from(length).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        let section = match access {
-            Access::Open => open(names, what)?,
+        let (section, existed) = match access {
+            Access::Open => (open(names, what)?, true),
             Access::Create | Access::OpenOrCreate => {
                 let (high, low) = ((length >> 32) as u32, length as u32);
                 let (section, existed) = names
@@ -62,10 +68,10 @@ impl Segment {
                 if existed && access == Access::Create {
                     return Err(io::Error::from_raw_os_error(ERROR_ALREADY_EXISTS.cast_signed()).into());
                 }
-                section
+                (section, existed)
             }
         };
-        Ok(Self::map(section, length_here)?)
+        Ok((Self::map(section, length_here)?, existed))
     }
 
     fn map(section: OwnedHandle, length: usize) -> io::Result<Self> {
