@@ -400,7 +400,7 @@ fn pipe_path(name: &[u8]) -> PathBuf {
     let hash = name.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash: u128, byte| {
         (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
     });
-    format!("/dev/shm/blockpipe-{}/{hash:032x}", rustix::process::geteuid().as_raw()).into()
+    pipes_folder().join(format!("{hash:032x}"))
 }
 
 // -------------------------------------------------------------------------------------------------- judging

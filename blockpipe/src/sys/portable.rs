@@ -7,9 +7,10 @@ pub(super) use super::unix::write_zeros as reserve;
 use std::io;
 use std::ptr::NonNull;
 
-/// The directory of this user's pipes.
+/// The directory of this user's pipes. Not Linux' own: the locks are others, and who has the one kind would take the
+/// pipes of the other for dead.
 pub(super) fn directory() -> String {
-    format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw())
+    format!("/dev/shm/blockpipe-portable-{}", rustix::process::geteuid().as_raw())
 }
 
 /// There is no portable way.

@@ -9,7 +9,8 @@ use std::process::Child;
 
 /// This user's pipes.
 pub fn directory() -> PathBuf {
-    format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw()).into()
+    let portable = if cfg!(blockpipe_portable) { "-portable" } else { "" };
+    format!("/dev/shm/blockpipe{portable}-{}", rustix::process::geteuid().as_raw()).into()
 }
 
 impl Name {

@@ -181,10 +181,15 @@ impl Process {
     }
 }
 
+/// Where this user's pipes are.
+pub fn pipes_folder() -> PathBuf {
+    let portable = if cfg!(blockpipe_portable) { "-portable" } else { "" };
+    format!("/dev/shm/blockpipe{portable}-{}", rustix::process::geteuid().as_raw()).into()
+}
+
 /// The pipes of this user: path, file and the beginning of the name (`layout.rs` of the library).
 fn pipes() -> Vec<(PathBuf, File, Vec<u8>)> {
-    let folder = format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw());
-    let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let paths = fs::read_dir(pipes_folder()).into_iter().flatten().flatten().map(|entry| entry.path());
     let pipe = |path: PathBuf| {
         let file = File::options().read(true).write(true).open(&path).ok()?;
         let mut header = [0; 4096];
