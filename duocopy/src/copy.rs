@@ -49,6 +49,15 @@ impl Stop {
         matches!(self, Self::Pipe(PipeError::PartnerDied | PipeError::NoPartner))
     }
 
+    /// Whether somebody stopped one of the two.
+    fn by_an_interrupt(&self) -> bool {
+        match self {
+            Self::Pipe(PipeError::Aborted { reason, .. }) => reason.code == u32::from(exit::PARTNER),
+            Self::Pipe(error) => matches!(error, PipeError::Interrupted),
+            Self::Own(_) => false,
+        }
+    }
+
     /// Whether what was written may be gone on with, if the user wants that.
     fn leaves_something_good(&self) -> bool {
         !matches!(self, Self::Own(failure) if failure.code == exit::MISMATCH)
@@ -162,6 +171,10 @@ fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Result<S
             let copied = receive_file(&mut consumer, &mut sink, &mut reached, job, progress);
             match &copied {
                 Err(stop) if stop.by_a_death() => kept = sink.keep(None),
+                // Who stops a copy that went on must not lose what was there before.
+                Err(stop) if sink.begins().position > 0 && stop.by_an_interrupt() => {
+                    kept = sink.keep(None);
+                }
                 Err(stop) if job.options.partial && stop.leaves_something_good() => {
                     kept = sink.keep(Some(reached));
                 }
@@ -186,8 +199,8 @@ fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Result<S
 fn open_sink(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Sink, Failure> {
     let (source, destination) = (SourceRecord::unpack(consumer.origin()), &job.paths.destination);
     if source.checked_by != job.options.digest() {
-        let what = "the Reader computes another checksum of the content";
-        return Err(Failure::refused(destination, what, "start both with the same --verify and --hash"));
+        let what = "the Reader was started with another --verify or --hash";
+        return Err(Failure::refused(destination, what, "start both with the same ones"));
     }
     if let Some(dead) = consumer.predecessor() {
         progress.note("this Writer takes the place of one that died");
@@ -211,7 +224,11 @@ fn receive_file(
     }
     let Durable { position, sum } = sink.begins();
     if position > 0 {
-        let again = if job.options.digest() == Kind::Blake3 { ", only read again for BLAKE3" } else { "" };
+        let again = if job.options.digest() == Kind::Blake3 {
+            ", only read again for BLAKE3"
+        } else {
+            " (and are not read again: --verify=reread does that)"
+        };
         let note =
             format!("going on with an interrupted copy: {position} bytes need not be copied again{again}");
         progress.note(&note);
@@ -240,9 +257,7 @@ fn receive_file(
     }
     let (bytes, value) = (reached.position, digest.value());
     if consumer.closing().is_none_or(|closing| (closing.length, closing.digest) != (bytes, value)) {
-        return Err(job
-            .mismatch("what arrived is not what was read (checksum or length)", sink.is_placed())
-            .into());
+        return Err(job.mismatch("what arrived is not what was read (checksum or length)", sink).into());
     }
     let again = job.options.verify == Verify::Reread;
     if durable || again {
@@ -254,7 +269,7 @@ fn receive_file(
         let (there, past_the_cache) = sink.read_again(kind)?;
         if there != value {
             return Err(job
-                .mismatch("what was read back from the disk is not what was written", sink.is_placed())
+                .mismatch("what was read back from the disk is not what was written", sink)
                 .into());
         }
         if !past_the_cache {

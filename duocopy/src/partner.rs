@@ -63,11 +63,11 @@ impl Partner {
                 }
                 Ok(done)
             }
-            // A child that was stopped by a signal says no more than is known here.
+            // A child that was stopped or killed by a signal says no more than is known here.
             Err(failure)
                 if failure.code == PARTNER
                     && !said.is_empty()
-                    && output.status.code().is_none_or(|code| code < 128) =>
+                    && output.status.code().is_some_and(|code| code < 128) =>
             {
                 Err(Failure::new(PARTNER, format!("{}: {said}", failure.message)))
             }

@@ -148,8 +148,9 @@ impl<V: FnMut() -> View> Screen<V> {
         let begun = Instant::now();
         let terminal =
             io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let (mut together, mut line_at) = (None, begun + LINE_EVERY);
-        let mut partner = (self.view)().partner;
+        let mut line_at = begun + LINE_EVERY;
+        let (mut partner, mut alone) = ((self.view)().partner, false);
+        let mut together = partner.then_some(begun);
         loop {
             match messages.recv_timeout(TICK) {
                 Ok(Message::Step(step)) => self.step = step,
@@ -162,15 +163,21 @@ impl<V: FnMut() -> View> Screen<V> {
             if view.partner {
                 together.get_or_insert(now);
             } else if now > begun + LONELY_AFTER
+                && together.is_none()
                 && let Some(lonely) = self.lonely.take()
             {
                 say(&lonely);
             }
             if let Some(message) = &self.replacement
-                && partner
-                && !view.partner
+                && partner != view.partner
+                && together.is_some()
             {
-                self.above_the_bar(message);
+                if !view.partner {
+                    self.above_the_bar(message);
+                    alone = true;
+                } else if std::mem::take(&mut alone) {
+                    self.above_the_bar("another process has come in its place; the copy goes on");
+                }
             }
             partner = view.partner;
             if self.signals.status_wanted() {

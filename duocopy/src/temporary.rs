@@ -146,6 +146,13 @@ pub fn acquire(
                         // Killed after it got its last mode: once more, with one that lets it be written to.
                         Some(_) => os::set_mode(&left, 0o600).map_err(failed)?,
                         None => {
+                            if resume && Journal::open(directory, &place.journal()).is_some() {
+                                notes.push(
+                                    "starting over: an interrupted copy is there, but its source, its options or its \
+                                     temporary file are not those of this copy"
+                                        .into(),
+                                );
+                            }
                             remove_old_journal(place)?;
                             let removed = directory.remove(&name);
                             removed.map_err(|error| in_the_way(&place.temporary_path(), place, &error))?;

@@ -7,6 +7,7 @@ use crate::place;
 use crate::plan::show_job;
 use crate::progress::{Role, command_line};
 use crate::record::TargetRecord;
+use crate::sink::Sink;
 use crate::temporary::{self, Fate};
 use blockpipe::{JoinError, Phase, PipeError, Reason, Side, Snapshot};
 
@@ -49,12 +50,14 @@ impl Job<'_> {
 
     /// What was computed on the two sides, or read back, differs. An earlier run may have put the copy in its place
     /// already.
-    pub fn mismatch(&self, what: &str, placed: bool) -> Failure {
+    pub fn mismatch(&self, what: &str, sink: &Sink) -> Failure {
         let path = show(&self.paths.destination);
-        let state = if placed { "what an interrupted copy has put there" } else { "unchanged" };
-        let message =
-            format!("{path}: {what}; it is {state}: check this machine's memory and disks, then copy again");
-        Failure::new(exit::MISMATCH, message)
+        let state = if sink.is_placed() { "what an interrupted copy has put there" } else { "unchanged" };
+        let remedy = match sink.begins().position {
+            0 => "check this machine's memory and disks, then copy again",
+            _ => "what an interrupted copy had left may have been changed since; it is removed: copy again",
+        };
+        Failure::new(exit::MISMATCH, format!("{path}: {what}; it is {state}: {remedy}"))
     }
 
     /// Why this process got no role.
@@ -73,10 +76,9 @@ impl Job<'_> {
             JoinError::Leaving(there) => Failure::new(
                 exit::TOO_MANY,
                 format!(
-                    "too many instances: an earlier copy under the pipe {name} (processes {} and {}) is still ending, or \
-                     waits for a new partner (--replace-within); try again in a moment, with its options",
-                    there.producer,
-                    there.consumer.unwrap_or(0)
+                    "too many instances: an earlier copy under the pipe {name} ({}) is still ending, or waits for a new \
+                     partner (--replace-within); try again in a moment, or with its options",
+                    living(&there)
                 ),
             ),
             JoinError::OtherJob(there) => Failure::new(
@@ -231,6 +233,15 @@ pub fn no_shared_memory(doing: &str, error: &std::io::Error) -> Failure {
         return Failure::new(exit::FAILED, format!("{doing}: {error}; {remedy}"));
     }
     Failure::new(exit::FAILED, format!("{doing}: {error}; {}", os::LOOK_AT_SHARED_MEMORY))
+}
+
+/// Who of an earlier pair is still there.
+fn living(there: &Snapshot) -> String {
+    match (there.producer_lives.then_some(there.producer), there.consumer) {
+        (Some(producer), Some(consumer)) => format!("processes {producer} and {consumer}"),
+        (Some(process), None) | (None, Some(process)) => format!("process {process}"),
+        (None, None) => "gone meanwhile".into(),
+    }
 }
 
 fn doing(there: &Snapshot) -> String {
