@@ -125,7 +125,14 @@ impl Attached {
 
     /// How long this end stays alone before it gives up: until somebody comes, or, once blocks may be half on
     /// their way, until a dead partner has been replaced.
+    ///
+    /// Who is interrupted too late to abort has none: nobody is there who could complete.
     pub(crate) fn patient(&self, alone: Duration) -> bool {
+        if self.wishes.interrupt.as_ref().is_some_and(|it| it.flag.load(Ordering::Relaxed))
+            && self.ring().verdict.stage(self.generation) == Ok(Stage::Committing)
+        {
+            return false;
+        }
         let limit = if self.begun() {
             Some(self.wishes.replace_within.unwrap_or_default())
         } else {
@@ -185,6 +192,7 @@ impl Attached {
                 return Err(PipeError::Interrupted);
             }
             if let Some(found) = ring::wait(self.parked(self.side), &self.own_bell, PARK_LIMIT, &mut look) {
+                self.alone_since.set(None);
                 return found;
             }
             let asked = match self.partner_lives() {

@@ -111,6 +111,8 @@ impl Producer {
             return Err(PipeError::Misuse("blocks were taken before"));
         }
         let look = || match self.end.verdict() {
+            // A dead predecessor had said its last word, and the consumer completed without its successor.
+            Some(Ok(())) if self.predecessor.is_some() && self.end.ring().closing().is_some() => Some(Ok(())),
             Some(Ok(())) => Some(Err(PipeError::Corrupt("complete before everything was sent"))),
             Some(Err(error)) => Some(Err(error)),
             None if self.end.begun() => Some(Ok(())),
@@ -159,6 +161,8 @@ impl Producer {
         }
         let n = turn.window.next();
         let look = || match self.end.verdict() {
+            // A dead predecessor had said its last word, and the consumer completed without its successor.
+            Some(Ok(())) if self.predecessor.is_some() && self.end.ring().closing().is_some() => Some(Ok(())),
             Some(Ok(())) => Some(Err(PipeError::Corrupt("complete before everything was sent"))),
             Some(Err(error)) => Some(Err(error)),
             None => match turn.filler.owns(self.end.ring(), n) {

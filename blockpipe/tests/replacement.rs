@@ -195,6 +195,10 @@ fn patience_for_a_replacement_ends_and_counts_anew_for_each() {
         // Long enough to be seen.
         pause(150);
     }
+    // Blocks move without a wait that finds nothing.
+    consumer.expect("resume", "resumes at 0");
+    consumer.expect("take", "taken 0 4096");
+    consumer.expect("done 0", "done");
     consumer.kill();
     let start = Instant::now();
     producer.expect_answer("Err(PartnerDied)");

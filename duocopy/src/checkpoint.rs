@@ -3,7 +3,7 @@
 //! A thread of its own: the Writer never waits for it, except at the end.
 
 use crate::journal::{Durable, Heading, Journal};
-use crate::os::Directory;
+use crate::os::{Directory, Entry};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -21,6 +21,7 @@ pub struct Keeper {
     pub file: File,
     pub directory: Directory,
     pub name: OsString,
+    pub temporary: OsString,
     pub heading: Heading,
     /// What an earlier copy left, if this one goes on from there. Otherwise it is made when there is something to say.
     pub journal: Option<Journal>,
@@ -63,6 +64,16 @@ impl Keeper {
         journal.record(reached, modified)
     }
 
+    /// The system says only once that something did not get to the disk. Who takes this process' place must not go on
+    /// with it, even if this is all that this process still does. It holds the file's lock.
+    fn destroy(&self) {
+        let _ = self.directory.remove_if_there(&self.name);
+        let ours = Some(Entry::Regular(self.heading.target.file));
+        if self.directory.entry(&self.temporary).ok().flatten() == ours {
+            let _ = self.directory.remove(&self.temporary);
+        }
+    }
+
     fn run(&mut self, shared: &Shared) -> io::Result<()> {
         let mut recorded = Durable::default();
         loop {
@@ -101,6 +112,9 @@ impl Checkpoints {
             let shared = Arc::clone(&shared);
             move || {
                 let result = keeper.run(&shared);
+                if result.is_err() {
+                    keeper.destroy();
+                }
                 shared.lock().failed = result.is_err();
                 (keeper, result)
             }

@@ -40,6 +40,8 @@ pub struct Summary {
 /// Why a half stops: for a reason of its own, or because the pipe says so.
 enum Stop {
     Own(Failure),
+    /// The same, but the partner goes on waiting: for another one in the place of a dead one.
+    Aside(Failure),
     Pipe(PipeError),
 }
 
@@ -54,7 +56,7 @@ impl Stop {
         match self {
             Self::Pipe(PipeError::Aborted { reason, .. }) => reason.code == u32::from(exit::PARTNER),
             Self::Pipe(error) => matches!(error, PipeError::Interrupted),
-            Self::Own(_) => false,
+            Self::Own(_) | Self::Aside(_) => false,
         }
     }
 
@@ -99,12 +101,19 @@ fn read(mut producer: Producer, job: &Job, progress: &mut Progress) -> Result<Su
     progress.detail(&format!("this is the Reader; the pipe is {}", job.show_name()));
     let mut partner = None;
     let copied = send_file(&mut producer, &mut partner, job, progress);
-    let result = copied.map_err(|stop| match stop {
+    let result = copied.or_else(|stop| match stop {
         Stop::Own(failure) => match producer.abort(&reason(&failure)) {
-            Err(PipeError::Aborted { by: Side::Consumer, reason }) => job.told(Role::Writer, &reason, 0),
-            _ => failure,
+            Err(PipeError::Aborted { by: Side::Consumer, reason }) => Err(job.told(Role::Writer, &reason, 0)),
+            // Too late: the Writer had everything from the Reader before this one.
+            Ok(()) if let Some(closing) = producer.monitor().snapshot().closing => {
+                progress.note(&failure.message);
+                let (bytes, digest) = (closing.length, closing.digest);
+                Ok(Summary { bytes, kind: job.options.digest(), digest })
+            }
+            _ => Err(failure),
         },
-        Stop::Pipe(error) => job.explain(error, Role::Reader, &producer.monitor().snapshot(), 0),
+        Stop::Aside(failure) => Err(failure),
+        Stop::Pipe(error) => Err(job.explain(error, Role::Reader, &producer.monitor().snapshot(), 0)),
     });
     // After the partner was told: a screen that nobody reads can block for ever.
     progress.finish();
@@ -122,7 +131,11 @@ fn send_file(
 ) -> Result<Summary, Stop> {
     let mut source = Source::open(&job.paths.source, job.options.digest())?;
     if let Some(before) = producer.predecessor() {
-        source.check_same_version(&SourceRecord::unpack(before))?;
+        let before = SourceRecord::unpack(before);
+        if before.checked_by != job.options.digest() {
+            return Err(Stop::Aside(other_check(&job.paths.source)));
+        }
+        source.check_same_version(&before)?;
         progress.note("this Reader takes the place of one that died");
     }
     let length = source.record().length;
@@ -165,7 +178,7 @@ fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Result<S
     progress.detail(&format!("this is the Writer; the pipe is {}", job.show_name()));
     let mut kept = 0;
     let copied = match open_sink(&consumer, job, progress) {
-        Err(failure) => Err(Stop::Own(failure)),
+        Err(stop) => Err(stop),
         Ok(mut sink) => {
             let mut reached = Durable::default();
             let copied = receive_file(&mut consumer, &mut sink, &mut reached, job, progress);
@@ -189,6 +202,7 @@ fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Result<S
             PipeError::Aborted { by: Side::Producer, reason } => job.told(Role::Reader, &reason, kept),
             _ => failure,
         },
+        Stop::Aside(failure) => failure,
         Stop::Pipe(error) => job.explain(error, Role::Writer, &consumer.monitor().snapshot(), kept),
     });
     progress.finish();
@@ -196,19 +210,28 @@ fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Result<S
 }
 
 /// The file to write to: a new one, what an interrupted copy left, or what a dead Writer had.
-fn open_sink(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Sink, Failure> {
+fn open_sink(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Sink, Stop> {
     let (source, destination) = (SourceRecord::unpack(consumer.origin()), &job.paths.destination);
-    if source.checked_by != job.options.digest() {
-        let what = "the Reader was started with another --verify or --hash";
-        return Err(Failure::refused(destination, what, "start both with the same ones"));
-    }
+    let other_check = (source.checked_by != job.options.digest()).then(|| other_check(destination));
     if let Some(dead) = consumer.predecessor() {
+        if let Some(failure) = other_check {
+            return Err(Stop::Aside(failure));
+        }
         progress.note("this Writer takes the place of one that died");
         let committing = consumer.predecessor_was_committing();
-        return Sink::take_over(destination, &source, &TargetRecord::unpack(dead), committing);
+        return Ok(Sink::take_over(destination, &source, &TargetRecord::unpack(dead), committing)?);
+    }
+    if let Some(failure) = other_check {
+        return Err(failure.into());
     }
     let resume = job.options.fsync == Fsync::End && !job.options.no_resume;
-    Sink::open(destination, &source, resume)
+    Ok(Sink::open(destination, &source, resume)?)
+}
+
+/// The two processes do not compute the same.
+fn other_check(path: &std::path::Path) -> Failure {
+    let what = "the other process was started with another --verify or --hash";
+    Failure::refused(path, what, "start both with the same ones")
 }
 
 /// Takes what comes to the file. `reached` is how far that got, whatever the result.
@@ -237,7 +260,7 @@ fn receive_file(
     let Mark { position, sum } = consumer.begin(&sink.record().pack(), Mark { position, sum })?;
     *reached = Durable { position, sum };
     let source = SourceRecord::unpack(consumer.origin());
-    if sink.is_placed() && position < source.length {
+    if !sink.can_have(position) || sink.is_placed() && position < source.length {
         return Err(sink.lost().into());
     }
     let told = (source.length, String::new(), job.replacement_message(Role::Reader));
@@ -276,7 +299,8 @@ fn receive_file(
             progress.note("read back through the page cache: this file system has no reads past it");
         }
     }
-    if job.signals.stop.load(Ordering::Relaxed) {
+    // Once it may be in its place it is too late.
+    if job.signals.stop.load(Ordering::Relaxed) && !consumer.predecessor_was_committing() {
         consumer.abort(&Reason::new(exit::PARTNER.into(), "was interrupted"));
         return Err(PipeError::Interrupted.into());
     }
@@ -291,9 +315,7 @@ fn receive_file(
         return Err(failure.into());
     }
     committing.complete()?;
-    if durable {
-        sink.tidy();
-    }
+    sink.tidy();
     if let Some(note) = note {
         progress.note(&note);
     }

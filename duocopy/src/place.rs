@@ -78,10 +78,13 @@ impl Place {
         self.real.with_file_name(self.temporary())
     }
 
-    /// Whether the path still leads to the directory that is open.
+    /// Whether the path still leads to this name in the directory that is open.
     pub fn is_where_it_was(&self) -> bool {
-        let there = Self::resolve(&self.path).map(|there| there.directory.id());
-        matches!((there, self.directory.id()), (Ok(Ok(there)), Ok(here)) if there == here)
+        let there = Self::resolve(&self.path).map(|there| (there.directory.id(), there.name));
+        matches!(
+            (there, self.directory.id()),
+            (Ok((Ok(there), name)), Ok(here)) if there == here && name == self.name
+        )
     }
 
     fn beside(&self, ending: &str) -> OsString {

@@ -120,6 +120,12 @@ impl Sink {
         self.placed
     }
 
+    /// Whether the file can be what somebody wrote to it, who says that he came as far as this.
+    pub fn can_have(&self, reached: u64) -> bool {
+        let length = self.file.metadata().map(|metadata| metadata.len());
+        length.is_ok_and(|length| if self.placed { length == reached } else { length >= reached })
+    }
+
     /// What the user should know, though it stops nothing.
     pub fn notes(&self) -> &[String] {
         &self.notes
@@ -127,7 +133,10 @@ impl Sink {
 
     /// A digest of the first bytes of the file, of which somebody kept the sum; or they are read again.
     pub fn digest(&self, kind: Kind, from: Durable) -> Result<Digest, Failure> {
-        if let Some(digest) = Digest::going_on(kind, from.sum) {
+        // What is in its place already was open to everybody since.
+        if !self.placed
+            && let Some(digest) = Digest::going_on(kind, from.sum)
+        {
             return Ok(digest);
         }
         let mut digest = Digest::new(kind);
@@ -144,6 +153,7 @@ impl Sink {
                 file: self.file.try_clone()?,
                 directory: self.place.directory.try_clone()?,
                 name: self.place.journal(),
+                temporary: self.place.temporary(),
                 heading: self.heading,
                 journal,
             })
@@ -183,10 +193,13 @@ impl Sink {
     ///
     /// What could not be kept of the old file is returned as a note.
     pub fn prepare(&mut self, whole: Durable, durable: bool) -> Result<Option<String>, Failure> {
+        self.end_checkpoints()?;
         if self.placed {
+            if durable {
+                self.file.sync_all().map_err(|error| self.failed("flushing the copy to the disk", &error))?;
+            }
             return Ok(None);
         }
-        self.end_checkpoints()?;
         // Preallocation may have made it longer than what came.
         self.file.set_len(whole.position).map_err(|error| self.failed("setting the length", &error))?;
         let owner_kept = match &self.replaces {

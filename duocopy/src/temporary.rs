@@ -56,10 +56,13 @@ pub fn look_at(place: &Place, source: &SourceRecord) -> Result<Option<Metadata>,
             return Err(Failure::refused(path, what, "name a regular file"));
         }
     };
-    let temporary = place.directory.entry(&place.temporary());
-    if temporary.map_err(failed("looking at its temporary file"))? == Some(Name::Regular(source.file)) {
-        let what = "the source is the temporary file of an earlier copy to this destination, which this copy would remove";
-        return Err(Failure::refused(path, what, "rename the source first"));
+    for name in [place.temporary(), place.journal()] {
+        let entry = place.directory.entry(&name).map_err(failed("looking at its temporary file"))?;
+        if entry == Some(Name::Regular(source.file)) {
+            let what = "the source is the temporary file of an earlier copy to this destination, or its journal, which \
+                        this copy would remove";
+            return Err(Failure::refused(path, what, "rename the source first"));
+        }
     }
     Ok(replaces)
 }

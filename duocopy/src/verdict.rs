@@ -190,7 +190,7 @@ impl Job<'_> {
         let fate = |target| temporary::fate(path, &target, there.sent, self.options.digest(), &sent);
         let fate = match target.map_or(Fate::Unknown, fate) {
             Fate::Replaced => "is complete, though a power failure now may bring back what was there before",
-            Fate::Unchanged => "is unchanged: start both again, only the last step is missing",
+            Fate::Unchanged => "is unchanged: start both again",
             Fate::Changed => {
                 "was replaced, and is not what was copied: somebody wrote to it since; copy again"
             }

@@ -156,6 +156,46 @@ fn a_writer_that_dies_around_its_rename_is_replaced() {
     }
 }
 
+#[test]
+fn who_was_started_with_another_checksum_steps_aside() {
+    if !strace("kills in the middle of a copy") {
+        return;
+    }
+    for hit in [0, 1] {
+        let folder = prepared();
+        let [reader, writer] = in_the_middle_of_it(&folder);
+        let (victim, survivor) = if hit == 0 { (reader, writer) } else { (writer, reader) };
+        victim.kill();
+        victim.end();
+        let other = folder.duocopy(&format!("--hash=blake3 {WAITS}")).end();
+        other.expect(12, &["was started with another --verify or --hash"]);
+        complete_and_tidy(&folder, [folder.duocopy(WAITS).start(), survivor]);
+    }
+}
+
+/// The system says only once that something did not get to the disk: nobody must go on with that file.
+#[test]
+fn what_did_not_get_to_the_disk_is_gone_before_anybody_takes_over() {
+    if !strace("a flush that fails") {
+        return;
+    }
+    let folder = prepared();
+    let fails = format!("-f {SLOW_WRITES} -e inject=fdatasync:error=EIO:when=1")
+        .replace("trace=", "trace=fdatasync,");
+    let [reader, writer] = pair(folder.duocopy(WAITS), folder.duocopy(WAITS).traced(&fails));
+    writer.has_called("pwrite64", 3);
+    reader.signal(Signal::STOP);
+    until("the temporary file is removed", || folder.left_over("part").is_none().then_some(()));
+    writer.kill();
+    writer.end();
+    let newcomer = folder.duocopy(WAITS).start();
+    reader.signal(Signal::CONT);
+    newcomer.end().expect(12, &["the temporary file of the Writer before this one is gone"]);
+    reader.end().expect(12, &["the Writer gave up"]);
+    assert!(folder.read("dst") == OLD);
+    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+}
+
 /// The whole of an interrupted copy is in its place already, and who was about to say so dies too.
 #[test]
 fn a_writer_that_dies_before_it_says_complete_already_is_replaced() {
