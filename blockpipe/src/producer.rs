@@ -82,8 +82,12 @@ impl Producer {
         // Release: geometry and origin come before READY; pairs with the consumer's acquire in `join`.
         let ready = header.state.compare_exchange(OPENING, READY, Ordering::Release, Ordering::Relaxed);
         if ready.is_err() {
-            let verdict = self.end.verdict().unwrap_or(Err(PipeError::PartnerDied));
-            return self.end.conclude(verdict);
+            let verdict = match self.end.verdict() {
+                Some(Err(error)) => error,
+                Some(Ok(())) => PipeError::Corrupt("complete before it began"),
+                None => PipeError::PartnerDied,
+            };
+            return self.end.conclude(Err(verdict));
         }
         step();
         self.end.wake_partner();
