@@ -65,7 +65,13 @@ fn honest() -> ! {
             for line in std::io::stdin().lines().map_while(Result::ok) {
                 if line == "interrupt" {
                     interrupted.store(true, Ordering::Relaxed);
-                } else if sender.send(line).is_err() {
+                    continue;
+                }
+                if line != "go" {
+                    // Here and not where it is begun, or an interrupt that comes at once would be forgotten.
+                    interrupted.store(false, Ordering::Relaxed);
+                }
+                if sender.send(line).is_err() {
                     break;
                 }
             }
@@ -79,7 +85,6 @@ fn honest() -> ! {
         let [name, replaces, starts] = line.split(' ').collect::<Vec<_>>()[..] else {
             panic!("`{line}` makes no sense here");
         };
-        honest.interrupted.store(false, Ordering::Relaxed);
         let (replaces, starts) = (replaces == "replaces", starts == "starts");
         match honest.copy(&unhex(name), replaces, starts) {
             Ok(bytes) => println!("> ended complete {bytes}"),
@@ -239,9 +244,9 @@ fn digest(sum: u64) -> [u8; 32] {
 
 /// Every word of the header that means something, with its width (`docs/protocol.md`).
 const WORDS: &[(u64, usize)] = &[
-    (0, 8),   // magic
-    (8, 4),   // version
-    (12, 4),  // state
+    (0, 8), // magic
+    (8, 4), // version
+    (STATE, 4),
     (16, 8),  // generation
     (24, 8),  // block size
     (32, 8),  // number of blocks
@@ -276,6 +281,7 @@ const WORDS: &[(u64, usize)] = &[
     (3392, 4),
     (3396, 4),
 ];
+const STATE: u64 = 12;
 const FILLED: u64 = 2304;
 const EMPTIED: u64 = 2432;
 const BEGUN: u64 = 2444;
@@ -283,11 +289,13 @@ const CONSUMER_MARKS: u64 = 2448;
 const VERDICT: u64 = 2560;
 const SLOTS: u64 = 65536;
 const COMMITTING: u64 = 1;
+const COMPLETE: u64 = 2;
 
 /// Kinds of nonsense that are looked at before each kind of step.
 const COUNTERS: u64 = 2;
 const MARKS: u64 = 3;
 const TOO_EARLY: u64 = 100;
+const ENDED: u64 = 101;
 
 /// The pipe's file, as somebody sees it who does not keep to the protocol.
 struct Memory(File);
@@ -330,6 +338,11 @@ impl Memory {
             TOO_EARLY => {
                 self.set(VERDICT, 8, generation << 8 | COMMITTING);
                 "committing".into()
+            }
+            ENDED => {
+                self.set(VERDICT, 8, generation << 8 | COMPLETE);
+                self.set(STATE, 4, 0);
+                "complete and over".into()
             }
             // The verdict, with this generation or another one.
             0 | 1 => {
@@ -597,13 +610,13 @@ fn nonsense_before_each_kind_of_step_is_an_error_and_never_a_crash_or_a_hang() {
     let (mut victims, mut tally) = ([Victim::new(), Victim::new()], Tally::default());
     let steps = "join ready start empty_block send close begin filled_block done commit complete".split(' ');
     for (seed, step) in (1..).zip(steps) {
-        for kind in [COUNTERS, MARKS, TOO_EARLY] {
+        for kind in [COUNTERS, MARKS, TOO_EARLY, ENDED] {
             round(seed, Some((kind, step)), &mut victims, &mut tally);
         }
     }
     println!("{tally:?}");
     assert!(
-        tally.scribbles >= tally.rounds - 3,
+        tally.scribbles >= tally.rounds - 4,
         "only before the first `join` there is no memory: {tally:?}"
     );
 }
