@@ -131,18 +131,21 @@ impl Sink {
         &self.notes
     }
 
-    /// A digest of the first bytes of the file, of which somebody kept the sum; or they are read again.
+    /// A digest of the first bytes of the file, of which somebody kept the sum; or they are read again. What is in its
+    /// place already is always read: that it is the copy is nothing but what a dead Writer, if there was one, has said.
     pub fn digest(&self, kind: Kind, from: Durable) -> Result<Digest, Failure> {
-        // What is in its place already was open to everybody since.
         if !self.placed
             && let Some(digest) = Digest::going_on(kind, from.sum)
         {
             return Ok(digest);
         }
         let mut digest = Digest::new(kind);
-        digest
-            .update_from(&self.file, from.position, &mut vec![0; PIECE])
-            .map_err(|error| self.failed("reading again what was copied before", &error))?;
+        let mut again = || {
+            digest.update_from(&self.file, from.position, &mut vec![0; PIECE])?;
+            let longer = self.placed && self.file.metadata()?.len() != from.position;
+            if longer { Err(io::Error::other("it is longer than the copy")) } else { Ok(()) }
+        };
+        again().map_err(|error| self.failed("reading again what was copied before", &error))?;
         Ok(digest)
     }
 
@@ -164,6 +167,11 @@ impl Sink {
     }
 
     pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
+        if self.placed {
+            // A destination is never written to, and whoever put it there had everything.
+            let what = "the Writer before this one did not have the whole copy, though it says so";
+            return Err(self.refused(what, "look at it, then copy again"));
+        }
         os::write_at(&self.file, bytes, offset).map_err(|error| self.failed("writing", &error))
     }
 

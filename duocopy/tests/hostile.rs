@@ -218,7 +218,9 @@ fn packed<const N: usize>(words: [u64; N]) -> [u8; 128] {
 /// say so; its result is the destination that was there before.
 fn pretend(folder: &Folder, pipe: &File, length: u64, sum: u64) {
     let old = folder.path("dst").metadata().expect("it is there");
-    pipe.write_all_at(&packed([old.dev(), old.ino(), 0, 0]), TARGET).unwrap();
+    let born = old.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let born = born.map_or(0, |time| time.as_nanos() as u64);
+    pipe.write_all_at(&packed([old.dev(), old.ino(), 0, born]), TARGET).unwrap();
     set(pipe, CONSUMER_MARKS, sum);
     set(pipe, CONSUMER_MARKS + 8, length);
     pipe.write_all_at(&1_u32.to_le_bytes(), BEGUN).unwrap();
@@ -297,4 +299,36 @@ fn a_status_line_of_nonsense_is_no_panic() {
     drop(reader);
     let ended = ends(writer, Instant::now(), "a status line");
     ended.expect(8, &["the Reader", "died"]);
+}
+
+/// A Writer that replaces a dead one has to go by what that one left in shared memory; if it never was, the Reader wrote
+/// that. What stands at the destination is then not what it says, or is not finished, and must stay what it is.
+#[test]
+fn a_predecessor_that_never_was_cannot_have_put_the_old_file_in_its_place() {
+    let sum = |length: u64| crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &OLD[..length as usize]);
+    let whole = OLD.len() as u64;
+    for (length, sum, sends) in [(whole, 7, false), (5, sum(5), false), (whole, sum(whole), true)] {
+        let folder = Folder::new();
+        folder.write("src", bytes(5000, 1));
+        folder.write("dst", OLD);
+        let (mut reader, pipe) = hostile_reader(&folder, named(&folder).replace_within(HANGS));
+        reader.ready(Geometry::new(4096, 4), &origin(&folder, length)).expect("there is memory");
+        pretend(&folder, &pipe, length, sum);
+        if sends {
+            set(&pipe, CLOSING_LENGTH, length + 10 + 1);
+            set(&pipe, SLOTS, length);
+            set(&pipe, SLOTS + 8, 10);
+            set(&pipe, SLOTS + 16, 1);
+            set(&pipe, FILLED, 1);
+        }
+        let writer = folder.duocopy(&format!("--replace-within=5s {LINE}")).start_writer();
+        until("it has ended, or waits", || {
+            let ended = writer.ended().is_some();
+            (ended || get(&pipe, EMPTIED) > 0).then_some(())
+        });
+        drop(reader);
+        let ended = ends(writer, Instant::now(), "a predecessor that never was");
+        assert!(folder.read("dst") == OLD, "the destination was touched: {ended:?}");
+        assert_ne!(ended.code, 0, "{ended:?}");
+    }
 }
