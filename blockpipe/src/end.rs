@@ -1,12 +1,12 @@
 //! What both ends do alike: look at the verdict, wait without trusting the partner to live, abort, leave.
 
 use crate::error::{PipeError, Reason};
-use crate::layout::{Geometry, OVER};
+use crate::layout::{Geometry, OVER, READY};
 use crate::memory::{Region, Shared};
 use crate::ring::{self, Ring, Stage};
 use crate::sync::{AtomicU32, Bell, Ordering, step};
 use crate::sys::{Seats, Side};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -45,6 +45,8 @@ pub(crate) struct Attached {
     /// Since when the waits have found the partner's seat free; patience is counted from here.
     alone_since: Cell<Option<Instant>>,
     over: Cell<bool>,
+    /// Mapped at arrival already, and not yet given to the end.
+    region: RefCell<Option<Region>>,
 }
 
 fn other(side: Side) -> Side {
@@ -73,6 +75,7 @@ impl Attached {
             wishes,
             alone_since: Cell::new(None),
             over: Cell::new(false),
+            region: RefCell::new(None),
         })
     }
 
@@ -85,8 +88,28 @@ impl Attached {
         if self.over.get() { Err(PipeError::Over) } else { Ok(()) }
     }
 
+    /// Under the gate, before a seat is taken. Where memory goes with its last holder, whoever sits in a pairing that
+    /// is ready holds its memory, so that it lives as long as one of the two does. `false` if it is gone already.
+    pub(crate) fn has_its_memory(&self) -> bool {
+        if self.shared.header().state.load(Ordering::Acquire) != READY {
+            return true;
+        }
+        match self.open_region() {
+            Ok(region) => {
+                let there = region.is_some();
+                *self.region.borrow_mut() = region;
+                there
+            }
+            // It will come again when there is a seat, and a partner who can be told.
+            Err(_) => true,
+        }
+    }
+
     /// Maps what a producer made, after checking that it can be what it says. `None` if it went with a dead one.
     pub(crate) fn open_region(&self) -> Result<Option<Region>, PipeError> {
+        if let Some(region) = self.region.take() {
+            return Ok(Some(region));
+        }
         let header = self.shared.header();
         let (size, blocks) =
             (header.block_size.load(Ordering::Relaxed), header.blocks.load(Ordering::Relaxed));

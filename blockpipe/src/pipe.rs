@@ -251,6 +251,9 @@ impl Pipe {
         let attached = Attached::new(Arc::clone(seats), shared, key, side, self.wishes.clone())
             .map_err(io("opening the bells"))?;
         step();
+        if !attached.has_its_memory() {
+            return Ok(Arrival::Leaving(Box::new(Snapshot::take(&attached.shared, false, false))));
+        }
         if !seats.take(side).map_err(io("taking a seat"))? {
             return Ok(Arrival::Again);
         }

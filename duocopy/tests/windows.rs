@@ -113,9 +113,9 @@ fn attributes_are_kept() {
     // Those of the file that is replaced, even if it is read-only; or, if there is none, those of the source.
     for attribute in [0, READ_ONLY, HIDDEN] {
         if attribute == HIDDEN {
-            hidden("dst")
+            hidden("dst");
         } else {
-            drop(folder.write("dst", OLD))
+            folder.write("dst", OLD);
         }
         set("dst", attribute == READ_ONLY);
         if attributes(&folder.path("dst")) != attribute {

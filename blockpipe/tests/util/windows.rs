@@ -51,7 +51,7 @@ pub fn user() -> String {
     assert!(got != 0, "{}", io::Error::last_os_error());
     // SAFETY: the text ends with a zero, and is freed once.
     unsafe {
-        let length = (0..).take_while(|at| *text.add(*at) != 0).count();
+        let length = (0..usize::MAX).take_while(|at| *text.add(*at) != 0).count();
         let user = String::from_utf16(std::slice::from_raw_parts(text, length)).unwrap();
         LocalFree(text.cast());
         user
@@ -199,6 +199,7 @@ impl Actor {
     }
 
     /// Whether it has opened the pipe of this name, as the second.
+    #[expect(clippy::unused_self, reason = "elsewhere it is asked of the process")]
     pub fn has_opened(&self, name: &Name) -> bool {
         name.has_consumer()
     }

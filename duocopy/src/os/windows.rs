@@ -136,7 +136,7 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 
 /// What tells this file, and this version of it, from others.
 pub fn identify(metadata: &Metadata) -> SourceRecord {
-    let time = |ticks: u64| (ticks as i64 / 10_000_000, ticks as i64 % 10_000_000 * 100);
+    let time = |ticks: u64| ((ticks / 10_000_000).cast_signed(), (ticks % 10_000_000 * 100).cast_signed());
     SourceRecord {
         file: metadata.into(),
         length: metadata.len(),
@@ -420,6 +420,7 @@ impl Directory {
         result
     }
 
+    #[expect(clippy::unused_self, reason = "other systems flush the directory")]
     /// Makes the name of this open file durable. The file system's log is written with what it says of a file.
     pub fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_all()

@@ -511,6 +511,7 @@ impl Process {
     }
 
     /// Waits so long for its end.
+    #[allow(clippy::result_large_err, reason = "the caller goes on with a process that has not ended")]
     pub fn end_within(self, limit: Duration) -> Result<Ended, Self> {
         if self.paused.take() {
             self.signal_if_there(Signal::CONT);

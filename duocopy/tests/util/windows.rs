@@ -1,5 +1,8 @@
 //! Windows: console events instead of signals, and processes that can be suspended.
 
+#![allow(clippy::upper_case_acronyms, reason = "the names that signals have elsewhere")]
+#![allow(clippy::unused_self, reason = "other systems look at the process or the folder")]
+
 use super::{Ended, Folder, Process, Run, SMALL_BLOCKS, left_out, milliseconds, pause, until};
 use std::fs::File;
 use std::io::{self, Read};

@@ -117,10 +117,11 @@ impl Drop for Segment {
     }
 }
 
+/// The right to read who the owner is, beside what a view needs.
+const READ_CONTROL: u32 = 0x0002_0000;
+
 fn open(names: &Names, what: &str) -> Result<OwnedHandle, Failed> {
     let name: Vec<u16> = names.full(what).encode_utf16().chain([0]).collect();
-    // The right to read what the owner is, beside what a view needs.
-    const READ_CONTROL: u32 = 0x0002_0000;
     // SAFETY: the name ends with a zero and outlives the call.
     let handle = unsafe { OpenFileMappingW(FILE_MAP_READ | FILE_MAP_WRITE | READ_CONTROL, 0, name.as_ptr()) };
     if handle.is_null() {

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::fmt;
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 use std::sync::OnceLock;
 use std::time::Duration;
 use windows_sys::Win32::Foundation::{
@@ -293,7 +293,7 @@ fn sid_text(sid: PSID) -> io::Result<String> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the text ends with a zero, and everything before it may be read.
-    let length = (0..).take_while(|at| unsafe { *text.add(*at) } != 0).count();
+    let length = (0..usize::MAX).take_while(|at| unsafe { *text.add(*at) } != 0).count();
     // SAFETY: as just counted; it is freed only afterwards.
     let name = String::from_utf16_lossy(unsafe { std::slice::from_raw_parts(text, length) });
     // SAFETY: the memory came from the call above, which says that it is to be freed so.
@@ -319,7 +319,7 @@ fn descriptor(text: &str) -> io::Result<Vec<u64>> {
     let mut copy = vec![0_u64; (size as usize).div_ceil(8)];
     // SAFETY: `size` bytes are there to be read, and at least as many to be written; the two do not overlap.
     unsafe {
-        std::ptr::copy_nonoverlapping(descriptor.cast::<u8>(), copy.as_mut_ptr().cast(), size as usize)
+        std::ptr::copy_nonoverlapping(descriptor.cast::<u8>(), copy.as_mut_ptr().cast(), size as usize);
     };
     // SAFETY: the memory came from the call above, which says that it is to be freed so.
     unsafe { LocalFree(descriptor) };
@@ -390,7 +390,7 @@ pub(super) fn is_owned(mutex: &OwnedHandle) -> io::Result<bool> {
             0,
             (&raw mut state).cast(),
             size_of::<MutantState>() as u32,
-            null::<u32>().cast_mut(),
+            null_mut(),
         )
     };
     if status < 0 {

@@ -12,10 +12,10 @@ use tokio::signal::windows::{
 };
 
 /// The numbers that other systems, and the C library here, have for what is nearest.
-const INTERRUPT: usize = 2;
-const BREAK: usize = 21;
-const HANG_UP: usize = 1;
-const TERMINATE: usize = 15;
+const INTERRUPT: u8 = 2;
+const BREAK: u8 = 21;
+const HANG_UP: u8 = 1;
+const TERMINATE: u8 = 15;
 
 /// What signals did so far.
 #[derive(Clone, Debug)]
@@ -40,10 +40,10 @@ impl Signals {
         let watched = signals.clone();
         thread::Builder::new().spawn(move || {
             let number = events.next();
-            watched.number.store(number, Ordering::Relaxed);
+            watched.number.store(number.into(), Ordering::Relaxed);
             watched.stop.store(true, Ordering::Relaxed);
             let second = events.next();
-            exit(i32::from(second_ends_with) + second as i32);
+            exit(i32::from(second_ends_with) + i32::from(second));
         })?;
         Ok(signals)
     }
@@ -71,7 +71,7 @@ struct Events {
 
 impl Events {
     /// Waits for any of them.
-    fn next(&mut self) -> usize {
+    fn next(&mut self) -> u8 {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut context = Context::from_waker(&waker);
         loop {
@@ -82,7 +82,7 @@ impl Events {
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<usize> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<u8> {
         let polls = [
             (self.interrupt.poll_recv(context), INTERRUPT),
             (self.stop.poll_recv(context), BREAK),
