@@ -172,7 +172,9 @@ fn a_sleeper_is_rung_awake() {
     {
         times.sort();
         println!("{what}: woken after {:?} (median), {:?} (longest)", times[5], times[10]);
-        assert!(times[5] < Duration::from_millis(10), "{what}: {times:?}");
+        // Where Windows is only played, every step is a question to another process.
+        let soon = Duration::from_millis(if cfg!(windows) { 30 } else { 10 });
+        assert!(times[5] < soon, "{what}: {times:?}");
     }
 }
 
@@ -363,10 +365,10 @@ fn a_producer_with_patience_gives_up_when_nobody_comes() {
     // Somebody who came and went counts anew.
     producer.expect(&format!("join {} patience 600", name.hex()), "producer");
     producer.expect("ready 4096 2", "Ok(())");
+    let mut consumer = Actor::start();
     let start = Instant::now();
     producer.tell("stream 0 1");
     util::pause(350);
-    let mut consumer = Actor::start();
     consumer.joins(&name, "consumer");
     util::pause(350);
     consumer.expect("leave", "left");
