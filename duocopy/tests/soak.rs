@@ -104,7 +104,9 @@ fn settle(folder: &Folder, halves: [Process; 2], content: &[u8], counts: &mut Co
         for half in waiting {
             match half.end_within(milliseconds(5)) {
                 Ok(ended) => {
-                    assert!(ended.code == -9 || (0..=143).contains(&ended.code), "{ended:?}");
+                    // Killed, or told to stop before it could hear that.
+                    let by_signal = matches!(ended.code, -9 | -2 | -15);
+                    assert!(by_signal || (0..=143).contains(&ended.code), "{ended:?}");
                     assert!(!ended.said.contains("panicked"), "{ended:?}");
                     said_complete |= ended.code == 0;
                 }
