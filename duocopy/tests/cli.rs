@@ -854,7 +854,7 @@ fn a_destination_that_cannot_be_made_ends_both() {
         ("missing/dst", "make its directory first"),
         ("missing/deep", "make its directory first"),
         (&long, "choose a shorter name"),
-        ("file/dst", "Not a directory"),
+        ("file/dst", "a part of its path is a file"),
     ] {
         if cfg!(windows) && destination == long {
             left_out("a name that is too long: Windows says so, but not everything that plays it");

@@ -66,6 +66,8 @@ fn a_signal_to_one_side_ends_both_in_an_orderly_way() {
     }
 }
 
+left_out_on_windows!(the_same_signal_to_both_ends_both, "the Reader is suspended when its event comes");
+#[cfg(unix)]
 #[test]
 fn the_same_signal_to_both_ends_both() {
     if !can_be_held("a signal to both processes") {

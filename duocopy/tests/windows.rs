@@ -263,7 +263,7 @@ fn what_a_killed_writer_left_is_gone_on_with() {
 
 #[test]
 fn either_half_is_replaced_in_the_middle() {
-    let line = &format!("{SMALL_BLOCKS} --replace-within=60s src dst");
+    let line = &format!("{TINY_BLOCKS} --replace-within=60s src dst");
     for (hit, name) in [(0, "Reader"), (1, "Writer")] {
         let folder = Folder::new();
         folder.write("src", bytes(2 * MIB, 1));

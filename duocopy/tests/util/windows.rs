@@ -3,7 +3,7 @@
 #![allow(clippy::upper_case_acronyms, reason = "the names that signals have elsewhere")]
 #![allow(clippy::unused_self, reason = "other systems look at the process or the folder")]
 
-use super::{Ended, Folder, Process, Run, SMALL_BLOCKS, left_out, milliseconds, pause, until};
+use super::{Ended, Folder, Process, Run, left_out, milliseconds, pause, until};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::windows::fs::FileExt as _;
@@ -22,6 +22,9 @@ unsafe extern "system" {
     fn NtSuspendProcess(process: HANDLE) -> NTSTATUS;
     fn NtResumeProcess(process: HANDLE) -> NTSTATUS;
 }
+
+/// 512 of them in 2 MiB, so that a millisecond is not enough for all.
+pub const TINY_BLOCKS: &str = "--block-size=4K --buffer-size=16K";
 
 /// The names that other systems have for what is nearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +74,7 @@ pub fn can_be_held(_what: &str) -> bool {
 /// A pair in the middle of a copy of `src` to `dst`, of 2 MiB: the Reader is suspended, and goes on when its end is
 /// waited for.
 pub fn in_the_middle(folder: &Folder) -> [Process; 2] {
-    held_in_the_middle(folder, &format!("{SMALL_BLOCKS} src dst"))
+    held_in_the_middle(folder, &format!("{TINY_BLOCKS} src dst"))
 }
 
 pub fn held_in_the_middle(folder: &Folder, line: &str) -> [Process; 2] {
