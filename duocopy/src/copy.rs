@@ -341,8 +341,9 @@ fn view(monitor: Monitor, own: Role) -> impl FnMut() -> View + Send + 'static {
         let blocks = now.geometry.map_or(1, Geometry::blocks) as u64;
         let theirs = now.target.map_or(0, |target| TargetRecord::unpack(&target).terminal);
         View {
-            // Who has heard the verdict may be gone, and nobody misses it.
-            partner: lives || now.phase == Phase::Over,
+            partner: lives,
+            over: now.phase == Phase::Over,
+            came: own == Role::Writer || now.target.is_some(),
             read: now.sent,
             written: now.done,
             buffer: now.waiting_blocks.min(blocks) * 100 / blocks,

@@ -30,6 +30,10 @@ impl std::fmt::Display for Role {
 pub struct View {
     /// Whether the other process is there.
     pub partner: bool,
+    /// Whether it has ever been there: it may come and die between two looks.
+    pub came: bool,
+    /// The verdict is known: who has heard it may be gone, and nobody misses it.
+    pub over: bool,
     pub read: u64,
     pub written: u64,
     /// How full the blocks between the two are, in percent.
@@ -149,8 +153,7 @@ impl<V: FnMut() -> View> Screen<V> {
         let terminal =
             io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let mut line_at = begun + LINE_EVERY;
-        let (mut partner, mut alone) = ((self.view)().partner, false);
-        let mut together = partner.then_some(begun);
+        let (mut together, mut alone) = (None, false);
         loop {
             match messages.recv_timeout(TICK) {
                 Ok(Message::Step(step)) => self.step = step,
@@ -160,7 +163,7 @@ impl<V: FnMut() -> View> Screen<V> {
             let now = Instant::now();
             let view = (self.view)();
             self.sample(now, view);
-            if view.partner {
+            if view.partner || view.came {
                 together.get_or_insert(now);
             } else if now > begun + LONELY_AFTER
                 && together.is_none()
@@ -169,17 +172,17 @@ impl<V: FnMut() -> View> Screen<V> {
                 say(&lonely);
             }
             if let Some(message) = &self.replacement
-                && partner != view.partner
                 && together.is_some()
+                && alone == view.partner
+                && !view.over
             {
-                if !view.partner {
-                    self.above_the_bar(message);
-                    alone = true;
-                } else if std::mem::take(&mut alone) {
-                    self.above_the_bar("another process has come in its place; the copy goes on");
-                }
+                alone = !view.partner;
+                self.above_the_bar(if alone {
+                    message
+                } else {
+                    "another process has come in its place; the copy goes on"
+                });
             }
-            partner = view.partner;
             if self.signals.status_wanted() {
                 self.above_the_bar(&self.line(view));
             }
@@ -238,7 +241,7 @@ impl<V: FnMut() -> View> Screen<V> {
             parts.push(format!("{:#} left", HumanDuration(Duration::from_secs(seconds))));
         }
         match view.asleep {
-            _ if !view.partner => parts.push("waiting for the second process".into()),
+            _ if !view.partner && !view.over => parts.push("waiting for the second process".into()),
             Some(Role::Reader) => parts.push("waiting for the destination".into()),
             Some(Role::Writer) => parts.push("waiting for the source".into()),
             None => {}
