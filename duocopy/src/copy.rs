@@ -9,7 +9,7 @@ use crate::journal::Durable;
 use crate::os::{self, Signals};
 use crate::partner::Partner;
 use crate::plan::{self, Paths};
-use crate::progress::{Progress, Role, View};
+use crate::progress::{Presence, Progress, Role, View};
 use crate::record::{SourceRecord, TargetRecord};
 use crate::sink::Sink;
 use crate::source::Source;
@@ -341,9 +341,13 @@ fn view(monitor: Monitor, own: Role) -> impl FnMut() -> View + Send + 'static {
         let blocks = now.geometry.map_or(1, Geometry::blocks) as u64;
         let theirs = now.target.map_or(0, |target| TargetRecord::unpack(&target).terminal);
         View {
-            partner: lives,
-            over: now.phase == Phase::Over,
-            came: own == Role::Writer || now.target.is_some(),
+            partner: match now.phase {
+                Phase::Over => Presence::Dismissed,
+                _ if lives => Presence::Here,
+                // The Writer says what it works on as soon as it can; and a Reader was there before it.
+                _ if own == Role::Writer || now.target.is_some() => Presence::Died,
+                _ => Presence::NotYet,
+            },
             read: now.sent,
             written: now.done,
             buffer: now.waiting_blocks.min(blocks) * 100 / blocks,

@@ -25,15 +25,20 @@ impl std::fmt::Display for Role {
     }
 }
 
+/// Where the other process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    NotYet,
+    Here,
+    Died,
+    /// The verdict is known: who has heard it may be gone, and nobody misses it.
+    Dismissed,
+}
+
 /// How the copy stands now.
 #[derive(Clone, Copy, Debug)]
 pub struct View {
-    /// Whether the other process is there.
-    pub partner: bool,
-    /// Whether it has ever been there: it may come and die between two looks.
-    pub came: bool,
-    /// The verdict is known: who has heard it may be gone, and nobody misses it.
-    pub over: bool,
+    pub partner: Presence,
     pub read: u64,
     pub written: u64,
     /// How full the blocks between the two are, in percent.
@@ -163,7 +168,7 @@ impl<V: FnMut() -> View> Screen<V> {
             let now = Instant::now();
             let view = (self.view)();
             self.sample(now, view);
-            if view.partner || view.came {
+            if view.partner != Presence::NotYet {
                 together.get_or_insert(now);
             } else if now > begun + LONELY_AFTER
                 && together.is_none()
@@ -171,18 +176,17 @@ impl<V: FnMut() -> View> Screen<V> {
             {
                 say(&lonely);
             }
-            if let Some(message) = &self.replacement
-                && together.is_some()
-                && alone == view.partner
-                && !view.over
-            {
-                alone = !view.partner;
-                self.above_the_bar(if alone {
-                    message
-                } else {
-                    "another process has come in its place; the copy goes on"
-                });
+            if let Some(message) = &self.replacement {
+                // A partner that came and died between two looks has died too.
+                match view.partner {
+                    Presence::Died if !alone => self.above_the_bar(message),
+                    Presence::Here if alone => {
+                        self.above_the_bar("another process has come in its place; the copy goes on");
+                    }
+                    _ => {}
+                }
             }
+            alone = view.partner == Presence::Died;
             if self.signals.status_wanted() {
                 self.above_the_bar(&self.line(view));
             }
@@ -241,7 +245,9 @@ impl<V: FnMut() -> View> Screen<V> {
             parts.push(format!("{:#} left", HumanDuration(Duration::from_secs(seconds))));
         }
         match view.asleep {
-            _ if !view.partner && !view.over => parts.push("waiting for the second process".into()),
+            _ if matches!(view.partner, Presence::NotYet | Presence::Died) => {
+                parts.push("waiting for the second process".into());
+            }
             Some(Role::Reader) => parts.push("waiting for the destination".into()),
             Some(Role::Writer) => parts.push("waiting for the source".into()),
             None => {}

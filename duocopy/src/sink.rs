@@ -239,7 +239,7 @@ impl Sink {
 
     /// Reads the whole file again, from the medium if the file system can do that (the second value). Comes after
     /// `prepare` with `durable`.
-    pub fn read_again(&self, kind: Kind) -> Result<(Value, bool), Failure> {
+    pub fn read_again(&mut self, kind: Kind) -> Result<(Value, bool), Failure> {
         let mut digest = Digest::new(kind);
         let mut read = || -> io::Result<bool> {
             let temporary = self.place.temporary();
@@ -256,8 +256,15 @@ impl Sink {
             digest.update_from(&file, metadata.len(), &mut memory[start..start + PIECE])?;
             Ok(past)
         };
-        let past = read().map_err(|error| self.failed("reading the copy again", &error))?;
-        Ok((digest.value(), past))
+        match read() {
+            Ok(past) => Ok((digest.value(), past)),
+            Err(error) => {
+                // What cannot be read is not gone on with.
+                self.keeper = None;
+                self.discard();
+                Err(self.failed("reading the copy again", &error))
+            }
+        }
     }
 
     /// The one step that changes the destination.

@@ -123,9 +123,9 @@ impl Job<'_> {
     fn unchanged(&self, kept: u64) -> String {
         let path = show(&self.paths.destination);
         match kept {
-            0 => format!("{path} is unchanged: start both again"),
+            0 => format!("{path} is unchanged: copy again"),
             _ => format!(
-                "{path} is unchanged; {kept} bytes of the copy are safe beside it: start both again to go on from there"
+                "{path} is unchanged; {kept} bytes of the copy are safe beside it: copy again to go on from there"
             ),
         }
     }
@@ -163,7 +163,7 @@ impl Job<'_> {
                 exit::PARTNER,
                 format!(
                     "the Writer died; {} is unchanged, and a temporary file may be left ({}), with which the next \
-                     copy goes on, or which it removes: start both again",
+                     copy goes on, or which it removes: copy again",
                     show(&self.paths.destination),
                     place::temporary_path(&self.paths.destination)
                 ),
@@ -190,7 +190,7 @@ impl Job<'_> {
         let fate = |target| temporary::fate(path, &target, there.sent, self.options.digest(), &sent);
         let fate = match target.map_or(Fate::Unknown, fate) {
             Fate::Replaced => "is complete, though a power failure now may bring back what was there before",
-            Fate::Unchanged => "is unchanged: start both again",
+            Fate::Unchanged => "is unchanged: copy again",
             Fate::Changed => {
                 "was replaced, and is not what was copied: somebody wrote to it since; copy again"
             }

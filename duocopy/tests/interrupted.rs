@@ -262,7 +262,7 @@ fn the_next_copy_removes_what_a_killed_writer_left() {
     let left = folder.temporaries("");
     let [left] = &left[..] else { panic!("a kill leaves one temporary file: {left:?}") };
     let left = left.file_name().unwrap().to_str().unwrap();
-    ended.expect(8, &["the Writer died", &folder.text("dst"), "is unchanged", left, "start both again"]);
+    ended.expect(8, &["the Writer died", &folder.text("dst"), "is unchanged", left, "copy again"]);
     next_copy_works(&folder);
 }
 
@@ -414,7 +414,7 @@ fn a_writer_whose_reader_is_killed_leaves_nothing() {
     println!("the Writer noticed the Reader's death after {took:?}, of which up to 80 ms are slow writes");
     assert!(took < milliseconds(1000 * SLOWNESS));
     let died = format!("the Reader (process {id}) died");
-    ended.expect(8, &[&died, &folder.text("dst"), "is unchanged", "start both again"]);
+    ended.expect(8, &[&died, &folder.text("dst"), "is unchanged", "copy again"]);
     assert_untouched(&folder);
     next_copy_works(&folder);
 }

@@ -164,7 +164,7 @@ fn an_interrupted_copy_is_kept_only_if_it_is_asked_for() {
             assert!(folder.read("dst") == OLD);
             assert_eq!(folder.temporaries("").len(), if partial { 2 } else { 0 });
             if partial {
-                ended[1].expect(ended[1].code, &["bytes of the copy are safe beside it: start both again"]);
+                ended[1].expect(ended[1].code, &["bytes of the copy are safe beside it: copy again"]);
             }
             let saved = copy_again(&folder, "");
             assert_eq!(saved > 0, partial, "{saved}");
@@ -185,6 +185,22 @@ fn a_failed_copy_is_kept_if_it_is_asked_for() {
     ended[0].expect(7, &["the Writer gave up"]);
     // 99 writes of 64 KiB, some of which may have been the journal's.
     assert!(copy_again(&folder, "") >= 90 * 64 * KIB as u64);
+}
+
+#[test]
+fn what_cannot_be_read_again_is_not_kept() {
+    if !strace("a disk that cannot be read") {
+        return;
+    }
+    let folder = prepared();
+    let line = "--partial --verify=reread src dst";
+    // Reading again begins with this call, and nothing else makes it.
+    let unreadable = "-f -e trace=lseek -e inject=lseek:error=EIO";
+    let ended = end(pair(folder.duocopy(line), folder.duocopy(line).traced(unreadable)));
+    ended[1].expect(6, &["reading the copy again: Input/output error"]);
+    ended[0].expect(6, &["the Writer gave up"]);
+    assert!(folder.read("dst") == OLD);
+    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
 }
 
 #[test]
@@ -308,7 +324,7 @@ fn a_reader_whose_writer_died_at_the_rename_says_what_it_sees() {
         return;
     }
     let changes: [(&str, &str, Change<'_>); 4] = [
-        ("delay_enter", "is unchanged: start both again", &|_| {}),
+        ("delay_enter", "is unchanged: copy again", &|_| {}),
         ("delay_exit", "is complete", &|_| {}),
         ("delay_exit", "was replaced, and is not what was copied", &|folder| {
             let file = File::options().write(true).open(folder.path("dst")).unwrap();
