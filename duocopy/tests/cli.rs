@@ -412,8 +412,9 @@ fn a_writer_that_waits_is_told_that_shared_memory_is_full() {
     let folder = Folder::new();
     folder.write("src", bytes(4 * MIB, 1));
     // The kernel's answer for the blocks, which are reserved by the second such call, comes late and is `no space`.
-    let full = "-e trace=fallocate -e inject=fallocate:error=ENOSPC:delay_enter=300000:when=2";
-    let [reader, writer] = pair(folder.duocopy("src dst").traced(full), folder.duocopy("src dst"));
+    let call = if cfg!(blockpipe_portable) { "pwrite64" } else { "fallocate" };
+    let full = format!("-e trace={call} -e inject={call}:error=ENOSPC:delay_enter=300000:when=2");
+    let [reader, writer] = pair(folder.duocopy("src dst").traced(&full), folder.duocopy("src dst"));
     seated(&folder, &writer);
     let texts = ["shared memory is full", "free some of it", "--buffer-size"];
     both_fail(&folder, [reader, writer], 7, &texts);

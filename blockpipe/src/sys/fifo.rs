@@ -30,7 +30,7 @@ impl Bell {
         unsafe { libc::mkfifo(c_path.as_ptr(), 0o600) };
         // For both, so that nobody has to wait for the other one to open it.
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let bell = rustix::fs::open(&path, flags, Mode::empty())?;
+        let bell = rustix::io::retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()))?;
         let stat = rustix::fs::fstat(&bell)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo
             || stat.st_uid != rustix::process::geteuid().as_raw()

@@ -9,7 +9,7 @@
 use super::unix::Lock;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,7 +59,7 @@ impl Locks {
                 &seat.file
             }
         };
-        Ok(rustix::fs::flock(file, FlockOperation::Unlock)?)
+        Ok(retry_on_intr(|| rustix::fs::flock(file, FlockOperation::Unlock))?)
     }
 
     /// Whether somebody else has it.
@@ -78,7 +78,7 @@ impl Locks {
         }
         let free = try_lock(&seat.asking, FlockOperation::NonBlockingLockShared)?;
         if free {
-            rustix::fs::flock(&seat.asking, FlockOperation::Unlock)?;
+            retry_on_intr(|| rustix::fs::flock(&seat.asking, FlockOperation::Unlock))?;
         }
         Ok(!free)
     }
@@ -103,7 +103,8 @@ impl Locks {
             let open = |lock| -> io::Result<Seat> {
                 let name = seat_name(name, file, lock)?;
                 let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-                let open = || rustix::fs::openat(directory, &name, flags, Mode::RUSR | Mode::WUSR);
+                let open =
+                    || retry_on_intr(|| rustix::fs::openat(directory, &name, flags, Mode::RUSR | Mode::WUSR));
                 Ok(Seat { file: open()?, asking: open()?, taken: AtomicBool::new(false) })
             };
             let seats = [open(Lock::Producer)?, open(Lock::Consumer)?];
@@ -118,7 +119,7 @@ fn seat_name(name: &str, file: &OwnedFd, lock: Lock) -> io::Result<String> {
 }
 
 fn try_lock(file: &OwnedFd, how: FlockOperation) -> io::Result<bool> {
-    match rustix::fs::flock(file, how) {
+    match retry_on_intr(|| rustix::fs::flock(file, how)) {
         Ok(()) => Ok(true),
         Err(Errno::WOULDBLOCK) => Ok(false),
         Err(error) => Err(error.into()),
