@@ -241,10 +241,9 @@ impl Sink {
     /// `prepare` with `durable`.
     pub fn read_again(&mut self, kind: Kind) -> Result<(Value, bool), Failure> {
         let mut digest = Digest::new(kind);
-        let mut read = || -> io::Result<bool> {
+        let read = || {
             let temporary = self.place.temporary();
             let name = if self.placed { &self.place.name } else { &temporary };
-            os::let_others_read(&self.file)?;
             let (file, past) = self.place.directory.open_past_the_cache(name)?;
             let metadata = os::look(&file)?;
             if FileId::from(&metadata) != self.heading.target.file {
@@ -256,7 +255,7 @@ impl Sink {
             digest.update_from(&file, metadata.len(), &mut memory[start..start + PIECE])?;
             Ok(past)
         };
-        match read() {
+        match os::while_others_may_read(&self.file, read) {
             Ok(past) => Ok((digest.value(), past)),
             Err(error) => {
                 // What cannot be read is not gone on with.

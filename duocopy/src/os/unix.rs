@@ -139,10 +139,9 @@ pub fn is_writable(file: &File) -> bool {
     rustix::fs::fcntl_getfl(file).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
 }
 
-/// Lets others read a locked file. Locks are advice here, and keep nobody from reading.
-#[expect(clippy::unnecessary_wraps, reason = "other systems change the lock here")]
-pub fn let_others_read(_file: &File) -> io::Result<()> {
-    Ok(())
+/// Does this while a locked file can be read by others. Locks are advice here, and keep nobody from reading.
+pub fn while_others_may_read<T>(_file: &File, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    act()
 }
 
 /// The same path for the same file, however it is written.
