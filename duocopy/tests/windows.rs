@@ -24,11 +24,9 @@ fn console_event() {
 }
 
 left_out_on_windows!(soak, "soak.rs: its kills, stops and changes are Unix'");
-left_out_on_windows!(resume, "resume.rs: its writes are slowed down, and its kills placed, by strace");
 left_out_on_windows!(every_call, "every_call.rs: its kills are placed by strace");
 left_out_on_windows!(hardening, "hardening.rs: modes, links and owners");
 left_out_on_windows!(hostile, "hostile.rs: it writes into the file of a pipe");
-left_out_on_windows!(replaced, "replaced.rs: its writes are slowed down by strace");
 
 fn attributes(path: &Path) -> u32 {
     fs::metadata(path).unwrap().file_attributes() & (READ_ONLY | HIDDEN)
@@ -242,44 +240,6 @@ fn a_copy_can_be_read_by_everybody_as_soon_as_it_is_complete() {
         ended.expect(0, &[]);
         folder.assert_same("src", "dst");
         drop(File::options().write(true).open(folder.path("dst")).unwrap());
-    }
-}
-
-#[test]
-fn what_a_killed_writer_left_is_gone_on_with() {
-    let folder = Folder::new();
-    folder.write("src", bytes(2 * MIB, 1));
-    folder.write("dst", OLD);
-    let [reader, writer] = in_the_middle(&folder);
-    until("the first checkpoint", || folder.has_checkpoint().then_some(()));
-    writer.kill();
-    reader.end().expect(8, &["the Writer died"]);
-    assert_eq!(folder.read("dst"), OLD);
-    let [_, writer] = end(pair(folder.duocopy("src dst"), folder.duocopy("src dst")));
-    writer.expect(0, &["going on with an interrupted copy: "]);
-    folder.assert_same("src", "dst");
-    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
-}
-
-#[test]
-fn either_half_is_replaced_in_the_middle() {
-    let line = &format!("{TINY_BLOCKS} --replace-within=60s src dst");
-    for (hit, name) in [(0, "Reader"), (1, "Writer")] {
-        let folder = Folder::new();
-        folder.write("src", bytes(2 * MIB, 1));
-        folder.write("dst", OLD);
-        let [reader, writer] = held_in_the_middle(&folder, line);
-        let (victim, survivor) = if hit == 0 { (reader, writer) } else { (writer, reader) };
-        victim.kill();
-        victim.end();
-        survivor.go_on();
-        survivor.says(&format!("the {name} died; waiting up to 1m for another one"));
-        assert_eq!(folder.read("dst"), OLD);
-        let newcomer = folder.duocopy(line).start();
-        newcomer.says(&format!("this {name} takes the place of one that died"));
-        complete([newcomer, survivor]);
-        folder.assert_same("src", "dst");
-        assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
     }
 }
 

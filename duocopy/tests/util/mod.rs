@@ -388,10 +388,14 @@ pub fn pair(reader: Run, writer: Run) -> [Process; 2] {
     [reader, writer.start_writer()]
 }
 
-/// A pair in the middle of a slow copy, after its first checkpoint. 8 MiB take three seconds.
+/// A pair in the middle of a copy of `src` to `dst`, of 2 MiB.
+pub fn in_the_middle(folder: &Folder) -> [Process; 2] {
+    held_in_the_middle(folder, &format!("{HELD_BLOCKS} src dst"))
+}
+
+/// A pair in the middle of a copy of `src` to `dst`, as long as [`LONG`], after its first checkpoint.
 pub fn after_a_checkpoint(folder: &Folder, flags: &str) -> [Process; 2] {
-    let line = &format!("{SMALL_BLOCKS} {flags} src dst");
-    let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
+    let processes = held_in_the_middle(folder, &format!("{HELD_BLOCKS} {flags} src dst"));
     until("the first checkpoint", || folder.has_checkpoint().then_some(()));
     processes
 }
@@ -494,6 +498,13 @@ impl Process {
         alive
     }
 
+    /// If it was suspended to hold a copy in its middle.
+    pub fn go_on(&self) {
+        if self.paused.take() {
+            self.signal_if_there(Signal::CONT);
+        }
+    }
+
     pub fn kill(&self) {
         self.child().kill().expect("killing a child");
     }
@@ -513,9 +524,7 @@ impl Process {
     /// Waits so long for its end.
     #[allow(clippy::result_large_err, reason = "the caller goes on with a process that has not ended")]
     pub fn end_within(self, limit: Duration) -> Result<Ended, Self> {
-        if self.paused.take() {
-            self.signal_if_there(Signal::CONT);
-        }
+        self.go_on();
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.ended() {

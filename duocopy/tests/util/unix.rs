@@ -1,7 +1,7 @@
 //! Unix: signals, modes, mount tables, and pipes that are files.
 
 use super::{
-    Ended, Folder, PROGRAM, Process, Run, SLOW_WRITES, SMALL_BLOCKS, left_out, pair, strace, succeeds,
+    Ended, Folder, MIB, PROGRAM, Process, Run, SLOW_WRITES, SMALL_BLOCKS, left_out, pair, strace, succeeds,
 };
 pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
@@ -18,6 +18,10 @@ use std::sync::OnceLock;
 pub const NOBODY: u32 = 65534;
 /// How much longer everything may take than on Linux.
 pub const SLOWNESS: u64 = 1;
+/// With these blocks a copy can be held in its middle.
+pub const HELD_BLOCKS: &str = SMALL_BLOCKS;
+/// A held copy of this length takes longer than until the first checkpoint: three seconds.
+pub const LONG: usize = 8 * MIB;
 /// How a killed process ends.
 pub const KILLED: i32 = -9;
 /// What asks a process to stop.
@@ -37,11 +41,10 @@ pub fn can_be_held(what: &str) -> bool {
     strace(what)
 }
 
-/// A pair in the middle of a copy of `src` to `dst`. 2 MiB take most of a second.
-pub fn in_the_middle(folder: &Folder) -> [Process; 2] {
-    let line = &format!("{SMALL_BLOCKS} src dst");
+/// A pair in the middle of a copy of `src` to `dst`, whose Writer is slow: 2 MiB take most of a second.
+pub fn held_in_the_middle(folder: &Folder, line: &str) -> [Process; 2] {
     let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
-    processes[1].has_called("pwrite64", 2);
+    processes[1].has_called("pwrite64", 3);
     processes
 }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::upper_case_acronyms, reason = "the names that signals have elsewhere")]
 #![allow(clippy::unused_self, reason = "other systems look at the process or the folder")]
 
-use super::{Ended, Folder, Process, Run, left_out, milliseconds, pause, until};
+use super::{Ended, Folder, MIB, Process, Run, left_out, milliseconds, pause, until};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::windows::fs::FileExt as _;
@@ -23,8 +23,10 @@ unsafe extern "system" {
     fn NtResumeProcess(process: HANDLE) -> NTSTATUS;
 }
 
-/// 512 of them in 2 MiB, so that a millisecond is not enough for all.
-pub const TINY_BLOCKS: &str = "--block-size=4K --buffer-size=16K";
+/// With these blocks a copy can be held in its middle: 512 of them in 2 MiB, so that a millisecond is not enough for all.
+pub const HELD_BLOCKS: &str = "--block-size=4K --buffer-size=16K";
+/// A held copy of this length takes longer than until the first checkpoint.
+pub const LONG: usize = 2 * MIB;
 
 /// The names that other systems have for what is nearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,12 +73,8 @@ pub fn can_be_held(_what: &str) -> bool {
     true
 }
 
-/// A pair in the middle of a copy of `src` to `dst`, of 2 MiB: the Reader is suspended, and goes on when its end is
-/// waited for.
-pub fn in_the_middle(folder: &Folder) -> [Process; 2] {
-    held_in_the_middle(folder, &format!("{TINY_BLOCKS} src dst"))
-}
-
+/// A pair in the middle of a copy of `src` to `dst`, of 2 MiB: the Reader is suspended, and goes on when it is told to,
+/// or when its end is waited for.
 pub fn held_in_the_middle(folder: &Folder, line: &str) -> [Process; 2] {
     let reader = folder.duocopy(line).start_reader();
     reader.signal(Signal::STOP);
@@ -197,13 +195,6 @@ impl Run<'_> {
 impl Process {
     pub fn children(&self) -> Vec<u32> {
         Vec::new()
-    }
-
-    /// If it was suspended by the test.
-    pub fn go_on(&self) {
-        if self.paused.take() {
-            self.signal_if_there(Signal::CONT);
-        }
     }
 
     pub fn signal_group(&self, signal: Signal) {
