@@ -20,6 +20,8 @@
  *   FRESH    1: a Writer may refuse to resume (--no-resume) [0]
  *   DISCARD  an aborted Writer removes its temporary file: 1: always, 2: or not [0]
  *   JOBS     2: each process has one of two jobs, another source each [1]
+ *   ROLES    1: each process may ask to be Reader, or Writer, and not just for any
+ *            role; 2: all ask (not all for the same role) [0]
  *   DEADLINE 1: whoever waits for a lock or a leaving pair may stop waiting [0]
  *   CANCEL   orderly cancels (Ctrl-C), by either side, at any wait [0]
  *   FAIL     the source cannot be opened, so often [0]
@@ -86,6 +88,9 @@
 #endif
 #ifndef JOBS
 #define JOBS 1
+#endif
+#ifndef ROLES
+#define ROLES 0
 #endif
 #ifndef DEADLINE
 #define DEADLINE 0
@@ -175,6 +180,9 @@ bool unsynced = 0; byte olddst = 0;   /* the rename is not on the disk yet */
 byte srcver = 0;                /* the version of the source that is there now */
 
 bool waits[NP + 1];             /* --replace-within of each process */
+byte wish[NP + 1];              /* the role that it asks for; 0 = any */
+byte left[3];                   /* processes that have not ended, by what they ask for */
+byte asked[3]; byte lost[3];    /* processes by what they ask for: all, and those that were killed */
 byte kills = 0; byte cancels = 0; byte fails = 0; byte ended = 0;
 bool complete = false;          /* some generation ended complete */
 
@@ -191,7 +199,9 @@ bool complete = false;          /* some generation ended complete */
 #endif
 /* unlinkat takes whatever the name points to */
 #define UNLINK if :: name != NONE -> I[name].linked = 0; name = NONE :: else fi
-#define LEFT_ALONE (!PATIENT || ended == NP - 1)
+/* nobody else is left who could take this role */
+#define NOBODY(r) (left[0] + left[r] == (wish[me] == 0 || wish[me] == r))
+#define LEFT_ALONE (!PATIENT || NOBODY(3 - role))
 /* what a newcomer can see of a pairing */
 #define SEEN(i) (I[i].state + 4 * (I[i].temp != 0) + 8 * I[i].radmits + 16 * I[i].wadmits + 32 * (I[i].verdict >= COMPLETE))
 
@@ -292,7 +302,8 @@ inline newheader() {
   d_step {
     assert(F.readers == 0 && F.writers == 0);    /* nobody is attached to what is reset */
     assert(F.gen == 0);
-    F.state = OPENING; F.job = job; F.radmits = waits[me];
+    F.state = OPENING; F.job = job;
+    if :: wish[me] == 2 -> F.wadmits = waits[me] :: else -> F.radmits = waits[me] fi;
     F.source = 0; F.filled = 0; F.rsum[0] = 0; F.rsum[1] = 0; F.closing = 0; F.csum = 0;
     F.emptied = 0; F.wsum[0] = 0; F.wsum[1] = 0; F.temp = 0; F.verdict = UNDECIDED; F.dead = 0; F.said = 0;
     F.renamed = 0; F.good = 0;
@@ -321,6 +332,13 @@ inline say(x) {
 #define INTENT (F.verdict == COMMITTING)
 #endif
 #define DECIDED (F.verdict >= COMPLETE)
+#if ROLES == 2
+#define ENOUGH (REPLACE == 1 && lost[1] < asked[1] && lost[2] < asked[2])
+#elif ROLES
+#define ENOUGH 0                /* who could play either role may have waited for nobody in one of them */
+#else
+#define ENOUGH (NP >= 2 + (REPLACE == 1 -> kills : 2 * kills))
+#endif
 /* what a survivor makes of an intent: it looks at the temporary name, then at the destination */
 #define AT_DESTINATION if :: F.good :: else -> right(dstid, K, F.source); F.good = 1 fi
 #ifdef BAD_NO_LOOK
@@ -382,17 +400,33 @@ join:
 #ifdef BAD_SEAT_FIRST
      STEP( assert(F.R == 0); F.R = me )
      STEP( newheader() )
+#elif defined(BAD_WAITING_SEAT_FIRST)
+     if :: wish[me] == 2 -> STEP( F.W = me ) :: else fi;
+     STEP( newheader() )
+     STEP( if :: wish[me] == 2 -> skip :: else -> F.R = me fi )
 #else
      STEP( if :: F.gen == 0 -> skip
               :: else -> goto garbage fi )          /* used before: nobody's any more */
      STEP( newheader() )                            /* the header is new before the seat is taken */
-     STEP( assert(F.R == 0); F.R = me )
+     STEP( assert(F.R == 0 && F.W == 0); if :: wish[me] == 2 -> F.W = me :: else -> F.R = me fi )
 #endif
-     STEP( g = F.gen; role = 1; F.readers++; assert(F.readers == 1); alone(); r = 0; w = 0; F.G = 0 )
+     if
+     :: wish[me] == 2 -> goto waiting               /* a Writer that comes first waits for its Reader */
+     :: else
+     fi;
+     STEP( g = F.gen; role = 1; F.readers++; assert(F.readers == 1 && wish[me] != 2); alone(); r = 0; w = 0; F.G = 0 )
      goto opening
-  :: !r && w ->                                     /* a dead Reader's seat */
+  :: !r && w ->                                     /* no Reader yet, or a dead one's seat */
+#ifndef BAD_NO_WISH
+     if :: wish[me] == 2 -> st = SEEN(f); goto refused :: else fi;
+#endif
      STEP( st = SEEN(f);
            if
+           :: F.state == OPENING && !DECIDED
+#ifndef BAD_NO_JOB
+              && F.job == job
+#endif
+              -> look = 1                           /* nobody was ready before: the first one all the same */
 #ifdef BAD_ADMIT
            :: F.state == READY && F.temp != 0 && !DECIDED && F.job == job -> skip
 #elif defined(BAD_NO_JOB)
@@ -404,13 +438,18 @@ join:
 #ifndef BAD_ADMITS_LATE
      STEP( F.radmits = waits[me] )
 #endif
-     STEP( assert(F.R == 0); assert(F.W == 0 || waits[F.W]); assert(F.job == job); F.R = me )
-     STEP( assert(!F.dead); g = F.gen; role = 1; F.readers++; assert(F.readers == 1); alone(); r = 0; w = 0; st = 0; F.G = 0 )
+     STEP( assert(F.R == 0); assert(look || F.W == 0 || waits[F.W]); assert(F.job == job); F.R = me )
+     STEP( assert(!F.dead); g = F.gen; role = 1; F.readers++; assert(F.readers == 1 && wish[me] != 2); alone(); r = 0; w = 0; st = 0; F.G = 0 )
 #ifdef BAD_ADMITS_LATE
      STEP( F.radmits = waits[me] )
 #endif
-     goto reopen
+#ifdef BAD_ALL_REPLACE
+     look = 0; goto reopen
+#else
+     if :: look -> look = 0; goto opening :: else -> goto reopen fi
+#endif
   :: r && !w ->
+     if :: wish[me] == 1 -> st = SEEN(f); goto refused :: else fi;
      STEP( st = SEEN(f);
            if
 #ifdef BAD_ADMIT
@@ -425,7 +464,8 @@ join:
      STEP( F.wadmits = waits[me] )
 #endif
      STEP( assert(F.W == 0); assert(F.temp == 0 || F.R == 0 || waits[F.R]); assert(F.job == job); F.W = me )
-     STEP( g = F.gen; r = 0; w = 0; st = 0; F.G = 0 )
+waiting:
+     STEP( g = F.gen; role = 2; F.writers++; assert(F.writers == 1 && wish[me] != 1); alone(); r = 0; w = 0; st = 0; F.G = 0 )
 #ifdef BAD_ADMITS_LATE
      STEP( F.wadmits = waits[me] )
 #endif
@@ -452,23 +492,33 @@ waitready:
   STEP( if
         :: F.state == READY -> skip
         :: DECIDED -> goto leave                    /* the Reader could not open its source */
-        :: F.R == 0 -> goto letgo
+        :: F.R == 0 && (wish[me] == 0 || LEFT_ALONE) -> goto letgo
+        :: cancels < CANCEL -> cancels++; goto abort
 #ifdef BAD_NO_READY
         :: F.state == OPENING -> skip
 #endif
         fi )
-  STEP( assert(!F.dead); assert(g == F.gen); assert(F.job == job); role = 2; F.writers++; assert(F.writers == 1); alone(); assert(F.state != OPENING) )
+  STEP( assert(!F.dead); assert(g == F.gen); assert(F.job == job); alone(); assert(F.state != OPENING) )
   goto writer;
 
-letgo:          /* the Reader died before READY; looked at again under G: words first seen may be old */
+letgo:          /* no Reader; looked at again under G: words first seen may be old */
 #ifndef BAD_BARE_LETGO
   STEP( if :: F.G == 0 -> F.G = me :: DEADLINE && F.G != 0 -> goto waitready fi )
+#ifndef BAD_LETGO_UNSEEN
   STEP( if :: F.R != 0 -> F.G = 0; goto waitready :: else -> skip fi )
+#endif
   STEP( if :: DECIDED -> F.G = 0; goto leave :: else -> skip fi )
-  STEP( if :: F.linked -> UNLINK :: else -> skip fi )
+#ifdef BAD_NAME_STAYS
+  STEP( F.writers--; role = 0 )
+#else
+  STEP( F.writers--; role = 0; if :: F.linked -> UNLINK :: else -> skip fi )
+#endif
+#else
+  STEP( F.writers--; role = 0 )
 #endif
   assert(!DECIDED);             /* who was told why does not start over */
-  r = 1; goto freeseat;
+  r = (wish[me] == 0);          /* who asked for this role has waited long enough; any other one starts over */
+  goto freeseat;
 
 /* ------------------------------------------------------------- Reader */
 opening:        /* slow things, outside the gate */
@@ -477,7 +527,7 @@ opening:        /* slow things, outside the gate */
         :: fails < FAIL -> fails++; goto abort
         fi; ver = job + 2 * srcver )
   STEP( F.source = ver )
-  STEP( F.state = READY )
+  STEP( if :: F.state == OPENING -> F.state = READY :: F.state != OPENING -> assert(DECIDED); goto leave fi )
   goto reader;
 
 reopen:         /* a replacement: the source must still be the same */
@@ -823,13 +873,13 @@ close:
 killed:
   atomic {
     if :: role == 1 -> F.readers-- :: role == 2 -> F.writers-- :: else fi;
-    role = 0; n = 0; s = 0; p = 0; id = 0; b = 0; o = 0; ver = 0; g = 0; k = 0; r = 0; w = 0; st = 0; gone = 0; look = 0;
+    lost[wish[me]]++; role = 0; n = 0; s = 0; p = 0; id = 0; b = 0; o = 0; ver = 0; g = 0; k = 0; r = 0; w = 0; st = 0; gone = 0; look = 0;
     if :: f == NONE -> goto fin :: else -> goto close fi
   };
 
 fin:
   atomic {
-    job = 0; id = 0; ended++;
+    job = 0; id = 0; ended++; left[wish[me]]--;
     if
     :: ended == NP ->
        do :: k < NI -> assert((I[k].G == 0 || I[k].G == NP + 1) && I[k].R == 0 && I[k].W == 0); k++ :: else -> break od;
@@ -837,7 +887,7 @@ fin:
        if :: jid != 0 && jid == tmpid -> right(jid, jpos, jsrc) :: else fi;                      /* what the journal says is true */
        if :: jid != 0 && jid == dstid && jpos == K && !D[jid].edited -> right(jid, K, jsrc) :: else fi;
        if :: kills == 0 && !FOREIGN && !DEADLINE -> assert(name == NONE) :: else fi;             /* nothing left lying about */
-       if :: PATIENT && !CANCEL && !FAIL && !OTHER && !FOREIGN && !CHANGE && !EDIT && !DEADLINE && JOBS == 1 && NP >= 2 + (REPLACE == 1 -> kills : 2 * kills) ->
+       if :: PATIENT && !CANCEL && !FAIL && !OTHER && !FOREIGN && !CHANGE && !EDIT && !DEADLINE && JOBS == 1 && ENOUGH ->
              assert(complete) :: else fi                                              /* some run completes */
     :: else
     fi
@@ -963,6 +1013,20 @@ proctype Change() { if :: srcver = 1 :: skip fi }
 init {
   byte i = 1; byte k = 0;
   atomic {
+    do
+    :: i <= NP ->
+#if ROLES
+       /* in this order: who asks for what has no name */
+       if
+       :: ROLES == 1 && wish[i - 1] == 0 -> 1
+       :: wish[i - 1] <= 1 && !(ROLES == 2 && i == NP) -> wish[i] = 1
+       :: !(ROLES == 2 && i == 1) -> wish[i] = 2
+       fi;
+#endif
+       asked[wish[i]]++; left[wish[i]]++; i++
+    :: else -> break
+    od;
+    i = 1;
 #if PRE
     /* what dead pairs can have left: the journal tells the truth about the file that it names, or names none */
     if :: tmpid = 1 :: 1 fi;

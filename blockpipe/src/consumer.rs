@@ -11,8 +11,8 @@ use crate::sync::{Ordering, step};
 use crate::window::{Settled, Window};
 use std::cell::RefCell;
 
-/// The end that takes filled blocks and gives them back. Got by being the second to arrive, once the producer is
-/// ready, or by taking a dead one's place.
+/// The end that takes filled blocks and gives them back. Got by being the second to arrive, or by asking
+/// for it, once the producer is ready; or by taking a dead one's place.
 ///
 /// Dropping it without a verdict is like being killed: the producer is told that its partner died, or, before
 /// [`begin`](Self::begin), waits for another. It must not live across a `fork`: a child would keep the seat.

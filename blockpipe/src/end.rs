@@ -259,7 +259,7 @@ impl Attached {
         })
     }
 
-    /// A consumer whose producer died before READY gets up again, to start over.
+    /// A consumer that waits for READY and has no producer gets up again, to start over or to give up.
     pub(crate) fn let_go(&self) -> Result<bool, PipeError> {
         self.under_gate(|| {
             if self.partner_lives()? || self.verdict().is_some() {

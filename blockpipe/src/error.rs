@@ -26,12 +26,12 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Why [`Pipe::join`](crate::Pipe::join) gave no end. Nothing was disturbed and nothing is left behind.
+/// Why joining a pipe gave no end. Nothing was disturbed and nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// Both ends are held by living processes.
-    #[error("too many instances: both ends of this pipe are held")]
+    /// Living processes hold both ends, or the one that was asked for.
+    #[error("too many instances: no end of this pipe is free for this process")]
     TooManyInstances(Box<Snapshot>),
     /// A process waits under this name for another job, and goes on waiting.
     #[error("this name is in use for another job")]
@@ -60,13 +60,16 @@ pub enum JoinError {
         "a process has been arriving or leaving under this name for more than half a second; is it stopped?"
     )]
     Busy,
+    /// No producer came within [`Pipe::patience`](crate::Pipe::patience).
+    #[error("no partner came")]
+    NoPartner,
     /// The producer gave up before the pipe was ready.
     #[error("{0}")]
     Aborted(Reason),
     /// The producer's header is not one that a correct producer writes.
     #[error("the partner broke the protocol: {0}")]
     Corrupt(&'static str),
-    /// The interrupt flag was set while waiting for the producer, which was told.
+    /// The interrupt flag was set while waiting for the producer, which, if there is one, was told.
     #[error("interrupted")]
     Interrupted,
     /// A system call failed.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 /// What the two ends are doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The producer gets ready.
+    /// The producer gets ready, or none has come yet.
     Opening,
     /// The producer is ready and nobody has the other end.
     Alone,
@@ -34,9 +34,9 @@ pub struct Snapshot {
     pub job: Vec<u8>,
     /// What the two ends are doing.
     pub phase: Phase,
-    /// The producer's process, as it called itself. For display only.
+    /// The producer's process, as it called itself; 0 if none has come yet. For display only.
     pub producer: u32,
-    /// Whether it lives. If not, its partner is about to notice, or waits for a replacement.
+    /// Whether it lives. If not, its partner is about to notice, or waits for one.
     pub producer_lives: bool,
     /// The process that holds the other end, as it called itself. For display only.
     pub consumer: Option<u32>,

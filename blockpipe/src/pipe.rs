@@ -1,4 +1,5 @@
-//! Arrival: the first process under a name gets the producer, the second the consumer, a third is turned away.
+//! Arrival: the first process under a name gets the producer, the second the consumer, a third is turned away. Or each
+//! gets the end that it asks for, whoever comes first.
 //!
 //! The steps and their order are those of `docs/protocol.md`. Everything under the gate is a handful of
 //! memory accesses; everything slow happens behind READY.
@@ -19,9 +20,9 @@ use std::time::{Duration, Instant};
 /// The end that a process got by arriving.
 #[derive(Debug)]
 pub enum End {
-    /// First under this name.
+    /// First under this name, or nobody but a consumer was there.
     Producer(Producer),
-    /// Second under this name; the producer is ready.
+    /// The producer was there, and is ready.
     Consumer(Consumer),
 }
 
@@ -57,6 +58,9 @@ enum Waited {
     ProducerGone,
 }
 
+/// The end that a process asks for; `None`: whichever is free.
+type Wish = Option<Side>;
+
 impl Pipe {
     /// The pipe of this name.
     pub fn named(name: impl AsRef<[u8]>) -> Self {
@@ -71,8 +75,9 @@ impl Pipe {
         self
     }
 
-    /// How long a producer waits for somebody to take the other end before it gives up with
-    /// [`PipeError::NoPartner`]. Counted while nobody is there. Without it: for ever.
+    /// How long a process waits for somebody to take the other end before it gives up: a producer with
+    /// [`PipeError::NoPartner`], a consumer that came first with [`JoinError::NoPartner`]. Counted while nobody is
+    /// there. Without it: for ever.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.wishes.patience = Some(patience);
@@ -100,7 +105,8 @@ impl Pipe {
         self
     }
 
-    /// Takes one of the two ends: the producer for the first process, the consumer for the second.
+    /// Takes one of the two ends: the producer for the first process, the consumer for the second. Where only a
+    /// consumer waits ([`join_as_consumer`](Self::join_as_consumer)), it takes the producer's.
     ///
     /// A third process gets [`JoinError::TooManyInstances`] at once; a pair that is just leaving is waited for,
     /// up to half a second. Blocks further only as a consumer: until the producer is ready, however long that
@@ -110,9 +116,46 @@ impl Pipe {
     /// # Errors
     /// See [`JoinError`]. Nothing is changed for those who were there before, and nothing is left behind.
     pub fn join(&self) -> Result<End, JoinError> {
+        self.join_as(None)
+    }
+
+    /// Takes the producer's end, whether a consumer has come before or comes later.
+    ///
+    /// If somebody has it, this fails with [`JoinError::TooManyInstances`] at once. A pair that is just leaving is waited
+    /// for, up to half a second; nobody else is.
+    ///
+    /// # Errors
+    /// See [`JoinError`]. Nothing is changed for those who were there before, and nothing is left behind.
+    pub fn join_as_producer(&self) -> Result<Producer, JoinError> {
+        match self.join_as(Some(Side::Producer))? {
+            End::Producer(producer) => Ok(producer),
+            End::Consumer(_) => unreachable!("only the producer's end was asked for"),
+        }
+    }
+
+    /// Takes the consumer's end, whether a producer has come before or comes later.
+    ///
+    /// If somebody has it, this fails with [`JoinError::TooManyInstances`] at once. Blocks until a producer has come and
+    /// is ready: for ever, or, while there is none, for [`patience`](Self::patience). If the producer dies before it is
+    /// ready, this end waits for another. (It keeps its seat meanwhile. Only where memory goes with its last holder,
+    /// and a producer dies just after it was ready, the seat is free for a moment, and somebody else may get it.)
+    ///
+    /// Killed while it waits, it leaves nothing that the next ones would notice.
+    ///
+    /// # Errors
+    /// See [`JoinError`]; [`JoinError::NoPartner`] when the patience is over. Nothing is changed for those who were
+    /// there before, and nothing is left behind.
+    pub fn join_as_consumer(&self) -> Result<Consumer, JoinError> {
+        match self.join_as(Some(Side::Consumer))? {
+            End::Consumer(consumer) => Ok(consumer),
+            End::Producer(_) => unreachable!("only the consumer's end was asked for"),
+        }
+    }
+
+    fn join_as(&self, wish: Wish) -> Result<End, JoinError> {
         let key = fingerprint(&self.name);
         loop {
-            let (attached, turn) = self.arrive(key)?;
+            let (attached, turn) = self.arrive(key, wish)?;
             let header = attached.shared.header();
             let before = match attached.side {
                 Side::Producer => &header.origin,
@@ -122,7 +165,7 @@ impl Pipe {
             if attached.side == Side::Producer {
                 return Ok(End::Producer(Producer::new(attached, predecessor)));
             }
-            match attached.conclude(wait_for_ready(&attached)) {
+            match attached.conclude(wait_for_ready(&attached, wish)) {
                 Ok(Waited::ProducerGone) => {}
                 Ok(Waited::Ready) => {
                     let opened = attached.conclude(attached.open_region()).map_err(refusal)?;
@@ -137,7 +180,7 @@ impl Pipe {
     }
 
     /// Looks until a seat is taken or refused, at most half a second.
-    fn arrive(&self, key: u128) -> Result<(Attached, Turn), JoinError> {
+    fn arrive(&self, key: u128, wish: Wish) -> Result<(Attached, Turn), JoinError> {
         let deadline = Instant::now() + ARRIVAL_LIMIT;
         loop {
             let seats = Arc::new(Seats::open(key)?);
@@ -145,7 +188,7 @@ impl Pipe {
                 return Err(JoinError::Busy);
             }
             step();
-            let arrival = self.look_and_sit_down(&seats, key);
+            let arrival = self.look_and_sit_down(&seats, key, wish);
             step();
             seats.unlock_gate().map_err(io("unlocking the gate"))?;
             match arrival? {
@@ -159,7 +202,7 @@ impl Pipe {
     }
 
     /// Under the gate. Seats are taken only here: what is free stays free, what is held may be old news.
-    fn look_and_sit_down(&self, seats: &Arc<Seats>, key: u128) -> Result<Arrival, JoinError> {
+    fn look_and_sit_down(&self, seats: &Arc<Seats>, key: u128, wish: Wish) -> Result<Arrival, JoinError> {
         if !seats.current().map_err(io("looking at the pipe"))? {
             return Ok(Arrival::Again);
         }
@@ -189,29 +232,12 @@ impl Pipe {
             (false, false) if magic == 0 => {
                 self.make_header(header)?;
                 // The header first: a process killed in between must not leave a taken seat over an old header.
-                header.ring.producer.admits.store(self.admits(), Ordering::Relaxed);
-                self.sit_down(seats, shared, key, Side::Producer, Turn::First)
+                self.sit_down(seats, shared, key, wish.unwrap_or(Side::Producer), Turn::First)
             }
             (false, false) => {
                 // A file serves one pairing: nothing old can ever be taken for new, and nothing mapped shrinks.
                 seats.forget().map_err(io("removing what a killed process left"))?;
                 Ok(Arrival::Again)
-            }
-            (false, true) => {
-                let admitted = header.ring.consumer.admits.load(Ordering::Relaxed) & self.admits() == 1;
-                let begun = header.ring.consumer.begun.load(Ordering::Acquire) != 0;
-                if !(admitted && begun)
-                    || header.state.load(Ordering::Acquire) != READY
-                    || snapshot().phase == Phase::Over
-                {
-                    return Ok(Arrival::Leaving(snapshot()));
-                }
-                if !self.same_job(header) {
-                    return Err(JoinError::OtherJob(snapshot()));
-                }
-                header.producer_pid.store(std::process::id(), Ordering::Relaxed);
-                header.ring.producer.admits.store(self.admits(), Ordering::Relaxed);
-                self.sit_down(seats, shared, key, Side::Producer, Turn::Replacement)
             }
             (true, true) => {
                 let snapshot = snapshot();
@@ -221,21 +247,34 @@ impl Pipe {
                     Err(JoinError::TooManyInstances(snapshot))
                 }
             }
-            (true, false) => {
-                let over = snapshot().phase == Phase::Over;
-                let begun = header.ring.consumer.begun.load(Ordering::Acquire) != 0;
-                let admitted = header.ring.producer.admits.load(Ordering::Relaxed) & self.admits() == 1;
-                if over || begun && !admitted {
-                    return Ok(Arrival::Leaving(snapshot()));
+            _ => {
+                let (there, admits, free) = if producer {
+                    (Side::Producer, &header.ring.producer.admits, Side::Consumer)
+                } else {
+                    (Side::Consumer, &header.ring.consumer.admits, Side::Producer)
+                };
+                let state = header.state.load(Ordering::Acquire);
+                let begun = state == READY && header.ring.consumer.begun.load(Ordering::Acquire) != 0;
+                // For the first one at the other end, or for one in a dead one's place. A consumer whose producer died
+                // after READY and before it began waits for nobody: it will find that out.
+                let waits =
+                    if begun { admits.load(Ordering::Relaxed) == 1 } else { producer || state == OPENING };
+                let snapshot = snapshot();
+                if snapshot.phase == Phase::Over || !waits {
+                    return Ok(Arrival::Leaving(snapshot));
+                }
+                if wish == Some(there) {
+                    return Err(JoinError::TooManyInstances(snapshot));
+                }
+                if begun && self.admits() == 0 {
+                    return Ok(Arrival::Leaving(snapshot));
                 }
                 if !self.same_job(header) {
-                    return Err(JoinError::OtherJob(snapshot()));
+                    return Err(JoinError::OtherJob(snapshot));
                 }
-                header.consumer_pid.store(std::process::id(), Ordering::Relaxed);
-                header.ring.consumer.admits.store(self.admits(), Ordering::Relaxed);
-                // The seat was free, so whoever began before is dead.
+                // The seat is free, so whoever had begun in it is dead.
                 let turn = if begun { Turn::Replacement } else { Turn::First };
-                self.sit_down(seats, shared, key, Side::Consumer, turn)
+                self.sit_down(seats, shared, key, free, turn)
             }
         }
     }
@@ -248,6 +287,14 @@ impl Pipe {
         side: Side,
         turn: Turn,
     ) -> Result<Arrival, JoinError> {
+        let header = shared.header();
+        let (id, admits) = match side {
+            Side::Producer => (&header.producer_pid, &header.ring.producer.admits),
+            Side::Consumer => (&header.consumer_pid, &header.ring.consumer.admits),
+        };
+        id.store(std::process::id(), Ordering::Relaxed);
+        // Before the seat: afterwards a dead one's word would be taken for ours.
+        admits.store(self.admits(), Ordering::Relaxed);
         let attached = Attached::new(Arc::clone(seats), shared, key, side, self.wishes.clone())
             .map_err(io("opening the bells"))?;
         step();
@@ -270,7 +317,6 @@ impl Pipe {
         let generation = (random >> 8).max(1);
         header.version.store(VERSION, Ordering::Relaxed);
         header.generation.store(generation, Ordering::Relaxed);
-        header.producer_pid.store(std::process::id(), Ordering::Relaxed);
         header.name.set(&self.name);
         header.job.set(&self.job);
         let (length, hash) = job_identity(&self.job);
@@ -294,18 +340,24 @@ impl Pipe {
     }
 }
 
-fn wait_for_ready(attached: &Attached) -> Result<Waited, PipeError> {
+fn wait_for_ready(attached: &Attached, wish: Wish) -> Result<Waited, PipeError> {
     let look = || match attached.verdict() {
         Some(Ok(())) => Some(Err(PipeError::Corrupt("complete before it began"))),
         Some(Err(error)) => Some(Err(error)),
         None => match attached.shared.header().state.load(Ordering::Acquire) {
             READY => Some(Ok(Waited::Ready)),
-            // Over: a verdict comes, or the producer's seat will be free.
+            // Opening: nobody has come yet, or is not ready. Over: a verdict comes, or the producer's seat will be free.
             OPENING | OVER => attached.not_yet(),
             _ => Some(Err(PipeError::Corrupt("the state is none that exists"))),
         },
     };
-    attached.wait(look, |_| Ok(attached.let_go()?.then_some(Waited::ProducerGone)))
+    attached.wait(look, |alone| match wish {
+        // Who asked for this end keeps it for the next producer.
+        Some(_) if attached.patient(alone) || !attached.let_go()? => Ok(None),
+        Some(_) => Err(PipeError::NoPartner),
+        // Who did not may be the next producer.
+        None => Ok(attached.let_go()?.then_some(Waited::ProducerGone)),
+    })
 }
 
 /// Where memory goes with its last holder, it went with a producer that was killed just after READY. Then it is as if
@@ -338,6 +390,7 @@ fn refusal(error: PipeError) -> JoinError {
     match error {
         PipeError::Aborted { reason, .. } => JoinError::Aborted(reason),
         PipeError::Interrupted => JoinError::Interrupted,
+        PipeError::NoPartner => JoinError::NoPartner,
         PipeError::Io { doing, source } => JoinError::Io { doing, source },
         PipeError::Corrupt(what) => JoinError::Corrupt(what),
         other => unreachable!("a consumer that waits for READY does not meet: {other}"),

@@ -12,7 +12,8 @@ use crate::window::{Settled, Window};
 use std::cell::RefCell;
 use std::time::Duration;
 
-/// The end that fills blocks and sends them. Got by being the first to arrive, or by taking a dead one's place.
+/// The end that fills blocks and sends them. Got by being the first to arrive, by asking for it, or by taking a
+/// dead one's place.
 ///
 /// Dropping it without [`close`](Self::close) or [`abort`](Self::abort) is like being killed: the consumer is told
 /// that its partner died. It must not live across a `fork`: a child would keep the seat.

@@ -3,6 +3,7 @@
 mod util;
 
 use blockpipe::{End, Geometry, JoinError, Pipe};
+use std::time::Duration;
 use util::{Actor, Name, Watchdog, handles};
 
 /// Not a test of its own: what the children of the tests below run.
@@ -24,6 +25,11 @@ fn many_pipes() {
         // Whatever the process does once, it has done by then.
         if round == 20 {
             before = handles();
+        }
+        // A consumer that comes first and gives up sleeps for a moment before it does.
+        if round % 20 == 0 {
+            let waited = pipe.clone().patience(Duration::ZERO).join_as_consumer();
+            assert!(matches!(waited, Err(JoinError::NoPartner)));
         }
         let Ok(End::Producer(mut producer)) = pipe.join() else { panic!("the first is the producer") };
         producer.ready(Geometry::new(4096, 2), &[0; 128]).unwrap();

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A hundred times as many simultaneous starts as the ordinary tests make: some minutes.
+# A hundred times as many simultaneous starts as the ordinary tests make, without roles and with: some minutes each.
 set -eu
 cd "$(dirname "$0")/.."
 export BLOCKPIPE_ROUNDS="${BLOCKPIPE_ROUNDS:-100000}"
-exec cargo test --release --test two_processes many_starts -- --show-output
+exec cargo test --release --test two_processes --test roles many_starts -- --show-output

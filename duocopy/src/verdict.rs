@@ -84,10 +84,10 @@ impl Job<'_> {
             JoinError::OtherJob(there) => Failure::new(
                 exit::REFUSED,
                 format!(
-                    "the pipe {name} is in use for another copy:\n  there: {} (process {}, which goes on waiting)\n  here:  {}\n\
+                    "the pipe {name} is in use for another copy:\n  there: {} ({}, which goes on waiting)\n  here:  {}\n\
                  choose another NAME, or wait for its end",
                     show_job(&there.job),
-                    there.producer,
+                    living(&there),
                     show_job(&self.paths.job())
                 ),
             ),

@@ -17,7 +17,8 @@
 //! - `Seats::header()`: 4096 bytes, reserved. It lives as long as it is mapped and never shrinks.
 //! - `Seats::create_region(generation, length)` reserves before it maps: no space is an error here and never a
 //!   fault later. `Seats::open_region` maps what the other side made and checks that it is that long; either side may
-//!   call it while the other one lives. Where memory goes with its last holder, it may be gone with a dead one:
+//!   call it while the other one lives. A producer that died before anybody opened what it had made is no hindrance for
+//!   the next one of the same generation, which may want another length. Where memory goes with its last holder, it may be gone with a dead one:
 //!   `NotFound`.
 //!
 //! **[`Bell`]** wakes a sleeper in another process. `open(key, generation, sleeper)`: each side has one, and a

@@ -28,7 +28,7 @@ mod objects;
 
 pub(crate) use memory::Segment;
 
-use super::{OpenError, Side};
+use super::{OpenError, Side, pause};
 use memory::Access;
 use objects::{Failed, Names, Owned};
 use std::io;
@@ -43,7 +43,8 @@ use windows_sys::Win32::System::Threading::{SetEvent, WaitForMultipleObjects};
 
 /// Same number as in `layout.rs`, on purpose not imported: a port is written without knowing what lies above.
 const HEADER_LENGTH: u64 = 4096;
-/// How long a partner that was just woken may take to let go of an `alive` mutex.
+/// How long what will be free in a moment may take to be so: an `alive` mutex that wakes its partner, and the memory of
+/// a process that is dead already.
 const A_MOMENT: Duration = Duration::from_millis(50);
 
 fn word_of(side: Side) -> &'static str {
@@ -177,8 +178,18 @@ impl Seats {
     }
 
     pub(crate) fn create_region(&self, generation: u64, length: u64) -> io::Result<Segment> {
-        let (segment, _) = Segment::named(&self.names, &blocks(generation), length, Access::Create)?;
-        Ok(segment)
+        // A producer that died before it was ready may have made it, too, and its handles are closed one by one.
+        let until = Instant::now() + A_MOMENT;
+        loop {
+            match Segment::named(&self.names, &blocks(generation), length, Access::Create) {
+                Err(Failed::System(error))
+                    if error.kind() == io::ErrorKind::AlreadyExists && Instant::now() < until =>
+                {
+                    pause(Duration::from_millis(1));
+                }
+                made => return Ok(made?.0),
+            }
+        }
     }
 
     pub(crate) fn open_region(&self, generation: u64, length: u64) -> io::Result<Segment> {

@@ -2,7 +2,7 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `join NAME [job HEX] [patience MS] [replace MS]` | arrives; the answer is the role or the error. Lets go of what it had before |
+//! | `join NAME [as ROLE] [job HEX] [patience MS] [replace MS]` | arrives; the answer is the role or the error. Lets go of what it had before |
 //! | `handles` | how many handles are open, and how many of them a child would get |
 //! | `leave` | lets go of its end, and says nothing to the other |
 //! | `abort CODE TEXT` · `look` | gives up · what the monitor shows |
@@ -16,7 +16,7 @@
 //! | `drain W` | all blocks to the end, holding W and confirming the last one first |
 //! | `commit`, then `complete`, `abort CODE TEXT` or `leave` | |
 //! | *both* | |
-//! | `copy NAME BYTES AT` | at that time: joins, whatever the role, and copies to the verdict |
+//! | `copy NAME BYTES AT [as ROLE]` | at that time: joins, whatever the role, or as `producer` or `consumer`, and copies to the verdict |
 //! | `relay NAME BYTES MS` | the same at once, and keeps its place so long when its partner dies, or takes a dead one's |
 
 use super::{ANSWER, handles, now};
@@ -60,7 +60,7 @@ pub fn run() -> ! {
     let mut command = commands.next();
     loop {
         command = match command.words()[..] {
-            ["join", name, ref options @ ..] => match commands.pipe(name, options).join() {
+            ["join", name, ref options @ ..] => match join(&commands.pipe(name, options), options) {
                 Ok(End::Producer(end)) => {
                     say("producer");
                     produce(&mut commands, end)
@@ -74,13 +74,13 @@ pub fn run() -> ! {
                     commands.next()
                 }
             },
-            ["copy", name, bytes, at] => {
+            ["copy", name, bytes, at, ref role @ ..] => {
                 commands.interrupted.store(false, Ordering::Relaxed);
                 while now() < number(at) {
                     std::hint::spin_loop();
                 }
                 let pipe = commands.pipe(name, &[]);
-                match copy(&pipe, number(bytes)) {
+                match copy(&pipe, role, number(bytes)) {
                     Ok(copied) => say(&copied),
                     Err(error) => say(&error),
                 }
@@ -125,11 +125,22 @@ impl Commands {
     fn pipe(&self, name: &str, options: &[&str]) -> Pipe {
         let pipe = Pipe::named(bytes(name)).interrupt(Arc::clone(&self.interrupted), interruption());
         options.chunks(2).fold(pipe, |pipe, option| match option {
+            ["as", _] => pipe,
             ["job", job] => pipe.job(bytes(job)),
             ["patience", time] => pipe.patience(Duration::from_millis(number(time))),
             ["replace", time] => pipe.replace_within(Duration::from_millis(number(time))),
             _ => panic!("no such option: {option:?}"),
         })
+    }
+}
+
+/// Arrives as what the options say.
+fn join(pipe: &Pipe, options: &[&str]) -> Result<End, JoinError> {
+    match options.chunks(2).find(|option| option[0] == "as") {
+        Some(["as", "producer"]) => pipe.join_as_producer().map(End::Producer),
+        Some(["as", "consumer"]) => pipe.join_as_consumer().map(End::Consumer),
+        None | Some(["as", "any"]) => pipe.join(),
+        Some(role) => panic!("no such role: {role:?}"),
     }
 }
 
@@ -419,10 +430,10 @@ fn consume_blocks(commands: &mut Commands, consumer: &Consumer, stream: &mut Str
     }
 }
 
-/// A whole copy in whatever role arrival gives. The answer is what [`super::Copied`] reads.
-fn copy(pipe: &Pipe, count: u64) -> Result<String, String> {
+/// A whole copy in the role that is asked for, or that arrival gives. The answer is what [`super::Copied`] reads.
+fn copy(pipe: &Pipe, role: &[&str], count: u64) -> Result<String, String> {
     let (own, started) = (identify(), now());
-    let end = pipe.join().map_err(|error| kind(&error))?;
+    let end = join(pipe, role).map_err(|error| kind(&error))?;
     let show = |error: PipeError| format!("{error:?}");
     let (role, partner) = match end {
         End::Producer(mut producer) => {

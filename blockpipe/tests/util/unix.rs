@@ -2,7 +2,7 @@
 
 use super::{Actor, Name, until};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::process::Child;
@@ -37,16 +37,21 @@ impl Name {
         Header(OpenOptions::new().read(true).write(true).open(self.path()).unwrap())
     }
 
-    /// An empty pipe whose gate is locked by this process: by classic locks, which exclude the library's; or, where
-    /// the library locks whole files, by such a lock.
+    /// The pipe, empty if it is new, with its gate locked by this process: by a classic lock, which excludes the
+    /// library's; or, where the library locks whole files, by such a lock.
     pub fn locked_gate(&self) -> File {
-        let options = OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
-        let file = options.open(self.place()).unwrap();
-        let lock = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(false).mode(0o600).open(self.place()).unwrap();
         if cfg!(blockpipe_portable) {
-            rustix::fs::flock(&file, lock).unwrap();
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
         } else {
-            rustix::fs::fcntl_lock(&file, lock).unwrap();
+            // SAFETY: a `flock` is numbers only, and all zeros are numbers: from the start of the file.
+            let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+            lock.l_type = libc::F_WRLCK as libc::c_short;
+            lock.l_len = 1;
+            // SAFETY: the descriptor is open, and `lock` outlives the call.
+            let got = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) };
+            assert_eq!(got, 0, "{}", std::io::Error::last_os_error());
         }
         file
     }

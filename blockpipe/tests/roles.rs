@@ -1,0 +1,473 @@
+//! Processes that ask for one of the two ends, and start in any order.
+
+mod util;
+
+use blockpipe::{Geometry, JoinError, Pipe, PipeError, Side};
+use std::time::{Duration, Instant};
+use util::actor::interruption;
+use util::{
+    Actor, Copied, HALF_A_SECOND, Name, Random, Watchdog, answers_of_all, finish, hex, is_refused, now, pause,
+};
+
+/// Not a test of its own: what the children of the tests below run.
+#[test]
+fn actor() {
+    if util::is_actor() {
+        util::actor::run();
+    }
+}
+
+fn join_as(name: &Name, role: &str) -> String {
+    format!("join {} as {role}", name.hex())
+}
+
+/// A process that has asked for the consumer's end, and waits for a producer.
+#[track_caller]
+fn waiting(name: &Name) -> Actor {
+    let mut consumer = Actor::start();
+    consumer.tell(&join_as(name, "consumer"));
+    consumer.expect_silence(70);
+    consumer
+}
+
+/// The producer that it has waited for, up to the verdict.
+#[track_caller]
+fn comes(name: &Name, mut producer: Actor, consumer: &mut Actor) {
+    producer.expect("ready 4096 2", "Ok(())");
+    consumer.expect_answer("consumer");
+    finish(name, &mut producer, consumer, 20_000);
+}
+
+#[test]
+fn either_may_come_first() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+
+    // The consumer; and then a producer, which takes its time, or one that asks for nothing.
+    for command in [join_as(&name, "producer"), format!("join {}", name.hex())] {
+        let (mut producer, mut consumer) = (Actor::start(), waiting(&name));
+        producer.expect(&command, "producer");
+        consumer.expect_silence(200);
+        comes(&name, producer, &mut consumer);
+    }
+
+    // The producer; who asks for nothing gets what is left.
+    for command in [join_as(&name, "consumer"), format!("join {}", name.hex())] {
+        let (mut producer, mut consumer) = (Actor::start(), Actor::start());
+        producer.expect(&join_as(&name, "producer"), "producer");
+        consumer.tell(&command);
+        consumer.expect_silence(70);
+        comes(&name, producer, &mut consumer);
+    }
+    let (mut producer, mut consumer) = (Actor::start(), Actor::start());
+    producer.joins(&name, "producer");
+    producer.expect("ready 4096 2", "Ok(())");
+    consumer.expect(&join_as(&name, "consumer"), "consumer");
+    finish(&name, &mut producer, &mut consumer, 20_000);
+}
+
+#[test]
+fn both_roles_may_be_in_one_process() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let pipe = Pipe::named(name.bytes()).job("both");
+    std::thread::scope(|scope| {
+        // Whichever comes first.
+        let waiting = scope.spawn(|| pipe.join_as_consumer().unwrap());
+        let mut producer = pipe.join_as_producer().unwrap();
+        assert!(matches!(pipe.join_as_producer(), Err(JoinError::TooManyInstances(_))));
+        producer.ready(Geometry::new(4096, 2), &[7; 128]).unwrap();
+        let mut consumer = waiting.join().unwrap();
+        assert!(matches!(pipe.join_as_consumer(), Err(JoinError::TooManyInstances(_))));
+        assert_eq!((consumer.origin(), consumer.predecessor()), (&[7; 128], None));
+        producer.empty_block().unwrap().send(5, 0);
+        let sending = scope.spawn(move || producer.close(&[0; 32]));
+        consumer.filled_block().unwrap().unwrap().done(0);
+        assert!(consumer.filled_block().unwrap().is_none());
+        consumer.commit().unwrap().complete().unwrap();
+        sending.join().unwrap().unwrap();
+    });
+    name.assert_gone();
+}
+
+#[test]
+fn a_second_of_a_role_is_refused_at_once() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut third) = (Actor::start(), Actor::start());
+    let mut refused = |role: &str, what: &str| {
+        let answer = is_refused(&mut third, &join_as(&name, role), "TooManyInstances(");
+        assert!(answer.contains(what), "{answer}");
+    };
+
+    let mut consumer = waiting(&name);
+    let there = format!("producer: 0, producer_lives: false, consumer: Some({})", consumer.id());
+    refused("consumer", &there);
+    producer.expect(&join_as(&name, "producer"), "producer");
+    for role in ["producer", "consumer"] {
+        refused(role, "phase: Opening");
+    }
+    comes(&name, producer, &mut consumer);
+
+    let mut producer = Actor::start();
+    producer.expect(&join_as(&name, "producer"), "producer");
+    refused("producer", "phase: Opening");
+    producer.expect("ready 4096 2", "Ok(())");
+    refused("producer", "phase: Alone");
+    consumer.expect(&join_as(&name, "consumer"), "consumer");
+    for role in ["producer", "consumer"] {
+        refused(role, "phase: Moving");
+    }
+    finish(&name, &mut producer, &mut consumer, 20_000);
+}
+
+#[test]
+fn a_waiting_consumer_refuses_another_job_and_another_version() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let join = |job: &[u8], role: &str| format!("join {} job {}{role}", name.hex(), hex(job));
+    let (mut producer, mut consumer, mut other) = (Actor::start(), Actor::start(), Actor::start());
+    consumer.tell(&join(b"one job", " as consumer"));
+    consumer.expect_silence(70);
+    for role in ["", " as producer"] {
+        is_refused(&mut other, &join(b"another job", role), "OtherJob(");
+    }
+    let header = name.header();
+    let ours = header.word(8);
+    header.set_word(8, ours + 41);
+    for role in ["", " as producer", " as consumer"] {
+        is_refused(&mut other, &join(b"one job", role), &format!("OtherVersion {{ ours: {ours}, theirs: "));
+    }
+    header.set_word(8, ours);
+    drop(header);
+    consumer.expect_silence(70);
+    producer.expect(&join(b"one job", " as producer"), "producer");
+    comes(&name, producer, &mut consumer);
+}
+
+#[test]
+fn a_waiting_consumer_that_is_killed_leaves_nothing_that_the_next_ones_notice() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    waiting(&name).kill();
+    waiting(&name).kill();
+    let mut producer = Actor::start();
+    producer.expect(&join_as(&name, "producer"), "producer");
+    producer.expect("leave", "left");
+
+    // After its producer came, too, whether that is ready or not: it waits for another.
+    for ready_first in [false, true] {
+        let (mut producer, mut victim) = (Actor::start(), waiting(&name));
+        producer.expect(&join_as(&name, "producer"), "producer");
+        if ready_first {
+            producer.expect("ready 4096 2", "Ok(())");
+            victim.expect_answer("consumer");
+        }
+        victim.kill();
+        let mut consumer = Actor::start();
+        consumer.tell(&join_as(&name, "consumer"));
+        if !ready_first {
+            consumer.expect_silence(70);
+            producer.expect("ready 4096 2", "Ok(())");
+        }
+        consumer.expect_answer("consumer");
+        finish(&name, &mut producer, &mut consumer, 20_000);
+    }
+}
+
+/// Whoever makes a new pipe removes the files of dead ones; where pipes are no files, there is nothing to remove.
+#[test]
+fn nobody_clears_away_a_waiting_consumer() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = (Actor::start(), waiting(&name));
+    for _ in 0..5 {
+        producer.joins(&Name::new(), "producer");
+    }
+    assert!(name.is_there());
+    producer.expect(&join_as(&name, "producer"), "producer");
+    comes(&name, producer, &mut consumer);
+}
+
+#[test]
+fn a_consumer_whose_producer_died_before_it_was_ready_keeps_its_seat() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut third, mut consumer) = (Actor::start(), waiting(&name));
+    let generation = || [16, 20].map(|at| name.header().word(at));
+    let first = generation();
+    for _ in 0..2 {
+        let mut producer = Actor::start();
+        producer.expect(&join_as(&name, "producer"), "producer");
+        producer.kill();
+        consumer.expect_silence(150);
+        is_refused(&mut third, &join_as(&name, "consumer"), "TooManyInstances(");
+        assert_eq!(generation(), first, "it is still the same pairing");
+    }
+
+    // In the last step: its memory was there, and was larger. The consumer has not seen it.
+    let mut producer = Actor::start();
+    producer.expect(&join_as(&name, "producer"), "producer");
+    consumer.stop();
+    producer.expect("ready 65536 4", "Ok(())");
+    producer.kill();
+    let (opening, header) = (1, name.header());
+    header.set_word(12, opening);
+    drop(header);
+    consumer.go_on();
+    consumer.expect_silence(150);
+    third.expect(&join_as(&name, "producer"), "producer");
+    comes(&name, third, &mut consumer);
+
+    // It makes no difference whether the consumer or the dead one came first.
+    let (mut producer, mut consumer) = (Actor::start(), Actor::start());
+    producer.expect(&join_as(&name, "producer"), "producer");
+    consumer.tell(&join_as(&name, "consumer"));
+    consumer.expect_silence(70);
+    producer.kill();
+    consumer.expect_silence(150);
+    let mut producer = Actor::start();
+    producer.joins(&name, "producer");
+    comes(&name, producer, &mut consumer);
+}
+
+#[test]
+fn a_waiting_consumer_with_patience_gives_up_when_nobody_comes() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut consumer, join) =
+        (Actor::start(), |patience| format!("{} patience {patience}", join_as(&name, "consumer")));
+    for patience in [0, 300] {
+        let start = Instant::now();
+        consumer.expect(&join(patience), "NoPartner");
+        let waited = start.elapsed().as_millis();
+        assert!((patience..patience + 700).contains(&waited), "patient for {waited} ms");
+        name.assert_gone();
+    }
+
+    // A producer that takes its time is waited for; one that dies counts anew.
+    let start = Instant::now();
+    consumer.tell(&join(600));
+    pause(350);
+    let mut producer = Actor::start();
+    producer.expect(&join_as(&name, "producer"), "producer");
+    consumer.expect_silence(900);
+    producer.kill();
+    consumer.expect_silence(500);
+    consumer.expect_answer("NoPartner");
+    assert!(start.elapsed() > Duration::from_millis(1850), "{:?}", start.elapsed());
+    name.assert_gone();
+}
+
+/// It has seen that nobody is there, and a producer sits down before it gets the gate.
+#[test]
+fn a_producer_that_comes_when_the_patience_ends_is_not_left_alone() {
+    let _watchdog = Watchdog::new(60);
+    let mut random = Random::seeded("BLOCKPIPE_SEED");
+    let (mut producer, mut consumer, mut found) = (Actor::start(), Actor::start(), 0);
+    let rounds = 12;
+    for _ in 0..rounds {
+        let name = Name::new();
+        consumer.tell(&format!("{} patience 150", join_as(&name, "consumer")));
+        consumer.expect_silence(70);
+        let gate = name.locked_gate();
+        producer.tell(&join_as(&name, "producer"));
+        // Whoever wants the gate looks again and again. After so long both do.
+        pause(150 + random.below(20));
+        drop(gate);
+        producer.expect_answer("producer");
+        if let Some(answer) = consumer.answer_within(Duration::from_millis(120)) {
+            assert_eq!(answer, "NoPartner");
+            consumer.tell(&join_as(&name, "consumer"));
+        } else {
+            found += 1;
+        }
+        producer.expect("ready 4096 2", "Ok(())");
+        consumer.expect_answer("consumer");
+        finish(&name, &mut producer, &mut consumer, 5000);
+    }
+    println!("in {found} of {rounds} rounds the producer was found");
+}
+
+#[test]
+fn a_waiting_consumer_can_be_interrupted() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    for producer_is_there in [false, true] {
+        let (mut producer, mut consumer) = (Actor::start(), waiting(&name));
+        if producer_is_there {
+            producer.expect(&join_as(&name, "producer"), "producer");
+        }
+        let start = Instant::now();
+        consumer.interrupt();
+        consumer.expect_answer("Interrupted");
+        assert!(start.elapsed() < HALF_A_SECOND, "after {:?}", start.elapsed());
+        if producer_is_there {
+            // It is told when it looks; until then the pair is ending, and the next ones wait for that.
+            let mut next = Actor::start();
+            next.tell(&join_as(&name, "consumer"));
+            next.expect_silence(100);
+            let told = PipeError::Aborted { by: Side::Consumer, reason: interruption() };
+            producer.expect("ready 4096 2", &format!("Err({told:?})"));
+            next.expect_silence(70);
+            producer.expect(&join_as(&name, "producer"), "producer");
+            comes(&name, producer, &mut next);
+        }
+        name.assert_gone();
+    }
+}
+
+#[test]
+fn only_who_asks_for_a_dead_ones_role_takes_its_place() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let join = |role: &str| format!("{} replace 20000", join_as(&name, role));
+    let (mut producer, mut consumer, mut other) = (Actor::start(), Actor::start(), Actor::start());
+    consumer.tell(&join("consumer"));
+    consumer.expect_silence(70);
+    producer.expect(&join("producer"), "producer");
+    producer.expect("ready 4096 4", "Ok(())");
+    consumer.expect_answer("consumer");
+    consumer.expect("begin", "Ok(())");
+    producer.expect("start", "starts at 0");
+    producer.expect("send 12288", "Ok(())");
+
+    producer.kill();
+    is_refused(&mut other, &join("consumer"), "TooManyInstances(");
+    let mut producer = Actor::start();
+    producer.expect(&join("producer"), "producer");
+    producer.expect("ready 4096 4", "Ok(())");
+    producer.expect("start", "starts at 12288");
+    consumer.expect("take", "taken 0 4096");
+    consumer.expect("done 0", "done");
+
+    consumer.kill();
+    is_refused(&mut other, &join("producer"), "TooManyInstances(");
+    // Who takes no part in replacements waits for the end of this pair.
+    other.tell(&join_as(&name, "consumer"));
+    other.expect_silence(100);
+    assert!(other.answer().starts_with("Leaving("));
+    let mut consumer = Actor::start();
+    consumer.expect(&join("consumer"), "consumer");
+    consumer.expect("resume", "resumes at 4096");
+    producer.tell("stream 10000 2");
+    consumer.expect("drain 1", "drained 22288");
+    consumer.expect("commit", "Ok");
+    consumer.expect("complete", "Ok(())");
+    producer.expect_answer("Ok(())");
+    name.assert_gone();
+}
+
+/// What each process of a round asks for.
+const CASTS: [&[&str]; 8] = [
+    &["producer", "consumer"],
+    &["producer", "consumer", "any"],
+    &["producer", "any"],
+    &["producer", "producer", "consumer"],
+    &["consumer", "any"],
+    &["producer", "consumer", "consumer"],
+    &["consumer", "consumer", "producer", "producer"],
+    &["consumer", "any", "any", "producer"],
+];
+
+/// Processes start at the same instant under one name, again and again: one of each role, and others beside them.
+///
+/// Who asks for a role gets that one or none. Those that complete are pairs, and as many as there can be unless
+/// somebody was refused. `BLOCKPIPE_ROUNDS` says how often, `BLOCKPIPE_SEED` when.
+#[test]
+fn many_starts_with_roles() {
+    let rounds = std::env::var("BLOCKPIPE_ROUNDS").map_or(400, |rounds| rounds.parse().unwrap());
+    let _watchdog = Watchdog::new(60 + rounds / 10);
+    let mut random = Random::seeded("BLOCKPIPE_SEED");
+    let mut actors: Vec<Actor> = (0..4).map(|_| Actor::start()).collect();
+    let name = Name::new();
+    let (mut pairs, mut refused, mut alone, mut any_produced, mut any_consumed) = (0, 0, 0, 0, 0);
+    for round in 0..rounds {
+        let cast = CASTS[round as usize % CASTS.len()];
+        // Every other time they are not quite so simultaneous, so that whoever is first makes the pipe alone.
+        let spread = 1 + round / CASTS.len() as u64 % 2 * 400_000;
+        let (begin, bytes) = (now() + 200_000, random.below(4) * 3000);
+        for (actor, role) in actors.iter_mut().zip(cast) {
+            actor.tell(&format!("copy {} {bytes} {} as {role}", name.hex(), begin + random.below(spread)));
+        }
+        let (mut copied, mut turned_away) = (Vec::new(), 0);
+        for (process, answer) in answers_of_all(actors.iter_mut().take(cast.len())) {
+            match answer.split(' ').next() {
+                Some("complete") => copied.push((cast[process], Copied::from(answer.as_str()))),
+                // The second only after half a second, on a machine that is busy with something else.
+                Some("TooManyInstances" | "Leaving") => turned_away += 1,
+                Some("Interrupted") => alone += 1,
+                _ => panic!("round {round}, {cast:?}: {answer}"),
+            }
+        }
+        name.assert_gone();
+        for (asked, own) in &copied {
+            let role = if own.produced { "producer" } else { "consumer" };
+            assert!([role, "any"].contains(asked), "round {round}: {asked} became {role}");
+            let partners = copied.iter().filter(|(_, other)| other.own == own.partner);
+            let partners: Vec<_> = partners.map(|(_, other)| (other.produced, other.partner)).collect();
+            assert_eq!(partners, [(!own.produced, own.own)], "round {round}: {copied:?}");
+            let counted = if own.produced { &mut any_produced } else { &mut any_consumed };
+            *counted += u32::from(*asked == "any");
+        }
+        // Who was refused had found a pair, or, without anybody who asks to consume, only a producer.
+        let certain = usize::from(cast.contains(&"consumer"));
+        let possible = if turned_away == 0 { cast.len() / 2 } else { certain };
+        assert!(copied.len() / 2 >= possible, "round {round}, {cast:?}: {copied:?}, {turned_away} refused");
+        pairs += copied.len() / 2;
+        refused += turned_away;
+    }
+    println!(
+        "{rounds} rounds: {pairs} pairs, {refused} refused, {alone} left over; of those that took any role \
+         {any_produced} were producers and {any_consumed} consumers"
+    );
+    if rounds >= 400 {
+        assert!(refused > 0 && alone > 0 && any_produced > 0 && any_consumed > 0);
+    }
+}
+
+/// One of a pair is killed at any moment, most often about its arrival, and another process of its role comes at once.
+/// `BLOCKPIPE_KILLS` says how often, `BLOCKPIPE_SEED` when.
+#[test]
+fn killed_at_any_moment_with_roles() {
+    let times: u64 = std::env::var("BLOCKPIPE_KILLS").map_or(100, |times| times.parse().unwrap());
+    let _watchdog = Watchdog::new(60 + times / 2);
+    let mut random = Random::seeded("BLOCKPIPE_SEED");
+    let name = Name::new();
+    let [mut survivor, mut third] = [Actor::start(), Actor::start()];
+    let (mut replaced, mut died, mut ended_before) = (0, 0, 0);
+    for round in 0..times {
+        let roles = if round % 2 == 0 { ["producer", "consumer"] } else { ["consumer", "producer"] };
+        let mut victim = Actor::start();
+        let begin = now() + 200_000;
+        let copy = |begin: u64, role: &str| format!("copy {} 50000 {begin} as {role}", name.hex());
+        survivor.tell(&copy(begin + random.below(400_000), roles[1]));
+        victim.tell(&copy(begin + random.below(400_000), roles[0]));
+        let moment = begin + random.below(3_000_000);
+        while now() < moment {
+            std::hint::spin_loop();
+        }
+        victim.kill();
+        third.tell(&copy(0, roles[0]));
+        let mut answers = answers_of_all([&mut survivor, &mut third]);
+        answers.sort();
+        match [answers[0].1.as_str(), answers[1].1.as_str()] {
+            [survivor, third] if third.starts_with("complete ") => {
+                let (survivor, third) = (Copied::from(survivor), Copied::from(third));
+                assert!(survivor.own == third.partner && survivor.partner == third.own);
+                replaced += 1;
+            }
+            ["PartnerDied" | "DiedCommitting", "Interrupted"] => died += 1,
+            [survivor, "Interrupted"] if survivor.starts_with("complete ") => ended_before += 1,
+            _ => panic!(
+                "round {round}, {roles:?}: killed {} µs after the start: {answers:?}",
+                (moment - begin) / 1000
+            ),
+        }
+        name.assert_gone();
+    }
+    println!(
+        "{times} kills: {replaced} survivors got another partner, {died} were told of the death, {ended_before} had \
+         ended before"
+    );
+}
