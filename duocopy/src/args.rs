@@ -2,6 +2,7 @@
 
 use crate::digest::Kind;
 use crate::exit;
+use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -111,23 +112,24 @@ impl Options {
         }
     }
 
-    /// The options that a second process must be started with too, as words.
-    pub fn for_the_partner(&self) -> Vec<String> {
+    /// The options that a second process must be started with too, as words; only what `both` halves need if they
+    /// are different commands.
+    pub fn for_the_partner(&self, both: bool) -> Vec<String> {
         let name = |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| {
             value().map(|value| value.get_name().to_owned()).unwrap_or_default()
         };
         let mut words = Vec::new();
-        if self.fsync != Fsync::End {
+        if self.fsync != Fsync::End && !both {
             words.push(format!("--fsync={}", name(&|| self.fsync.to_possible_value())));
         }
-        if self.verify != Verify::Stream {
+        if self.verify == Verify::None || self.verify == Verify::Reread && !both {
             words.push(format!("--verify={}", name(&|| self.verify.to_possible_value())));
         }
         if self.hash != Hash::Crc64 {
             words.push(format!("--hash={}", name(&|| self.hash.to_possible_value())));
         }
         for (set, word) in [(self.partial, "--partial"), (self.no_resume, "--no-resume")] {
-            if set {
+            if set && !both {
                 words.push(word.into());
             }
         }
@@ -141,20 +143,37 @@ impl Options {
     }
 }
 
-/// Which processes take part.
+/// Which processes take part, and what this one may know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Form {
     /// This one and one that somebody else starts, under this name or one made from the paths.
-    Pair(Option<OsString>),
+    Pair { source: PathBuf, destination: PathBuf, name: Option<OsString> },
     /// This one and one that it starts.
-    Alone,
+    Alone { source: PathBuf, destination: PathBuf },
+    /// Only the Reader.
+    Read { source: PathBuf, name: OsString },
+    /// Only the Writer.
+    Write { destination: PathBuf, name: OsString, permission: Permission },
+}
+
+/// What a Writer may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// Replace what is there.
+    pub replace: bool,
+    /// Take a link for the file that it names.
+    pub follow_links: bool,
+    pub most_bytes: Option<u64>,
+}
+
+impl Permission {
+    /// For whoever names both files.
+    pub const ANYTHING: Self = Self { replace: true, follow_links: true, most_bytes: None };
 }
 
 #[derive(Clone, Debug)]
 pub struct Arguments {
     pub form: Form,
-    pub source: PathBuf,
-    pub destination: PathBuf,
     pub options: Options,
 }
 
@@ -167,6 +186,8 @@ Examples:
   duocopy big.iso /mnt/usb/big.iso      in one terminal, and the same line in another
   duocopy big.iso /mnt/usb nightly      the same, under the name `nightly`
   duocopy cp big.iso /mnt/usb           both processes with one command
+  duocopy read big.iso nightly          only the Reader; somewhere else, sooner or later:
+  duocopy write /mnt/usb/big.iso nightly
 
 Exit codes, the same from both processes:
    0  complete: DST holds every byte         8  the other process died or was interrupted
@@ -181,7 +202,7 @@ Exit codes, the same from both processes:
 #[derive(Debug, Parser)]
 #[command(
     name = "duocopy", version, after_help = EXAMPLES, max_term_width = 100,
-    override_usage = "duocopy [OPTIONS] SRC DST [NAME]    started twice\n       duocopy cp [OPTIONS] SRC DST        once"
+    override_usage = "duocopy [OPTIONS] SRC DST [NAME]     started twice\n       duocopy cp [OPTIONS] SRC DST         once\n       duocopy read [OPTIONS] SRC NAME      one half\n       duocopy write [OPTIONS] DST NAME     the other half"
 )]
 struct Pair {
     /// The file to read
@@ -222,6 +243,62 @@ struct Cp {
     options: Options,
 }
 
+/// Read a file for a `duocopy write` under the same NAME, which may come first
+///
+/// Neither learns the other's path. Both run as the same user.
+#[derive(Debug, Parser)]
+#[command(
+    name = "duocopy read",
+    bin_name = "duocopy read",
+    version,
+    max_term_width = 100,
+    override_usage = "duocopy read [OPTIONS] SRC NAME"
+)]
+struct Read {
+    /// The file to read
+    #[arg(value_name = "SRC")]
+    source: PathBuf,
+
+    /// Where the two processes meet
+    #[arg(value_name = "NAME")]
+    name: OsString,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Write what a `duocopy read` under the same NAME reads; it may come later
+///
+/// Neither learns the other's path. Both run as the same user.
+#[derive(Debug, Parser)]
+#[command(
+    name = "duocopy write",
+    bin_name = "duocopy write",
+    version,
+    max_term_width = 100,
+    override_usage = "duocopy write [OPTIONS] DST NAME"
+)]
+struct Write {
+    /// The file to write. It must not exist, and a link is not followed
+    #[arg(value_name = "DST")]
+    destination: PathBuf,
+
+    /// Where the two processes meet
+    #[arg(value_name = "NAME")]
+    name: OsString,
+
+    /// Replace DST if it exists
+    #[arg(long)]
+    force: bool,
+
+    /// Refuse a source that is longer (512M, 10G)
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_bytes: Option<u64>,
+
+    #[command(flatten)]
+    options: Options,
+}
+
 /// Words that are or will be verbs. `./` or `--` before one of them makes it a file.
 const VERBS: [&str; 4] = ["cp", "read", "write", "status"];
 
@@ -234,23 +311,39 @@ fn parse_from(typed: &[OsString]) -> Result<Arguments, clap::Error> {
     let verb = |word: &OsStr| VERBS.into_iter().find(|verb| word == *verb);
     match typed.get(1).and_then(|word| verb(word)) {
         Some("cp") => {
-            let hidden = |command: clap::Command, arg| command.mut_arg(arg, |arg| arg.hide(true));
-            let mut command = ["wait", "replace_within"].into_iter().fold(Cp::command(), hidden);
-            let matches = command.try_get_matches_from_mut(&typed[1..])?;
-            let Cp { source, destination, options } = Cp::from_arg_matches(&matches)?;
-            if options.wait.is_some() {
-                return Err(wrong(
-                    &mut command,
-                    "`cp` starts its own partner and never waits for one: leave out --wait",
-                ));
-            }
-            if options.replace_within.is_some() {
-                return Err(wrong(
-                    &mut command,
-                    "`cp` starts both processes, and nobody else can take the place of one: leave out --replace-within",
-                ));
-            }
-            Ok(Arguments { form: Form::Alone, source, destination, options })
+            let Cp { source, destination, options } = without(
+                &typed[1..],
+                &[
+                    ("wait", "`cp` starts its own partner and never waits for one: leave out --wait"),
+                    (
+                        "replace_within",
+                        "`cp` starts both processes, and nobody else can take the place of one: leave out --replace-within",
+                    ),
+                ],
+            )?;
+            Ok(Arguments { form: Form::Alone { source, destination }, options })
+        }
+        Some("read") => {
+            let Read { source, name, options } = without(
+                &typed[1..],
+                &[
+                    ("fsync", "`read` writes nothing: give --fsync to `write`"),
+                    ("partial", "`read` writes nothing: give --partial to `write`"),
+                    ("no_resume", "`read` writes nothing: give --no-resume to `write`"),
+                ],
+            )?;
+            Ok(Arguments { form: Form::Read { source, name }, options })
+        }
+        Some("write") => {
+            let Write { destination, name, force, max_bytes, options } = without(
+                &typed[1..],
+                &[
+                    ("block_size", "the blocks are made by the Reader: give --block-size to `read`"),
+                    ("buffer_size", "the blocks are made by the Reader: give --buffer-size to `read`"),
+                ],
+            )?;
+            let permission = Permission { replace: force, follow_links: false, most_bytes: max_bytes };
+            Ok(Arguments { form: Form::Write { destination, name, permission }, options })
         }
         Some(other) => Err(wrong(
             &mut Pair::command(),
@@ -268,10 +361,26 @@ fn parse_from(typed: &[OsString]) -> Result<Arguments, clap::Error> {
                         "`{verb}` comes before all flags: duocopy {verb} …; a file of this name is ./{verb}"
                     ),
                 )),
-                _ => Ok(Arguments { form: Form::Pair(name), source, destination, options }),
+                _ => Ok(Arguments { form: Form::Pair { source, destination, name }, options }),
             }
         }
     }
+}
+
+/// A command without some of the options; with the answer to who gives one of them all the same.
+fn without<T: CommandFactory + FromArgMatches>(
+    typed: &[OsString],
+    not: &[(&str, &str)],
+) -> Result<T, clap::Error> {
+    let hidden = |command: clap::Command, (id, _): &(&str, &str)| command.mut_arg(id, |arg| arg.hide(true));
+    let mut command = not.iter().fold(T::command(), hidden);
+    let matches = command.try_get_matches_from_mut(typed)?;
+    for (id, answer) in not {
+        if matches.value_source(id) == Some(ValueSource::CommandLine) {
+            return Err(wrong(&mut command, answer));
+        }
+    }
+    T::from_arg_matches(&matches)
 }
 
 fn wrong(command: &mut clap::Command, message: &str) -> clap::Error {
@@ -309,18 +418,31 @@ mod tests {
     fn the_definition_is_sound() {
         Pair::command().debug_assert();
         Cp::command().debug_assert();
+        Read::command().debug_assert();
+        Write::command().debug_assert();
     }
 
     #[test]
     fn verbs_are_verbs_only_in_front() {
-        assert_eq!(parsed("cp a b").unwrap().form, Form::Alone);
-        assert_eq!(parsed("a cp").unwrap().form, Form::Pair(None));
-        assert_eq!(parsed("-- cp b").unwrap().source, PathBuf::from("cp"));
-        assert_eq!(parsed("./cp b").unwrap().form, Form::Pair(None));
+        let (source, destination) = (PathBuf::from("a"), PathBuf::from("b"));
+        let form = |line: &str| parsed(line).unwrap().form;
+        assert_eq!(form("cp a b"), Form::Alone { source: source.clone(), destination });
+        let pair = |source: &str, destination: &str| Form::Pair {
+            source: source.into(),
+            destination: destination.into(),
+            name: None,
+        };
+        assert_eq!(form("a cp"), pair("a", "cp"));
+        assert_eq!(form("-- cp b"), pair("cp", "b"));
+        assert_eq!(form("./cp b"), pair("./cp", "b"));
+        assert_eq!(form("read a n"), Form::Read { source, name: "n".into() });
         assert!(parsed("-v cp a b").unwrap_err().contains("before all flags"));
         assert!(parsed("-v cp a").unwrap_err().contains("before all flags"));
         assert!(parsed("status x").unwrap_err().contains("./status"));
         assert!(parsed("cp --wait 1s a b").unwrap_err().contains("never waits"));
+        assert!(parsed("read --fsync=none a n").unwrap_err().contains("to `write`"));
+        assert!(parsed("write --block-size=1M b n").unwrap_err().contains("to `read`"));
+        assert!(parsed("read a").is_err() && parsed("read a b n").is_err());
     }
 
     #[test]

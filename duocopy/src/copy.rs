@@ -2,7 +2,7 @@
 //!
 //! Reader and Writer are the program's words; in the library they hold the producer and the consumer.
 
-use crate::args::{Fsync, Options, Verify};
+use crate::args::{Fsync, Options, Permission, Verify};
 use crate::digest::{Kind, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
@@ -23,8 +23,12 @@ pub struct Job<'a> {
     pub paths: &'a Paths,
     /// Where the two meet.
     pub name: Vec<u8>,
+    /// The role, if this process can have only one.
+    pub role: Option<Role>,
     /// Whether this process starts the other one.
     pub starts_partner: bool,
+    /// What it may do as the Writer.
+    pub permission: Permission,
     pub options: &'a Options,
     pub signals: &'a Signals,
 }
@@ -89,7 +93,20 @@ pub fn run(job: &Job, progress: &mut Progress) -> Result<Summary, Failure> {
     if let Some(time) = job.options.replace_within {
         pipe = pipe.replace_within(time);
     }
-    match pipe.join() {
+    let joined = match job.role {
+        None => pipe.join(),
+        Some(Role::Reader) => pipe.join_as_producer().map(End::Producer),
+        Some(Role::Writer) => {
+            // It may be the first, and is held up until the Reader is ready.
+            progress.start((0, job.lonely_message(Role::Reader), String::new()), job.signals.clone(), || {
+                View::NOBODY
+            });
+            let joined = pipe.join_as_consumer().map(End::Consumer);
+            progress.finish();
+            joined
+        }
+    };
+    match joined {
         Ok(End::Producer(producer)) => read(producer, job, progress),
         Ok(End::Consumer(consumer)) => write(consumer, job, progress),
         Err(error) => Err(job.explain_refusal(error)),
@@ -129,11 +146,11 @@ fn send_file(
     job: &Job,
     progress: &mut Progress,
 ) -> Result<Summary, Stop> {
-    let mut source = Source::open(&job.paths.source, job.options.digest())?;
+    let mut source = Source::open(job.paths.source(), job.options.digest())?;
     if let Some(before) = producer.predecessor() {
         let before = SourceRecord::unpack(before);
         if before.checked_by != job.options.digest() {
-            return Err(Stop::Aside(other_check(&job.paths.source)));
+            return Err(Stop::Aside(other_check(job.paths.source())));
         }
         source.check_same_version(&before)?;
         progress.note("this Reader takes the place of one that died");
@@ -148,7 +165,7 @@ fn send_file(
         *partner = Some(Partner::start(job.paths, &job.name, job.options, job.signals)?);
     }
     producer.ready(Geometry::new(cut.block_size, cut.blocks), &source.record().pack()).map_err(no_memory)?;
-    let told = |length| (length, job.lonely_message(), job.replacement_message(Role::Writer));
+    let told = |length| (length, job.lonely_message(Role::Writer), job.replacement_message(Role::Writer));
     progress.start(told(length), job.signals.clone(), view(producer.monitor(), Role::Reader));
 
     let Mark { position: mut bytes, sum } = producer.start()?;
@@ -211,7 +228,7 @@ fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Result<S
 
 /// The file to write to: a new one, what an interrupted copy left, or what a dead Writer had.
 fn open_sink(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Sink, Stop> {
-    let (source, destination) = (SourceRecord::unpack(consumer.origin()), &job.paths.destination);
+    let (source, destination) = (SourceRecord::unpack(consumer.origin()), job.paths.destination());
     let other_check = (source.checked_by != job.options.digest()).then(|| other_check(destination));
     if let Some(dead) = consumer.predecessor() {
         if let Some(failure) = other_check {
@@ -219,13 +236,19 @@ fn open_sink(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Sink
         }
         progress.note("this Writer takes the place of one that died");
         let committing = consumer.predecessor_was_committing();
-        return Ok(Sink::take_over(destination, &source, &TargetRecord::unpack(dead), committing)?);
+        return Ok(Sink::take_over(
+            destination,
+            job.permission,
+            &source,
+            &TargetRecord::unpack(dead),
+            committing,
+        )?);
     }
     if let Some(failure) = other_check {
         return Err(failure.into());
     }
     let resume = job.options.fsync == Fsync::End && !job.options.no_resume;
-    Ok(Sink::open(destination, &source, resume)?)
+    Ok(Sink::open(destination, job.permission, &source, resume)?)
 }
 
 /// The two processes do not compute the same.
@@ -272,6 +295,7 @@ fn receive_file(
         sink.start_checkpoints()?;
     }
     while let Some(block) = consumer.filled_block()? {
+        sink.allow(block.offset() + block.len() as u64)?;
         digest.update(&block);
         sink.write(block.offset(), &block)?;
         *reached = Durable { position: block.offset() + block.len() as u64, sum: digest.sum() };

@@ -19,8 +19,10 @@ mod source;
 mod temporary;
 mod verdict;
 
-use args::{Arguments, Form, Show};
+use args::{Arguments, Form, Permission, Show};
 use exit::Failure;
+use plan::Paths;
+use progress::Role;
 use std::hash::{BuildHasher, RandomState};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -38,20 +40,33 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let signals = os::Signals::watch(exit::SIGNAL)
         .map_err(|error| Failure::new(exit::FAILED, format!("watching for signals: {error}")))?;
-    let paths = plan::Paths::resolve(&arguments.source, &arguments.destination)?;
-    let name = match &arguments.form {
-        Form::Pair(Some(name)) => name.as_encoded_bytes().to_vec(),
-        Form::Pair(None) => paths.job(),
-        // Nobody else may come to it by accident.
-        Form::Alone => {
+    let (paths, name, role, permission) = match &arguments.form {
+        Form::Pair { source, destination, name } => {
+            let paths = Paths::of_both(source, destination)?;
+            let name = name.as_ref().map_or_else(|| paths.job(), |name| name.as_encoded_bytes().to_vec());
+            (paths, name, None, Permission::ANYTHING)
+        }
+        Form::Alone { source, destination } => {
+            // Nobody else may come to it by accident.
             let random = RandomState::new().hash_one(std::process::id());
-            format!("duocopy cp {random:016x}").into_bytes()
+            let name = format!("duocopy cp {random:016x}").into_bytes();
+            (Paths::of_both(source, destination)?, name, None, Permission::ANYTHING)
+        }
+        Form::Read { source, name } => {
+            let paths = Paths::of_the_source(source)?;
+            (paths, name.as_encoded_bytes().to_vec(), Some(Role::Reader), Permission::ANYTHING)
+        }
+        Form::Write { destination, name, permission } => {
+            let paths = Paths::of_the_destination(destination)?;
+            (paths, name.as_encoded_bytes().to_vec(), Some(Role::Writer), *permission)
         }
     };
     let job = copy::Job {
         paths: &paths,
         name,
-        starts_partner: arguments.form == Form::Alone,
+        role,
+        starts_partner: matches!(arguments.form, Form::Alone { .. }),
+        permission,
         options: &arguments.options,
         signals: &signals,
     };

@@ -25,16 +25,17 @@ impl Partner {
             )
         };
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-        if paths.destination.is_dir() {
+        let (source, destination) = (paths.source(), paths.destination());
+        if destination.is_dir() {
             // The child would append the name once more, and be told of another job.
             let what = "the destination is a directory";
-            return Err(Failure::refused(&paths.destination, what, "name the file in it"));
+            return Err(Failure::refused(destination, what, "name the file in it"));
         }
         // If this process is gone before the child arrives, the child is first, and must not wait for anybody.
         command.args(["--progress=never", "--wait=0s"]);
-        command.args(options.for_the_partner());
+        command.args(options.for_the_partner(false));
         let name = OsString::from(String::from_utf8_lossy(name).into_owned());
-        command.arg("--").arg(&paths.source).arg(&paths.destination).arg(name);
+        command.arg("--").arg(source).arg(destination).arg(name);
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -19,11 +19,13 @@ pub struct Place {
     pub path: PathBuf,
     /// With the links followed, for messages.
     real: PathBuf,
+    follow_links: bool,
 }
 
 impl Place {
-    /// A destination that is a link stands for the file that it names, in that file's own directory.
-    pub fn resolve(path: &Path) -> Result<Self, Failure> {
+    /// A destination that is a link stands for the file that it names, in that file's own directory; or it is refused,
+    /// if links are not to be followed.
+    pub fn resolve(path: &Path, follow_links: bool) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::destination(path, "opening its directory", &error);
         let refused = |what: &str, remedy| Err(Failure::refused(path, what, remedy));
         let Some(mut name) = path.file_name().map(OsStr::to_owned) else {
@@ -40,8 +42,14 @@ impl Place {
                         "remove it, or name its file",
                     );
                 }
-                return Ok(Self { directory, name, path: path.into(), real });
+                return Ok(Self { directory, name, path: path.into(), real, follow_links });
             };
+            if !follow_links {
+                return refused(
+                    "the destination is a link, and `write` follows none",
+                    "name the file itself",
+                );
+            }
             let Some(next) = target.file_name() else {
                 return refused("the destination is a link to a directory", "name the file in it");
             };
@@ -80,7 +88,8 @@ impl Place {
 
     /// Whether the path still leads to this name in the directory that is open.
     pub fn is_where_it_was(&self) -> bool {
-        let there = Self::resolve(&self.path).map(|there| (there.directory.id(), there.name));
+        let there =
+            Self::resolve(&self.path, self.follow_links).map(|there| (there.directory.id(), there.name));
         matches!(
             (there, self.directory.id()),
             (Ok((Ok(there), name)), Ok(here)) if there == here && name == self.name
@@ -99,7 +108,7 @@ fn parent(path: &Path) -> Option<&Path> {
 
 /// Where the temporary file of a copy to this destination is, or was.
 pub fn temporary_path(path: &Path) -> String {
-    match Place::resolve(path) {
+    match Place::resolve(path, true) {
         Ok(place) => exit::show(&place.temporary_path()),
         Err(_) => "beside it".into(),
     }

@@ -6,22 +6,17 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Both absolute paths, and what follows from them.
+/// The absolute paths that this process knows, and what follows from them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
-    pub source: PathBuf,
-    pub destination: PathBuf,
+    source: Option<PathBuf>,
+    destination: Option<PathBuf>,
 }
 
 impl Paths {
     /// Makes both absolute without following links. If the destination is a directory, the source's file name is
     /// appended, as `cp` does.
-    pub fn resolve(source: &Path, destination: &Path) -> Result<Self, Failure> {
-        let absolute = |path: &Path| {
-            // Components, so that a trailing or doubled slash makes no other name.
-            let absolute = std::path::absolute(path).map(|path| os::plain(path.components().collect()));
-            absolute.map_err(|error| unusable(path, &error))
-        };
+    pub fn of_both(source: &Path, destination: &Path) -> Result<Self, Failure> {
         let slash_at_the_end = destination.to_string_lossy().ends_with(std::path::is_separator);
         let (source, typed) = (absolute(source)?, destination);
         let mut destination = absolute(typed)?;
@@ -36,15 +31,54 @@ impl Paths {
                 format!("{what}; make it first, or leave out the slash"),
             ));
         }
-        Ok(Self { source, destination })
+        Ok(Self { source: Some(source), destination: Some(destination) })
     }
 
-    /// The two paths as bytes, with a NUL between, which no path contains: the job, and the default name.
-    pub fn job(&self) -> Vec<u8> {
-        [self.source.as_os_str(), OsStr::new("\0"), self.destination.as_os_str()]
-            .map(OsStr::as_encoded_bytes)
-            .concat()
+    /// Of a half that knows only what it reads.
+    pub fn of_the_source(source: &Path) -> Result<Self, Failure> {
+        Ok(Self { source: Some(absolute(source)?), destination: None })
     }
+
+    /// Of a half that knows only where it writes.
+    pub fn of_the_destination(destination: &Path) -> Result<Self, Failure> {
+        Ok(Self { source: None, destination: Some(absolute(destination)?) })
+    }
+
+    /// For the Reader.
+    pub fn source(&self) -> &Path {
+        self.source.as_deref().expect("who may become the Reader knows the source")
+    }
+
+    /// For the Writer.
+    pub fn destination(&self) -> &Path {
+        self.destination.as_deref().expect("who may become the Writer knows the destination")
+    }
+
+    /// Of who knows both.
+    pub fn both(&self) -> Option<(&Path, &Path)> {
+        Some((self.source.as_deref()?, self.destination.as_deref()?))
+    }
+
+    /// The destination as far as it is known, for messages.
+    pub fn show_destination(&self) -> String {
+        self.destination.as_deref().map_or("the destination".into(), exit::show)
+    }
+
+    /// What the two processes are there for: both paths as bytes, with a NUL between, which no path contains. It is
+    /// also the default name. Halves that must not know each other's path only know that they are halves.
+    pub fn job(&self) -> Vec<u8> {
+        let Some((source, destination)) = self.both() else { return HALVES.into() };
+        [source.as_os_str(), OsStr::new("\0"), destination.as_os_str()].map(OsStr::as_encoded_bytes).concat()
+    }
+}
+
+/// No pair of paths: those have a NUL between them.
+const HALVES: &[u8] = b"`duocopy read` and `duocopy write`";
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    // Components, so that a trailing or doubled slash makes no other name.
+    let absolute = std::path::absolute(path).map(|path| os::plain(path.components().collect()));
+    absolute.map_err(|error| unusable(path, &error))
 }
 
 /// A job as people write it.
@@ -126,11 +160,11 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn paths_are_made_absolute_and_plain() {
-        let paths = Paths::resolve(Path::new("/a//b/"), Path::new("/no such place/./c")).unwrap();
+        let paths = Paths::of_both(Path::new("/a//b/"), Path::new("/no such place/./c")).unwrap();
         assert_eq!(paths.job(), b"/a/b\0/no such place/c");
-        assert_eq!(Paths::resolve(Path::new("/a/b"), Path::new("/")).unwrap().destination, Path::new("/b"));
-        assert!(Paths::resolve(Path::new(""), Path::new("x")).is_err());
-        let failure = Paths::resolve(Path::new("/a"), Path::new("/no such place/")).unwrap_err();
+        assert_eq!(Paths::of_both(Path::new("/a/b"), Path::new("/")).unwrap().destination(), Path::new("/b"));
+        assert!(Paths::of_both(Path::new(""), Path::new("x")).is_err());
+        let failure = Paths::of_both(Path::new("/a"), Path::new("/no such place/")).unwrap_err();
         assert_eq!(failure.code, exit::DESTINATION, "a slash at the end asks for a directory");
         assert_eq!(show_job(b"/a\n\0/b"), "/a\\n -> /b");
     }

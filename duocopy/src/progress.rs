@@ -49,6 +49,18 @@ pub struct View {
     pub drawn_by_partner: bool,
 }
 
+impl View {
+    /// Before anybody has come.
+    pub const NOBODY: Self = Self {
+        partner: Presence::NotYet,
+        read: 0,
+        written: 0,
+        buffer: 0,
+        asleep: None,
+        drawn_by_partner: false,
+    };
+}
+
 const TICK: Duration = Duration::from_millis(100);
 /// A copy that is shorter than this needs no bar.
 const BAR_AFTER: Duration = Duration::from_secs(1);

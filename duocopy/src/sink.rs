@@ -2,6 +2,7 @@
 //!
 //! At every moment the destination is the old file or the new one.
 
+use crate::args::Permission;
 use crate::checkpoint::{Checkpoints, Keeper};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
@@ -22,6 +23,7 @@ pub struct Sink {
     heading: Heading,
     mode: u32,
     replaces: Option<Metadata>,
+    permission: Permission,
     /// Whether the temporary file is whole, and only its last step could not be made.
     stays: Cell<bool>,
     notes: Vec<String>,
@@ -39,12 +41,23 @@ pub struct Sink {
 impl Sink {
     /// Looks at the destination, refuses what must not be replaced, and makes a temporary file beside it, or, if
     /// `resume`, takes the one that an interrupted copy of this source left. Nothing is changed if this fails.
-    pub fn open(path: &Path, source: &SourceRecord, resume: bool) -> Result<Self, Failure> {
-        let place = Place::resolve(path)?;
+    pub fn open(
+        path: &Path,
+        permission: Permission,
+        source: &SourceRecord,
+        resume: bool,
+    ) -> Result<Self, Failure> {
+        let place = Place::resolve(path, permission.follow_links)?;
+        allow(path, permission, source.length)?;
         let replaces = temporary::look_at(&place, source)?;
+        // It may be there because an earlier copy of this source has just not had the time to say so.
+        let done = || resume && temporary::placed_already(&place, source).is_some();
+        if replaces.is_some() && !permission.replace && !done() {
+            return Err(exists(path, "the destination exists"));
+        }
         let mut notes = Vec::new();
         let found = temporary::acquire(&place, source, resume, &mut notes)?;
-        let mut sink = Self::new(place, source, replaces, found)?;
+        let mut sink = Self::new(place, permission, source, replaces, found)?;
         sink.notes = notes;
         if !source.punched
             && !sink.placed
@@ -63,18 +76,21 @@ impl Sink {
     /// `committing`, the file may be in its place already.
     pub fn take_over(
         path: &Path,
+        permission: Permission,
         source: &SourceRecord,
         dead: &TargetRecord,
         committing: bool,
     ) -> Result<Self, Failure> {
-        let place = Place::resolve(path)?;
+        let place = Place::resolve(path, permission.follow_links)?;
+        allow(path, permission, source.length)?;
         let replaces = temporary::look_at(&place, source)?;
         let found = temporary::take_over(&place, source, dead, committing)?;
-        Self::new(place, source, replaces, found)
+        Self::new(place, permission, source, replaces, found)
     }
 
     fn new(
         place: Place,
+        permission: Permission,
         source: &SourceRecord,
         replaces: Option<Metadata>,
         found: Found,
@@ -94,6 +110,7 @@ impl Sink {
             heading,
             mode: os::mode_for_a_new_file(source.mode),
             replaces,
+            permission,
             stays: Cell::new(false),
             notes: Vec::new(),
             begins,
@@ -164,6 +181,11 @@ impl Sink {
         let started = keeper(self.journal.take()).and_then(Checkpoints::start);
         self.checkpoints = Some(started.map_err(|error| self.failed("starting to keep a journal", &error))?);
         Ok(())
+    }
+
+    /// An error if nothing may be written as far as this.
+    pub fn allow(&self, reached: u64) -> Result<(), Failure> {
+        allow(&self.place.path, self.permission, reached)
     }
 
     pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
@@ -287,7 +309,16 @@ impl Sink {
         if !self.place.is_where_it_was() {
             return Err(self.refused("its directory was moved or replaced during the copy", "copy again"));
         }
-        self.place.directory.rename(&self.file, &self.place.temporary(), &self.place.name).map_err(|error| {
+        let (temporary, name) = (self.place.temporary(), &self.place.name);
+        let renamed = if self.permission.replace {
+            self.place.directory.rename(&self.file, &temporary, name)
+        } else {
+            self.place.directory.rename_to_a_free_name(&temporary, name)
+        };
+        renamed.map_err(|error| {
+            if !self.permission.replace && error.kind() == io::ErrorKind::AlreadyExists {
+                return exists(&self.place.path, "somebody has made the destination during the copy");
+            }
             if !os::is_busy(&error) {
                 return self.failed("putting the copy in its place", &error);
             }
@@ -364,6 +395,20 @@ impl Sink {
     fn refused(&self, what: &str, remedy: &str) -> Failure {
         Failure::refused(&self.place.path, what, remedy)
     }
+}
+
+fn allow(path: &Path, permission: Permission, length: u64) -> Result<(), Failure> {
+    match permission.most_bytes {
+        Some(most) if length > most => {
+            let what = format!("{length} bytes or more are to be written, and --max-bytes allows {most}");
+            Err(Failure::refused(path, &what, "allow more, or have less copied"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn exists(path: &Path, what: &str) -> Failure {
+    Failure::refused(path, what, "name another one, or replace it with --force")
 }
 
 /// Largest page of the systems that this runs on; also more than any disk's block.

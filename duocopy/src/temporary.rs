@@ -228,7 +228,7 @@ fn continued(place: &Place, source: &SourceRecord, left: &File) -> Option<(Durab
 }
 
 /// What an earlier copy of this source has put in its place, if it died before it could say so.
-fn placed_already(place: &Place, source: &SourceRecord) -> Option<Found> {
+pub fn placed_already(place: &Place, source: &SourceRecord) -> Option<Found> {
     let (journal, theirs, Entry { durable: whole, modified, .. }) =
         Journal::open(&place.directory, &place.journal())?;
     let found = find(place, &place.name, &theirs.target)?;
@@ -278,7 +278,7 @@ pub enum Fate {
 /// the Reader sent.
 pub fn fate(path: &Path, target: &TargetRecord, length: u64, kind: Kind, sent: &Value) -> Fate {
     let look = || -> Option<Fate> {
-        let place = Place::resolve(path).ok()?;
+        let place = Place::resolve(path, true).ok()?;
         // First the name from which a rename takes it.
         if find(&place, &place.temporary(), target).is_some() {
             return Some(Fate::Unchanged);
@@ -346,7 +346,7 @@ mod tests {
     fn fate_is_told_by_the_file_and_its_birth_and_not_by_a_number_used_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("name");
-        let temporary = Place::resolve(&path).unwrap().temporary_path();
+        let temporary = Place::resolve(&path, true).unwrap().temporary_path();
         std::fs::write(&temporary, "new").unwrap();
         let metadata = os::look_at(&temporary).unwrap();
         let target = TargetRecord { file: FileId::from(&metadata), born: os::born(&metadata), terminal: 0 };

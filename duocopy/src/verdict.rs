@@ -1,7 +1,7 @@
 //! What the pipe's refusals and verdicts mean to the user: exit code, path and remedy.
 
 use crate::copy::Job;
-use crate::exit::{self, Failure, show};
+use crate::exit::{self, Failure};
 use crate::os;
 use crate::place;
 use crate::plan::show_job;
@@ -17,41 +17,53 @@ impl Job<'_> {
         format!("\u{201c}{}\u{201d}", show_job(&self.name))
     }
 
-    /// The command that the other process is started with.
-    fn command(&self) -> String {
-        let (source, destination) = (self.paths.source.as_os_str(), self.paths.destination.as_os_str());
-        let options = self.options.for_the_partner();
+    /// The command that the process in the other role is started with.
+    fn command(&self, other: Role) -> String {
+        let both = self.paths.both();
+        let options = self.options.for_the_partner(both.is_none());
         let mut words: Vec<&[u8]> = vec![b"duocopy"];
+        if both.is_none() {
+            words.push(if other == Role::Reader { b"read" } else { b"write" });
+        }
         words.extend(options.iter().map(String::as_bytes));
         // Absolute paths never look like flags; a name might.
         if self.name.starts_with(b"-") {
             words.push(b"--");
         }
-        words.extend([source.as_encoded_bytes(), destination.as_encoded_bytes()]);
-        if self.name != self.paths.job() {
-            words.push(&self.name);
+        match both {
+            Some((source, destination)) => {
+                words.extend([source, destination].map(|path| path.as_os_str().as_encoded_bytes()));
+                if self.name != self.paths.job() {
+                    words.push(&self.name);
+                }
+            }
+            // This half does not know what the other one works on.
+            None => words.extend([if other == Role::Reader { b"SRC" } else { b"DST" }, &self.name[..]]),
         }
         command_line(words.into_iter())
     }
 
-    /// What a Reader says to whom nobody comes.
-    pub fn lonely_message(&self) -> String {
-        format!("waiting for the second process; start it as the same user:\n  {}", self.command())
+    /// What is said to whom nobody comes, if the process in this role is missing.
+    pub fn lonely_message(&self, other: Role) -> String {
+        let command = self.command(other);
+        match self.role {
+            None => format!("waiting for the second process; start it as the same user:\n  {command}"),
+            Some(_) => format!("waiting for the {other}; start it as the same user:\n  {command}"),
+        }
     }
 
     /// What is said when the process in the other role has died and is waited for; empty if it is not.
     pub fn replacement_message(&self, other: Role) -> String {
         let Some(time) = self.options.replace_within else { return String::new() };
-        let (time, command) = (humantime::format_duration(time), self.command());
-        format!(
-            "the {other} died; waiting up to {time} for another one: start the same command again:\n  {command}"
-        )
+        let (time, command) = (humantime::format_duration(time), self.command(other));
+        let same = if self.role.is_none() { "start the same command again" } else { "start it again" };
+        format!("the {other} died; waiting up to {time} for another one: {same}:\n  {command}")
     }
 
     /// What was computed on the two sides, or read back, differs. An earlier run may have put the copy in its place
     /// already.
     pub fn mismatch(&self, what: &str, sink: &Sink) -> Failure {
-        let path = show(&self.paths.destination);
+        let path = self.paths.show_destination();
         let state = if sink.is_placed() { "what an interrupted copy has put there" } else { "unchanged" };
         let remedy = match sink.begins().position {
             0 => "check this machine's memory and disks, then copy again",
@@ -67,9 +79,8 @@ impl Job<'_> {
             JoinError::TooManyInstances(there) => Failure::new(
                 exit::TOO_MANY,
                 format!(
-                    "too many instances: the pipe {name} has its Reader (process {}) and its Writer (process {}) already; {}",
-                    there.producer,
-                    there.consumer.unwrap_or(0),
+                    "too many instances: the pipe {name} has its {} already; {}",
+                    seated(&there),
                     doing(&there)
                 ),
             ),
@@ -114,6 +125,7 @@ impl Job<'_> {
             ),
             JoinError::Aborted(reason) => self.told(Role::Reader, &reason, 0),
             JoinError::Interrupted => self.interrupted(0),
+            JoinError::NoPartner => self.nobody_came(),
             JoinError::Io { doing, source } => no_shared_memory(&doing, &source),
             other => Failure::new(exit::FAILED, format!("the pipe {name}: {other}")),
         }
@@ -121,7 +133,7 @@ impl Job<'_> {
 
     /// What became of the destination, and of what was copied so far.
     fn unchanged(&self, kept: u64) -> String {
-        let path = show(&self.paths.destination);
+        let path = self.paths.show_destination();
         match kept {
             0 => format!("{path} is unchanged: copy again"),
             _ => format!(
@@ -162,20 +174,16 @@ impl Job<'_> {
             PipeError::PartnerDied => Failure::new(
                 exit::PARTNER,
                 format!(
-                    "the Writer died; {} is unchanged, and a temporary file may be left ({}), with which the next \
-                     copy goes on, or which it removes: copy again",
-                    show(&self.paths.destination),
-                    place::temporary_path(&self.paths.destination)
+                    "the Writer died; {} is unchanged, and a temporary file may be left{}, with which the next copy \
+                     goes on, or which it removes: copy again",
+                    self.paths.show_destination(),
+                    self.paths.both().map_or(String::new(), |(_, destination)| {
+                        format!(" ({})", place::temporary_path(destination))
+                    })
                 ),
             ),
             PipeError::DiedCommitting => self.look_at_the_destination(there),
-            PipeError::NoPartner => Failure::new(
-                exit::NO_PARTNER,
-                format!(
-                    "nobody came to the pipe {} within --wait; start the second process in time",
-                    self.show_name()
-                ),
-            ),
+            PipeError::NoPartner => self.nobody_came(),
             PipeError::Interrupted => self.interrupted(kept),
             PipeError::Io { doing, source } => no_shared_memory(&doing, &source),
             other => Failure::new(exit::FAILED, format!("the pipe {}: {other}", self.show_name())),
@@ -184,11 +192,11 @@ impl Job<'_> {
 
     /// The Writer died between its last word and the verdict: only the file itself can tell.
     fn look_at_the_destination(&self, there: &Snapshot) -> Failure {
-        let path = &self.paths.destination;
+        let path = self.paths.both().map(|(_, destination)| destination);
         let target = there.target.map(|target| TargetRecord::unpack(&target));
         let sent = there.closing.map_or([0; 32], |closing| closing.digest);
-        let fate = |target| temporary::fate(path, &target, there.sent, self.options.digest(), &sent);
-        let fate = match target.map_or(Fate::Unknown, fate) {
+        let fate = |path, target| temporary::fate(path, &target, there.sent, self.options.digest(), &sent);
+        let fate = match path.zip(target).map_or(Fate::Unknown, |(path, target)| fate(path, target)) {
             Fate::Replaced => "is complete, though a power failure now may bring back what was there before",
             Fate::Unchanged => "is unchanged: copy again",
             Fate::Changed => {
@@ -200,12 +208,25 @@ impl Job<'_> {
         };
         Failure::new(
             exit::PARTNER,
-            format!("the Writer died while it put the copy in its place; {} {fate}", show(path)),
+            format!(
+                "the Writer died while it put the copy in its place; {} {fate}",
+                self.paths.show_destination()
+            ),
+        )
+    }
+
+    fn nobody_came(&self) -> Failure {
+        Failure::new(
+            exit::NO_PARTNER,
+            format!(
+                "nobody came to the pipe {} within --wait; start the second process in time",
+                self.show_name()
+            ),
         )
     }
 
     fn interrupted(&self, kept: u64) -> Failure {
-        let path = show(&self.paths.destination);
+        let path = self.paths.show_destination();
         match self.signals.number() {
             Some(number) if kept > 0 => {
                 Failure::new(exit::SIGNAL + number, format!("interrupted; {}", self.unchanged(kept)))
@@ -233,6 +254,14 @@ pub fn no_shared_memory(doing: &str, error: &std::io::Error) -> Failure {
         return Failure::new(exit::FAILED, format!("{doing}: {error}; {remedy}"));
     }
     Failure::new(exit::FAILED, format!("{doing}: {error}; {}", os::LOOK_AT_SHARED_MEMORY))
+}
+
+/// Who has the seats.
+fn seated(there: &Snapshot) -> String {
+    let reader = there.producer_lives.then(|| format!("Reader (process {})", there.producer));
+    let writer = there.consumer.map(|process| format!("Writer (process {process})"));
+    let both: Vec<String> = reader.into_iter().chain(writer).collect();
+    both.join(" and its ")
 }
 
 /// Who of an earlier pair is still there.

@@ -292,6 +292,18 @@ impl Directory {
         Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
     }
 
+    /// Gives the file of one name another, which nobody has, in one step.
+    pub fn rename_to_a_free_name(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        match system::rename_to_a_free_name(&self.0, from, to) {
+            // The file system has no such call. Both names for a moment; an error if the new one is taken.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty())?;
+                Ok(rustix::fs::unlinkat(&self.0, from, AtFlags::empty())?)
+            }
+            other => Ok(other?),
+        }
+    }
+
     /// Makes the name of this open file durable. File systems that have no such thing are content.
     pub fn sync(&self, _file: &File) -> io::Result<()> {
         match retry_on_intr(|| system::flush(&self.0)) {

@@ -388,6 +388,12 @@ impl Directory {
         Ok((OpenOptions::new().read(true).custom_flags(flags).open(self.path.join(name))?, true))
     }
 
+    /// Gives the file of one name another, which nobody has. It has both for a moment.
+    pub fn rename_to_a_free_name(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        fs::hard_link(self.path.join(from), self.path.join(to))?;
+        fs::remove_file(self.path.join(from))
+    }
+
     /// Puts `from`, which is this open file, in the place of `to`, in one step.
     ///
     /// Other programs may have either open for a moment, or hold back a file that is read-only.

@@ -2,7 +2,7 @@
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, Mode, OFlags};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -33,4 +33,9 @@ pub fn open_past_the_cache(directory: &OwnedFd, name: &OsStr) -> io::Result<(Fil
 /// Brings a directory to the disk.
 pub fn flush(directory: &OwnedFd) -> rustix::io::Result<()> {
     rustix::fs::fsync(directory)
+}
+
+/// There is no such call.
+pub fn rename_to_a_free_name(_directory: &OwnedFd, _from: &OsStr, _to: &OsStr) -> rustix::io::Result<()> {
+    Err(Errno::NOSYS)
 }

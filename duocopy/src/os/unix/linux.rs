@@ -1,7 +1,7 @@
 //! What Linux has of its own about files.
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Advice, Mode, OFlags};
+use rustix::fs::{Advice, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -43,4 +43,9 @@ pub fn open_past_the_cache(directory: &OwnedFd, name: &OsStr) -> io::Result<(Fil
 /// Brings a directory to the disk.
 pub fn flush(directory: &OwnedFd) -> rustix::io::Result<()> {
     rustix::fs::fsync(directory)
+}
+
+/// Renames; an error if the new name is taken.
+pub fn rename_to_a_free_name(directory: &OwnedFd, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
+    rustix::fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE)
 }

@@ -1,0 +1,257 @@
+//! `duocopy read` and `duocopy write`: halves that come in any order and know nothing of each other's path.
+
+#[macro_use]
+mod util;
+
+use std::fs;
+use std::path::Path;
+use util::*;
+
+/// Not a test of its own: what sends an event to the console of a process.
+#[cfg(windows)]
+#[test]
+fn console_event() {
+    util::console_event();
+}
+
+/// Names are shared by all tests of this user.
+fn name(folder: &Folder) -> String {
+    folder.text("").rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap().to_owned()
+}
+
+fn prepared() -> Folder {
+    let folder = Folder::new();
+    folder.write("src", bytes(300 * KIB + 7, 1));
+    folder
+}
+
+fn reader<'a>(folder: &'a Folder, flags: &str) -> Run<'a> {
+    folder.duocopy(&format!("read {flags} src {}", name(folder)))
+}
+
+fn writer<'a>(folder: &'a Folder, flags: &str) -> Run<'a> {
+    folder.duocopy(&format!("write {flags} dst {}", name(folder)))
+}
+
+#[track_caller]
+fn nothing_is_left(folder: &Folder) {
+    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+}
+
+#[test]
+fn they_come_in_any_order() {
+    for writer_first in [false, true] {
+        let folder = prepared();
+        let start = |is_writer| if is_writer { writer(&folder, "-v") } else { reader(&folder, "-v") }.start();
+        let first = start(writer_first);
+        let missing = if writer_first { "Reader" } else { "Writer" };
+        first.says(&format!("waiting for the {missing}; start it as the same user:"));
+        first.says(&format!(
+            "duocopy {} {}",
+            if writer_first { "read SRC" } else { "write DST" },
+            name(&folder)
+        ));
+        let second = start(!writer_first);
+        let [one, two] = end([first, second]);
+        one.expect(0, &["complete: 307207 bytes"]);
+        two.expect(0, &["complete: 307207 bytes"]);
+        folder.assert_same("src", "dst");
+        nothing_is_left(&folder);
+    }
+}
+
+#[test]
+fn a_half_that_is_there_already_is_too_many() {
+    for is_writer in [false, true] {
+        let folder = prepared();
+        let run = |flags: &str| if is_writer { writer(&folder, flags) } else { reader(&folder, flags) };
+        let first = run("").start();
+        first.says("waiting for the");
+        let role = if is_writer { "Writer" } else { "Reader" };
+        run("").end().expect(9, &[&format!("has its {role} (process {}) already", first.id())]);
+        let other = if is_writer { reader(&folder, "") } else { writer(&folder, "") }.start();
+        complete([first, other]);
+        folder.assert_same("src", "dst");
+    }
+}
+
+/// What one half says to whom it does not know must not name what only it knows.
+#[track_caller]
+fn says_nothing_of(ended: &Ended, file: &str) {
+    assert!(!ended.said.contains(file), "it names {file}: {ended:?}");
+}
+
+#[test]
+fn nothing_is_replaced_without_force() {
+    let folder = prepared();
+    folder.write("dst", OLD);
+    let [one, other] = end([reader(&folder, "").start(), writer(&folder, "").start()]);
+    other.expect(12, &["the destination exists", "--force"]);
+    one.expect(12, &["the Writer gave up: ", "the destination exists"]);
+    assert_eq!(folder.read("dst"), OLD);
+    nothing_is_left(&folder);
+    complete([reader(&folder, "").start(), writer(&folder, "--force").start()]);
+    folder.assert_same("src", "dst");
+}
+
+left_out_on_windows!(
+    a_destination_that_appears_meanwhile_is_not_replaced,
+    "its writes are slowed down by strace"
+);
+#[cfg(unix)]
+#[test]
+fn a_destination_that_appears_meanwhile_is_not_replaced() {
+    if !strace("a destination that appears during the copy") {
+        return;
+    }
+    let folder = prepared();
+    let slow = writer(&folder, "").traced(SLOW_WRITES);
+    let [reader, writer] = [reader(&folder, HELD_BLOCKS).start(), slow.start()];
+    writer.has_called("pwrite64", 1);
+    folder.write("dst", "another");
+    for ended in end([reader, writer]) {
+        ended.expect(12, &["somebody has made the destination during the copy"]);
+    }
+    assert_eq!(folder.read("dst"), b"another");
+    nothing_is_left(&folder);
+}
+
+#[test]
+fn no_more_is_written_than_allowed() {
+    let folder = prepared();
+    for (most, code) in [("300K", 12), ("301K", 0)] {
+        let flags = format!("--max-bytes={most}");
+        let [one, other] = end([reader(&folder, "").start(), writer(&folder, &flags).start()]);
+        let texts: &[&str] =
+            if code == 0 { &[] } else { &["307207 bytes or more", "--max-bytes allows 307200"] };
+        one.expect(code, texts);
+        other.expect(code, texts);
+        assert_eq!(folder.is_there("dst"), code == 0);
+        nothing_is_left(&folder);
+    }
+}
+
+left_out_on_windows!(a_link_is_not_followed, "links need a right that few have");
+#[cfg(unix)]
+#[test]
+fn a_link_is_not_followed() {
+    let folder = prepared();
+    folder.make("elsewhere");
+    folder.write("elsewhere/file", OLD);
+    for leads in ["elsewhere/file", "nowhere"] {
+        symlink(leads, folder.path("dst")).unwrap();
+        let [one, other] = end([reader(&folder, "").start(), writer(&folder, "--force").start()]);
+        other.expect(12, &["the destination is a link"]);
+        one.expect(12, &["the Writer gave up"]);
+        assert_eq!(folder.read("elsewhere/file"), OLD);
+        fs::remove_file(folder.path("dst")).unwrap();
+    }
+    nothing_is_left(&folder);
+}
+
+#[test]
+fn nobody_waits_longer_than_told() {
+    let folder = prepared();
+    for run in [reader(&folder, "--wait=300ms"), writer(&folder, "--wait=300ms")] {
+        run.end().expect(10, &["nobody came", "within --wait"]);
+    }
+    assert!(!folder.is_there("dst"));
+    nothing_is_left(&folder);
+}
+
+#[test]
+fn a_writer_that_waits_can_be_interrupted() {
+    for signal in STOPPING {
+        let folder = prepared();
+        let first = writer(&folder, "").start();
+        first.says("waiting for the Reader");
+        first.signal(signal);
+        first.end().expect(128 + signal.as_raw(), &["interrupted", &folder.text("dst"), "is unchanged"]);
+        complete([writer(&folder, "").start(), reader(&folder, "").start()]);
+    }
+}
+
+#[test]
+fn a_missing_source_ends_both() {
+    let folder = prepared();
+    fs::remove_file(folder.path("src")).unwrap();
+    let waiting = writer(&folder, "").start();
+    waiting.says("waiting for the Reader");
+    reader(&folder, "").end().expect(5, &["src", "opening the source"]);
+    waiting.end().expect(5, &["the Reader gave up"]);
+    assert!(!folder.is_there("dst"));
+}
+
+#[test]
+fn a_half_does_not_meet_a_pair() {
+    let folder = prepared();
+    let pair = folder.duocopy(&format!("src dst {}", name(&folder))).start_reader();
+    writer(&folder, "").end().expect(12, &["in use for another copy", "`duocopy read` and `duocopy write`"]);
+    complete([pair, folder.duocopy(&format!("src dst {}", name(&folder))).start()]);
+    folder.assert_same("src", "dst");
+}
+
+/// A pair of halves in the middle of a copy as long as [`LONG`].
+#[cfg(unix)]
+fn held(folder: &Folder, flags: &str) -> [Process; 2] {
+    folder.write("src", bytes(LONG, 1));
+    let reader = reader(folder, &format!("{HELD_BLOCKS} {flags}")).start();
+    let writer = writer(folder, flags).traced(SLOW_WRITES).start();
+    writer.has_called("pwrite64", 3);
+    [reader, writer]
+}
+
+left_out_on_windows!(
+    a_killed_half_ends_the_other_and_the_next_two_go_on,
+    "its writes are slowed down by strace"
+);
+#[cfg(unix)]
+#[test]
+fn a_killed_half_ends_the_other_and_the_next_two_go_on() {
+    if !strace("kills in the middle of a copy of halves") {
+        return;
+    }
+    for hit in [0, 1] {
+        let folder = Folder::new();
+        let processes = held(&folder, "");
+        until("the first checkpoint", || folder.has_checkpoint().then_some(()));
+        processes[hit].kill();
+        let [reading, writing] = end(processes);
+        if hit == 1 {
+            reading.expect(8, &["the Writer died; the destination is unchanged"]);
+            says_nothing_of(&reading, "dst");
+        } else {
+            writing.expect(8, &["the Reader", "died", "is unchanged", "are safe beside it"]);
+            says_nothing_of(&writing, "src");
+        }
+        assert!(!folder.is_there("dst"));
+        let [_, writing] = end([reader(&folder, "").start(), writer(&folder, "").start()]);
+        writing.expect(0, &["going on with an interrupted copy"]);
+        folder.assert_same("src", "dst");
+        nothing_is_left(&folder);
+    }
+}
+
+left_out_on_windows!(either_half_is_replaced, "its writes are slowed down by strace");
+#[cfg(unix)]
+#[test]
+fn either_half_is_replaced() {
+    if !strace("kills in the middle of a copy of halves") {
+        return;
+    }
+    for (hit, name, command) in [(0, "Reader", "read"), (1, "Writer", "write")] {
+        let folder = Folder::new();
+        let flags = "--replace-within=60s";
+        let [reading, writing] = held(&folder, flags);
+        let (victim, survivor) = if hit == 0 { (reading, writing) } else { (writing, reading) };
+        victim.kill();
+        victim.end();
+        survivor.says(&format!("the {name} died; waiting up to 1m for another one: start it again:"));
+        survivor.says(&format!("duocopy {command} --replace-within=1m "));
+        let newcomer = if hit == 0 { reader(&folder, flags) } else { writer(&folder, flags) }.start();
+        newcomer.says(&format!("this {name} takes the place of one that died"));
+        complete([newcomer, survivor]);
+        folder.assert_same("src", "dst");
+        nothing_is_left(&folder);
+    }
+}
