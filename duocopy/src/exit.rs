@@ -66,7 +66,9 @@ fn destination_remedy(kind: io::ErrorKind) -> &'static str {
             "run as a user who may write in its directory, or choose another place"
         }
         io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only: choose another place",
-        io::ErrorKind::InvalidFilename => "choose a shorter name",
+        io::ErrorKind::InvalidFilename => {
+            "choose another name: it is too long, or has characters that may not be in one"
+        }
         io::ErrorKind::FileTooLarge => "the file system or `ulimit -f` allows no file of this size",
         _ => os::LOOK_AT_THE_DISK,
     }

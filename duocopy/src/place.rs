@@ -2,7 +2,7 @@
 
 use crate::digest;
 use crate::exit::{self, Failure};
-use crate::os::Directory;
+use crate::os::{self, Directory};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -96,8 +96,13 @@ impl Place {
         )
     }
 
+    /// Of the destination's name, the same for all ways to write it.
+    pub fn hash(&self) -> u64 {
+        digest::of(os::folded(&self.name).as_encoded_bytes())
+    }
+
     fn beside(&self, ending: &str) -> OsString {
-        format!(".duocopy-{:016x}.{ending}", digest::of(self.name.as_encoded_bytes())).into()
+        format!(".duocopy-{:016x}.{ending}", self.hash()).into()
     }
 }
 

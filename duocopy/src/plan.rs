@@ -68,7 +68,16 @@ impl Paths {
     /// also the default name. Halves that must not know each other's path only know that they are halves.
     pub fn job(&self) -> Vec<u8> {
         let Some((source, destination)) = self.both() else { return HALVES.into() };
-        [source.as_os_str(), OsStr::new("\0"), destination.as_os_str()].map(OsStr::as_encoded_bytes).concat()
+        let (source, destination) = (os::folded(source.as_os_str()), os::folded(destination.as_os_str()));
+        [&source, OsStr::new("\0"), &destination].map(OsStr::as_encoded_bytes).concat()
+    }
+
+    /// The same for people.
+    pub fn show_job(&self) -> String {
+        match self.both() {
+            Some((source, destination)) => format!("{} -> {}", exit::show(source), exit::show(destination)),
+            None => show_job(HALVES),
+        }
     }
 }
 
@@ -76,8 +85,7 @@ impl Paths {
 const HALVES: &[u8] = b"`duocopy read` and `duocopy write`";
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    // Components, so that a trailing or doubled slash makes no other name.
-    let absolute = std::path::absolute(path).map(|path| os::plain(path.components().collect()));
+    let absolute = std::path::absolute(path).and_then(|path| os::plain(&path));
     absolute.map_err(|error| unusable(path, &error))
 }
 

@@ -325,8 +325,10 @@ impl Sink {
             // It is whole, and nobody's fault: it stays for the next copy, or for whoever wants to rename it.
             self.stays.set(true);
             let whole = exit::show(&self.place.temporary_path());
-            let what = format!("putting the copy in its place (the whole copy stays in {whole})");
-            self.failed(&what, &error)
+            let path = exit::show(&self.place.path);
+            let what = format!("putting the copy in its place: {error}; the whole copy stays in {whole}");
+            let remedy = "end the program that has it open, and copy again, or rename it by hand";
+            Failure::new(exit::DESTINATION, format!("{path}: {what}: {remedy}"))
         })
     }
 

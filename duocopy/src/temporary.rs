@@ -4,7 +4,7 @@
 //! decides who goes on. What an interrupted copy left there is continued if the journal says how far it can be
 //! trusted, and removed otherwise; it is never emptied, because somebody may have remembered which file it is.
 
-use crate::digest::{self, Digest, Kind, PIECE, Value};
+use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::{Durable, Entry, Heading, Journal};
 use crate::os::{self, Entry as Name, FileId, Metadata};
@@ -74,7 +74,7 @@ pub fn heading(place: &Place, source: &SourceRecord, file: &File) -> io::Result<
         source: *source,
         target: TargetRecord { file: FileId::from(&metadata), born: os::born(&metadata), terminal: 0 },
         directory: place.directory.id()?,
-        name: digest::of(place.name.as_encoded_bytes()),
+        name: place.hash(),
     })
 }
 
@@ -208,7 +208,9 @@ pub fn take_over(
             }
             _ if !names(place, name, &file) => {}
             // Killed after it got its last mode: once more, with one that lets it be written to.
-            _ if !placed && !os::is_writable(&file) => os::set_mode(&file, 0o600).map_err(failed)?,
+            _ if !placed && !os::is_writable(&file) && Instant::now() < deadline => {
+                os::set_mode(&file, 0o600).map_err(failed)?;
+            }
             _ => break (file, placed),
         }
         pause();

@@ -14,7 +14,8 @@ use blockpipe::{JoinError, Phase, PipeError, Reason, Side, Snapshot};
 impl Job<'_> {
     /// The name for people.
     pub fn show_name(&self) -> String {
-        format!("\u{201c}{}\u{201d}", show_job(&self.name))
+        let name = if self.name == self.paths.job() { self.paths.show_job() } else { show_job(&self.name) };
+        format!("\u{201c}{name}\u{201d}")
     }
 
     /// The command that the process in the other role is started with.
@@ -99,7 +100,7 @@ impl Job<'_> {
                  choose another NAME, or wait for its end",
                     show_job(&there.job),
                     living(&there),
-                    show_job(&self.paths.job())
+                    self.paths.show_job()
                 ),
             ),
             JoinError::OtherVersion { ours, theirs } => Failure::new(

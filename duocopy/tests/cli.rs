@@ -854,7 +854,7 @@ fn a_destination_that_cannot_be_made_ends_both() {
     for (destination, says) in [
         ("missing/dst", "make its directory first"),
         ("missing/deep", "make its directory first"),
-        (&long, "choose a shorter name"),
+        (&long, "choose another name: it is too long"),
         ("file/dst", "a part of its path is a file"),
     ] {
         if cfg!(windows) && destination == long {

@@ -76,6 +76,7 @@ fn a_half_that_is_there_already_is_too_many() {
 }
 
 /// What one half says to whom it does not know must not name what only it knows.
+#[cfg(unix)]
 #[track_caller]
 fn says_nothing_of(ended: &Ended, file: &str) {
     assert!(!ended.said.contains(file), "it names {file}: {ended:?}");

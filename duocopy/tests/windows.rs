@@ -47,8 +47,9 @@ fn one_file_has_many_paths_and_they_meet() {
     let text = plain.each_ref().map(|path| path.to_str().unwrap().to_owned());
     let lower = text.each_ref().map(|text| PathBuf::from(text[..1].to_lowercase() + &text[1..]));
     let verbatim = text.each_ref().map(|text| PathBuf::from(format!(r"\\?\{text}")));
+    let capitals = text.each_ref().map(|text| PathBuf::from(text.to_uppercase()));
     let slashes = text.each_ref().map(|text| PathBuf::from(text.replace('\\', "/")));
-    for other in [&lower, &verbatim, &slashes] {
+    for other in [&lower, &verbatim, &slashes, &capitals] {
         let both = |paths: &[PathBuf; 2]| [paths[0].clone(), paths[1].clone()];
         let (one, two) = (both(&plain), both(other));
         pair_of(&folder, [[&one[0], &one[1]], [&two[0], &two[1]]]);
@@ -88,6 +89,18 @@ fn names_may_have_any_characters_and_halves_of_some() {
         fs::remove_file(&source).unwrap();
         pair_of(&folder, [[&destination, &source]; 2]);
         folder.assert_same(&name, "dst");
+    }
+}
+
+#[test]
+fn a_stream_of_a_file_is_refused() {
+    let folder = Folder::new();
+    folder.write("src", "content");
+    for name in ["c:stream", "file:stream"] {
+        let path = format!(r"{}\{name}", folder.text("").trim_end_matches('\\'));
+        for ended in end([0, 1].map(|_| folder.duocopy("src").word(&path).start())) {
+            ended.expect(2, &["a name with a colon"]);
+        }
     }
 }
 

@@ -144,9 +144,16 @@ pub fn while_others_may_read<T>(_file: &File, act: impl FnOnce() -> io::Result<T
     act()
 }
 
+/// The same name for what directories take for the same name: here they tell all apart.
+pub fn folded(name: &OsStr) -> OsString {
+    name.to_owned()
+}
+
 /// The same path for the same file, however it is written.
-pub fn plain(path: PathBuf) -> PathBuf {
-    path
+#[expect(clippy::unnecessary_wraps, reason = "on other systems some names are none")]
+pub fn plain(path: &Path) -> io::Result<PathBuf> {
+    // Components, so that a trailing or doubled slash makes no other name.
+    Ok(path.components().collect())
 }
 
 /// A word as a shell reads it, whatever bytes it has. Nothing in it moves a cursor.

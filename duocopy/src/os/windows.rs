@@ -234,7 +234,21 @@ pub fn terminal() -> u64 {
 
 /// The same path for the same file, however it is written: drive letters are capital, and the prefix for paths of
 /// any length goes where the path means the same without it.
-pub fn plain(path: PathBuf) -> PathBuf {
+///
+/// A colon in a name is refused: what comes behind it is no file but a stream, or, at the front of a path, a drive.
+pub fn plain(path: &Path) -> io::Result<PathBuf> {
+    let is_stream =
+        |part: Component| matches!(part, Component::Normal(name) if name.as_encoded_bytes().contains(&b':'));
+    if path.components().any(is_stream) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a name with a colon, which is a stream of a file",
+        ));
+    }
+    Ok(plainly(path.components().collect()))
+}
+
+fn plainly(path: PathBuf) -> PathBuf {
     let Some(Component::Prefix(prefix)) = path.components().next() else { return path };
     let (begin, verbatim) = match prefix.kind() {
         Prefix::Disk(letter) => (format!(r"{}:\", letter.to_ascii_uppercase() as char).into(), false),
@@ -256,6 +270,13 @@ pub fn plain(path: PathBuf) -> PathBuf {
         return path;
     }
     plain
+}
+
+/// The same name for what most directories take for the same name: small letters.
+///
+/// Where a directory tells them apart, two copies to names that differ in nothing else keep each other waiting.
+pub fn folded(name: &OsStr) -> OsString {
+    name.to_str().map_or_else(|| name.to_ascii_lowercase(), |name| name.to_lowercase().into())
 }
 
 /// A word as the command interpreter reads it.
@@ -371,8 +392,19 @@ impl Directory {
         })
     }
 
+    /// Removes a file of ours, which may have got its last attributes already: read-only, say.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
-        fs::remove_file(self.path.join(name))
+        let path = self.path.join(name);
+        fs::remove_file(&path).or_else(|error| {
+            let mut permissions = fs::symlink_metadata(&path)?.permissions();
+            if !permissions.readonly() {
+                return Err(error);
+            }
+            #[expect(clippy::permissions_set_readonly_false, reason = "on Windows it is one attribute")]
+            permissions.set_readonly(false);
+            fs::set_permissions(&path, permissions)?;
+            fs::remove_file(&path)
+        })
     }
 
     pub fn remove_if_there(&self, name: &OsStr) -> io::Result<()> {
@@ -451,14 +483,22 @@ mod tests {
 
     #[test]
     fn one_path_has_one_form() {
-        let same = |path: &str| plain(PathBuf::from(path)).into_os_string().into_string().unwrap();
+        let same = |path: &str| plain(&PathBuf::from(path)).unwrap().into_os_string().into_string().unwrap();
         assert_eq!(same(r"c:\a\b"), r"C:\a\b");
         assert_eq!(same(r"\\?\c:\a\b"), r"C:\a\b");
         assert_eq!(same(r"\\?\c:\a\ends with a dot."), r"\\?\c:\a\ends with a dot.");
         assert_eq!(same(r"\\?\UNC\server\share\a"), r"\\server\share\a");
         assert_eq!(same(r"\\server\share\a"), r"\\server\share\a");
+        for stream in [r"C:\a\c:stream", r"C:\a:b\c", r"\\?\C:\a\c:q"] {
+            assert!(plain(&PathBuf::from(stream)).is_err(), "{stream}");
+        }
         let long = format!(r"C:\{}", r"directory\".repeat(40));
         assert_eq!(same(&format!(r"\\?\{long}file")), format!("{long}file"));
+    }
+
+    #[test]
+    fn names_that_differ_in_case_are_one() {
+        assert_eq!(folded(OsStr::new(r"C:\Größe\ÄÖ.TXT")), OsStr::new(r"c:\größe\äö.txt"));
     }
 
     #[test]
