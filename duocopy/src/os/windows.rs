@@ -7,7 +7,7 @@ pub use signals::Signals;
 use super::{Entry, FileId};
 use crate::digest::Kind;
 use crate::record::SourceRecord;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, IsTerminal, Write};
@@ -254,7 +254,7 @@ fn plainly(path: PathBuf) -> PathBuf {
         Prefix::Disk(letter) => (format!(r"{}:\", letter.to_ascii_uppercase() as char).into(), false),
         Prefix::VerbatimDisk(letter) => (format!(r"{}:\", letter.to_ascii_uppercase() as char).into(), true),
         Prefix::VerbatimUNC(server, share) => {
-            let mut begin = std::ffi::OsString::from(r"\\");
+            let mut begin = OsString::from(r"\\");
             begin.push(server);
             begin.push(r"\");
             begin.push(share);
