@@ -25,7 +25,6 @@ const LINE: &str = "--block-size=4K --buffer-size=16K --wait=5s src dst";
 
 const STATE: u64 = 12;
 const GENERATION: u64 = 16;
-const CONSUMER_PID: u64 = 132;
 const TARGET: u64 = 2176;
 const FILLED: u64 = 2304;
 const PRODUCER_MARKS: u64 = 2320;
@@ -239,8 +238,8 @@ fn a_predecessor_that_appears_later_is_not_believed() {
         let (mut reader, pipe) = hostile_reader(&folder, named(&folder).replace_within(HANGS));
         let writer = folder.duocopy(&format!("{replaces}{LINE}")).start_writer();
         // It says nothing before the Reader is ready; by now it has its seat.
-        until("the Writer has its seat", || (get(&pipe, CONSUMER_PID) as u32 == writer.id()).then_some(()));
-        pause(milliseconds(50));
+        let monitor = reader.monitor();
+        until("the Writer has its seat", || monitor.snapshot().consumer.filter(|id| *id == writer.id()));
         pretend(&folder, &pipe, 5000, 7);
         reader.ready(Geometry::new(4096, 4), &origin(&folder, 5000)).expect("there is memory");
         pause(milliseconds(300));
