@@ -112,24 +112,24 @@ impl Options {
         }
     }
 
-    /// The options that a second process must be started with too, as words; only what `both` halves need if they
-    /// are different commands.
-    pub fn for_the_partner(&self, both: bool) -> Vec<String> {
+    /// The options that a second process must be started with too, as words. If it is the `other_half`, a command of
+    /// its own, only those that it has.
+    pub fn for_the_partner(&self, other_half: bool) -> Vec<String> {
         let name = |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| {
             value().map(|value| value.get_name().to_owned()).unwrap_or_default()
         };
         let mut words = Vec::new();
-        if self.fsync != Fsync::End && !both {
+        if self.fsync != Fsync::End && !other_half {
             words.push(format!("--fsync={}", name(&|| self.fsync.to_possible_value())));
         }
-        if self.verify == Verify::None || self.verify == Verify::Reread && !both {
+        if self.verify == Verify::None || self.verify == Verify::Reread && !other_half {
             words.push(format!("--verify={}", name(&|| self.verify.to_possible_value())));
         }
         if self.hash != Hash::Crc64 {
             words.push(format!("--hash={}", name(&|| self.hash.to_possible_value())));
         }
         for (set, word) in [(self.partial, "--partial"), (self.no_resume, "--no-resume")] {
-            if set && !both {
+            if set && !other_half {
                 words.push(word.into());
             }
         }

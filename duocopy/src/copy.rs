@@ -13,7 +13,7 @@ use crate::progress::{Presence, Progress, Role, View};
 use crate::record::{SourceRecord, TargetRecord};
 use crate::sink::Sink;
 use crate::source::Source;
-use crate::verdict::{no_shared_memory, reason};
+use crate::verdict::no_shared_memory;
 use blockpipe::{Consumer, End, Geometry, Mark, Monitor, Phase, Pipe, PipeError, Producer, Reason, Side};
 use std::sync::atomic::Ordering;
 
@@ -119,7 +119,7 @@ fn read(mut producer: Producer, job: &Job, progress: &mut Progress) -> Result<Su
     let mut partner = None;
     let copied = send_file(&mut producer, &mut partner, job, progress);
     let result = copied.or_else(|stop| match stop {
-        Stop::Own(failure) => match producer.abort(&reason(&failure)) {
+        Stop::Own(failure) => match producer.abort(&job.reason(&failure)) {
             Err(PipeError::Aborted { by: Side::Consumer, reason }) => Err(job.told(Role::Writer, &reason, 0)),
             // Too late: the Writer had everything from the Reader before this one.
             Ok(()) if let Some(closing) = producer.monitor().snapshot().closing => {
@@ -215,7 +215,7 @@ fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Result<S
         }
     };
     let result = copied.map_err(|stop| match stop {
-        Stop::Own(failure) => match consumer.abort(&reason(&failure)) {
+        Stop::Own(failure) => match consumer.abort(&job.reason(&failure)) {
             PipeError::Aborted { by: Side::Producer, reason } => job.told(Role::Reader, &reason, kept),
             _ => failure,
         },
@@ -331,11 +331,11 @@ fn receive_file(
 
     let committing = consumer.commit()?;
     if let Err(failure) = sink.replace() {
-        committing.abort(&reason(&failure));
+        committing.abort(&job.reason(&failure));
         return Err(failure.into());
     }
     if durable && let Err(failure) = sink.sync_name() {
-        committing.abort(&reason(&failure));
+        committing.abort(&job.reason(&failure));
         return Err(failure.into());
     }
     committing.complete()?;

@@ -20,6 +20,18 @@ pub const REFUSED: u8 = 12;
 /// Plus the number of the signal.
 pub const SIGNAL: u8 = 128;
 
+/// What a code means, without the path that it happened to.
+pub fn in_general(code: u8) -> &'static str {
+    match code {
+        MISMATCH => "the checksums differ",
+        SOURCE => "the source failed",
+        DESTINATION => "the destination failed",
+        NO_SPACE => "no space is left",
+        REFUSED => "it refuses this copy",
+        _ => "it failed",
+    }
+}
+
 /// Why this process did not succeed: the exit code, and a message that names the path and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {

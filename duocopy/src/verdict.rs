@@ -143,6 +143,15 @@ impl Job<'_> {
         }
     }
 
+    /// What the other side is told about our failure. A half that must not learn our path gets no message with one.
+    pub fn reason(&self, failure: &Failure) -> Reason {
+        let message = match self.paths.both() {
+            Some(_) => failure.message.clone(),
+            None => format!("{}; its own message says more", exit::in_general(failure.code)),
+        };
+        Reason::new(failure.code.into(), message)
+    }
+
     /// What this process makes of the other one's failure, with `kept` bytes for the next copy.
     pub fn told(&self, by: Role, reason: &Reason, kept: u64) -> Failure {
         let code =
@@ -237,11 +246,6 @@ impl Job<'_> {
             None => Failure::new(exit::PARTNER, format!("the second process ended; {path} is unchanged")),
         }
     }
-}
-
-/// What the other side is told about our failure.
-pub fn reason(failure: &Failure) -> Reason {
-    Reason::new(failure.code.into(), failure.message.clone())
 }
 
 /// Shared memory that could not be had.
