@@ -105,16 +105,57 @@ fn a_destination_that_appears_meanwhile_is_not_replaced() {
     if !strace("a destination that appears during the copy") {
         return;
     }
+    // Also where the file system cannot rename so, and the file gets a second name instead.
+    for cannot in ["", " -e inject=renameat2:error=EINVAL"] {
+        let folder = prepared();
+        let slow = writer(&folder, "").traced(&format!("{SLOW_WRITES}{cannot}"));
+        let [reader, writer] = [reader(&folder, HELD_BLOCKS).start(), slow.start()];
+        writer.has_called("pwrite64", 1);
+        folder.write("dst", "another");
+        let [one, other] = end([reader, writer]);
+        one.expect(12, &["the Writer gave up: it refuses this copy"]);
+        other.expect(12, &["somebody has made the destination during the copy"]);
+        says_nothing_of(&one, &folder.text("dst"));
+        assert_eq!(folder.read("dst"), b"another");
+        nothing_is_left(&folder);
+    }
+}
+
+left_out_on_windows!(a_file_system_that_cannot_rename_to_a_free_name_only, "its call fails by strace");
+#[cfg(unix)]
+#[test]
+fn a_file_system_that_cannot_rename_to_a_free_name_only() {
+    if !strace("a rename that is not known") {
+        return;
+    }
     let folder = prepared();
-    let slow = writer(&folder, "").traced(SLOW_WRITES);
-    let [reader, writer] = [reader(&folder, HELD_BLOCKS).start(), slow.start()];
-    writer.has_called("pwrite64", 1);
-    folder.write("dst", "another");
-    let [one, other] = end([reader, writer]);
-    one.expect(12, &["the Writer gave up: it refuses this copy"]);
-    other.expect(12, &["somebody has made the destination during the copy"]);
-    says_nothing_of(&one, &folder.text("dst"));
-    assert_eq!(folder.read("dst"), b"another");
+    let unknown = writer(&folder, "").traced("-f -e trace=renameat2,linkat -e inject=renameat2:error=EINVAL");
+    let [reader, writer] = [reader(&folder, "").start(), unknown.start()];
+    until("the end of the Writer", || writer.ended());
+    assert_eq!((writer.calls("renameat2").len(), writer.calls("linkat").len()), (1, 1), "{}", writer.trace());
+    complete([reader, writer]);
+    folder.assert_same("src", "dst");
+    nothing_is_left(&folder);
+}
+
+left_out_on_windows!(a_copy_that_was_killed_after_its_rename_is_complete, "its kills are placed by strace");
+/// What is there then is the copy itself, and not something that must not be replaced.
+#[cfg(unix)]
+#[test]
+fn a_copy_that_was_killed_after_its_rename_is_complete() {
+    if !strace("kills after the rename") {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("src", bytes(LONG, 1));
+    let slow = "-f -e trace=pwrite64,/^rename -e inject=pwrite64:delay_enter=10000 -e inject=/^rename:delay_exit=500000";
+    let processes = [reader(&folder, HELD_BLOCKS).start(), writer(&folder, "").traced(slow).start()];
+    until("the destination", || folder.is_there("dst").then_some(()));
+    processes.iter().for_each(Process::kill);
+    end(processes);
+    let [_, again] = end([reader(&folder, "").start(), writer(&folder, "").start()]);
+    again.expect(0, &[&format!("{LONG} bytes need not be copied again")]);
+    folder.assert_same("src", "dst");
     nothing_is_left(&folder);
 }
 

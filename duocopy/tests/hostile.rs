@@ -252,6 +252,28 @@ fn a_predecessor_that_appears_later_is_not_believed() {
     }
 }
 
+/// What it says is checked before the first byte, and what it does before each block.
+#[test]
+fn a_reader_that_sends_more_than_it_said_gets_no_further_than_allowed() {
+    let folder = Folder::new();
+    folder.write("src", bytes(4096, 1));
+    let name = folder.text("a name");
+    let halves = Pipe::named(&name).job("`duocopy read` and `duocopy write`").patience(HANGS);
+    let mut reader = halves.join_as_producer().expect("nobody else is there");
+    reader.ready(Geometry::new(4096, 4), &origin(&folder, 4096)).expect("there is memory");
+    let writer = folder.duocopy("write --max-bytes=4096 dst").word(&name).start();
+    reader.start().expect("the Writer begins");
+    for _ in 0..2 {
+        reader.empty_block().expect("there are four").send(4096, 0);
+    }
+    assert!(reader.close(&[0; 32]).is_err());
+    drop(reader);
+    let ended = ends(writer, Instant::now(), "more than allowed");
+    ended.expect(12, &["8192 bytes or more are to be written, and --max-bytes allows 4096"]);
+    assert!(!folder.is_there("dst"));
+    assert!(folder.temporaries("").is_empty(), "a temporary file is left: {ended:?}");
+}
+
 /// What the Reader says about its source is nonsense, or of a length that no disk has.
 #[test]
 fn an_impossible_source_is_an_error_that_leaves_nothing() {
