@@ -178,8 +178,7 @@ impl Names {
 
 /// The user that this process runs as.
 struct User {
-    /// A `TOKEN_USER`, which points into itself.
-    token: Vec<u64>,
+    token: Token,
     /// The identity as text.
     name: String,
     /// A self-relative security descriptor: owned by this user, and nobody else may do anything.
@@ -197,8 +196,8 @@ impl User {
     }
 
     fn ask() -> Result<Self, Failed> {
-        let token = token_user()?;
-        let name = sid_text(sid_of(&token))?;
+        let token = Token::of_this_process()?;
+        let name = token.sid_text()?;
         let only = descriptor(&format!("O:{name}D:P(A;;GA;;;{name})"))?;
         Ok(Self { token, name, only })
     }
@@ -221,7 +220,8 @@ impl User {
         let (mut owner, mut defaulted): (PSID, _) = (null_mut(), 0);
         // SAFETY: the buffer holds the descriptor that the system has just written; `owner` points into it.
         let got = unsafe { GetSecurityDescriptorOwner(descriptor, &raw mut owner, &raw mut defaulted) };
-        if got == 0 || owner.is_null() || !self.is(owner) {
+        // SAFETY: if there is an owner, it is in the descriptor that the system wrote.
+        if got == 0 || owner.is_null() || !unsafe { self.is(owner) } {
             return Err(Failed::Foreign("belongs to another user"));
         }
         let (mut present, mut list): (_, *mut ACL) = (0, null_mut());
@@ -229,21 +229,27 @@ impl User {
         let got = unsafe {
             GetSecurityDescriptorDacl(descriptor, &raw mut present, &raw mut list, &raw mut defaulted)
         };
-        if got == 0 || present == 0 || list.is_null() || !self.alone_in(list) {
+        // SAFETY: if there is a list, it is in the descriptor that the system wrote.
+        if got == 0 || present == 0 || list.is_null() || !unsafe { self.alone_in(list) } {
             return Err(Failed::Foreign("other users may open it"));
         }
         Ok(())
     }
 
-    fn is(&self, sid: PSID) -> bool {
-        // SAFETY: both are valid identities: one in a descriptor that the system wrote, the other in our token.
-        unsafe { EqualSid(sid, sid_of(&self.token)) != 0 }
+    /// # Safety
+    /// It is a valid identity.
+    unsafe fn is(&self, sid: PSID) -> bool {
+        // SAFETY: so the caller says, and the other one is in our token.
+        unsafe { EqualSid(sid, self.token.sid()) != 0 }
     }
 
     /// Whether the list allows this user something and says nothing about anybody else.
-    fn alone_in(&self, list: *mut ACL) -> bool {
+    ///
+    /// # Safety
+    /// It is a valid list, as the system writes it.
+    unsafe fn alone_in(&self, list: *mut ACL) -> bool {
         let mut entry: *mut c_void = null_mut();
-        // SAFETY: the list is in a descriptor that the system wrote, and `entry` points into it.
+        // SAFETY: so the caller says, and `entry` points into it.
         if unsafe { (*list).AceCount != 1 || GetAce(list, 0, &raw mut entry) == 0 } {
             return false;
         }
@@ -256,49 +262,54 @@ impl User {
     }
 }
 
-fn token_user() -> io::Result<Vec<u64>> {
-    let mut token = null_mut();
-    // SAFETY: the pseudo handle of this process needs no closing, and `token` outlives the call.
-    if unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token) } == 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the handle was just opened and is nobody else's.
-    let token = unsafe { OwnedHandle::from_raw_handle(token) };
-    // The longest identity has 68 bytes.
-    let mut buffer = vec![0_u64; 32];
-    let mut needed = 0;
-    // SAFETY: the handle is open, and the buffer is as long as is said.
-    let got = unsafe {
-        GetTokenInformation(
-            token.as_raw_handle(),
-            TokenUser,
-            buffer.as_mut_ptr().cast(),
-            (buffer.len() * 8) as u32,
-            &raw mut needed,
-        )
-    };
-    if got == 0 { Err(io::Error::last_os_error()) } else { Ok(buffer) }
-}
+/// A `TOKEN_USER` as the system wrote it, which points into itself.
+struct Token(Vec<u64>);
 
-/// The identity in what `token_user` gave.
-fn sid_of(token: &[u64]) -> PSID {
-    // SAFETY: the buffer is aligned, longer than a `TOKEN_USER`, and begins with one.
-    unsafe { (*token.as_ptr().cast::<TOKEN_USER>()).User.Sid }
-}
-
-fn sid_text(sid: PSID) -> io::Result<String> {
-    let mut text = null_mut();
-    // SAFETY: the identity is valid; `text` is given memory that we free.
-    if unsafe { ConvertSidToStringSidW(sid, &raw mut text) } == 0 {
-        return Err(io::Error::last_os_error());
+impl Token {
+    fn of_this_process() -> io::Result<Self> {
+        let mut token = null_mut();
+        // SAFETY: the pseudo handle of this process needs no closing, and `token` outlives the call.
+        if unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token) } == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the handle was just opened and is nobody else's.
+        let token = unsafe { OwnedHandle::from_raw_handle(token) };
+        // The longest identity has 68 bytes.
+        let mut buffer = vec![0_u64; 32];
+        let mut needed = 0;
+        // SAFETY: the handle is open, and the buffer is as long as is said.
+        let got = unsafe {
+            GetTokenInformation(
+                token.as_raw_handle(),
+                TokenUser,
+                buffer.as_mut_ptr().cast(),
+                (buffer.len() * 8) as u32,
+                &raw mut needed,
+            )
+        };
+        if got == 0 { Err(io::Error::last_os_error()) } else { Ok(Self(buffer)) }
     }
-    // SAFETY: the text ends with a zero, and everything before it may be read.
-    let length = (0..usize::MAX).take_while(|at| unsafe { *text.add(*at) } != 0).count();
-    // SAFETY: as just counted; it is freed only afterwards.
-    let name = String::from_utf16_lossy(unsafe { std::slice::from_raw_parts(text, length) });
-    // SAFETY: the memory came from the call above, which says that it is to be freed so.
-    unsafe { LocalFree(text.cast()) };
-    Ok(name)
+
+    /// Its identity, valid as long as this lives.
+    fn sid(&self) -> PSID {
+        // SAFETY: the buffer is aligned, longer than a `TOKEN_USER`, and begins with one: only the function above makes one.
+        unsafe { (*self.0.as_ptr().cast::<TOKEN_USER>()).User.Sid }
+    }
+
+    fn sid_text(&self) -> io::Result<String> {
+        let mut text = null_mut();
+        // SAFETY: the identity is valid; `text` is given memory that we free.
+        if unsafe { ConvertSidToStringSidW(self.sid(), &raw mut text) } == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the text ends with a zero, and everything before it may be read.
+        let length = (0..usize::MAX).take_while(|at| unsafe { *text.add(*at) } != 0).count();
+        // SAFETY: as just counted; it is freed only afterwards.
+        let name = String::from_utf16_lossy(unsafe { std::slice::from_raw_parts(text, length) });
+        // SAFETY: the memory came from the call above, which says that it is to be freed so.
+        unsafe { LocalFree(text.cast()) };
+        Ok(name)
+    }
 }
 
 fn descriptor(text: &str) -> io::Result<Vec<u64>> {
