@@ -3,13 +3,6 @@
 #[macro_use]
 mod util;
 
-#[cfg(windows)]
-/// Not a test of its own: what sends an event to the console of a process.
-#[test]
-fn console_event() {
-    util::console_event();
-}
-
 #[cfg(unix)]
 use rustix::fs::{CWD, FileType, Mode};
 use std::collections::BTreeSet;

@@ -7,13 +7,6 @@ use std::fs;
 use std::path::Path;
 use util::*;
 
-/// Not a test of its own: what sends an event to the console of a process.
-#[cfg(windows)]
-#[test]
-fn console_event() {
-    util::console_event();
-}
-
 /// Names are shared by all tests of this user.
 fn name(folder: &Folder) -> String {
     folder.text("").rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap().to_owned()

@@ -9,13 +9,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use util::*;
 
-/// Not a test of its own: what sends an event to the console of a process.
-#[cfg(windows)]
-#[test]
-fn console_event() {
-    util::console_event();
-}
-
 /// A source of which a part can get to the disk before the copy is killed, and an old destination.
 fn prepared() -> Folder {
     let folder = Folder::new();

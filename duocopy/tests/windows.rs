@@ -17,12 +17,6 @@ const READ_ONLY: u32 = 1;
 const HIDDEN: u32 = 2;
 const SHARE_READ: u32 = 1;
 
-/// Not a test of its own: what sends an event to the console of a process.
-#[test]
-fn console_event() {
-    util::console_event();
-}
-
 left_out_on_windows!(soak, "soak.rs: its kills, stops and changes are Unix'");
 left_out_on_windows!(every_call, "every_call.rs: its kills are placed by strace");
 left_out_on_windows!(hardening, "hardening.rs: modes, links and owners");

@@ -112,7 +112,7 @@ pub fn send(child: &Child, signal: Signal) {
         Signal::INT | Signal::TERM => {
             let output = event(child.id(), CTRL_C_EVENT);
             let (said, errors) = (&output.stdout, String::from_utf8_lossy(&output.stderr));
-            // A test program without that test sends nothing, and succeeds.
+            // A test program that does not find it sends nothing, and succeeds.
             let sent = output.status.success() && String::from_utf8_lossy(said).contains("1 passed");
             assert!(sent, "no event was sent: {errors}");
         }
@@ -124,13 +124,14 @@ pub fn send(child: &Child, signal: Signal) {
 /// does it.
 pub fn event(process: u32, event: u32) -> Output {
     let mut command = Command::new(std::env::current_exe().expect("a test knows its executable"));
-    command.args(["console_event", "--exact", "--nocapture"]);
+    command.args(["util::system::console_event", "--exact", "--nocapture"]);
     command.env("DUOCOPY_TEST_EVENT", format!("{process} {event}"));
     command.output().expect("the test executable starts again")
 }
 
-/// What the process started in `event` does.
-pub fn console_event() {
+/// Not a test of its own: what the process started in `event` does.
+#[test]
+fn console_event() {
     let Ok(what) = std::env::var("DUOCOPY_TEST_EVENT") else { return };
     let (process, event) = what.split_once(' ').expect("two words");
     // SAFETY: these calls take numbers and a handler that lives as long as the process.
