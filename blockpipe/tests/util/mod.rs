@@ -29,6 +29,9 @@ const ANSWER: &str = "> ";
 /// Longer than anything in these tests takes that is not meant to hang.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How often a start may fail for a reason that passes.
+const STARTS: u32 = 5;
+
 /// What a refusal may take at most, as promised.
 pub const HALF_A_SECOND: Duration = Duration::from_millis(500);
 
@@ -170,12 +173,14 @@ impl Actor {
 
     /// Starts an actor by a command that ends in running this executable with the arguments added here.
     pub fn start_through(mut command: Command) -> Self {
-        let mut child = command
+        command
             .args(["actor", "--exact", "--nocapture", "--quiet"])
             .env(ROLE, "1")
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
+            .stdout(Stdio::piped());
+        let mut child = (0..STARTS)
+            .find_map(|_| Some(command.spawn()).filter(|child| !child.as_ref().is_err_and(passes)))
+            .expect("a start succeeds at last")
             .expect("the test executable starts again");
         let commands = child.stdin.take().expect("it was asked for");
         let output = BufReader::new(child.stdout.take().expect("it was asked for"));

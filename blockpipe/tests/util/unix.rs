@@ -2,6 +2,7 @@
 
 use super::{Actor, Name, until};
 use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::PathBuf;
@@ -11,6 +12,11 @@ use std::process::Child;
 pub fn directory() -> PathBuf {
     let portable = if cfg!(blockpipe_portable) { "-portable" } else { "" };
     format!("/dev/shm/blockpipe{portable}-{}", rustix::process::geteuid().as_raw()).into()
+}
+
+/// Whether the next start of a program may succeed after this error.
+pub fn passes(_: &io::Error) -> bool {
+    false
 }
 
 impl Name {

@@ -6,7 +6,8 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::process::Child;
 use std::ptr::null_mut;
 use windows_sys::Win32::Foundation::{
-    GetHandleInformation, HANDLE, HANDLE_FLAG_INHERIT, LocalFree, NTSTATUS, WAIT_OBJECT_0,
+    ERROR_INTERNAL_ERROR, GetHandleInformation, HANDLE, HANDLE_FLAG_INHERIT, LocalFree, NTSTATUS,
+    WAIT_OBJECT_0,
 };
 use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW,
@@ -26,6 +27,12 @@ use windows_sys::Win32::System::Threading::{
 unsafe extern "system" {
     fn NtSuspendProcess(process: HANDLE) -> NTSTATUS;
     fn NtResumeProcess(process: HANDLE) -> NTSTATUS;
+}
+
+/// Whether the next start of a program may succeed after this error. Wine's kernel sometimes answers "internal error"
+/// when the new process is gone before it has run, which happens right after a kill.
+pub fn passes(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ERROR_INTERNAL_ERROR.cast_signed())
 }
 
 pub fn wide(text: &str) -> Vec<u16> {

@@ -276,13 +276,8 @@ impl Folder {
         // What the surroundings say must not matter.
         command.env("TERM", "xterm").env("LC_ALL", "C.UTF-8").env_remove("COLUMNS");
         let began = Instant::now();
-        // A program that was just copied is busy while any fork of another test still has it open for writing.
-        let spawned = soon(|| match command.spawn() {
-            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => None,
-            other => Some(other),
-        });
-        let child =
-            spawned.expect("not busy for ever").unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let spawned = soon(|| Some(command.spawn()).filter(|child| !child.as_ref().is_err_and(passes)));
+        let child = spawned.expect("not for ever").unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let child = Arc::new(Mutex::new(child));
         CHILDREN.lock().expect("no panic while it is held").push(Arc::downgrade(&child));
         Process { child, began, errors, output, trace: file("trace"), terminal, paused: Cell::new(false) }

@@ -6,6 +6,7 @@ use super::{
 pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 use std::fs::{self, File};
+use std::io;
 #[allow(unused_imports, reason = "each test program uses a part of this")]
 pub use std::os::unix::fs::{FileExt, symlink};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -26,6 +27,12 @@ pub const LONG: usize = 8 * MIB;
 pub const KILLED: i32 = -9;
 /// What asks a process to stop.
 pub const STOPPING: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
+
+/// Whether the next start of a program may succeed after this error. One that was just copied is busy while any fork of
+/// another test still has it open for writing.
+pub fn passes(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ExecutableFileBusy
+}
 
 /// A path as the program shows it.
 pub fn plain(path: &str) -> String {

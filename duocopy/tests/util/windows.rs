@@ -11,7 +11,7 @@ use std::os::windows::io::AsRawHandle;
 use std::os::windows::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output};
-use windows_sys::Win32::Foundation::{HANDLE, NTSTATUS};
+use windows_sys::Win32::Foundation::{ERROR_INTERNAL_ERROR, HANDLE, NTSTATUS};
 use windows_sys::Win32::System::Console::{
     AttachConsole, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent, SetConsoleCtrlHandler,
 };
@@ -27,6 +27,12 @@ unsafe extern "system" {
 pub const HELD_BLOCKS: &str = "--block-size=4K --buffer-size=16K";
 /// A held copy of this length takes longer than until the first checkpoint.
 pub const LONG: usize = 2 * MIB;
+
+/// Whether the next start of a program may succeed after this error. Wine's kernel sometimes answers "internal error"
+/// when the new process is gone before it has run, which happens right after a kill.
+pub fn passes(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ERROR_INTERNAL_ERROR.cast_signed())
+}
 
 /// The names that other systems have for what is nearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
