@@ -3,6 +3,7 @@
 use crate::consumer::Consumer;
 use crate::producer::Producer;
 use crate::ring::Extent;
+use crate::window::Settled;
 use std::ops::{Deref, DerefMut};
 use std::slice;
 
@@ -33,7 +34,21 @@ impl<'a> EmptyBlock<'a> {
     /// If `length` is larger than the block.
     pub fn send(self, length: usize, sum: u64) {
         assert!(length <= self.len(), "a block of {} bytes cannot hold {length}", self.len());
-        self.producer.send(self.n, length as u64, sum);
+        self.give(length as u64, false, sum);
+    }
+
+    /// Gives `length` zeros to the consumer without writing one of them: a hole. Otherwise as [`send`](Self::send).
+    ///
+    /// It may be longer than the block, whose bytes nobody looks at. A consumer that may get holes has to ask each
+    /// block for its [`hole`](FilledBlock::hole).
+    ///
+    /// A stream of more than 2⁶³ − 1 bytes ends with [`PipeError::Corrupt`](crate::PipeError::Corrupt) at the consumer.
+    pub fn send_hole(self, length: u64, sum: u64) {
+        self.give(length, true, sum);
+    }
+
+    fn give(self, length: u64, hole: bool, sum: u64) {
+        self.producer.send(self.n, Settled { length, hole, sum });
         // Sent is sent: dropping it now must not put it back.
         std::mem::forget(self);
     }
@@ -66,7 +81,7 @@ impl DerefMut for EmptyBlock<'_> {
     }
 }
 
-/// A filled block: a page-aligned piece of shared memory with the next bytes of the stream.
+/// A filled block: a page-aligned piece of shared memory with the next bytes of the stream; or a [hole](Self::hole).
 ///
 /// Confirming is explicit: [`done`](Self::done) gives it back. One that is merely dropped (an error, a panic)
 /// stays filled and is handed out again. It is not `Send`: it stays with the thread that holds the consumer.
@@ -87,12 +102,19 @@ impl<'a> FilledBlock<'a> {
         self.extent.offset
     }
 
+    /// How many zeros come next in the stream that are not in memory: the producer skipped them. The block has no
+    /// bytes then. 0 if they are all in the block.
+    pub fn hole(&self) -> u64 {
+        if self.extent.hole { self.extent.length } else { 0 }
+    }
+
     /// Says that the bytes have been taken care of, and gives the block back. Does not block.
     ///
     /// Several blocks may be held at once and confirmed in any order; they go back in order. `sum` is as in
     /// [`EmptyBlock::send`], computed from the bytes that the consumer saw.
     pub fn done(self, sum: u64) {
-        self.consumer.done(self.n, self.extent.length as u64, sum);
+        let Extent { length, hole, .. } = self.extent;
+        self.consumer.done(self.n, Settled { length, hole, sum });
         // Given back is given back: dropping it now must not hand it out again.
         std::mem::forget(self);
     }
@@ -108,9 +130,10 @@ impl Deref for FilledBlock<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
+        let length = if self.extent.hole { 0 } else { self.extent.length as usize };
         // SAFETY: the block is mapped for as long as the consumer is borrowed, the length was read once and checked
         // against the block size (`Drainer::next`), and the producer gave the bytes away before its release of
         // `filled`, which our acquire saw. As in `EmptyBlock`, a partner that breaks the protocol can change content.
-        unsafe { slice::from_raw_parts(self.consumer.region().block(self.n), self.extent.length) }
+        unsafe { slice::from_raw_parts(self.consumer.region().block(self.n), length) }
     }
 }

@@ -207,11 +207,11 @@ impl Consumer {
         &self.region
     }
 
-    pub(crate) fn done(&self, n: u64, length: u64, sum: u64) {
+    pub(crate) fn done(&self, n: u64, settled: Settled) {
         let mut turn = self.turn.borrow_mut();
         let Turn { drainer, window, .. } = &mut *turn;
-        window.settle(n, Settled { length, sum });
-        while let Some(Settled { length, sum }) = window.pop() {
+        window.settle(n, settled);
+        while let Some(Settled { length, sum, .. }) = window.pop() {
             drainer.confirm(self.end.ring(), length, sum);
             self.end.wake_partner();
         }

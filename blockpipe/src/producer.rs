@@ -254,12 +254,12 @@ impl Producer {
         self.region.as_ref().expect("a block exists only after `ready`")
     }
 
-    pub(crate) fn send(&self, n: u64, length: u64, sum: u64) {
+    pub(crate) fn send(&self, n: u64, settled: Settled) {
         let mut turn = self.turn.borrow_mut();
         let Turn { filler, window, .. } = &mut *turn;
-        window.settle(n, Settled { length, sum });
-        while let Some(Settled { length, sum }) = window.pop() {
-            filler.send(self.end.ring(), self.region().slots(), length, sum);
+        window.settle(n, settled);
+        while let Some(Settled { length, hole, sum }) = window.pop() {
+            filler.send(self.end.ring(), self.region().slots(), length, hole, sum);
             self.end.wake_partner();
         }
     }

@@ -83,8 +83,9 @@ pub(crate) struct Slot {
     kind: AtomicU32,
 }
 
-/// The only kind of block so far: bytes of the stream at `offset`.
+/// The kinds of blocks: bytes of the stream at `offset`, or so many zeros that are nowhere.
 const DATA: u32 = 1;
+const HOLE: u32 = 2;
 
 /// No stream gets further, in bytes or in blocks, so that what an honest end adds to a number that it found never
 /// overflows.
@@ -114,11 +115,12 @@ pub struct Closing {
     pub digest: [u8; 32],
 }
 
-/// A filled block as its descriptor gives it, checked.
+/// A filled block as its descriptor gives it, checked: what has no hole is no longer than a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub offset: u64,
-    pub length: usize,
+    pub length: u64,
+    pub hole: bool,
 }
 
 /// What a consumer finds next.
@@ -293,15 +295,16 @@ impl Filler {
     }
 
     /// Gives the oldest unsent block away: descriptor, mark, then the counter.
-    pub(crate) fn send(&mut self, ring: &Ring, slots: &[Slot], length: u64, sum: u64) {
+    pub(crate) fn send(&mut self, ring: &Ring, slots: &[Slot], length: u64, hole: bool, sum: u64) {
         let slot = &slots[(self.filled % self.slots) as usize];
         slot.offset.store(self.position, Ordering::Relaxed);
         step();
         slot.length.store(length, Ordering::Relaxed);
         step();
-        slot.kind.store(DATA, Ordering::Relaxed);
+        slot.kind.store(if hole { HOLE } else { DATA }, Ordering::Relaxed);
         step();
-        self.position += length;
+        // Too long for any stream if the caller's hole or a dead one's mark was: the consumer will say so.
+        self.position = self.position.saturating_add(length).min(u64::MAX - 1);
         self.filled += 1;
         ring.producer.marks[(self.filled % 2) as usize].store(Mark { position: self.position, sum });
         // Release: bytes, descriptor and mark come before the counter; pairs with `Drainer::next`.
@@ -371,14 +374,17 @@ impl Drainer {
         }
         let slot = &slots[(n % self.slots) as usize];
         let (offset, length) = (slot.offset.load(Ordering::Relaxed), slot.length.load(Ordering::Relaxed));
-        if slot.kind.load(Ordering::Relaxed) != DATA {
-            return Err(Nonsense("a block is of a kind that this version does not know"));
-        }
-        if length > self.block_size || offset != self.expected {
+        let hole = match slot.kind.load(Ordering::Relaxed) {
+            DATA => false,
+            HOLE => true,
+            _ => return Err(Nonsense("a block is of a kind that this version does not know")),
+        };
+        if !hole && length > self.block_size || offset != self.expected {
             return Err(Nonsense("a block's descriptor is out of range"));
         }
-        self.expected = offset.checked_add(length).ok_or(Nonsense("the stream is longer than 64 bits"))?;
-        Ok(Next::Filled(Extent { offset, length: length as usize }))
+        let end = offset.checked_add(length).filter(|end| *end <= FURTHEST);
+        self.expected = end.ok_or(Nonsense("the stream is longer than any gets"))?;
+        Ok(Next::Filled(Extent { offset, length, hole }))
     }
 
     fn has(&mut self, ring: &Ring, n: u64) -> Result<bool, Nonsense> {
@@ -565,7 +571,7 @@ mod loom_tests {
                 assert_eq!(mark.sum.load(Ordering::Relaxed), sums[filler.emptied as usize]);
             }
             Shared::put(&shared.blocks[(n % SLOTS) as usize], content(n));
-            filler.send(&shared.ring, &shared.slots, length(n), sums[n as usize + 1]);
+            filler.send(&shared.ring, &shared.slots, length(n), false, sums[n as usize + 1]);
             shared.wake_other(PRODUCER);
         }
         filler.close(&shared.ring, &digest(sums[count as usize]));
@@ -590,7 +596,7 @@ mod loom_tests {
                 }
                 Next::Nothing => unreachable!("the wait goes on"),
             };
-            assert_eq!(extent, Extent { offset: position, length: length(n) as usize });
+            assert_eq!(extent, Extent { offset: position, length: length(n), hole: false });
             sum = add(sum, Shared::get(&shared.blocks[(n % SLOTS) as usize]));
             position += length(n);
             // The producer cannot have sent the block that overwrites this mark before this one is confirmed.

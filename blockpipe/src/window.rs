@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settled {
     pub length: u64,
+    /// Whether these are zeros that are nowhere.
+    pub hole: bool,
     pub sum: u64,
 }
 
@@ -79,7 +81,7 @@ mod tests {
     use super::*;
 
     const fn settled(length: u64) -> Settled {
-        Settled { length, sum: 0 }
+        Settled { length, hole: false, sum: 0 }
     }
 
     #[test]

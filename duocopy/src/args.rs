@@ -37,6 +37,17 @@ pub enum Hash {
     Blake3,
 }
 
+/// What becomes of zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sparse {
+    /// Holes of the source stay holes
+    Auto,
+    /// Other long runs of zeros become holes, too
+    Always,
+    /// Every byte is written and takes its space
+    Never,
+}
+
 /// When progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Show {
@@ -73,6 +84,10 @@ pub struct Options {
     /// What to compute of the content
     #[arg(long, value_enum, value_name = "WHICH", default_value = "crc64")]
     pub hash: Hash,
+
+    /// Which zeros take no space in DST
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "auto")]
+    pub sparse: Sparse,
 
     /// Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time
     #[arg(long)]
@@ -121,6 +136,9 @@ impl Options {
         let mut words = Vec::new();
         if self.fsync != Fsync::End && !other_half {
             words.push(format!("--fsync={}", name(&|| self.fsync.to_possible_value())));
+        }
+        if self.sparse != Sparse::Auto && !other_half {
+            words.push(format!("--sparse={}", name(&|| self.sparse.to_possible_value())));
         }
         if self.verify == Verify::None || self.verify == Verify::Reread && !other_half {
             words.push(format!("--verify={}", name(&|| self.verify.to_possible_value())));
@@ -328,6 +346,7 @@ fn parse_from(typed: &[OsString]) -> Result<Arguments, clap::Error> {
                 &typed[1..],
                 &[
                     ("fsync", "`read` writes nothing: give --fsync to `write`"),
+                    ("sparse", "`read` writes nothing: give --sparse to `write`"),
                     ("partial", "`read` writes nothing: give --partial to `write`"),
                     ("no_resume", "`read` writes nothing: give --no-resume to `write`"),
                 ],

@@ -12,7 +12,7 @@ use crate::plan::{self, Paths};
 use crate::progress::{Presence, Progress, Role, View};
 use crate::record::{SourceRecord, TargetRecord};
 use crate::sink::Sink;
-use crate::source::Source;
+use crate::source::{Piece, Source};
 use crate::verdict::no_shared_memory;
 use blockpipe::{Consumer, End, Geometry, Mark, Monitor, Phase, Pipe, PipeError, Producer, Reason, Side};
 use std::sync::atomic::Ordering;
@@ -172,17 +172,23 @@ fn send_file(
     let mut digest = source.start_at(bytes, sum)?;
     loop {
         let mut block = producer.empty_block()?;
-        let filled = source.fill(&mut block)?;
-        if filled == 0 {
-            break;
+        match source.next(&mut block)? {
+            Piece::Bytes(0) => break,
+            Piece::Bytes(filled) => {
+                digest.update(&block[..filled]);
+                bytes += filled as u64;
+                if bytes > length {
+                    // It grows, perhaps as fast as it is read: this would not end.
+                    break;
+                }
+                block.send(filled, digest.sum());
+            }
+            Piece::Zeros(zeros) => {
+                digest.update_zeros(zeros);
+                bytes += zeros;
+                block.send_hole(zeros, digest.sum());
+            }
         }
-        digest.update(&block[..filled]);
-        bytes += filled as u64;
-        if bytes > length {
-            // It grows, perhaps as fast as it is read: this would not end.
-            break;
-        }
-        block.send(filled, digest.sum());
     }
     source.check_unchanged(bytes)?;
     let digest = digest.value();
@@ -239,6 +245,7 @@ fn open_sink(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Sink
         return Ok(Sink::take_over(
             destination,
             job.permission,
+            job.options.sparse,
             &source,
             &TargetRecord::unpack(dead),
             committing,
@@ -248,7 +255,7 @@ fn open_sink(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Sink
         return Err(failure.into());
     }
     let resume = job.options.fsync == Fsync::End && !job.options.no_resume;
-    Ok(Sink::open(destination, job.permission, &source, resume)?)
+    Ok(Sink::open(destination, job.permission, job.options.sparse, &source, resume)?)
 }
 
 /// The two processes do not compute the same.
@@ -290,15 +297,24 @@ fn receive_file(
     progress.start(told, job.signals.clone(), view(consumer.monitor(), Role::Writer));
 
     let (durable, kind) = (job.options.fsync == Fsync::End, job.options.digest());
+    sink.forget_behind(position)?;
     let mut digest = sink.digest(kind, *reached)?;
     if durable {
         sink.start_checkpoints()?;
     }
     while let Some(block) = consumer.filled_block()? {
-        sink.allow(block.offset() + block.len() as u64)?;
+        // One of the two is 0.
+        let (zeros, position) = (block.hole(), block.offset() + block.hole() + block.len() as u64);
+        sink.allow(position)?;
         digest.update(&block);
+        digest.update_zeros(zeros);
         sink.write(block.offset(), &block)?;
-        *reached = Durable { position: block.offset() + block.len() as u64, sum: digest.sum() };
+        let mut written = 0;
+        while written < zeros {
+            stop_if_asked(consumer, job)?;
+            written += sink.write_zeros(block.offset() + written, zeros - written)?;
+        }
+        *reached = Durable { position, sum: digest.sum() };
         block.done(reached.sum);
         sink.reached(*reached)?;
     }
@@ -323,12 +339,7 @@ fn receive_file(
             progress.note("read back through the page cache: this file system has no reads past it");
         }
     }
-    // Once it may be in its place it is too late.
-    if job.signals.stop.load(Ordering::Relaxed) && !consumer.predecessor_was_committing() {
-        consumer.abort(&Reason::new(exit::PARTNER.into(), "was interrupted"));
-        return Err(PipeError::Interrupted.into());
-    }
-
+    stop_if_asked(consumer, job)?;
     let committing = consumer.commit()?;
     if let Err(failure) = sink.replace() {
         committing.abort(&job.reason(&failure));
@@ -344,6 +355,15 @@ fn receive_file(
         progress.note(&note);
     }
     Ok(Summary { bytes, kind, digest: value })
+}
+
+/// An error if somebody wants this to stop. Once the copy may be in its place it is too late.
+fn stop_if_asked(consumer: &Consumer, job: &Job) -> Result<(), Stop> {
+    if !job.signals.stop.load(Ordering::Relaxed) || consumer.predecessor_was_committing() {
+        return Ok(());
+    }
+    consumer.abort(&Reason::new(exit::PARTNER.into(), "was interrupted"));
+    Err(PipeError::Interrupted.into())
 }
 
 fn no_memory(error: PipeError) -> Stop {

@@ -2,7 +2,7 @@
 //!
 //! At every moment the destination is the old file or the new one.
 
-use crate::args::Permission;
+use crate::args::{Permission, Sparse};
 use crate::checkpoint::{Checkpoints, Keeper};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
@@ -24,6 +24,9 @@ pub struct Sink {
     mode: u32,
     replaces: Option<Metadata>,
     permission: Permission,
+    sparse: Sparse,
+    /// Whether the source takes less space than its length says.
+    punched: bool,
     /// Whether the temporary file is whole, and only its last step could not be made.
     stays: Cell<bool>,
     notes: Vec<String>,
@@ -44,6 +47,7 @@ impl Sink {
     pub fn open(
         path: &Path,
         permission: Permission,
+        sparse: Sparse,
         source: &SourceRecord,
         resume: bool,
     ) -> Result<Self, Failure> {
@@ -57,9 +61,9 @@ impl Sink {
         }
         let mut notes = Vec::new();
         let found = temporary::acquire(&place, source, resume, &mut notes)?;
-        let mut sink = Self::new(place, permission, source, replaces, found)?;
+        let mut sink = Self::new(place, permission, sparse, source, replaces, found)?;
         sink.notes = notes;
-        if !source.punched
+        if !sink.makes_holes()
             && !sink.placed
             && let Err(error) = os::preallocate(&sink.file, source.length)
         {
@@ -77,6 +81,7 @@ impl Sink {
     pub fn take_over(
         path: &Path,
         permission: Permission,
+        sparse: Sparse,
         source: &SourceRecord,
         dead: &TargetRecord,
         committing: bool,
@@ -85,12 +90,13 @@ impl Sink {
         allow(path, permission, source.length)?;
         let replaces = temporary::look_at(&place, source)?;
         let found = temporary::take_over(&place, source, dead, committing)?;
-        Self::new(place, permission, source, replaces, found)
+        Self::new(place, permission, sparse, source, replaces, found)
     }
 
     fn new(
         place: Place,
         permission: Permission,
+        sparse: Sparse,
         source: &SourceRecord,
         replaces: Option<Metadata>,
         found: Found,
@@ -111,6 +117,8 @@ impl Sink {
             mode: os::mode_for_a_new_file(source.mode),
             replaces,
             permission,
+            sparse,
+            punched: source.punched,
             stays: Cell::new(false),
             notes: Vec::new(),
             begins,
@@ -194,7 +202,55 @@ impl Sink {
             let what = "the Writer before this one did not have the whole copy, though it says so";
             return Err(self.refused(what, "look at it, then copy again"));
         }
-        os::write_at(&self.file, bytes, offset).map_err(|error| self.failed("writing", &error))
+        if self.sparse != Sparse::Always {
+            return os::write_at(&self.file, bytes, offset).map_err(|error| self.failed("writing", &error));
+        }
+        let is_zero = |piece: &[u8]| piece.iter().all(|byte| *byte == 0);
+        let (mut rest, mut offset) = (bytes, offset);
+        while let Some(first) = rest.chunks(HOLE).next() {
+            let zero = is_zero(first);
+            let alike = rest.chunks(HOLE).take_while(|piece| is_zero(piece) == zero);
+            let (run, others) = rest.split_at(alike.map(<[u8]>::len).sum());
+            if zero {
+                self.write_zeros(offset, run.len() as u64)?;
+            } else {
+                os::write_at(&self.file, run, offset).map_err(|error| self.failed("writing", &error))?;
+            }
+            (rest, offset) = (others, offset + run.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// At most so many zeros: all of them if that makes a hole, or as many as are soon written. Returns how many.
+    pub fn write_zeros(&mut self, offset: u64, length: u64) -> Result<u64, Failure> {
+        if self.placed || !self.makes_holes() {
+            let zeros = vec![0; length.min(PIECE as u64) as usize];
+            return self.write(offset, &zeros).map(|()| zeros.len() as u64);
+        }
+        // There is nothing behind the offset: what was there is forgotten.
+        self.file.set_len(offset + length).map_err(|error| self.failed("making a hole", &error))?;
+        Ok(length)
+    }
+
+    fn makes_holes(&self) -> bool {
+        match self.sparse {
+            Sparse::Auto => self.punched,
+            Sparse::Always => true,
+            Sparse::Never => false,
+        }
+    }
+
+    /// What a dead Writer wrote behind this position, and did not say, is zeros from now on, where holes may be made
+    /// of zeros without writing them.
+    pub fn forget_behind(&self, position: u64) -> Result<(), Failure> {
+        let forget = || match self.file.metadata()?.len() {
+            length if length > position => self.file.set_len(position),
+            _ => Ok(()),
+        };
+        if self.placed || !self.makes_holes() {
+            return Ok(());
+        }
+        forget().map_err(|error| self.failed("cutting off what is not trusted", &error))
     }
 
     /// Everything up to here is written. An error if what was written before did not get to the disk.
@@ -413,5 +469,7 @@ fn exists(path: &Path, what: &str) -> Failure {
     Failure::refused(path, what, "name another one, or replace it with --force")
 }
 
+/// The shortest run of zeros that is looked for to make a hole of: the block of most file systems.
+const HOLE: usize = 4096;
 /// Largest page of the systems that this runs on; also more than any disk's block.
 const PAGE: usize = 64 << 10;

@@ -6,6 +6,7 @@ use crate::os::{self, FileId};
 use crate::record::SourceRecord;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug)]
@@ -13,6 +14,21 @@ pub struct Source {
     file: File,
     path: PathBuf,
     record: SourceRecord,
+    position: u64,
+    /// The bytes around the position, or next behind it, that are in no hole.
+    data: Range<u64>,
+}
+
+/// BLAKE3 computes so many zeros in a few seconds, and progress is seen after each.
+const LONGEST_HOLE: u64 = 16 << 30;
+
+/// What comes next in the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// So many bytes, in the block. None at the end.
+    Bytes(usize),
+    /// So many zeros, which are in a hole.
+    Zeros(u64),
 }
 
 impl Source {
@@ -46,7 +62,9 @@ impl Source {
             return Err(Failure::source(path, "the source is not a regular file", "name a regular file"));
         }
         let record = SourceRecord { checked_by: kind, ..os::identify(&metadata) };
-        Ok(Self { file, path: path.into(), record })
+        // One that takes all of its space has no holes to look for.
+        let data = 0..if record.punched { 0 } else { u64::MAX };
+        Ok(Self { file, path: path.into(), record, position: 0, data })
     }
 
     pub fn record(&self) -> &SourceRecord {
@@ -80,31 +98,54 @@ impl Source {
             })?;
             digest = Some(again);
         }
-        self.file.seek(SeekFrom::Start(position)).map_err(|error| {
-            Failure::source(&self.path, format_args!("going to byte {position}: {error}"), "copy again")
-        })?;
+        self.go_to(position).map_err(|error| self.failed(&error))?;
         Ok(digest.expect("it was made above"))
     }
 
-    /// Fills the block, or as much of it as is left of the file.
-    pub fn fill(&mut self, block: &mut [u8]) -> Result<usize, Failure> {
+    /// Fills the block, or as much of it as comes before the next hole or the end of the file.
+    pub fn next(&mut self, block: &mut [u8]) -> Result<Piece, Failure> {
+        let piece = match self.hole() {
+            Ok(0) => self.fill(block).map(Piece::Bytes),
+            Ok(zeros) => self.go_to(self.position + zeros).map(|()| Piece::Zeros(zeros)),
+            Err(error) => Err(error),
+        };
+        piece.map_err(|error| self.failed(&error))
+    }
+
+    /// The length of the hole here, 0 if there is none.
+    fn hole(&mut self) -> io::Result<u64> {
+        let (position, length) = (self.position, self.record.length);
+        if position >= self.data.end && position < length {
+            self.data = os::next_data(&self.file, position)?.unwrap_or(length..u64::MAX);
+            // Looking has moved the place from which is read.
+            self.go_to(position)?;
+        }
+        Ok(self.data.start.min(length).saturating_sub(position).min(LONGEST_HOLE))
+    }
+
+    fn go_to(&mut self, position: u64) -> io::Result<()> {
+        self.position = position;
+        self.file.seek(SeekFrom::Start(position)).map(drop)
+    }
+
+    fn fill(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        let room = (block.len() as u64).min(self.data.end.saturating_sub(self.position)) as usize;
         let mut filled = 0;
-        while filled < block.len() {
-            match self.file.read(&mut block[filled..]) {
+        while filled < room {
+            match self.file.read(&mut block[filled..room]) {
                 Ok(0) => break,
                 Ok(bytes) => filled += bytes,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    let what = format!("reading the source: {error}");
-                    return Err(Failure::source(
-                        &self.path,
-                        what,
-                        &format!("{}, then copy again", os::LOOK_AT_THE_DISK),
-                    ));
-                }
+                Err(error) => return Err(error),
             }
         }
+        self.position += filled as u64;
         Ok(filled)
+    }
+
+    fn failed(&self, error: &io::Error) -> Failure {
+        let what = format!("reading the source: {error}");
+        Failure::source(&self.path, what, &format!("{}, then copy again", os::LOOK_AT_THE_DISK))
     }
 
     /// After the last byte: the copy is of one version only if the file is what it was.

@@ -14,12 +14,13 @@ use super::{Entry, FileId};
 use crate::digest::Kind;
 use crate::record::SourceRecord;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, SeekFrom, seek};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::umask;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -102,6 +103,18 @@ pub fn identify(metadata: &Metadata) -> SourceRecord {
         punched: metadata.blocks() * 512 < metadata.len(),
         checked_by: Kind::Nothing,
     }
+}
+
+/// The next bytes from this position on that are not in a hole, `None` if all the rest is one. A file system that cannot
+/// tell has no holes. Moves the position of the file.
+pub fn next_data(file: &File, position: u64) -> io::Result<Option<Range<u64>>> {
+    let start = match seek(file, SeekFrom::Data(position)) {
+        Ok(start) => start,
+        Err(Errno::NXIO) => return Ok(None),
+        Err(Errno::INVAL | Errno::NOTSUP) => return Ok(Some(position..u64::MAX)),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(start..seek(file, SeekFrom::Hole(start))?))
 }
 
 /// When the file was made, in nanoseconds; 0 if the file system does not say.
