@@ -11,6 +11,7 @@ use std::os::windows::io::AsRawHandle;
 use std::os::windows::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output};
+use std::time::{Duration, Instant};
 use windows_sys::Win32::Foundation::{ERROR_INTERNAL_ERROR, HANDLE, NTSTATUS};
 use windows_sys::Win32::System::Console::{
     AttachConsole, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent, SetConsoleCtrlHandler,
@@ -88,16 +89,17 @@ pub fn held_in_the_middle(folder: &Folder, line: &str) -> [Process; 2] {
     let writer = folder.duocopy(line).start_writer();
     // One millisecond at a time, until the first bytes have arrived. Where locks keep them from being read, the
     // temporary file and some time must do.
-    let mut slices = 0;
+    let mut ran = Duration::ZERO;
     until("the first bytes of the copy", || {
+        let begin = Instant::now();
         reader.signal(Signal::CONT);
         pause(milliseconds(1));
         reader.signal(Signal::STOP);
         let temporary = folder.temporaries("").pop()?;
-        slices += 1;
+        ran += begin.elapsed();
         let mut byte = [0];
         let read = File::open(temporary).and_then(|mut file| file.read(&mut byte));
-        (byte != [0] || read.is_err() && slices > 20).then_some(())
+        (byte != [0] || read.is_err() && ran > milliseconds(20)).then_some(())
     });
     pause(milliseconds(100));
     assert!(writer.ended().is_none(), "{}", writer.said());
