@@ -152,6 +152,7 @@ pub fn identify(metadata: &Metadata) -> SourceRecord {
 }
 
 /// All the rest: holes are read as zeros.
+#[expect(clippy::unnecessary_wraps, reason = "other systems ask the file system")]
 pub fn next_data(_file: &File, position: u64) -> io::Result<Option<Range<u64>>> {
     Ok(Some(position..u64::MAX))
 }
