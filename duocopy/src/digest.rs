@@ -102,10 +102,7 @@ impl Digest {
         match self {
             Self::Nothing => {}
             Self::Crc64(digest) => {
-                // The state behind zeros is that before them, shifted, which is what putting two checksums together
-                // does with the first one.
-                let state =
-                    crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, !digest.finalize(), 0, length);
+                let state = behind_zeros(!digest.finalize(), length);
                 **digest = crc_fast::Digest::new_with_init_state(CrcAlgorithm::Crc64Nvme, state);
             }
             Self::Blake3(digest) => {
@@ -158,6 +155,30 @@ impl Digest {
     }
 }
 
+/// The state of CRC-64/NVME behind so many zeros: it is a polynomial over GF(2), whose highest bit is that of x⁰, and
+/// each zero byte multiplies it by x⁸, modulo the one that the catalogue gives. So n of them take log n steps.
+/// (`crc_fast::checksum_combine` computes the same with matrices, in a hundred times as long.)
+fn behind_zeros(state: u64, mut bytes: u64) -> u64 {
+    const MODULUS: u64 = 0xad93_d235_94c9_3659_u64.reverse_bits();
+    let times_x = |a: u64| (a >> 1) ^ (if a & 1 == 0 { 0 } else { MODULUS });
+    let product = |a: u64, mut b: u64| {
+        (0..64).rev().fold(0, |sum, bit| {
+            let term = if a >> bit & 1 == 0 { 0 } else { b };
+            b = times_x(b);
+            sum ^ term
+        })
+    };
+    let (mut state, mut factor) = (state, 1 << (63 - 8));
+    while bytes > 0 {
+        if bytes & 1 == 1 {
+            state = product(state, factor);
+        }
+        factor = product(factor, factor);
+        bytes >>= 1;
+    }
+    state
+}
+
 /// The checksum of one piece.
 pub fn of(bytes: &[u8]) -> u64 {
     let mut digest = Digest::new(Kind::Crc64);
@@ -195,8 +216,10 @@ mod tests {
                 assert_eq!(skipped.value(), read.value(), "{kind:?} {length}");
             }
         }
-        // No longer than a copy may wait.
-        Digest::new(Kind::Crc64).update_zeros(u64::MAX >> 1);
+        for length in [1 << 20, (1 << 40) + 12345, u64::MAX >> 1] {
+            let combined = crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, !of(b"before"), 0, length);
+            assert_eq!(behind_zeros(!of(b"before"), length), combined, "{length}");
+        }
     }
 
     #[test]
