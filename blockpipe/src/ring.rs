@@ -115,7 +115,7 @@ pub struct Closing {
     pub digest: [u8; 32],
 }
 
-/// A filled block as its descriptor gives it, checked: what has no hole is no longer than a block.
+/// A filled block as its descriptor gives it, checked: only a hole is longer than a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub offset: u64,
