@@ -1,0 +1,203 @@
+//! What is measured.
+
+use crate::candidate::{Candidate, WRITE_ONLY, command, first_line, version};
+use crate::files::{self, MIB, Random};
+use crate::report;
+use std::path::{Path, PathBuf};
+use std::{env, fs, thread};
+
+pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Candidates that are measured in one run, interleaved; the first one is what the others are compared with.
+struct Case {
+    /// What it is called on the command line.
+    key: &'static str,
+    title: &'static str,
+    source: Source,
+    /// Whether the destination is there before.
+    existing: bool,
+    /// Copied in memory (a tmpfs) instead of on the disk.
+    in_memory: bool,
+    candidates: Vec<Candidate>,
+}
+
+#[derive(Clone, Copy)]
+enum Source {
+    /// So many MiB that do not compress; 0: what the settings say.
+    Mebibytes(u64),
+    Page,
+    /// A length of 64 GiB with 64 pieces of 1 MiB in it.
+    Sparse,
+}
+
+fn once(line: &'static str) -> Candidate {
+    Candidate { line, starts: 1, remark: "", runs: Vec::new() }
+}
+
+fn pair(line: &'static str) -> Candidate {
+    Candidate { starts: 2, remark: " (started twice)", ..once(line) }
+}
+
+fn again(line: &'static str) -> Candidate {
+    Candidate { remark: " (again: the noise)", ..once(line) }
+}
+
+fn write_only() -> Candidate {
+    Candidate { remark: " (1 MiB writes, no copy)", ..once(WRITE_ONLY) }
+}
+
+fn case(key: &'static str, title: &'static str, candidates: Vec<Candidate>) -> Case {
+    Case { key, title, source: Source::Mebibytes(0), existing: false, in_memory: false, candidates }
+}
+
+fn cases() -> Vec<Case> {
+    const CP: &str = "cp source destination";
+    const CP_SYNC: &str = "cp source destination && sync -d destination";
+    const PAIR: &str = "duocopy --fsync=none source destination";
+    const UNVERIFIED: &str = "duocopy --fsync=none --verify=none source destination";
+    const ONE: &str = "duocopy cp --fsync=none source destination";
+
+    let plain = || vec![once(CP), again(CP), pair(PAIR), pair(UNVERIFIED)];
+    let with_ceiling = || plain().into_iter().chain([write_only()]).collect();
+    let rivals = vec![
+        once(CP),
+        pair(PAIR),
+        once("dd if=source of=destination bs=1M status=none"),
+        once("cat source | cat > destination"),
+        // It flushes when its output is a file; into a pipe it cannot.
+        once("mbuffer -q -m 16M -i source | cat > destination"),
+        once("pv -q source > destination"),
+        once("tar cf - source | tar xf - --transform=s/source/destination/"),
+        once("rsync --whole-file source destination"),
+        once("rclone copyto source destination"),
+        once("xcp source destination"),
+    ];
+    let flushed = vec![
+        once(CP_SYNC),
+        again(CP_SYNC),
+        pair("duocopy source destination"),
+        once("duocopy cp source destination"),
+        once("mbuffer -q -m 16M -i source -o destination"),
+    ];
+    let read_again = vec![
+        once("cp source destination && sync -d destination && cmp source destination"),
+        pair("duocopy --verify=reread source destination"),
+    ];
+    let sparse = vec![once("cp --sparse=auto source destination"), pair(PAIR), pair(UNVERIFIED)];
+    vec![
+        case("new", "A new file, nobody flushes", with_ceiling()),
+        case("rivals", "A new file, nobody flushes: other tools", rivals),
+        Case { existing: true, ..case("existing", "Over an existing file, nobody flushes", plain()) },
+        Case {
+            source: Source::Mebibytes(4096),
+            ..case("large", "4 GiB, a new file, nobody flushes", with_ceiling())
+        },
+        Case { in_memory: true, ..case("memory", "From tmpfs to tmpfs", with_ceiling()) },
+        case("flushed", "A new file, flushed to the disk", flushed),
+        case("reread", "A new file, flushed and read again", read_again),
+        Case {
+            source: Source::Page,
+            ..case(
+                "small",
+                "4 KiB, a new file, nobody flushes",
+                vec![once(CP), again(CP), pair(PAIR), once(ONE)],
+            )
+        },
+        Case {
+            source: Source::Sparse,
+            ..case("sparse", "64 GiB with 64 MiB of data, a new file, nobody flushes", sparse)
+        },
+    ]
+}
+
+/// Measures what the command line asks for.
+pub fn measure() -> Outcome<()> {
+    let timed = env::args().any(|argument| argument == "--bench");
+    let wanted: Vec<String> = env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let (mib, rounds) = if timed { (512, 11) } else { (8, 0) };
+    let (mib, rounds) = (setting("DUOCOPY_BENCH_MIB", mib)?, setting("DUOCOPY_BENCH_ROUNDS", rounds)?);
+    let cases = cases();
+    if let Some(unknown) = wanted.iter().find(|key| cases.iter().all(|case| case.key != **key)) {
+        let keys: Vec<_> = cases.iter().map(|case| case.key).collect();
+        return Err(format!("there is no case {unknown}, but {}", keys.join(", ")).into());
+    }
+    describe(mib)?;
+    for mut case in cases {
+        if !wanted.is_empty() && !wanted.iter().any(|key| key == case.key) {
+            continue;
+        }
+        if !timed && let Source::Mebibytes(_) = case.source {
+            case.source = Source::Mebibytes(mib);
+        }
+        case.run(mib, rounds).map_err(|error| format!("{}: {error}; no report", case.key))?;
+    }
+    Ok(())
+}
+
+impl Case {
+    fn run(&mut self, mib: u64, rounds: u64) -> Outcome<()> {
+        let workplace = tempfile::tempdir_in(self.parent()?)?;
+        let (directory, mut random) = (workplace.path(), Random::default());
+        let source = directory.join("source");
+        match self.source {
+            Source::Mebibytes(own) => {
+                files::make(&source, if own == 0 { mib } else { own } * MIB as u64, &mut random)?;
+            }
+            Source::Page => files::make(&source, 4096, &mut random)?,
+            Source::Sparse => files::make_sparse(&source, 64, &mut random)?,
+        }
+        self.candidates.retain(Candidate::is_there);
+        // Round 0 only checks that every candidate does what it should.
+        for round in 0..=rounds {
+            eprint!("\r{}: round {round} of {rounds} ", self.key);
+            let mut order: Vec<_> = self.candidates.iter_mut().collect();
+            order.sort_by_cached_key(|_| random.next());
+            for candidate in order {
+                let run = candidate
+                    .run(directory, self.existing)
+                    .map_err(|error| format!("{}: {error}", candidate.label()))?;
+                if round > 0 {
+                    candidate.runs.push(run);
+                }
+            }
+        }
+        eprintln!();
+        if rounds > 0 {
+            report::print(self.title, &self.candidates);
+        }
+        Ok(())
+    }
+
+    fn parent(&self) -> Outcome<PathBuf> {
+        if self.in_memory {
+            return Ok("/dev/shm".into());
+        }
+        let parent = env::var_os("DUOCOPY_BENCH_DIR")
+            .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench"), PathBuf::from);
+        fs::create_dir_all(&parent)?;
+        Ok(parent)
+    }
+}
+
+fn setting(name: &str, default: u64) -> Outcome<u64> {
+    let Ok(text) = env::var(name) else { return Ok(default) };
+    text.parse().map_err(|error| format!("{name}={text}: {error}").into())
+}
+
+fn describe(mib: u64) -> Outcome<()> {
+    let ask = |line| command(line).ok().and_then(|mut it| first_line(&mut it)).unwrap_or_default();
+    println!(
+        "- {} cores, {}; load before: {}",
+        thread::available_parallelism()?,
+        ask("uname -srm"),
+        ask("cat /proc/loadavg")
+    );
+    println!(
+        "- {mib} MiB that do not compress, where no other size is said; the source is in the page cache"
+    );
+    let tools = ["duocopy", "cp", "dd", "cat", "mbuffer", "pv", "tar", "rsync", "rclone", "xcp"];
+    let versions =
+        tools.map(|tool| version(tool).unwrap_or_else(|| format!("{tool}: not installed, left out")));
+    println!("- {}", versions.join("; "));
+    Ok(())
+}
