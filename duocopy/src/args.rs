@@ -108,8 +108,12 @@ pub struct Options {
     )]
     pub progress: Show,
 
+    /// Say at the end how fast it was, who waited for whom, and how full the blocks were
+    #[arg(long)]
+    pub stats: bool,
+
     /// Say nothing but errors
-    #[arg(short, long, conflicts_with_all = ["verbose", "progress"])]
+    #[arg(short, long, conflicts_with_all = ["verbose", "progress", "stats"])]
     pub quiet: bool,
 
     /// Say what was chosen, and the checksum

@@ -13,9 +13,11 @@ use crate::progress::{Presence, Progress, Role, View};
 use crate::record::{SourceRecord, TargetRecord};
 use crate::sink::Sink;
 use crate::source::{Piece, Source};
+use crate::stats::Meter;
 use crate::verdict::no_shared_memory;
 use blockpipe::{Consumer, End, Geometry, Mark, Monitor, Phase, Pipe, PipeError, Producer, Reason, Side};
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// One copy as this process sees it.
 #[derive(Debug)]
@@ -170,8 +172,13 @@ fn send_file(
 
     let Mark { position: mut bytes, sum } = producer.start()?;
     let mut digest = source.start_at(bytes, sum)?;
+    let (begins, mut meter) = (bytes, Meter::start(Role::Reader, cut.blocks));
+    let monitor = producer.monitor();
     loop {
-        let mut block = producer.empty_block()?;
+        let mut block = meter.wait(|| producer.empty_block())?;
+        if job.options.stats {
+            meter.see(monitor.snapshot().waiting_blocks);
+        }
         match source.next(&mut block)? {
             Piece::Bytes(0) => break,
             Piece::Bytes(filled) => {
@@ -190,9 +197,11 @@ fn send_file(
             }
         }
     }
+    let stats = meter.conclude(bytes - begins);
     source.check_unchanged(bytes)?;
     let digest = digest.value();
     producer.close(&digest)?;
+    say_stats(&stats, job, progress);
     Ok(Summary { bytes, kind: job.options.digest(), digest })
 }
 
@@ -302,7 +311,12 @@ fn receive_file(
     if durable {
         sink.start_checkpoints()?;
     }
-    while let Some(block) = consumer.filled_block()? {
+    let (monitor, mut meter) = (consumer.monitor(), Meter::start(Role::Writer, consumer.geometry().blocks()));
+    while let Some(block) = meter.wait(|| consumer.filled_block())? {
+        if job.options.stats {
+            // One of them is this one.
+            meter.see(monitor.snapshot().waiting_blocks);
+        }
         // One of the two is 0.
         let (zeros, position) = (block.hole(), block.offset() + block.hole() + block.len() as u64);
         sink.allow(position)?;
@@ -322,11 +336,16 @@ fn receive_file(
     if consumer.closing().is_none_or(|closing| (closing.length, closing.digest) != (bytes, value)) {
         return Err(job.mismatch("what arrived is not what was read (checksum or length)", sink).into());
     }
+    let mut stats = meter.conclude(bytes - position);
     let again = job.options.verify == Verify::Reread;
     if durable || again {
         progress.step("copied, flushing to the disk");
     }
+    let flushing = Instant::now();
     let note = sink.prepare(*reached, durable || again)?;
+    if durable || again {
+        stats.push(format!("Writer: flushing the rest took {:.3} s", flushing.elapsed().as_secs_f64()));
+    }
     if again {
         progress.step("flushed, reading it again");
         let (there, past_the_cache) = sink.read_again(kind)?;
@@ -351,10 +370,19 @@ fn receive_file(
     }
     committing.complete()?;
     sink.tidy();
+    say_stats(&stats, job, progress);
     if let Some(note) = note {
         progress.note(&note);
     }
     Ok(Summary { bytes, kind, digest: value })
+}
+
+fn say_stats(stats: &[String], job: &Job, progress: &Progress) {
+    if job.options.stats {
+        for line in stats {
+            progress.note(line);
+        }
+    }
 }
 
 /// An error if somebody wants this to stop. Once the copy may be in its place it is too late.

@@ -16,6 +16,7 @@ mod progress;
 mod record;
 mod sink;
 mod source;
+mod stats;
 mod temporary;
 mod verdict;
 

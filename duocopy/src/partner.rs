@@ -34,6 +34,9 @@ impl Partner {
         // If this process is gone before the child arrives, the child is first, and must not wait for anybody.
         command.args(["--progress=never", "--wait=0s"]);
         command.args(options.for_the_partner(false));
+        if options.stats {
+            command.arg("--stats");
+        }
         let name = OsString::from(String::from_utf8_lossy(name).into_owned());
         command.arg("--").arg(source).arg(destination).arg(name);
         let child = command

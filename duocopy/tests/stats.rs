@@ -1,0 +1,44 @@
+//! `--stats`: what each half says of itself, and of the other one.
+
+#[macro_use]
+mod util;
+use util::*;
+
+#[test]
+fn both_say_what_they_did_and_only_if_they_are_asked() {
+    let folder = Folder::new();
+    folder.write("src", bytes(MIB, 1));
+    let asked = folder.duocopy("cp --stats --block-size=64K src dst").end();
+    asked.expect(
+        0,
+        &[
+            "duocopy: Reader: 1048576 bytes in ",
+            "waiting for empty blocks: ",
+            "duocopy: Reader: blocks that were filled when it asked for one: 0: ",
+            "duocopy: Writer: 1048576 bytes in ",
+            "waiting for filled blocks: ",
+            "duocopy: Writer: blocks that were filled when it asked for one: 0: ",
+            "duocopy: Writer: flushing the rest took ",
+        ],
+    );
+    folder.assert_same("src", "dst");
+    assert_eq!(folder.duocopy("cp src dst").end().said, "");
+    folder.duocopy("cp --stats -q src dst").end().expect(2, &["cannot be used with"]);
+}
+
+left_out_on_windows!(the_slower_side_is_named, "it is slowed down by strace");
+#[cfg(unix)]
+#[test]
+fn the_slower_side_is_named() {
+    if !strace("a side that is slower") {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("src", bytes(MIB, 1));
+    let line = "--stats --fsync=none --block-size=64K src dst";
+    let slow = "-f -e trace=pwrite64 -e inject=pwrite64:delay_enter=20000";
+    let ended = end(pair(folder.duocopy(line), folder.duocopy(line).traced(slow)));
+    for half in &ended {
+        half.expect(0, &[": writing DST is the bottleneck"]);
+    }
+}
