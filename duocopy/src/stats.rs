@@ -47,9 +47,9 @@ impl Meter {
             / times as f64;
         // The block that is being written counts as filled, and the one that is being read does not.
         let (what, own, other, all_for_us) = match self.role {
-            Role::Reader => ("empty", "reading SRC", "writing DST", mean <= 1.0),
+            Role::Reader => ("empty", "reading SRC", "writing DST", mean <= 1.5),
             Role::Writer => {
-                ("filled", "writing DST", "reading SRC", mean + 1.0 >= (self.filled.len() - 1) as f64)
+                ("filled", "writing DST", "reading SRC", mean + 1.5 >= (self.filled.len() - 1) as f64)
             }
         };
         // What both say must not contradict: each knows only how long it has waited itself, and both see the blocks.
