@@ -14,7 +14,7 @@ use super::{Entry, FileId};
 use crate::digest::Kind;
 use crate::record::SourceRecord;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, seek};
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, SeekFrom, seek};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::umask;
 use std::ffi::{OsStr, OsString};
@@ -195,7 +195,7 @@ pub fn preallocate(file: &File, length: u64) -> io::Result<bool> {
     if length == 0 {
         return Ok(true);
     }
-    match retry_on_intr(|| system::reserve(file, length)) {
+    match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length)) {
         Ok(()) => Ok(true),
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(false),
         Err(error) => Err(error.into()),

@@ -23,11 +23,6 @@ pub fn read_ahead(file: &File) {
     let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
 }
 
-/// Reserves space.
-pub fn reserve(file: &File, length: u64) -> rustix::io::Result<()> {
-    rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length)
-}
-
 /// Opens a file so that reads come from the medium and not from the cache, as far as the file system does that,
 /// which it does not tell.
 pub fn open_past_the_cache(directory: &OwnedFd, name: &OsStr) -> io::Result<(File, bool)> {

@@ -1,7 +1,7 @@
 //! What Linux has of its own about files.
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Advice, FallocateFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{Advice, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -23,19 +23,6 @@ pub fn bits(mode: Mode) -> u32 {
 /// Advice that a file is read once from its start.
 pub fn read_ahead(file: &File) {
     let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
-}
-
-/// Reserves space. In memory that would be to write zeros, which takes as long as the copy; there it is only looked
-/// whether there is enough.
-pub fn reserve(file: &File, length: u64) -> rustix::io::Result<()> {
-    let system = rustix::fs::fstatfs(file)?;
-    if system.f_type != TMPFS {
-        return rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length);
-    }
-    let taken = rustix::fs::fstat(file)?.st_blocks.cast_unsigned() * 512;
-    let free = system.f_bavail * system.f_bsize.cast_unsigned();
-    // One without a limit says that it has no blocks.
-    if system.f_blocks > 0 && free + taken < length { Err(Errno::NOSPC) } else { Ok(()) }
 }
 
 /// Opens a file so that reads come from the medium and not from the page cache. The second value says whether

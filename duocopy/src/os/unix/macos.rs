@@ -1,7 +1,7 @@
 //! What macOS has of its own about files.
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{FallocateFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{Mode, OFlags, RenameFlags};
 use rustix::io::retry_on_intr;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -38,9 +38,4 @@ pub fn flush(directory: &OwnedFd) -> rustix::io::Result<()> {
 /// Renames; an error if the new name is taken.
 pub fn rename_to_a_free_name(directory: &OwnedFd, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
     rustix::fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE)
-}
-
-/// Reserves space.
-pub fn reserve(file: &File, length: u64) -> rustix::io::Result<()> {
-    rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length)
 }
