@@ -1,0 +1,210 @@
+//! Rounds in which every candidate does every task once, in an order drawn anew, and the table of what they took.
+
+use super::{Link, Outcome, Partner, Task, end, measure, serve};
+use std::process::{self, Command, ExitCode};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::Duration;
+use std::{env, fs, thread};
+
+/// For one candidate's task, and for each of its two processes.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// Argument with which this executable is the far process. The candidate, the task's index in [`Task::ALL`] and
+/// what the transport needs follow.
+const FAR: &str = "--far";
+
+/// What holds for every run, beside what [`run`] is told.
+const DOUBTS: [&str; 5] = [
+    "Anything else that runs takes one of the cores, and waiting by spinning is lost then. \"load before\" tells.",
+    "All blocks of a ring fit into the last cache of most machines; what is larger waits for memory.",
+    "A pipe or a socket sleeps at once where others spin first. That counts in an answer at once.",
+    "What is not touched is in a pipe or a socket a message of 16 bytes, of which hundreds are buffered.",
+    "The threads' blocks are ordinary memory, which may lie in large pages. They are a bound, and no candidate.",
+];
+
+type Near = dyn Fn(Task, u64) -> Outcome<f64>;
+type Far = dyn Fn(Task, &[String]) -> Outcome<()>;
+
+/// One way to hand blocks over.
+pub struct Candidate {
+    label: &'static str,
+    /// What it can do, and does as it is meant to be used.
+    tasks: Vec<Task>,
+    near: Box<Near>,
+    far: Box<Far>,
+}
+
+impl Candidate {
+    /// Two processes: `near` starts the other one with the command, to which it may add arguments for `far`.
+    pub fn processes<L: Link + 'static>(
+        label: &'static str,
+        near: fn(Command, usize) -> Outcome<(L, Partner)>,
+        far: fn(&[String], usize) -> Outcome<L>,
+    ) -> Self {
+        let near = move |task: Task, amount| {
+            let index = Task::ALL.iter().position(|it| *it == task).ok_or("no such task")?;
+            let mut command = Command::new(env::current_exe()?);
+            command.args([FAR, label, &index.to_string()]);
+            let (mut link, partner) = near(command, task.block_size())?;
+            let nanoseconds = measure(&mut link, task, amount)?;
+            end(&mut link)?;
+            partner.end()?;
+            Ok(nanoseconds)
+        };
+        let far =
+            move |task: Task, arguments: &[String]| serve(&mut far(arguments, task.block_size())?, task);
+        Self { label, tasks: Task::ALL.into(), near: Box::new(near), far: Box::new(far) }
+    }
+
+    /// Both sides in this process.
+    pub fn threads(label: &'static str, near: fn(Task, u64) -> Outcome<f64>) -> Self {
+        let far = |_: Task, _: &[String]| Err("it has no far process".into());
+        Self { label, tasks: Task::ALL.into(), near: Box::new(near), far: Box::new(far) }
+    }
+
+    #[must_use]
+    pub fn only(mut self, fits: fn(Task) -> bool) -> Self {
+        self.tasks.retain(|task| fits(*task));
+        self
+    }
+}
+
+/// Ends this process if the result is not dropped in time: whatever its partner does, nothing hangs.
+fn time_limit(label: &str) -> Sender<()> {
+    let (done, late) = mpsc::channel();
+    let label = label.to_owned();
+    thread::spawn(move || {
+        if late.recv_timeout(TIME_LIMIT) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("{label}: not done after {} s", TIME_LIMIT.as_secs());
+            process::exit(1);
+        }
+    });
+    done
+}
+
+/// Marsaglia's xorshift64: orders that nobody chose.
+fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+/// The value below which so many quarters of the values lie, interpolated.
+fn quartile(values: &[f64], quarters: usize) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let position = quarters * (sorted.len() - 1);
+    let (below, above) = (sorted[position / 4], sorted[position.div_ceil(4)]);
+    below + (above - below) * (position % 4) as f64 / 4.0
+}
+
+/// What one candidate took for one task, in the order of the rounds.
+struct Line<'a> {
+    candidate: &'a Candidate,
+    task: Task,
+    nanoseconds: Vec<f64>,
+}
+
+fn describe() {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let cores = thread::available_parallelism().map_or(0, Into::into);
+    println!("machine      {cores} cores, {}", model.trim_start_matches([' ', '\t', ':']));
+    println!("system       Linux {}", read("/proc/sys/kernel/osrelease").trim());
+    println!("load before  {}", read("/proc/loadavg").trim());
+}
+
+fn report(lines: &[Line]) {
+    let title = match lines[0].task {
+        Task::Blocks(size) => format!("{} KiB blocks, written and read", size >> 10),
+        Task::Untouched => "a stream of blocks, not touched".into(),
+        Task::PingPong => "a message, answered at once".into(),
+        Task::Parked => "a message to a process that sleeps".into(),
+    };
+    println!("\n{title:<36} median µs    min µs  GiB/s  ratio  paired (quartiles)");
+    for Line { candidate, task, nanoseconds: own } in lines {
+        let base = &lines[0].nanoseconds;
+        let (median, min) = (quartile(own, 2), quartile(own, 0));
+        let rate = match task {
+            Task::Blocks(size) => format!("{:.2}", *size as f64 / median * 1e9 / f64::from(1 << 30)),
+            _ => String::new(),
+        };
+        let paired: Vec<f64> = own.iter().zip(base).map(|(own, base)| own / base).collect();
+        let [low, middle, high] = [1, 2, 3].map(|quarters| quartile(&paired, quarters));
+        let ratio = median / quartile(base, 2);
+        println!(
+            "{:<36} {:9.3} {:9.3} {rate:>6} {ratio:6.2} {middle:7.2} ({low:.2} to {high:.2})",
+            candidate.label,
+            median / 1e3,
+            min / 1e3
+        );
+    }
+}
+
+fn setting(name: &str, default: u64) -> Outcome<u64> {
+    let Ok(text) = env::var(name) else { return Ok(default) };
+    text.parse().map_err(|error| format!("{name}={text}: {error}").into())
+}
+
+fn compare(candidates: &[Candidate], doubts: &[&str]) -> Outcome<()> {
+    let timed = env::args().any(|argument| argument == "--bench");
+    let (mib, rounds) = if timed { (512, 11) } else { (2, 0) };
+    let (mib, rounds) = (setting("BLOCKPIPE_BENCH_MIB", mib)?, setting("BLOCKPIPE_BENCH_ROUNDS", rounds)?);
+    let mut lines = Vec::new();
+    for task in Task::ALL {
+        let able = candidates.iter().filter(|candidate| candidate.tasks.contains(&task));
+        lines.extend(able.map(|candidate| Line { candidate, task, nanoseconds: Vec::new() }));
+    }
+    describe();
+    let mut seed = 0x9e37_79b9_7f4a_7c15;
+    // Round 0 only shows that every candidate does what it should.
+    for round in 0..=rounds {
+        eprintln!("round {round} of {rounds}");
+        let mut order: Vec<_> = lines.iter_mut().collect();
+        order.sort_by_cached_key(|_| random(&mut seed));
+        for Line { candidate, task, nanoseconds } in order {
+            let _in_time = time_limit(candidate.label);
+            let failed = |error| format!("{}: {error}; no report", candidate.label);
+            let taken = (candidate.near)(*task, task.amount(mib)).map_err(failed)?;
+            if round > 0 {
+                nanoseconds.push(taken);
+            }
+        }
+    }
+    if rounds > 0 {
+        println!(
+            "\n{rounds} rounds with {mib} MiB of blocks for each, everything received as it was sent. Per block or"
+        );
+        println!(
+            "message, one way. ratio: of the medians, to the first line; paired: median (and quartiles) of the"
+        );
+        println!("ratios to the first line within each round. Lower is better.");
+        lines.chunk_by(|one, other| one.task == other.task).for_each(report);
+        println!("\nTo doubt:");
+        DOUBTS.iter().chain(doubts).for_each(|doubt| println!("- {doubt}"));
+    }
+    Ok(())
+}
+
+fn far(candidates: &[Candidate], arguments: &[String]) -> Outcome<()> {
+    let [label, task, arguments @ ..] = arguments else { return Err("of whom?".into()) };
+    let _in_time = time_limit(label);
+    let candidate = candidates.iter().find(|it| it.label == label).ok_or("no such candidate")?;
+    let task = Task::ALL.get(task.parse::<usize>()?).ok_or("no such task")?;
+    (candidate.far)(*task, arguments)
+}
+
+/// The whole program. The first candidate is the baseline.
+pub fn run(candidates: &[Candidate], doubts: &[&str]) -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let outcome = match &arguments[..] {
+        [first, rest @ ..] if first == FAR => {
+            far(candidates, rest).map_err(|error| format!("far: {error}").into())
+        }
+        _ => compare(candidates, doubts),
+    };
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    eprintln!("{error}");
+    ExitCode::FAILURE
+}

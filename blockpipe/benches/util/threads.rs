@@ -1,0 +1,93 @@
+//! Two threads of one process that hand over blocks of ordinary memory: the least that it can cost.
+
+#![allow(unsafe_code, reason = "blocks that change owner without a lock")]
+
+use super::{BLOCKS, Link, Outcome, SPINS, Task, end, measure, serve};
+use std::cell::UnsafeCell;
+use std::hint::spin_loop;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+/// Alone in its cache lines, as the counters of a pipe are.
+#[derive(Default)]
+#[repr(align(128))]
+struct Count(AtomicU64);
+
+struct Ring {
+    blocks: Vec<UnsafeCell<Vec<u8>>>,
+    filled: Count,
+    emptied: Count,
+}
+
+// SAFETY: a block has one owner at a time. It is the sender's while less than `BLOCKS` blocks were filled since it
+// was emptied, and the receiver's while it is filled and not yet emptied; each counter has one writer.
+unsafe impl Sync for Ring {}
+
+impl Ring {
+    fn new(block_size: usize) -> Self {
+        let blocks = (0..BLOCKS).map(|_| UnsafeCell::new(vec![0; block_size])).collect();
+        Self { blocks, filled: Count::default(), emptied: Count::default() }
+    }
+}
+
+struct Threads<'a> {
+    output: &'a Ring,
+    input: &'a Ring,
+    sent: u64,
+    received: u64,
+}
+
+impl<'a> Threads<'a> {
+    fn new(output: &'a Ring, input: &'a Ring) -> Self {
+        Self { output, input, sent: 0, received: 0 }
+    }
+}
+
+fn wait_until(done: impl Fn() -> bool) {
+    loop {
+        for _ in 0..SPINS {
+            if done() {
+                return;
+            }
+            spin_loop();
+        }
+        thread::yield_now();
+    }
+}
+
+impl Link for Threads<'_> {
+    fn send(&mut self, length: usize, mut fill: impl FnMut(&mut [u8])) -> Outcome<()> {
+        let (ring, n) = (self.output, self.sent);
+        wait_until(|| n - ring.emptied.0.load(Ordering::Acquire) < BLOCKS as u64);
+        // SAFETY: the receiver is done with this block: its release of `emptied`, our acquire.
+        let block = unsafe { &mut *ring.blocks[n as usize % BLOCKS].get() };
+        fill(&mut block[..length]);
+        self.sent += 1;
+        ring.filled.0.store(self.sent, Ordering::Release);
+        Ok(())
+    }
+
+    fn receive(&mut self, length: usize, mut take: impl FnMut(&[u8])) -> Outcome<()> {
+        let (ring, n) = (self.input, self.received);
+        wait_until(|| ring.filled.0.load(Ordering::Acquire) > n);
+        // SAFETY: the sender has given this block away: its release of `filled`, our acquire.
+        let block = unsafe { &*ring.blocks[n as usize % BLOCKS].get() };
+        take(&block[..length]);
+        self.received += 1;
+        ring.emptied.0.store(self.received, Ordering::Release);
+        Ok(())
+    }
+}
+
+pub fn two_threads(task: Task, amount: u64) -> Outcome<f64> {
+    let (there, back) = (Ring::new(task.block_size()), Ring::new(task.block_size()));
+    thread::scope(|scope| {
+        let far =
+            scope.spawn(|| serve(&mut Threads::new(&back, &there), task).map_err(|error| error.to_string()));
+        let mut near = Threads::new(&there, &back);
+        let nanoseconds = measure(&mut near, task, amount);
+        end(&mut near)?;
+        far.join().expect("it does not panic")?;
+        nanoseconds
+    })
+}
