@@ -4,6 +4,7 @@
 //! transport that is measured. `compare/` includes this folder, so that rivals are measured by the same code.
 
 mod rounds;
+mod statistics;
 mod threads;
 mod transports;
 

@@ -1,5 +1,6 @@
 //! Rounds in which every candidate does every task once, in an order drawn anew, and the table of what they took.
 
+use super::statistics::{Random, quartile, ratios};
 use super::{Link, Outcome, Partner, Task, end, measure, serve};
 use std::process::{self, Command, ExitCode};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -81,23 +82,6 @@ fn time_limit(label: &str) -> Sender<()> {
     done
 }
 
-/// Marsaglia's xorshift64: orders that nobody chose.
-fn random(state: &mut u64) -> u64 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    *state
-}
-
-/// The value below which so many quarters of the values lie, interpolated.
-fn quartile(values: &[f64], quarters: usize) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let position = quarters * (sorted.len() - 1);
-    let (below, above) = (sorted[position / 4], sorted[position.div_ceil(4)]);
-    below + (above - below) * (position % 4) as f64 / 4.0
-}
-
 /// What one candidate took for one task, in the order of the rounds.
 struct Line<'a> {
     candidate: &'a Candidate,
@@ -110,35 +94,27 @@ fn describe() {
     let cpu = read("/proc/cpuinfo");
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let cores = thread::available_parallelism().map_or(0, Into::into);
-    println!("machine      {cores} cores, {}", model.trim_start_matches([' ', '\t', ':']));
-    println!("system       Linux {}", read("/proc/sys/kernel/osrelease").trim());
-    println!("load before  {}", read("/proc/loadavg").trim());
+    let (kernel, load) = (read("/proc/sys/kernel/osrelease"), read("/proc/loadavg"));
+    println!("- {cores} cores, {}, Linux {}", model.trim_start_matches([' ', '\t', ':']), kernel.trim());
+    println!("- load before: {}", load.trim());
 }
 
 fn report(lines: &[Line]) {
     let title = match lines[0].task {
-        Task::Blocks(size) => format!("{} KiB blocks, written and read", size >> 10),
-        Task::Untouched => "a stream of blocks, not touched".into(),
-        Task::PingPong => "a message, answered at once".into(),
-        Task::Parked => "a message to a process that sleeps".into(),
+        Task::Blocks(size) => format!("Blocks of {} KiB, written and read", size >> 10),
+        Task::Untouched => "A stream of blocks, not touched".into(),
+        Task::PingPong => "A message, answered at once".into(),
+        Task::Parked => "A message to a process that sleeps".into(),
     };
-    println!("\n{title:<36} median µs    min µs  GiB/s  ratio  paired (quartiles)");
-    for Line { candidate, task, nanoseconds: own } in lines {
-        let base = &lines[0].nanoseconds;
-        let (median, min) = (quartile(own, 2), quartile(own, 0));
+    println!("\n### {title}\n\n| | time | µs | GiB/s |\n|---|---|---|---|");
+    for Line { candidate, task, nanoseconds } in lines {
+        let median = quartile(nanoseconds, 2);
         let rate = match task {
             Task::Blocks(size) => format!("{:.2}", *size as f64 / median * 1e9 / f64::from(1 << 30)),
             _ => String::new(),
         };
-        let paired: Vec<f64> = own.iter().zip(base).map(|(own, base)| own / base).collect();
-        let [low, middle, high] = [1, 2, 3].map(|quarters| quartile(&paired, quarters));
-        let ratio = median / quartile(base, 2);
-        println!(
-            "{:<36} {:9.3} {:9.3} {rate:>6} {ratio:6.2} {middle:7.2} ({low:.2} to {high:.2})",
-            candidate.label,
-            median / 1e3,
-            min / 1e3
-        );
+        let ratios = ratios(nanoseconds, &lines[0].nanoseconds);
+        println!("| {} | {ratios} | {:.3} | {rate} |", candidate.label, median / 1e3);
     }
 }
 
@@ -157,12 +133,12 @@ fn compare(candidates: &[Candidate], doubts: &[&str]) -> Outcome<()> {
         lines.extend(able.map(|candidate| Line { candidate, task, nanoseconds: Vec::new() }));
     }
     describe();
-    let mut seed = 0x9e37_79b9_7f4a_7c15;
+    let mut random = Random::default();
     // Round 0 only shows that every candidate does what it should.
     for round in 0..=rounds {
         eprintln!("round {round} of {rounds}");
         let mut order: Vec<_> = lines.iter_mut().collect();
-        order.sort_by_cached_key(|_| random(&mut seed));
+        order.sort_by_cached_key(|_| random.next());
         for Line { candidate, task, nanoseconds } in order {
             let _in_time = time_limit(candidate.label);
             let failed = |error| format!("{}: {error}; no report", candidate.label);
@@ -173,15 +149,10 @@ fn compare(candidates: &[Candidate], doubts: &[&str]) -> Outcome<()> {
         }
     }
     if rounds > 0 {
-        println!(
-            "\n{rounds} rounds with {mib} MiB of blocks for each, everything received as it was sent. Per block or"
-        );
-        println!(
-            "message, one way. ratio: of the medians, to the first line; paired: median (and quartiles) of the"
-        );
-        println!("ratios to the first line within each round. Lower is better.");
+        println!("- {rounds} rounds with {mib} MiB of blocks for each, everything received as it was sent");
+        println!("- time: per block or message, one way; ratio to the first line in the same round, median (quartiles)");
         lines.chunk_by(|one, other| one.task == other.task).for_each(report);
-        println!("\nTo doubt:");
+        println!("\nTo doubt:\n");
         DOUBTS.iter().chain(doubts).for_each(|doubt| println!("- {doubt}"));
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! What is measured.
 
 use crate::candidate::{Candidate, WRITE_ONLY, command, first_line, version};
-use crate::files::{self, MIB, Random};
+use crate::files::{self, MIB};
 use crate::report;
+use crate::statistics::Random;
 use std::path::{Path, PathBuf};
 use std::{env, fs, thread};
 

@@ -1,6 +1,7 @@
 //! What is copied.
 
 use crate::cases::Outcome;
+use crate::statistics::Random;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -8,26 +9,8 @@ use std::path::Path;
 
 pub const MIB: usize = 1 << 20;
 
-/// Marsaglia's xorshift64: bytes that do not compress, and orders that nobody chose.
-pub struct Random(u64);
-
-impl Default for Random {
-    fn default() -> Self {
-        Self(0x9e37_79b9_7f4a_7c15)
-    }
-}
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length / 8).flat_map(|_| self.next().to_le_bytes()).collect()
-    }
+fn bytes(length: usize, random: &mut Random) -> Vec<u8> {
+    (0..length / 8).flat_map(|_| random.next().to_le_bytes()).collect()
 }
 
 /// A file of so many bytes, a multiple of 8, in the page cache and on the disk.
@@ -36,7 +19,7 @@ pub fn make(path: &Path, size: u64, random: &mut Random) -> Outcome<()> {
     let mut left = size;
     while left > 0 {
         let piece = left.min(MIB as u64);
-        file.write_all(&random.bytes(piece as usize))?;
+        file.write_all(&bytes(piece as usize, random))?;
         left -= piece;
     }
     file.sync_all()?;
@@ -49,7 +32,7 @@ pub fn make_sparse(path: &Path, pieces: u64, random: &mut Random) -> Outcome<()>
     let file = File::create_new(path)?;
     file.set_len(pieces << 30)?;
     for piece in 0..pieces {
-        file.write_all_at(&random.bytes(MIB), place(piece))?;
+        file.write_all_at(&bytes(MIB, random), place(piece))?;
     }
     file.sync_all()?;
     Ok(())

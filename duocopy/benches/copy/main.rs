@@ -13,6 +13,9 @@ mod cases;
 mod files;
 #[cfg(unix)]
 mod report;
+#[cfg(unix)]
+#[path = "../../../blockpipe/benches/util/statistics.rs"]
+mod statistics;
 
 #[cfg(unix)]
 fn main() -> std::process::ExitCode {
