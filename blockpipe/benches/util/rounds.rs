@@ -150,7 +150,9 @@ fn compare(candidates: &[Candidate], doubts: &[&str]) -> Outcome<()> {
     }
     if rounds > 0 {
         println!("- {rounds} rounds with {mib} MiB of blocks for each, everything received as it was sent");
-        println!("- time: per block or message, one way; ratio to the first line in the same round, median (quartiles)");
+        println!(
+            "- time: per block or message, one way; ratio to the first line in the same round, median (quartiles)"
+        );
         lines.chunk_by(|one, other| one.task == other.task).for_each(report);
         println!("\nTo doubt:\n");
         DOUBTS.iter().chain(doubts).for_each(|doubt| println!("- {doubt}"));

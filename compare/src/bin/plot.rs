@@ -65,7 +65,8 @@ fn draw(tables: &[Table], path: &str) -> Result<(), Box<dyn Error>> {
         let at = |ratio: f64| LABELS + (ratio * scale) as i32;
         for (index, row) in table.rows.iter().enumerate() {
             let (y, median) = (top + ROW * index as i32, row.ratios[0]);
-            let color = if row.label.contains("duocopy") || row.label.contains("blockpipe") { ours } else { others };
+            let color =
+                if row.label.contains("duocopy") || row.label.contains("blockpipe") { ours } else { others };
             area.draw(&Text::new(row.label.clone(), (10, y + 2), text(12)))?;
             area.draw(&Rectangle::new([(LABELS, y + 3), (at(median), y + ROW - 4)], color.filled()))?;
             if let [_, low, high] = row.ratios[..] {
