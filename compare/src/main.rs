@@ -18,14 +18,19 @@ use util::{Blockpipe, Candidate, Task, far_descriptors, large_pipe, pipe, socket
 
 fn main() -> ExitCode {
     let blocks: fn(Task) -> bool = |task| matches!(task, Task::Blocks(_));
+    // A sender that is faster than its receiver, as in a stream, sleeps for milliseconds in iceoryx2, which leaves it to
+    // its users to slow down.
+    let messages: fn(Task) -> bool = |task| matches!(task, Task::PingPong | Task::Parked);
     // What polls never sleeps.
     let awake: fn(Task) -> bool = |task| task != Task::Parked;
     let candidates = [
         Candidate::processes("blockpipe", Blockpipe::near, Blockpipe::far),
         Candidate::processes("blockpipe (again: the noise)", Blockpipe::near, Blockpipe::far),
         Candidate::threads("two threads of one process", two_threads).only(awake),
-        Candidate::processes("iceoryx2, polling", Iceoryx::near, Iceoryx::far).only(awake),
-        Candidate::processes("iceoryx2, with events", Iceoryx::near_with_events, Iceoryx::far_with_events),
+        Candidate::processes("iceoryx2, polling", Iceoryx::near, Iceoryx::far)
+            .only(|task| task == Task::PingPong),
+        Candidate::processes("iceoryx2, with events", Iceoryx::near_with_events, Iceoryx::far_with_events)
+            .only(messages),
         Candidate::processes("shmem-ipc, polling", Shmem::near_polling, Shmem::far_polling).only(awake),
         Candidate::processes("shmem-ipc, with event descriptors", Shmem::near, Shmem::far),
         Candidate::processes("ipc-channel, bytes", Bytes::near, Bytes::far),
