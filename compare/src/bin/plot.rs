@@ -1,6 +1,6 @@
-//! Draws the tables of a report as bars: `plot docs/benchmarks.md docs/benchmarks.svg`.
+//! Draws the tables of one section of a report as bars: `plot docs/benchmarks.md "Whole copies" docs/copies.svg`.
 //!
-//! A table is drawn if it follows a heading of the third level and its second column holds ratios: a median, or one
+//! A table is drawn if the section has a heading of the second level, and it follows a heading of the third level and its second column holds ratios: a median, or one
 //! with its quartiles, `0.75 (0.70 to 0.81)`. Bars are as long as the ratio; the line at 1 is the table's first row.
 
 use plotters::prelude::*;
@@ -22,17 +22,18 @@ struct Row {
 }
 
 struct Table {
+    /// Empty for what is in another section.
     title: String,
     rows: Vec<Row>,
 }
 
-fn read(report: &str) -> Vec<Table> {
-    let mut tables: Vec<Table> = Vec::new();
+fn read(report: &str, section: &str) -> Vec<Table> {
+    let (mut tables, mut inside) = (Vec::<Table>::new(), false);
     for line in report.lines() {
         if let Some(title) = line.strip_prefix("### ") {
-            tables.push(Table { title: title.into(), rows: Vec::new() });
-        } else if line.starts_with('#') {
-            // What follows belongs to no table.
+            tables.push(Table { title: if inside { title.into() } else { String::new() }, rows: Vec::new() });
+        } else if let Some(heading) = line.strip_prefix("## ") {
+            inside = heading == section;
             tables.push(Table { title: String::new(), rows: Vec::new() });
         } else if let (Some(table), Some(row)) = (tables.last_mut(), row(line)) {
             table.rows.push(row);
@@ -44,7 +45,7 @@ fn read(report: &str) -> Vec<Table> {
 
 fn row(line: &str) -> Option<Row> {
     let mut cells = line.strip_prefix('|')?.split(" | ");
-    let label = cells.next()?.trim().replace(['`', '*'], "");
+    let label = cells.next()?.trim().replace(['`', '*', '\\'], "");
     let words = cells.next()?.split([' ', '(', ')']);
     let ratios: Vec<f64> = words.filter_map(|word| word.parse().ok()).collect();
     (!ratios.is_empty()).then_some(Row { label, ratios })
@@ -86,6 +87,8 @@ fn draw(tables: &[Table], path: &str) -> Result<(), Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [report, picture] = &arguments[..] else { return Err("plot REPORT.md PICTURE.svg".into()) };
-    draw(&read(&fs::read_to_string(report)?), picture)
+    let [report, section, picture] = &arguments[..] else {
+        return Err("plot REPORT.md SECTION PICTURE.svg".into());
+    };
+    draw(&read(&fs::read_to_string(report)?, section), picture)
 }
