@@ -5,7 +5,7 @@
 //!
 //! Every word that the partner writes is read once, into a local, and checked before it is used.
 
-use crate::sync::{AtomicU32, AtomicU64, Bell, Ordering, SPINS, fence, spin_loop, step};
+use crate::sync::{AtomicU32, AtomicU64, Bell, Ordering, fence, spin_loop, spins, step};
 use std::time::Duration;
 
 /// A place in the stream from which somebody can go on: how many bytes come before it, and the caller's running
@@ -421,7 +421,7 @@ pub(crate) fn wait<T>(
     limit: Duration,
     mut look: impl FnMut() -> Option<T>,
 ) -> Option<T> {
-    for _ in 0..SPINS {
+    for _ in 0..spins() {
         if let Some(found) = look() {
             return Some(found);
         }
