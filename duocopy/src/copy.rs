@@ -172,8 +172,10 @@ fn send_file(
 
     let Mark { position: mut bytes, sum } = producer.start()?;
     let mut digest = source.start_at(bytes, sum)?;
-    let (begins, mut meter) = (bytes, Meter::start(Role::Reader, cut.blocks));
-    let monitor = producer.monitor();
+    let (begins, monitor) = (bytes, producer.monitor());
+    // Who replaces a dead one finds its blocks.
+    let blocks = monitor.snapshot().geometry.map_or(cut.blocks, Geometry::blocks);
+    let mut meter = Meter::start(Role::Reader, blocks);
     loop {
         let mut block = meter.wait(|| producer.empty_block())?;
         if job.options.stats {

@@ -10,13 +10,17 @@ pub struct Meter {
     begun: Instant,
     /// For the other side to fill a block or give one back.
     waited: Duration,
-    /// How often so many blocks were filled when this side asked for one.
-    filled: Vec<u64>,
+    blocks: u64,
+    /// How often so many quarters of the blocks were filled when this side asked for one.
+    quarters: [u64; 5],
+    /// All that it found filled.
+    filled: u64,
 }
 
 impl Meter {
     pub fn start(role: Role, blocks: usize) -> Self {
-        Self { role, begun: Instant::now(), waited: Duration::ZERO, filled: vec![0; blocks + 1] }
+        let blocks = blocks as u64;
+        Self { role, begun: Instant::now(), waited: Duration::ZERO, blocks, quarters: [0; 5], filled: 0 }
     }
 
     /// Times what waits for the other side, and passes on what it returns.
@@ -29,8 +33,9 @@ impl Meter {
 
     /// So many blocks wait for the Writer now.
     pub fn see(&mut self, filled: u64) {
-        let most = self.filled.len() - 1;
-        self.filled[usize::try_from(filled).map_or(most, |filled| filled.min(most))] += 1;
+        let filled = filled.min(self.blocks);
+        self.quarters[(filled * 4 / self.blocks) as usize] += 1;
+        self.filled += filled;
     }
 
     /// What there is to say after so many bytes, before anything else is done.
@@ -42,15 +47,13 @@ impl Meter {
         let (took, waited) = (took.as_secs_f64().max(1e-9), self.waited.as_secs_f64());
         let share = waited / took;
         let rate = bytes as f64 / took / f64::from(1 << 20);
-        let times = self.filled.iter().sum::<u64>().max(1);
-        let mean = self.filled.iter().zip(0u64..).map(|(count, blocks)| count * blocks).sum::<u64>() as f64
-            / times as f64;
+        let times = self.quarters.iter().sum::<u64>().max(1);
+        let (mean, all) = (self.filled as f64 / times as f64, self.blocks as f64);
         // The block that is being written counts as filled, and the one that is being read does not.
+        let few = 1.0 + all / 8.0;
         let (what, own, other, all_for_us) = match self.role {
-            Role::Reader => ("empty", "reading SRC", "writing DST", mean <= 1.5),
-            Role::Writer => {
-                ("filled", "writing DST", "reading SRC", mean + 1.5 >= (self.filled.len() - 1) as f64)
-            }
+            Role::Reader => ("empty", "reading SRC", "writing DST", mean <= few),
+            Role::Writer => ("filled", "writing DST", "reading SRC", mean >= all - few),
         };
         // What both say must not contradict: each knows only how long it has waited itself, and both see the blocks.
         let bottleneck = match share {
@@ -58,8 +61,7 @@ impl Meter {
             ..0.1 if all_for_us => format!("{own} is the bottleneck"),
             _ => "reading and writing are about equally fast".into(),
         };
-        let filled = self.filled.iter().enumerate().map(|(blocks, count)| (blocks, count * 100 / times));
-        let filled: Vec<_> = filled.map(|(blocks, percent)| format!("{blocks}: {percent} %")).collect();
+        let [fewer, quarter, half, most, full] = self.quarters.map(|count| count * 100 / times);
         vec![
             format!(
                 "{}: {bytes} bytes in {took:.3} s ({rate:.0} MiB/s), of which {waited:.3} s ({:.0} %) were spent \
@@ -67,7 +69,11 @@ impl Meter {
                 self.role,
                 share * 100.0
             ),
-            format!("{}: blocks that were filled when it asked for one: {}", self.role, filled.join(", ")),
+            format!(
+                "{}: of its blocks were filled less than a quarter {fewer} % of the time, a quarter {quarter} %, \
+                 half {half} %, three quarters {most} %, all {full} %",
+                self.role
+            ),
         ]
     }
 }
@@ -88,7 +94,12 @@ mod tests {
         };
         let said = says(Role::Reader, 900, [0, 4, 4, 9]);
         assert!(said.contains("(100 MiB/s), of which 0.900 s (90 %)"), "{said}");
-        assert!(said.ends_with("0: 25 %, 1: 0 %, 2: 0 %, 3: 0 %, 4: 75 %"), "{said}");
+        assert!(
+            said.ends_with(
+                "a quarter 25 % of the time, a quarter 0 %, half 0 %, three quarters 0 %, all 75 %"
+            ),
+            "{said}"
+        );
         let (none, some, all) = ([0, 1, 1, 1], [1, 2, 3, 2], [3, 4, 3, 4]);
         for (role, waited, filled, bottleneck) in [
             (Role::Reader, 900, all, "writing DST is"),
