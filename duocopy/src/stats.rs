@@ -70,8 +70,8 @@ impl Meter {
                 share * 100.0
             ),
             format!(
-                "{}: of its blocks were filled less than a quarter {fewer} % of the time, a quarter {quarter} %, \
-                 half {half} %, three quarters {most} %, all {full} %",
+                "{}: blocks that were filled when it asked for one: less than a quarter {fewer} %, a quarter \
+                 {quarter} %, half {half} %, three quarters {most} %, all {full} %",
                 self.role
             ),
         ]
@@ -95,9 +95,7 @@ mod tests {
         let said = says(Role::Reader, 900, [0, 4, 4, 9]);
         assert!(said.contains("(100 MiB/s), of which 0.900 s (90 %)"), "{said}");
         assert!(
-            said.ends_with(
-                "a quarter 25 % of the time, a quarter 0 %, half 0 %, three quarters 0 %, all 75 %"
-            ),
+            said.ends_with("less than a quarter 25 %, a quarter 0 %, half 0 %, three quarters 0 %, all 75 %"),
             "{said}"
         );
         let (none, some, all) = ([0, 1, 1, 1], [1, 2, 3, 2], [3, 4, 3, 4]);

@@ -14,10 +14,10 @@ fn both_say_what_they_did_and_only_if_they_are_asked() {
         &[
             "duocopy: Reader: 1048576 bytes in ",
             "waiting for empty blocks: ",
-            "duocopy: Reader: of its blocks were filled less than a quarter ",
+            "duocopy: Reader: blocks that were filled when it asked for one: less than a quarter ",
             "duocopy: Writer: 1048576 bytes in ",
             "waiting for filled blocks: ",
-            "duocopy: Writer: of its blocks were filled less than a quarter ",
+            "duocopy: Writer: blocks that were filled when it asked for one: less than a quarter ",
             "duocopy: Writer: flushing the rest took ",
         ],
     );
