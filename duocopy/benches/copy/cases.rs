@@ -24,7 +24,8 @@ struct Case {
 
 #[derive(Clone, Copy)]
 enum Source {
-    /// So many MiB that do not compress; 0: what the settings say.
+    /// As many MiB as the settings say, which do not compress.
+    Usual,
     Mebibytes(u64),
     Page,
     /// A length of 64 GiB with 64 pieces of 1 MiB in it.
@@ -48,7 +49,7 @@ fn write_only() -> Candidate {
 }
 
 fn case(key: &'static str, title: &'static str, candidates: Vec<Candidate>) -> Case {
-    Case { key, title, source: Source::Mebibytes(0), existing: false, in_memory: false, candidates }
+    Case { key, title, source: Source::Usual, existing: false, in_memory: false, candidates }
 }
 
 fn cases() -> Vec<Case> {
@@ -128,7 +129,7 @@ pub fn measure() -> Outcome<()> {
             continue;
         }
         if !timed && let Source::Mebibytes(_) = case.source {
-            case.source = Source::Mebibytes(mib);
+            case.source = Source::Usual;
         }
         case.run(mib, rounds).map_err(|error| format!("{}: {error}; no report", case.key))?;
     }
@@ -141,9 +142,8 @@ impl Case {
         let (directory, mut random) = (workplace.path(), Random::default());
         let source = directory.join("source");
         match self.source {
-            Source::Mebibytes(own) => {
-                files::make(&source, if own == 0 { mib } else { own } * MIB as u64, &mut random)?;
-            }
+            Source::Usual => files::make(&source, mib * MIB as u64, &mut random)?,
+            Source::Mebibytes(mib) => files::make(&source, mib * MIB as u64, &mut random)?,
             Source::Page => files::make(&source, 4096, &mut random)?,
             Source::Sparse => files::make_sparse(&source, 64, &mut random)?,
         }
