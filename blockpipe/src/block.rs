@@ -131,9 +131,10 @@ impl Deref for FilledBlock<'_> {
 
     fn deref(&self) -> &[u8] {
         let length = if self.extent.hole { 0 } else { self.extent.length as usize };
-        // SAFETY: the block is mapped for as long as the consumer is borrowed, the length is that of the block's
-        // bytes (none of a hole), read once and checked against the block size (`Drainer::next`), and the producer gave the bytes away before its release of
-        // `filled`, which our acquire saw. As in `EmptyBlock`, a partner that breaks the protocol can change content.
+        // SAFETY: the block is mapped for as long as the consumer is borrowed, the length is that of its bytes (none of
+        // a hole), read once and checked against the block size (`Drainer::next`), and the producer gave the bytes away
+        // before its release of `filled`, which our acquire saw. As in `EmptyBlock`, a partner that breaks the protocol
+        // can change content.
         unsafe { slice::from_raw_parts(self.consumer.region().block(self.n), length) }
     }
 }
