@@ -73,6 +73,10 @@ pub struct Options {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub buffer_size: Option<u64>,
 
+    /// Read at most so many bytes per second, evenly (500K, 10M)
+    #[arg(long, value_name = "RATE", value_parser = size)]
+    pub bwlimit: Option<u64>,
+
     /// What must be on the disk before a copy counts as complete
     #[arg(long, value_enum, value_name = "WHEN", default_value = "end")]
     pub fsync: Fsync,
@@ -154,6 +158,11 @@ impl Options {
             if set && !other_half {
                 words.push(word.into());
             }
+        }
+        if let Some(rate) = self.bwlimit
+            && !other_half
+        {
+            words.push(format!("--bwlimit={rate}"));
         }
         if let Some(time) = self.replace_within {
             words.push(format!(
@@ -363,6 +372,7 @@ fn parse_from(typed: &[OsString]) -> Result<Arguments, clap::Error> {
                 &[
                     ("block_size", "the blocks are made by the Reader: give --block-size to `read`"),
                     ("buffer_size", "the blocks are made by the Reader: give --buffer-size to `read`"),
+                    ("bwlimit", "the Reader sets the pace: give --bwlimit to `read`"),
                 ],
             )?;
             let permission = Permission { replace: force, follow_links: false, most_bytes: max_bytes };

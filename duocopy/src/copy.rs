@@ -7,6 +7,7 @@ use crate::digest::{Kind, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
 use crate::os::{self, Signals};
+use crate::pace::Pace;
 use crate::partner::Partner;
 use crate::plan::{self, Paths};
 use crate::progress::{Presence, Progress, Role, View};
@@ -176,12 +177,14 @@ fn send_file(
     // Who replaces a dead one finds its blocks.
     let blocks = monitor.snapshot().geometry.map_or(cut.blocks, Geometry::blocks);
     let mut meter = Meter::start(Role::Reader, blocks);
+    let mut pace = job.options.bwlimit.map(Pace::new);
     loop {
         let mut block = meter.wait(|| producer.empty_block())?;
         if job.options.stats {
             meter.see(monitor.snapshot().waiting_blocks);
         }
-        match source.next(&mut block)? {
+        let room = pace.as_ref().map_or(block.len(), |pace| pace.at_once(block.len()));
+        match source.next(&mut block[..room])? {
             Piece::Bytes(0) => break,
             Piece::Bytes(filled) => {
                 digest.update(&block[..filled]);
@@ -191,6 +194,9 @@ fn send_file(
                     break;
                 }
                 block.send(filled, digest.sum());
+                if let Some(pace) = &mut pace {
+                    meter.hold_back(|| pace.spend(filled));
+                }
             }
             Piece::Zeros(zeros) => {
                 digest.update_zeros(zeros);

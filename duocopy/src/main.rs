@@ -9,6 +9,7 @@ mod digest;
 mod exit;
 mod journal;
 mod os;
+mod pace;
 mod partner;
 mod place;
 mod plan;

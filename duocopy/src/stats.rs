@@ -10,6 +10,8 @@ pub struct Meter {
     begun: Instant,
     /// For the other side to fill a block or give one back.
     waited: Duration,
+    /// For `--bwlimit`.
+    held_back: Duration,
     blocks: u64,
     /// How often so many quarters of the blocks were filled when this side asked for one.
     quarters: [u64; 5],
@@ -20,7 +22,15 @@ pub struct Meter {
 impl Meter {
     pub fn start(role: Role, blocks: usize) -> Self {
         let blocks = blocks as u64;
-        Self { role, begun: Instant::now(), waited: Duration::ZERO, blocks, quarters: [0; 5], filled: 0 }
+        Self {
+            role,
+            begun: Instant::now(),
+            waited: Duration::ZERO,
+            held_back: Duration::ZERO,
+            blocks,
+            quarters: [0; 5],
+            filled: 0,
+        }
     }
 
     /// Times what waits for the other side, and passes on what it returns.
@@ -29,6 +39,13 @@ impl Meter {
         let result = wait();
         self.waited += begun.elapsed();
         result
+    }
+
+    /// Times what only takes time because somebody wanted that.
+    pub fn hold_back(&mut self, wait: impl FnOnce()) {
+        let begun = Instant::now();
+        wait();
+        self.held_back += begun.elapsed();
     }
 
     /// So many blocks wait for the Writer now.
@@ -57,6 +74,7 @@ impl Meter {
         };
         // What both say must not contradict: each knows only how long it has waited itself, and both see the blocks.
         let bottleneck = match share {
+            _ if self.held_back.as_secs_f64() / took >= 0.5 => "--bwlimit is the bottleneck".into(),
             0.5.. => format!("{other} is the bottleneck"),
             ..0.1 if all_for_us => format!("{own} is the bottleneck"),
             _ => "reading and writing are about equally fast".into(),

@@ -42,3 +42,23 @@ fn the_slower_side_is_named() {
         half.expect(0, &[": writing DST is the bottleneck"]);
     }
 }
+
+/// Even at rates of less than a block; and the sleep between two reads is no obstacle to an interrupt.
+#[test]
+fn a_rate_is_kept_and_named_and_can_be_interrupted() {
+    let folder = Folder::new();
+    folder.write("src", bytes(MIB, 1));
+    let slow = folder.duocopy("cp --bwlimit=2M --block-size=1M --stats src dst").end();
+    slow.expect(0, &["Reader: 1048576 bytes in ", ": --bwlimit is the bottleneck"]);
+    assert!(slow.took >= milliseconds(450), "{:?}", slow.took);
+    folder.assert_same("src", "dst");
+    folder.write("dst", "old");
+    // Six days.
+    let [reader, writer] = pair(folder.duocopy("--bwlimit=2 src dst"), folder.duocopy("src dst"));
+    until("the first bytes", || folder.temporaries("").pop());
+    reader.signal(Signal::INT);
+    let [reader, writer] = end([reader, writer]);
+    reader.expect(130, &["interrupted"]);
+    writer.expect(8, &["was interrupted"]);
+    assert_eq!(folder.read("dst"), b"old");
+}

@@ -24,8 +24,8 @@ unsafe extern "system" {
     fn NtResumeProcess(process: HANDLE) -> NTSTATUS;
 }
 
-/// With these blocks a copy can be held in its middle: 512 of them in 2 MiB, so that a millisecond is not enough for all.
-pub const HELD_BLOCKS: &str = "--block-size=4K --buffer-size=16K";
+/// With these options a copy can be held in its middle: one of 2 MiB takes two seconds, however busy the machine is.
+pub const HELD_BLOCKS: &str = "--block-size=16K --buffer-size=64K --bwlimit=1M";
 /// A held copy of this length takes longer than until the first checkpoint.
 pub const LONG: usize = 2 * MIB;
 
@@ -84,23 +84,18 @@ pub fn can_be_held(_what: &str) -> bool {
 /// or when its end is waited for.
 pub fn held_in_the_middle(folder: &Folder, line: &str) -> [Process; 2] {
     let reader = folder.duocopy(line).start_reader();
-    reader.signal(Signal::STOP);
-    reader.paused.set(true);
     let writer = folder.duocopy(line).start_writer();
-    // One millisecond at a time, until the first bytes have arrived. Where locks keep them from being read, the
-    // temporary file and some time must do.
-    let mut ran = Duration::ZERO;
+    // Until the first bytes have arrived. Where locks keep them from being read, the temporary file and some time must do.
+    let mut there: Option<Instant> = None;
     until("the first bytes of the copy", || {
-        let begin = Instant::now();
-        reader.signal(Signal::CONT);
-        pause(milliseconds(1));
-        reader.signal(Signal::STOP);
         let temporary = folder.temporaries("").pop()?;
-        ran += begin.elapsed();
+        let since = there.get_or_insert_with(Instant::now).elapsed();
         let mut byte = [0];
         let read = File::open(temporary).and_then(|mut file| file.read(&mut byte));
-        (byte != [0] || read.is_err() && ran > milliseconds(20)).then_some(())
+        (byte != [0] || read.is_err() && since > milliseconds(100)).then_some(())
     });
+    reader.signal(Signal::STOP);
+    reader.paused.set(true);
     pause(milliseconds(100));
     assert!(writer.ended().is_none(), "{}", writer.said());
     [reader, writer]
