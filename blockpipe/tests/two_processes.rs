@@ -609,9 +609,9 @@ fn many_starts_at_the_same_instant() {
     let (mut lower_produced, mut higher_produced) = (0, 0);
     let (mut pairs, mut refused, mut alone, mut later_pairs, mut waited_inside) = (0, 0, 0, 0, 0);
     for round in 0..rounds {
-        let processes = [2, 3, 4, 6][round as usize % 4];
+        let processes = [2, 3, 2, 4, 2, 6][round as usize % 6];
         // Every other round they are not quite so simultaneous, so that some meet a pair that leaves.
-        let spread = 1 + round / 4 % 2 * 400_000;
+        let spread = 1 + round / 6 % 2 * 400_000;
         let begin = now() + 200_000;
         let bytes = random.below(4) * 3000;
         for actor in &mut actors[..processes] {

@@ -3,6 +3,8 @@
 # steps: at a few of them, or with DUOCOPY_STEPS=all at every one (some minutes).
 set -eu
 cd "$(dirname "$0")/../.."
-RUSTFLAGS="--cfg blockpipe_steps" cargo build --quiet -p duocopy --target-dir target/steps
-export DUOCOPY_STEPS_PROGRAM="$PWD/target/steps/debug/duocopy"
+RUSTC_WORKSPACE_WRAPPER="$PWD/duocopy/tests/rustc_steps.sh" cargo build --quiet -p duocopy
+export DUOCOPY_STEPS_PROGRAM="$PWD/target/steps"
+# The tests put the usual program in its place again.
+cp target/debug/duocopy "$DUOCOPY_STEPS_PROGRAM"
 exec cargo test -p duocopy --test every_step -- --show-output "$@"
