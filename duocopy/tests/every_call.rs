@@ -43,10 +43,10 @@ const ON_OTHERS: [&str; 3] = ["EIO", "EINTR", "ENOMEM"];
 const INTERRUPTIBLE: &str = "read pread64 write pwrite64 open openat close fsync fdatasync ftruncate fallocate \
                              clock_nanosleep getrandom";
 const ONLY_ADVICE: &str = "fadvise64 madvise";
-/// These have no errors, or nobody is left to notice one. An error instead of a futex's wake would let its sleeper
+/// These have no errors (`brk` says where the break is then), or nobody is left to notice one. An error instead of a futex's wake would let its sleeper
 /// sleep on, which no kernel does.
 const NEVER_FAILING: &str =
-    "execve exit exit_group futex getpid gettid geteuid umask rt_sigreturn restart_syscall";
+    "brk execve exit exit_group futex getpid gettid geteuid umask rt_sigreturn restart_syscall";
 
 fn is_one_of(list: &str, call: &str) -> bool {
     list.split_whitespace().any(|one| one == call)
