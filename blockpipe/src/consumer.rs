@@ -10,6 +10,7 @@ use crate::ring::{Closing, Drainer, Extent, Mark, Next, Stage};
 use crate::sync::{Ordering, step};
 use crate::window::{Settled, Window};
 use std::cell::RefCell;
+use std::time::Duration;
 
 /// The end that takes filled blocks and gives them back. Got by being the second to arrive, or by asking
 /// for it, once the producer is ready; or by taking a dead one's place.
@@ -132,12 +133,7 @@ impl Consumer {
                 Err(nonsense) => Some(Err(nonsense.into())),
             },
         };
-        let more = || ring.producer.filled.load(Ordering::Acquire) > n || ring.closing().is_some();
-        let absent = |alone| {
-            let gone = !self.end.patient(alone) && self.end.give_up(more)?;
-            if gone { Err(PipeError::PartnerDied) } else { Ok(None) }
-        };
-        match self.end.conclude(self.end.wait(look, absent))? {
+        match self.end.conclude(self.end.wait(look, |alone| self.absent(n, alone)))? {
             Next::Filled(extent) => {
                 let n = window.hand_out(extent);
                 Ok(Some(FilledBlock::new(self, n, extent)))
@@ -148,6 +144,20 @@ impl Consumer {
             }
             Next::Nothing => unreachable!("the wait goes on while there is nothing"),
         }
+    }
+
+    /// Whether this end can go on, for a caller that is kept waiting by something else: the place where it puts what
+    /// comes. Call it every 50 ms or so of such waiting. Does not block.
+    ///
+    /// A producer that died is no obstacle if it had said its last word before.
+    ///
+    /// # Errors
+    /// What [`filled_block`](Self::filled_block) would say at its end: the producer gave up or was killed, somebody interrupted
+    /// this process.
+    pub fn check(&self) -> Result<(), PipeError> {
+        self.end.still_on()?;
+        // No block is later than this one: what is left without a last word is not waited for.
+        self.end.conclude(self.end.check(|alone| self.absent(u64::MAX, alone)))
     }
 
     /// The producer's last word: length of the stream in bytes and the producer's digest. `None` until
@@ -189,6 +199,15 @@ impl Consumer {
     /// A view of the pipe for another thread.
     pub fn monitor(&self) -> Monitor {
         Monitor::new(&self.end.shared, &self.end.seats, self.end.side)
+    }
+
+    /// What a free producer's seat means to whoever waits for this block: nothing, as long as there is something left
+    /// that it had sent.
+    fn absent<T>(&self, n: u64, alone: Duration) -> Result<Option<T>, PipeError> {
+        let ring = self.end.ring();
+        let more = || ring.producer.filled.load(Ordering::Acquire) > n || ring.closing().is_some();
+        let gone = !self.end.patient(alone) && self.end.give_up(more)?;
+        if gone { Err(PipeError::PartnerDied) } else { Ok(None) }
     }
 
     fn end_by_abort(&self, from: Stage, reason: &Reason) -> PipeError {

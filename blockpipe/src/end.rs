@@ -208,40 +208,70 @@ impl Attached {
         mut absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
     ) -> Result<T, PipeError> {
         loop {
-            if let Some(interrupt) = &self.wishes.interrupt
-                && interrupt.flag.load(Ordering::Relaxed)
-                && self.try_abort(Stage::Undecided, &interrupt.reason).is_ok()
-            {
-                return Err(PipeError::Interrupted);
-            }
+            self.stop_if_interrupted()?;
             if let Some(found) = ring::wait(self.parked(self.side), &self.own_bell, PARK_LIMIT, &mut look) {
                 self.alone_since.set(None);
                 return found;
             }
-            let asked = match self.partner_lives() {
-                Ok(true) => {
-                    self.alone_since.set(None);
+            if let Some(found) = self.ask_for_partner(&mut absent)? {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// One look of such a wait, for a caller that waits for something else.
+    pub(crate) fn check(
+        &self,
+        absent: impl FnMut(Duration) -> Result<Option<()>, PipeError>,
+    ) -> Result<(), PipeError> {
+        self.stop_if_interrupted()?;
+        match self.verdict() {
+            // What that means here, the next call says.
+            Some(verdict) => verdict,
+            None => self.ask_for_partner(absent).map(drop),
+        }
+    }
+
+    fn stop_if_interrupted(&self) -> Result<(), PipeError> {
+        match &self.wishes.interrupt {
+            Some(interrupt)
+                if interrupt.flag.load(Ordering::Relaxed)
+                    && self.try_abort(Stage::Undecided, &interrupt.reason).is_ok() =>
+            {
+                Err(PipeError::Interrupted)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the partner's seat is free, and what `absent` makes of that.
+    fn ask_for_partner<T>(
+        &self,
+        mut absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
+    ) -> Result<Option<T>, PipeError> {
+        let asked = match self.partner_lives() {
+            Ok(true) => {
+                self.alone_since.set(None);
+                Ok(None)
+            }
+            Ok(false) => {
+                let since = self.alone_since.get().unwrap_or_else(Instant::now);
+                self.alone_since.set(Some(since));
+                absent(since.elapsed())
+            }
+            Err(error) => Err(error),
+        };
+        match asked {
+            // What fails here ends the pipe only while nothing is decided, and a consumer may decide at any moment:
+            // only the abort itself can tell. If it comes too late, the next look finds the verdict.
+            Err(error @ PipeError::Io { .. }) => {
+                if self.try_abort(Stage::Undecided, &in_words(&error)).is_ok() {
+                    Err(error)
+                } else {
                     Ok(None)
                 }
-                Ok(false) => {
-                    let since = self.alone_since.get().unwrap_or_else(Instant::now);
-                    self.alone_since.set(Some(since));
-                    absent(since.elapsed())
-                }
-                Err(error) => Err(error),
-            };
-            match asked {
-                Ok(None) => {}
-                Ok(Some(found)) => return Ok(found),
-                // What fails here ends the pipe only while nothing is decided, and a consumer may decide at any moment:
-                // only the abort itself can tell. If it comes too late, `look` finds the verdict.
-                Err(error @ PipeError::Io { .. }) => {
-                    if self.try_abort(Stage::Undecided, &in_words(&error)).is_ok() {
-                        return Err(error);
-                    }
-                }
-                Err(error) => return Err(error),
             }
+            other => other,
         }
     }
 

@@ -181,6 +181,21 @@ impl Producer {
         Ok(EmptyBlock::new(self, n))
     }
 
+    /// Whether this end can go on, for a caller that is kept waiting by something else: the source of what it sends.
+    /// Call it every 50 ms or so of such waiting. Does not block.
+    ///
+    /// # Errors
+    /// What [`empty_block`](Self::empty_block) would say: the consumer gave up or was killed, somebody interrupted
+    /// this process.
+    pub fn check(&self) -> Result<(), PipeError> {
+        self.end.still_on()?;
+        let checked = match self.end.not_yet() {
+            Some(nonsense) => nonsense,
+            None => self.end.check(|alone| self.absent(alone)),
+        };
+        self.end.conclude(checked)
+    }
+
     /// Says that nothing more will come, and waits for the consumer's word: `Ok` means *complete* on both sides.
     ///
     /// `digest` is what the caller says about the whole stream, which the consumer may compare with its own result;

@@ -28,6 +28,49 @@ fn kill_and_expect(victim: &mut Actor, survivor: &mut Actor, answer: &str) {
     assert!(noticed < SOON, "noticed after {noticed:?}");
 }
 
+/// Who waits for something else than the pipe asks from time to time.
+#[test]
+fn an_end_that_does_not_wait_learns_the_same_when_it_asks() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    for dies in ["producer", "consumer", "producer with a last word"] {
+        let (mut producer, mut consumer) = pair(&name, 4096, 4);
+        consumer.expect("begin", "Ok(())");
+        producer.expect("send 4096", "Ok(())");
+        for end in [&mut producer, &mut consumer] {
+            end.expect("check", "Ok(())");
+        }
+        if dies == "consumer" {
+            consumer.kill();
+            producer.expect("check", "Err(PartnerDied)");
+            producer.expect("check", "Err(Over)");
+        } else if dies == "producer" {
+            // Also with a block that is still to be taken: the stream will have no end.
+            producer.kill();
+            consumer.expect("check", "Err(PartnerDied)");
+        } else {
+            producer.tell("close");
+            producer.expect_silence(100);
+            producer.kill();
+            consumer.expect("check", "Ok(())");
+            consumer.expect("drain 1", "drained 4096");
+            consumer.expect("commit", "Ok");
+            consumer.expect("complete", "Ok(())");
+        }
+        name.assert_gone();
+    }
+    for interrupted in [0, 1] {
+        let (producer, mut consumer) = pair(&name, 4096, 4);
+        consumer.expect("begin", "Ok(())");
+        let mut ends = [producer, consumer];
+        ends[interrupted].interrupt();
+        until("the interrupt", || ends[interrupted].ask("check") == "Err(Interrupted)");
+        let told = ends[1 - interrupted].ask("check");
+        assert!(told.contains("Aborted") && told.contains("interrupted by the test"), "{told}");
+        name.assert_gone();
+    }
+}
+
 /// Two processes that start now get through, without waiting for anything that a dead one left.
 #[track_caller]
 fn the_next_pair_works(name: &Name, one: &mut Actor, two: &mut Actor) {

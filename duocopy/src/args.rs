@@ -286,7 +286,7 @@ struct Cp {
     override_usage = "duocopy read [OPTIONS] SRC NAME"
 )]
 struct Read {
-    /// The file to read
+    /// The file to read, `-` for standard input; or a pipe or a device
     #[arg(value_name = "SRC")]
     source: PathBuf,
 
@@ -310,7 +310,7 @@ struct Read {
     override_usage = "duocopy write [OPTIONS] DST NAME"
 )]
 struct Write {
-    /// The file to write. It must not exist, and a link is not followed
+    /// The file to write, which must not exist, and no link; `-` for standard output; or a pipe or a device
     #[arg(value_name = "DST")]
     destination: PathBuf,
 
@@ -333,6 +333,28 @@ struct Write {
 /// Words that are or will be verbs. `./` or `--` before one of them makes it a file.
 const VERBS: [&str; 4] = ["cp", "read", "write", "status"];
 
+/// Options that a command does not have, and the answer to who gives one all the same.
+type Not = [(&'static str, &'static str)];
+
+const NOT_FOR_CP: [(&str, &str); 2] = [
+    ("wait", "`cp` starts its own partner and never waits for one: leave out --wait"),
+    (
+        "replace_within",
+        "`cp` starts both processes, and nobody else can take the place of one: leave out --replace-within",
+    ),
+];
+const NOT_FOR_READ: [(&str, &str); 4] = [
+    ("fsync", "`read` writes nothing: give --fsync to `write`"),
+    ("sparse", "`read` writes nothing: give --sparse to `write`"),
+    ("partial", "`read` writes nothing: give --partial to `write`"),
+    ("no_resume", "`read` writes nothing: give --no-resume to `write`"),
+];
+const NOT_FOR_WRITE: [(&str, &str); 3] = [
+    ("block_size", "the blocks are made by the Reader: give --block-size to `read`"),
+    ("buffer_size", "the blocks are made by the Reader: give --buffer-size to `read`"),
+    ("bwlimit", "the Reader sets the pace: give --bwlimit to `read`"),
+];
+
 /// Reads the command line; ends the process for `--help`, `--version` and wrong usage.
 pub fn parse() -> Arguments {
     parse_from(&std::env::args_os().collect::<Vec<_>>()).unwrap_or_else(|error| error.exit())
@@ -342,39 +364,16 @@ fn parse_from(typed: &[OsString]) -> Result<Arguments, clap::Error> {
     let verb = |word: &OsStr| VERBS.into_iter().find(|verb| word == *verb);
     match typed.get(1).and_then(|word| verb(word)) {
         Some("cp") => {
-            let Cp { source, destination, options } = without(
-                &typed[1..],
-                &[
-                    ("wait", "`cp` starts its own partner and never waits for one: leave out --wait"),
-                    (
-                        "replace_within",
-                        "`cp` starts both processes, and nobody else can take the place of one: leave out --replace-within",
-                    ),
-                ],
-            )?;
+            let Cp { source, destination, options } = without(&typed[1..], &NOT_FOR_CP)?;
             Ok(Arguments { form: Form::Alone { source, destination }, options })
         }
         Some("read") => {
-            let Read { source, name, options } = without(
-                &typed[1..],
-                &[
-                    ("fsync", "`read` writes nothing: give --fsync to `write`"),
-                    ("sparse", "`read` writes nothing: give --sparse to `write`"),
-                    ("partial", "`read` writes nothing: give --partial to `write`"),
-                    ("no_resume", "`read` writes nothing: give --no-resume to `write`"),
-                ],
-            )?;
+            let Read { source, name, options } = without(&typed[1..], &NOT_FOR_READ)?;
             Ok(Arguments { form: Form::Read { source, name }, options })
         }
         Some("write") => {
-            let Write { destination, name, force, max_bytes, options } = without(
-                &typed[1..],
-                &[
-                    ("block_size", "the blocks are made by the Reader: give --block-size to `read`"),
-                    ("buffer_size", "the blocks are made by the Reader: give --buffer-size to `read`"),
-                    ("bwlimit", "the Reader sets the pace: give --bwlimit to `read`"),
-                ],
-            )?;
+            let Write { destination, name, force, max_bytes, options } =
+                without(&typed[1..], &NOT_FOR_WRITE)?;
             let permission = Permission { replace: force, follow_links: false, most_bytes: max_bytes };
             Ok(Arguments { form: Form::Write { destination, name, permission }, options })
         }
@@ -400,13 +399,8 @@ fn parse_from(typed: &[OsString]) -> Result<Arguments, clap::Error> {
     }
 }
 
-/// A command without some of the options; with the answer to who gives one of them all the same.
-fn without<T: CommandFactory + FromArgMatches>(
-    typed: &[OsString],
-    not: &[(&str, &str)],
-) -> Result<T, clap::Error> {
-    let hidden = |command: clap::Command, (id, _): &(&str, &str)| command.mut_arg(id, |arg| arg.hide(true));
-    let mut command = not.iter().fold(T::command(), hidden);
+fn without<T: CommandFactory + FromArgMatches>(typed: &[OsString], not: &Not) -> Result<T, clap::Error> {
+    let mut command = command_without::<T>(not);
     let matches = command.try_get_matches_from_mut(typed)?;
     for (id, answer) in not {
         if matches.value_source(id) == Some(ValueSource::CommandLine) {
@@ -414,6 +408,11 @@ fn without<T: CommandFactory + FromArgMatches>(
         }
     }
     T::from_arg_matches(&matches)
+}
+
+/// Its help does not show what it does not have.
+fn command_without<T: CommandFactory>(not: &Not) -> clap::Command {
+    not.iter().fold(T::command(), |command, (id, _)| command.mut_arg(id, |arg| arg.hide(true)))
 }
 
 fn wrong(command: &mut clap::Command, message: &str) -> clap::Error {
@@ -441,6 +440,7 @@ const _: () = assert!(exit::USAGE == 2, "what clap exits with");
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap_complete::{Generator, Shell};
 
     fn parsed(line: &str) -> Result<Arguments, String> {
         let typed = std::iter::once("duocopy").chain(line.split_whitespace()).map(OsString::from);
@@ -453,6 +453,41 @@ mod tests {
         Cp::command().debug_assert();
         Read::command().debug_assert();
         Write::command().debug_assert();
+    }
+
+    /// `DUOCOPY_GENERATE=1 cargo test -p duocopy --bin duocopy generated` writes them.
+    #[test]
+    fn generated_pages_and_completions_are_those_of_this_definition() {
+        let verbs = [
+            command_without::<Cp>(&NOT_FOR_CP),
+            command_without::<Read>(&NOT_FOR_READ),
+            command_without::<Write>(&NOT_FOR_WRITE),
+        ];
+        let mut files = Vec::new();
+        for command in std::iter::once(&Pair::command()).chain(&verbs) {
+            let name = command.get_name().replace(' ', "-");
+            let mut page = Vec::new();
+            clap_mangen::Man::new(command.clone()).title(name.clone()).render(&mut page).unwrap();
+            files.push((format!("man/{name}.1"), page));
+        }
+        let verbs = verbs.into_iter().zip(VERBS).map(|(command, verb)| command.name(verb));
+        let whole = Pair::command().args_conflicts_with_subcommands(true).subcommands(verbs);
+        for shell in [Shell::Bash, Shell::Fish, Shell::PowerShell, Shell::Zsh] {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut whole.clone(), "duocopy", &mut script);
+            files.push((format!("completions/{}", shell.file_name("duocopy")), script));
+        }
+        for (name, content) in files {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(&name);
+            if std::env::var_os("DUOCOPY_GENERATE").is_some() {
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(&path, &content).unwrap();
+            }
+            let there = std::fs::read(&path).unwrap_or_default();
+            // Git may have given the lines other ends.
+            let there = String::from_utf8(there).unwrap().replace("\r\n", "\n");
+            assert!(there.as_bytes() == content, "{name} is out of date");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::digest::{Kind, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
 use crate::os::{self, Signals};
+use crate::output::{Outlet, Output, nobody_opens};
 use crate::pace::Pace;
 use crate::partner::Partner;
 use crate::plan::{self, Paths};
@@ -17,8 +18,9 @@ use crate::source::{Piece, Source};
 use crate::stats::Meter;
 use crate::verdict::no_shared_memory;
 use blockpipe::{Consumer, End, Geometry, Mark, Monitor, Phase, Pipe, PipeError, Producer, Reason, Side};
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One copy as this process sees it.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub struct Job<'a> {
     pub starts_partner: bool,
     /// What it may do as the Writer.
     pub permission: Permission,
+    /// Whether what is written goes out, and cannot be taken back.
+    pub streams: Cell<bool>,
     pub options: &'a Options,
     pub signals: &'a Signals,
 }
@@ -101,9 +105,11 @@ pub fn run(job: &Job, progress: &mut Progress) -> Result<Summary, Failure> {
         Some(Role::Reader) => pipe.join_as_producer().map(End::Producer),
         Some(Role::Writer) => {
             // It may be the first, and is held up until the Reader is ready.
-            progress.start((0, job.lonely_message(Role::Reader), String::new()), job.signals.clone(), || {
-                View::NOBODY
-            });
+            progress.start(
+                (None, job.lonely_message(Role::Reader), String::new()),
+                job.signals.clone(),
+                || View::NOBODY,
+            );
             let joined = pipe.join_as_consumer().map(End::Consumer);
             progress.finish();
             joined
@@ -149,7 +155,7 @@ fn send_file(
     job: &Job,
     progress: &mut Progress,
 ) -> Result<Summary, Stop> {
-    let mut source = Source::open(job.paths.source(), job.options.digest())?;
+    let mut source = Source::open(job.paths.source(), job.options.digest(), job.role.is_some())?;
     if let Some(before) = producer.predecessor() {
         let before = SourceRecord::unpack(before);
         if before.checked_by != job.options.digest() {
@@ -158,18 +164,19 @@ fn send_file(
         source.check_same_version(&before)?;
         progress.note("this Reader takes the place of one that died");
     }
-    let length = source.record().length;
-    let cut = plan::cut(length, job.options.block_size, job.options.buffer_size);
+    let length = source.record().known_length();
+    let cut = plan::cut(length.unwrap_or(u64::MAX), job.options.block_size, job.options.buffer_size);
     if let Some(note) = &cut.note {
         progress.note(note);
     }
-    progress.detail(&format!("{length} bytes, {} blocks of {} bytes", cut.blocks, cut.block_size));
+    let bytes = length.map_or("bytes until it ends".into(), |length| format!("{length} bytes"));
+    progress.detail(&format!("{bytes}, {} blocks of {} bytes", cut.blocks, cut.block_size));
     if job.starts_partner {
         *partner = Some(Partner::start(job.paths, &job.name, job.options, job.signals)?);
     }
     producer.ready(Geometry::new(cut.block_size, cut.blocks), &source.record().pack()).map_err(no_memory)?;
-    let told = |length| (length, job.lonely_message(Role::Writer), job.replacement_message(Role::Writer));
-    progress.start(told(length), job.signals.clone(), view(producer.monitor(), Role::Reader));
+    let told = (length, job.lonely_message(Role::Writer), job.replacement_message(Role::Writer));
+    progress.start(told, job.signals.clone(), view(producer.monitor(), Role::Reader));
 
     let Mark { position: mut bytes, sum } = producer.start()?;
     let mut digest = source.start_at(bytes, sum)?;
@@ -178,6 +185,7 @@ fn send_file(
     let blocks = monitor.snapshot().geometry.map_or(cut.blocks, Geometry::blocks);
     let mut meter = Meter::start(Role::Reader, blocks);
     let mut pace = job.options.bwlimit.map(Pace::new);
+    let begun = Instant::now();
     loop {
         let mut block = meter.wait(|| producer.empty_block())?;
         if job.options.stats {
@@ -186,10 +194,17 @@ fn send_file(
         let room = pace.as_ref().map_or(block.len(), |pace| pace.at_once(block.len()));
         match source.next(&mut block[..room])? {
             Piece::Bytes(0) => break,
+            Piece::NotYet => {
+                producer.check()?;
+                let alone = || begun.elapsed() > job.options.wait.unwrap_or(Duration::MAX);
+                if source.is_unopened() && alone() {
+                    return Err(source.unopened().into());
+                }
+            }
             Piece::Bytes(filled) => {
                 digest.update(&block[..filled]);
                 bytes += filled as u64;
-                if bytes > length {
+                if length.is_some_and(|length| bytes > length) {
                     // It grows, perhaps as fast as it is read: this would not end.
                     break;
                 }
@@ -217,11 +232,11 @@ fn send_file(
 fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Result<Summary, Failure> {
     progress.detail(&format!("this is the Writer; the pipe is {}", job.show_name()));
     let mut kept = 0;
-    let copied = match open_sink(&consumer, job, progress) {
+    let copied = match open_output(&consumer, job, progress) {
         Err(stop) => Err(stop),
         Ok(mut sink) => {
             let mut reached = Durable::default();
-            let copied = receive_file(&mut consumer, &mut sink, &mut reached, job, progress);
+            let copied = receive_file(&mut consumer, &mut *sink, &mut reached, job, progress);
             match &copied {
                 Err(stop) if stop.by_a_death() => kept = sink.keep(None),
                 // Who stops a copy that went on must not lose what was there before.
@@ -249,8 +264,8 @@ fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Result<S
     result
 }
 
-/// The file to write to: a new one, what an interrupted copy left, or what a dead Writer had.
-fn open_sink(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Sink, Stop> {
+/// Where to write to: a new file, what an interrupted copy left, what a dead Writer had, or an outlet.
+fn open_output(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Box<dyn Output>, Stop> {
     let (source, destination) = (SourceRecord::unpack(consumer.origin()), job.paths.destination());
     let other_check = (source.checked_by != job.options.digest()).then(|| other_check(destination));
     if let Some(dead) = consumer.predecessor() {
@@ -258,21 +273,36 @@ fn open_sink(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Sink
             return Err(Stop::Aside(failure));
         }
         progress.note("this Writer takes the place of one that died");
-        let committing = consumer.predecessor_was_committing();
-        return Ok(Sink::take_over(
-            destination,
-            job.permission,
-            job.options.sparse,
-            &source,
-            &TargetRecord::unpack(dead),
-            committing,
-        )?);
+        let (committing, dead) = (consumer.predecessor_was_committing(), TargetRecord::unpack(dead));
+        let Job { permission, options, .. } = job;
+        let sink = Sink::take_over(destination, *permission, options.sparse, &source, &dead, committing)?;
+        return Ok(Box::new(sink));
     }
     if let Some(failure) = other_check {
         return Err(failure.into());
     }
-    let resume = job.options.fsync == Fsync::End && !job.options.no_resume;
-    Ok(Sink::open(destination, job.permission, job.options.sparse, &source, resume)?)
+    if job.role.is_some() && Outlet::is_at(destination) {
+        return open_outlet(consumer, job);
+    }
+    let resume = job.options.fsync == Fsync::End && !job.options.no_resume && !source.stream;
+    Ok(Box::new(Sink::open(destination, job.permission, job.options.sparse, &source, resume)?))
+}
+
+/// Standard output or a device; or a named pipe, as soon as somebody reads it.
+#[expect(clippy::disallowed_methods, reason = "who opens a named pipe rings no bell")]
+fn open_outlet(consumer: &Consumer, job: &Job) -> Result<Box<dyn Output>, Stop> {
+    let (begun, path) = (Instant::now(), job.paths.destination());
+    job.streams.set(true);
+    loop {
+        if let Some(outlet) = Outlet::open(path, job.permission, job.options.verify == Verify::Reread)? {
+            return Ok(Box::new(outlet));
+        }
+        consumer.check()?;
+        if begun.elapsed() > job.options.wait.unwrap_or(Duration::MAX) {
+            return Err(nobody_opens(path, "reading").into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// The two processes do not compute the same.
@@ -284,7 +314,7 @@ fn other_check(path: &std::path::Path) -> Failure {
 /// Takes what comes to the file. `reached` is how far that got, whatever the result.
 fn receive_file(
     consumer: &mut Consumer,
-    sink: &mut Sink,
+    sink: &mut dyn Output,
     reached: &mut Durable,
     job: &Job,
     progress: &mut Progress,
@@ -310,13 +340,13 @@ fn receive_file(
     if !sink.can_have(position) || sink.is_placed() && position < source.length {
         return Err(sink.lost().into());
     }
-    let told = (source.length, String::new(), job.replacement_message(Role::Reader));
+    let told = (source.known_length(), String::new(), job.replacement_message(Role::Reader));
     progress.start(told, job.signals.clone(), view(consumer.monitor(), Role::Writer));
 
     let (durable, kind) = (job.options.fsync == Fsync::End, job.options.digest());
     sink.forget_behind(position)?;
     let mut digest = sink.digest(kind, *reached)?;
-    if durable {
+    if durable && !source.stream {
         sink.start_checkpoints()?;
     }
     let (monitor, mut meter) = (consumer.monitor(), Meter::start(Role::Writer, consumer.geometry().blocks()));
@@ -330,11 +360,21 @@ fn receive_file(
         sink.allow(position)?;
         digest.update(&block);
         digest.update_zeros(zeros);
-        sink.write(block.offset(), &block)?;
+        // Nothing may be written for some time where somebody else has to make room.
+        let mut written = 0;
+        while written < block.len() {
+            match sink.write(block.offset() + written as u64, &block[written..])? {
+                0 => consumer.check()?,
+                bytes => written += bytes,
+            }
+        }
         let mut written = 0;
         while written < zeros {
             stop_if_asked(consumer, job)?;
-            written += sink.write_zeros(block.offset() + written, zeros - written)?;
+            match sink.write_zeros(block.offset() + written, zeros - written)? {
+                0 => consumer.check()?,
+                bytes => written += bytes,
+            }
         }
         *reached = Durable { position, sum: digest.sum() };
         block.done(reached.sum);

@@ -28,6 +28,7 @@ pub fn in_general(code: u8) -> &'static str {
         DESTINATION => "the destination failed",
         NO_SPACE => "no space is left",
         REFUSED => "it refuses this copy",
+        NO_PARTNER => "a pipe was not opened within --wait",
         _ => "it failed",
     }
 }

@@ -190,9 +190,11 @@ mod tests {
             changed: (5, 6),
             mode: 0o644,
             punched: false,
+            stream: false,
             checked_by: Kind::Crc64,
         };
-        let target = TargetRecord { file: FileId { device: 7, inode: 8 }, born: 9, terminal: 0 };
+        let target =
+            TargetRecord { file: FileId { device: 7, inode: 8 }, born: 9, ..TargetRecord::default() };
         Heading { source, target, directory: FileId { device: 10, inode: 11 }, name: 12 }
     }
 

@@ -9,6 +9,7 @@ mod digest;
 mod exit;
 mod journal;
 mod os;
+mod output;
 mod pace;
 mod partner;
 mod place;
@@ -25,6 +26,7 @@ use args::{Arguments, Form, Permission, Show};
 use exit::Failure;
 use plan::Paths;
 use progress::Role;
+use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -69,6 +71,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         role,
         starts_partner: matches!(arguments.form, Form::Alone { .. }),
         permission,
+        streams: Cell::new(false),
         options: &arguments.options,
         signals: &signals,
     };

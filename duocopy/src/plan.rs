@@ -17,6 +17,11 @@ impl Paths {
     /// Makes both absolute without following links. If the destination is a directory, the source's file name is
     /// appended, as `cp` does.
     pub fn of_both(source: &Path, destination: &Path) -> Result<Self, Failure> {
+        if let Some(standard) = [source, destination].into_iter().find(|path| is_standard(path)) {
+            let what = "standard input and output belong to `duocopy read - NAME` and `duocopy write - NAME`";
+            let file = "a file of this name is ./-";
+            return Err(Failure::new(USAGE, format!("{}: {what}; {file}", exit::show(standard))));
+        }
         let slash_at_the_end = destination.to_string_lossy().ends_with(std::path::is_separator);
         let (source, typed) = (absolute(source)?, destination);
         let mut destination = absolute(typed)?;
@@ -84,7 +89,15 @@ impl Paths {
 /// No pair of paths: those have a NUL between them.
 const HALVES: &[u8] = b"`duocopy read` and `duocopy write`";
 
+/// Whether it stands for standard input or output.
+pub fn is_standard(path: &Path) -> bool {
+    path == "-"
+}
+
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    if is_standard(path) {
+        return Ok(path.into());
+    }
     let absolute = std::path::absolute(path).and_then(|path| os::plain(&path));
     absolute.map_err(|error| unusable(path, &error))
 }

@@ -106,7 +106,7 @@ impl Progress {
     /// other process has died and is waited for; empty if they never are.
     pub fn start(
         &mut self,
-        (total, lonely, replacement): (u64, String, String),
+        (total, lonely, replacement): (Option<u64>, String, String),
         signals: Signals,
         view: impl FnMut() -> View + Send + 'static,
     ) {
@@ -153,7 +153,8 @@ pub fn say(text: &str) {
 }
 
 struct Screen<V> {
-    total: u64,
+    /// If it is known before the end.
+    total: Option<u64>,
     lonely: Option<String>,
     replacement: Option<String>,
     show: Show,
@@ -226,11 +227,14 @@ impl<V: FnMut() -> View> Screen<V> {
 
     fn draw(&mut self, view: View) {
         let bar = self.bar.get_or_insert_with(|| {
-            let style =
-                ProgressStyle::with_template("{percent:>3} % {bar:10} {wide_msg}").expect("a valid template");
-            ProgressBar::with_draw_target(Some(self.total), ProgressDrawTarget::stderr()).with_style(style)
+            let template = match self.total {
+                Some(_) => "{percent:>3} % {bar:10} {wide_msg}",
+                None => "{binary_bytes} {wide_msg}",
+            };
+            let style = ProgressStyle::with_template(template).expect("a valid template");
+            ProgressBar::with_draw_target(self.total, ProgressDrawTarget::stderr()).with_style(style)
         });
-        bar.set_position(view.written.min(self.total));
+        bar.set_position(view.written.min(self.total.unwrap_or(u64::MAX)));
         let message = self.message(view);
         if let Some(bar) = &self.bar {
             bar.set_message(message);
@@ -253,7 +257,9 @@ impl<V: FnMut() -> View> Screen<V> {
         }
         let (reading, writing) = self.rates();
         let mut parts = vec![format!("in {} · out {} MiB/s", reading >> 20, writing >> 20)];
-        if let Some(seconds) = self.total.saturating_sub(view.written).checked_div(writing) {
+        if let Some(total) = self.total
+            && let Some(seconds) = total.saturating_sub(view.written).checked_div(writing)
+        {
             parts.push(format!("{:#} left", HumanDuration(Duration::from_secs(seconds))));
         }
         match view.asleep {
@@ -269,14 +275,11 @@ impl<V: FnMut() -> View> Screen<V> {
     }
 
     fn line(&self, view: View) -> String {
+        let (written, message) = (BinaryBytes(view.written), self.message(view));
+        let Some(total) = self.total else { return format!("{written} written · {message}") };
         // The other process may say any number.
-        let percent = (u128::from(view.written) * 100).checked_div(self.total.into()).unwrap_or(100);
-        format!(
-            "{percent} % · {} of {} written · {}",
-            BinaryBytes(view.written),
-            BinaryBytes(self.total),
-            self.message(view)
-        )
+        let percent = (u128::from(view.written) * 100).checked_div(total.into()).unwrap_or(100);
+        format!("{percent} % · {written} of {} written · {message}", BinaryBytes(total))
     }
 
     /// Bytes per second in and out.

@@ -18,32 +18,42 @@ pub struct SourceRecord {
     pub mode: u32,
     /// Whether the file takes less space than its length says.
     pub punched: bool,
+    /// Whether it is read as it comes, once, and its length is known at its end.
+    pub stream: bool,
     /// What the Reader computes of the content; the Writer must do the same.
     pub checked_by: Kind,
 }
 
 /// The temporary file that the Writer fills, and where the Writer talks to people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetRecord {
     pub file: FileId,
     /// When it was made, in nanoseconds; 0 if the file system does not say. Inode numbers are used again.
     pub born: u64,
     /// Device of its terminal; 0 if it has none.
     pub terminal: u64,
+    /// Whether there is no such file: what is written goes out, and cannot be taken back.
+    pub outlet: bool,
 }
 
 impl SourceRecord {
     /// Whether both are the same file with, as far as the file system can tell, the same content.
     pub fn same_version(&self, other: &Self) -> bool {
-        (self.file, self.length, self.modified, self.changed)
-            == (other.file, other.length, other.modified, other.changed)
+        !self.stream
+            && (self.file, self.length, self.modified, self.changed)
+                == (other.file, other.length, other.modified, other.changed)
+    }
+
+    /// How long it is, if that is known before its end.
+    pub fn known_length(&self) -> Option<u64> {
+        (!self.stream).then_some(self.length)
     }
 
     pub fn pack(&self) -> Packed {
         let (m, c) = (self.modified, self.changed);
         let times = [m.0, m.1, c.0, c.1].map(i64::cast_unsigned);
         let [m0, m1, c0, c1] = times;
-        let flags = u64::from(self.punched) | self.checked_by.number() << 8;
+        let flags = u64::from(self.punched) | u64::from(self.stream) << 1 | self.checked_by.number() << 8;
         pack([self.file.device, self.file.inode, self.length, m0, m1, c0, c1, self.mode.into(), flags])
     }
 
@@ -57,6 +67,7 @@ impl SourceRecord {
             changed: (c0, c1),
             mode: mode as u32,
             punched: flags & 1 != 0,
+            stream: flags & 2 != 0,
             checked_by: Kind::from_number(flags >> 8 & 0xff),
         }
     }
@@ -64,12 +75,12 @@ impl SourceRecord {
 
 impl TargetRecord {
     pub fn pack(&self) -> Packed {
-        pack([self.file.device, self.file.inode, self.terminal, self.born])
+        pack([self.file.device, self.file.inode, self.terminal, self.born, self.outlet.into()])
     }
 
     pub fn unpack(bytes: &Packed) -> Self {
-        let [device, inode, terminal, born] = unpack(bytes);
-        Self { file: FileId { device, inode }, born, terminal }
+        let [device, inode, terminal, born, outlet] = unpack(bytes);
+        Self { file: FileId { device, inode }, born, terminal, outlet: outlet != 0 }
     }
 }
 
@@ -96,10 +107,12 @@ mod tests {
             changed: (6, 7),
             mode: 0o644,
             punched: true,
+            stream: true,
             checked_by: Kind::Blake3,
         };
         assert_eq!(SourceRecord::unpack(&source.pack()), source);
-        let target = TargetRecord { file: FileId { device: 1, inode: u64::MAX }, born: 7, terminal: 9 };
+        let target =
+            TargetRecord { file: FileId { device: 1, inode: u64::MAX }, born: 7, terminal: 9, outlet: true };
         assert_eq!(TargetRecord::unpack(&target.pack()), target);
     }
 }

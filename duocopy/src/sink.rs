@@ -8,6 +8,7 @@ use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::{Durable, Heading, Journal};
 use crate::os::{self, Entry, FileId, Metadata};
+use crate::output::{Output, allow};
 use crate::place::Place;
 use crate::record::{SourceRecord, TargetRecord};
 use crate::temporary::{self, Found};
@@ -65,6 +66,7 @@ impl Sink {
         sink.notes = notes;
         if !sink.makes_holes()
             && !sink.placed
+            && !source.stream
             && let Err(error) = os::preallocate(&sink.file, source.length)
         {
             let failure = sink.failed("reserving space for the copy", &error);
@@ -130,35 +132,71 @@ impl Sink {
         })
     }
 
+    fn makes_holes(&self) -> bool {
+        match self.sparse {
+            Sparse::Auto => self.punched,
+            Sparse::Always => true,
+            Sparse::Never => false,
+        }
+    }
+
+    fn end_checkpoints(&mut self) -> Result<(), Failure> {
+        let Some(checkpoints) = self.checkpoints.take() else { return Ok(()) };
+        let (keeper, result) = checkpoints.end();
+        match result {
+            Ok(()) => {
+                self.keeper = Some(keeper);
+                Ok(())
+            }
+            // What may have got lost between the cache and the disk is not trusted again.
+            Err(error) => Err(self.failed("flushing what was copied so far", &error)),
+        }
+    }
+
+    fn still_ours(&self) -> bool {
+        let entry = self.place.directory.entry(&self.place.temporary());
+        matches!(entry, Ok(Some(Entry::Regular(id))) if id == self.heading.target.file)
+    }
+
+    fn failed(&self, doing: &str, error: &io::Error) -> Failure {
+        Failure::destination(&self.place.path, doing, error)
+    }
+
+    fn refused(&self, what: &str, remedy: &str) -> Failure {
+        Failure::refused(&self.place.path, what, remedy)
+    }
+}
+
+impl Output for Sink {
     /// Which file it is that will become the destination.
-    pub fn record(&self) -> TargetRecord {
+    fn record(&self) -> TargetRecord {
         TargetRecord { terminal: os::terminal(), ..self.heading.target }
     }
 
     /// How much of the copy is on the disk already.
-    pub fn begins(&self) -> Durable {
+    fn begins(&self) -> Durable {
         self.begins
     }
 
     /// Whether the destination is this file already.
-    pub fn is_placed(&self) -> bool {
+    fn is_placed(&self) -> bool {
         self.placed
     }
 
     /// Whether the file can be what somebody wrote to it, who says that he came as far as this.
-    pub fn can_have(&self, reached: u64) -> bool {
+    fn can_have(&self, reached: u64) -> bool {
         let length = self.file.metadata().map(|metadata| metadata.len());
         length.is_ok_and(|length| if self.placed { length == reached } else { length >= reached })
     }
 
     /// What the user should know, though it stops nothing.
-    pub fn notes(&self) -> &[String] {
+    fn notes(&self) -> &[String] {
         &self.notes
     }
 
     /// A digest of the first bytes of the file, of which somebody kept the sum; or they are read again. What is in its
     /// place already is always read: that it is the copy is nothing but what a dead Writer, if there was one, has said.
-    pub fn digest(&self, kind: Kind, from: Durable) -> Result<Digest, Failure> {
+    fn digest(&self, kind: Kind, from: Durable) -> Result<Digest, Failure> {
         if !self.placed
             && let Some(digest) = Digest::going_on(kind, from.sum)
         {
@@ -175,7 +213,7 @@ impl Sink {
     }
 
     /// From here on the copy is brought to the disk from time to time, and a journal says how far it is.
-    pub fn start_checkpoints(&mut self) -> Result<(), Failure> {
+    fn start_checkpoints(&mut self) -> Result<(), Failure> {
         let keeper = |journal| -> io::Result<Keeper> {
             Ok(Keeper {
                 file: self.file.try_clone()?,
@@ -192,18 +230,19 @@ impl Sink {
     }
 
     /// An error if nothing may be written as far as this.
-    pub fn allow(&self, reached: u64) -> Result<(), Failure> {
+    fn allow(&self, reached: u64) -> Result<(), Failure> {
         allow(&self.place.path, self.permission, reached)
     }
 
-    pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Failure> {
         if self.placed {
             // A destination is never written to, and whoever put it there had everything.
             let what = "the Writer before this one did not have the whole copy, though it says so";
             return Err(self.refused(what, "look at it, then copy again"));
         }
         if self.sparse != Sparse::Always {
-            return os::write_at(&self.file, bytes, offset).map_err(|error| self.failed("writing", &error));
+            os::write_at(&self.file, bytes, offset).map_err(|error| self.failed("writing", &error))?;
+            return Ok(bytes.len());
         }
         let is_zero = |piece: &[u8]| piece.iter().all(|byte| *byte == 0);
         let (mut rest, mut offset) = (bytes, offset);
@@ -218,31 +257,23 @@ impl Sink {
             }
             (rest, offset) = (others, offset + run.len() as u64);
         }
-        Ok(())
+        Ok(bytes.len())
     }
 
     /// At most so many zeros: all of them if that makes a hole, or as many as are soon written. Returns how many.
-    pub fn write_zeros(&mut self, offset: u64, length: u64) -> Result<u64, Failure> {
+    fn write_zeros(&mut self, offset: u64, length: u64) -> Result<u64, Failure> {
         if self.placed || !self.makes_holes() {
             let zeros = vec![0; length.min(PIECE as u64) as usize];
-            return self.write(offset, &zeros).map(|()| zeros.len() as u64);
+            return self.write(offset, &zeros).map(|written| written as u64);
         }
         // There is nothing behind the offset: what was there is forgotten.
         self.file.set_len(offset + length).map_err(|error| self.failed("making a hole", &error))?;
         Ok(length)
     }
 
-    fn makes_holes(&self) -> bool {
-        match self.sparse {
-            Sparse::Auto => self.punched,
-            Sparse::Always => true,
-            Sparse::Never => false,
-        }
-    }
-
     /// What a dead Writer wrote behind this position, and did not say, is zeros from now on, where holes may be made
     /// of zeros without writing them.
-    pub fn forget_behind(&self, position: u64) -> Result<(), Failure> {
+    fn forget_behind(&self, position: u64) -> Result<(), Failure> {
         let forget = || match self.file.metadata()?.len() {
             length if length > position => self.file.set_len(position),
             _ => Ok(()),
@@ -254,31 +285,18 @@ impl Sink {
     }
 
     /// Everything up to here is written. An error if what was written before did not get to the disk.
-    pub fn reached(&mut self, reached: Durable) -> Result<(), Failure> {
+    fn reached(&mut self, reached: Durable) -> Result<(), Failure> {
         if self.checkpoints.as_ref().is_none_or(|checkpoints| checkpoints.reached(reached)) {
             return Ok(());
         }
         self.end_checkpoints()
     }
 
-    fn end_checkpoints(&mut self) -> Result<(), Failure> {
-        let Some(checkpoints) = self.checkpoints.take() else { return Ok(()) };
-        let (keeper, result) = checkpoints.end();
-        match result {
-            Ok(()) => {
-                self.keeper = Some(keeper);
-                Ok(())
-            }
-            // What may have got lost between the cache and the disk is not trusted again.
-            Err(error) => Err(self.failed("flushing what was copied so far", &error)),
-        }
-    }
-
     /// Everything before the rename: mode and owner, and, if wanted, the content on the disk; if there is a journal
     /// it says so.
     ///
     /// What could not be kept of the old file is returned as a note.
-    pub fn prepare(&mut self, whole: Durable, durable: bool) -> Result<Option<String>, Failure> {
+    fn prepare(&mut self, whole: Durable, durable: bool) -> Result<Option<String>, Failure> {
         self.end_checkpoints()?;
         if self.placed {
             if durable {
@@ -317,7 +335,7 @@ impl Sink {
 
     /// Reads the whole file again, from the medium if the file system can do that (the second value). Comes after
     /// `prepare` with `durable`.
-    pub fn read_again(&mut self, kind: Kind) -> Result<(Value, bool), Failure> {
+    fn read_again(&mut self, kind: Kind) -> Result<(Value, bool), Failure> {
         let mut digest = Digest::new(kind);
         let read = || {
             let temporary = self.place.temporary();
@@ -345,7 +363,7 @@ impl Sink {
     }
 
     /// The one step that changes the destination.
-    pub fn replace(&self) -> Result<(), Failure> {
+    fn replace(&self) -> Result<(), Failure> {
         if self.placed {
             return Ok(());
         }
@@ -389,7 +407,7 @@ impl Sink {
     }
 
     /// After the rename: the name on the disk.
-    pub fn sync_name(&self) -> Result<(), Failure> {
+    fn sync_name(&self) -> Result<(), Failure> {
         self.place.directory.sync(&self.file).map_err(|error| {
             let what = "the copy is complete, but its name could not be flushed to the disk, so that a power failure \
                         now may bring back the old file";
@@ -398,14 +416,14 @@ impl Sink {
     }
 
     /// After the last word: nothing but the destination stays.
-    pub fn tidy(&self) {
+    fn tidy(&self) {
         // If it stays, the next copy to this destination removes it.
         let _ = self.place.directory.remove_if_there(&self.place.journal());
     }
 
     /// Leaves what is on the disk for the next copy; `reached` is brought there first, if it is given. Returns how
     /// many bytes that are. Nothing is left if that would be none.
-    pub fn keep(&mut self, reached: Option<Durable>) -> u64 {
+    fn keep(&mut self, reached: Option<Durable>) -> u64 {
         let ended = self.end_checkpoints().is_ok();
         let recorded = match (&mut self.keeper, reached.filter(|reached| reached.position > 0)) {
             (Some(keeper), Some(reached)) => keeper.record(reached).is_ok(),
@@ -424,7 +442,7 @@ impl Sink {
     }
 
     /// Takes the temporary file away, and its journal. The destination is what it was.
-    pub fn discard(&mut self) {
+    fn discard(&mut self) {
         let _ = self.end_checkpoints();
         if self.placed {
             // It is not what it should be, and must not be taken for it again.
@@ -437,31 +455,8 @@ impl Sink {
     }
 
     /// The destination is this file, but not by this copy, which has not come so far.
-    pub fn lost(&self) -> Failure {
+    fn lost(&self) -> Failure {
         temporary::lost(&self.place, false)
-    }
-
-    fn still_ours(&self) -> bool {
-        let entry = self.place.directory.entry(&self.place.temporary());
-        matches!(entry, Ok(Some(Entry::Regular(id))) if id == self.heading.target.file)
-    }
-
-    fn failed(&self, doing: &str, error: &io::Error) -> Failure {
-        Failure::destination(&self.place.path, doing, error)
-    }
-
-    fn refused(&self, what: &str, remedy: &str) -> Failure {
-        Failure::refused(&self.place.path, what, remedy)
-    }
-}
-
-fn allow(path: &Path, permission: Permission, length: u64) -> Result<(), Failure> {
-    match permission.most_bytes {
-        Some(most) if length > most => {
-            let what = format!("{length} bytes or more are to be written, and --max-bytes allows {most}");
-            Err(Failure::refused(path, &what, "allow more, or have less copied"))
-        }
-        _ => Ok(()),
     }
 }
 

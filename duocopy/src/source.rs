@@ -2,7 +2,9 @@
 
 use crate::digest::{Digest, Kind, PIECE};
 use crate::exit::Failure;
-use crate::os::{self, FileId};
+use crate::os::{self, FileId, Nature};
+use crate::output::nobody_opens;
+use crate::plan;
 use crate::record::SourceRecord;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -17,7 +19,21 @@ pub struct Source {
     position: u64,
     /// The bytes around the position, or next behind it, that are in no hole.
     data: Range<u64>,
+    /// Whether it is a named pipe that nobody has opened for writing yet.
+    unopened: bool,
 }
+
+/// What comes from elsewhere has neither a length nor rights that a copy could take over.
+const STREAM: SourceRecord = SourceRecord {
+    file: FileId { device: 0, inode: 0 },
+    length: 0,
+    modified: (0, 0),
+    changed: (0, 0),
+    mode: 0o666,
+    punched: false,
+    stream: true,
+    checked_by: Kind::Nothing,
+};
 
 /// BLAKE3 computes so many zeros in a few seconds, and progress is seen after each.
 const LONGEST_HOLE: u64 = 16 << 30;
@@ -29,11 +45,14 @@ pub enum Piece {
     Bytes(usize),
     /// So many zeros, which are in a hole.
     Zeros(u64),
+    /// Nothing came for a twentieth of a second, and more may come.
+    NotYet,
 }
 
 impl Source {
-    /// Opens it to be read once; `kind` is what will be computed of it.
-    pub fn open(path: &Path, kind: Kind) -> Result<Self, Failure> {
+    /// Opens it to be read once; `kind` is what will be computed of it. Only with `streams` may it be something that is
+    /// no file.
+    pub fn open(path: &Path, kind: Kind, streams: bool) -> Result<Self, Failure> {
         let failed = |error: io::Error| {
             let remedy = match error.kind() {
                 io::ErrorKind::NotFound => "look at the spelling of the path",
@@ -49,22 +68,38 @@ impl Source {
             };
             Failure::source(path, format_args!("opening the source: {error}"), remedy)
         };
-        let file = os::open_source(path).map_err(failed)?;
+        let standard = plan::is_standard(path);
+        let file = if standard { os::standard_input() } else { os::open_source(path) }.map_err(failed)?;
+        let nature = os::nature(&file).map_err(failed)?;
+        if nature == Nature::Folder {
+            let remedy = "name a file: one file is copied at a time";
+            return Err(Failure::source(path, "the source is a directory", remedy));
+        }
+        let stream = standard || nature != Nature::Regular;
+        if stream && !streams {
+            let remedy = "name a regular file, or give it to `duocopy read`, which reads anything";
+            return Err(Failure::source(path, "the source is not a regular file", remedy));
+        }
+        if stream || os::lengths_are_made_up(&file) {
+            let record = SourceRecord { checked_by: kind, ..STREAM };
+            let unopened = nature == Nature::Pipe && !standard;
+            return Ok(Self { file, path: path.into(), record, position: 0, data: 0..u64::MAX, unopened });
+        }
         let metadata = os::look(&file).map_err(failed)?;
-        if metadata.is_dir() {
-            return Err(Failure::source(
-                path,
-                "the source is a directory",
-                "name a file: one file is copied at a time",
-            ));
-        }
-        if !metadata.is_file() {
-            return Err(Failure::source(path, "the source is not a regular file", "name a regular file"));
-        }
         let record = SourceRecord { checked_by: kind, ..os::identify(&metadata) };
         // One that takes all of its space has no holes to look for.
         let data = 0..if record.punched { 0 } else { u64::MAX };
-        Ok(Self { file, path: path.into(), record, position: 0, data })
+        Ok(Self { file, path: path.into(), record, position: 0, data, unopened: false })
+    }
+
+    /// Whether it is a named pipe that nobody has opened for writing yet.
+    pub fn is_unopened(&self) -> bool {
+        self.unopened
+    }
+
+    /// And nobody does.
+    pub fn unopened(&self) -> Failure {
+        nobody_opens(&self.path, "writing")
     }
 
     pub fn record(&self) -> &SourceRecord {
@@ -76,6 +111,10 @@ impl Source {
         if self.record.same_version(before) {
             return Ok(());
         }
+        if self.record.stream {
+            let what = "what the Reader before this one read of it cannot be read again";
+            return Err(Failure::source(&self.path, what, "copy again from the start"));
+        }
         let what = "the source is not what the Reader before this one read";
         Err(Failure::source(&self.path, what, "copy again when nobody writes to it, or copy a snapshot"))
     }
@@ -84,6 +123,9 @@ impl Source {
     /// it is read again.
     pub fn start_at(&mut self, position: u64, sum: u64) -> Result<Digest, Failure> {
         let kind = self.record.checked_by;
+        if self.record.stream && position == 0 {
+            return Ok(Digest::new(kind));
+        }
         if position > self.record.length {
             let what =
                 format!("the copy is to go on at byte {position}, which is behind the end of the source");
@@ -104,6 +146,9 @@ impl Source {
 
     /// Fills the block, or as much of it as comes before the next hole or the end of the file.
     pub fn next(&mut self, block: &mut [u8]) -> Result<Piece, Failure> {
+        if self.record.stream {
+            return self.some(block).map_err(|error| self.failed(&error));
+        }
         let piece = match self.hole() {
             Ok(0) => self.fill(block).map(Piece::Bytes),
             Ok(zeros) => self.go_to(self.position + zeros).map(|()| Piece::Zeros(zeros)),
@@ -143,6 +188,28 @@ impl Source {
         Ok(filled)
     }
 
+    /// What has come of a stream.
+    fn some(&mut self, block: &mut [u8]) -> io::Result<Piece> {
+        let ready = os::ready(&self.file, false)?;
+        if !ready && !self.unopened {
+            return Ok(Piece::NotYet);
+        }
+        match self.file.read(block) {
+            // The end; or nobody has opened it yet.
+            Ok(0) if !ready => Ok(Piece::NotYet),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Piece::NotYet),
+            // Only of a pipe that somebody has open for writing.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.unopened = false;
+                Ok(Piece::NotYet)
+            }
+            read => {
+                self.unopened = false;
+                read.map(Piece::Bytes)
+            }
+        }
+    }
+
     fn failed(&self, error: &io::Error) -> Failure {
         let what = format!("reading the source: {error}");
         Failure::source(&self.path, what, &format!("{}, then copy again", os::LOOK_AT_THE_DISK))
@@ -150,6 +217,9 @@ impl Source {
 
     /// After the last byte: the copy is of one version only if the file is what it was.
     pub fn check_unchanged(&self, copied: u64) -> Result<(), Failure> {
+        if self.record.stream {
+            return Ok(());
+        }
         let metadata = os::look(&self.file).map_err(|error| {
             Failure::source(&self.path, format_args!("looking at the source again: {error}"), "copy again")
         })?;

@@ -72,7 +72,11 @@ pub fn heading(place: &Place, source: &SourceRecord, file: &File) -> io::Result<
     let metadata = os::look(file)?;
     Ok(Heading {
         source: *source,
-        target: TargetRecord { file: FileId::from(&metadata), born: os::born(&metadata), terminal: 0 },
+        target: TargetRecord {
+            file: FileId::from(&metadata),
+            born: os::born(&metadata),
+            ..TargetRecord::default()
+        },
         directory: place.directory.id()?,
         name: place.hash(),
     })
@@ -351,7 +355,11 @@ mod tests {
         let temporary = Place::resolve(&path, true).unwrap().temporary_path();
         std::fs::write(&temporary, "new").unwrap();
         let metadata = os::look_at(&temporary).unwrap();
-        let target = TargetRecord { file: FileId::from(&metadata), born: os::born(&metadata), terminal: 0 };
+        let target = TargetRecord {
+            file: FileId::from(&metadata),
+            born: os::born(&metadata),
+            ..TargetRecord::default()
+        };
         let mut digest = Digest::new(Kind::Crc64);
         digest.update(b"new");
         let now = |target: &TargetRecord, length, sent| fate(&path, target, length, Kind::Crc64, &sent);

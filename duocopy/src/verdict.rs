@@ -3,11 +3,11 @@
 use crate::copy::Job;
 use crate::exit::{self, Failure};
 use crate::os;
+use crate::output::Output;
 use crate::place;
 use crate::plan::show_job;
 use crate::progress::{Role, command_line};
 use crate::record::TargetRecord;
-use crate::sink::Sink;
 use crate::temporary::{self, Fate};
 use blockpipe::{JoinError, Phase, PipeError, Reason, Side, Snapshot};
 
@@ -63,14 +63,18 @@ impl Job<'_> {
 
     /// What was computed on the two sides, or read back, differs. An earlier run may have put the copy in its place
     /// already.
-    pub fn mismatch(&self, what: &str, sink: &Sink) -> Failure {
+    pub fn mismatch(&self, what: &str, output: &dyn Output) -> Failure {
         let path = self.paths.show_destination();
-        let state = if sink.is_placed() { "what an interrupted copy has put there" } else { "unchanged" };
-        let remedy = match sink.begins().position {
+        let state = if output.is_placed() {
+            format!("{path}: {what}; it is what an interrupted copy has put there")
+        } else {
+            format!("{what}; {}", self.no_copy())
+        };
+        let remedy = match output.begins().position {
             0 => "check this machine's memory and disks, then copy again",
             _ => "what an interrupted copy had left may have been changed since; it is removed: copy again",
         };
-        Failure::new(exit::MISMATCH, format!("{path}: {what}; it is {state}: {remedy}"))
+        Failure::new(exit::MISMATCH, format!("{state}: {remedy}"))
     }
 
     /// Why this process got no role.
@@ -132,11 +136,21 @@ impl Job<'_> {
         }
     }
 
-    /// What became of the destination, and of what was copied so far.
+    /// What became of the destination.
+    fn no_copy(&self) -> String {
+        let path = self.paths.show_destination();
+        if self.streams.get() {
+            format!("what was written to {path} is not the whole copy")
+        } else {
+            format!("{path} is unchanged")
+        }
+    }
+
+    /// The same, and what became of what was copied so far.
     fn unchanged(&self, kept: u64) -> String {
         let path = self.paths.show_destination();
         match kept {
-            0 => format!("{path} is unchanged: copy again"),
+            0 => format!("{}: copy again", self.no_copy()),
             _ => format!(
                 "{path} is unchanged; {kept} bytes of the copy are safe beside it: copy again to go on from there"
             ),
@@ -165,6 +179,9 @@ impl Job<'_> {
 
     /// How the pipe ended, for the process in this role.
     pub fn explain(&self, error: PipeError, role: Role, there: &Snapshot, kept: u64) -> Failure {
+        if there.target.is_some_and(|target| TargetRecord::unpack(&target).outlet) {
+            self.streams.set(true);
+        }
         // Who was told to stop says so, unless something else ended the copy first.
         let stopped = match &error {
             PipeError::PartnerDied | PipeError::NoPartner => true,
@@ -181,6 +198,9 @@ impl Job<'_> {
                 exit::PARTNER,
                 format!("the Reader (process {}) died; {}", there.producer, self.unchanged(kept)),
             ),
+            PipeError::PartnerDied if self.streams.get() => {
+                Failure::new(exit::PARTNER, format!("the Writer died; {}", self.unchanged(0)))
+            }
             PipeError::PartnerDied => Failure::new(
                 exit::PARTNER,
                 format!(
@@ -206,6 +226,11 @@ impl Job<'_> {
         let target = there.target.map(|target| TargetRecord::unpack(&target));
         let sent = there.closing.map_or([0; 32], |closing| closing.digest);
         let fate = |path, target| temporary::fate(path, &target, there.sent, self.options.digest(), &sent);
+        if self.streams.get() {
+            let what =
+                "the Writer died at the end; everything was written, perhaps not all of it to the disk";
+            return Failure::new(exit::PARTNER, format!("{what}: compare it"));
+        }
         let fate = match path.zip(target).map_or(Fate::Unknown, |(path, target)| fate(path, target)) {
             Fate::Replaced => "is complete, though a power failure now may bring back what was there before",
             Fate::Unchanged => "is unchanged: copy again",
@@ -236,14 +261,13 @@ impl Job<'_> {
     }
 
     fn interrupted(&self, kept: u64) -> Failure {
-        let path = self.paths.show_destination();
         match self.signals.number() {
             Some(number) if kept > 0 => {
                 Failure::new(exit::SIGNAL + number, format!("interrupted; {}", self.unchanged(kept)))
             }
-            Some(number) => Failure::new(exit::SIGNAL + number, format!("interrupted; {path} is unchanged")),
+            Some(number) => Failure::new(exit::SIGNAL + number, format!("interrupted; {}", self.no_copy())),
             // Nobody sent a signal: the partner that this process started has ended.
-            None => Failure::new(exit::PARTNER, format!("the second process ended; {path} is unchanged")),
+            None => Failure::new(exit::PARTNER, format!("the second process ended; {}", self.no_copy())),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! | `join NAME [as ROLE] [job HEX] [patience MS] [replace MS]` | arrives; the answer is the role or the error. Lets go of what it had before |
 //! | `handles` | how many handles are open, and how many of them a child would get |
 //! | `leave` | lets go of its end, and says nothing to the other |
-//! | `abort CODE TEXT` · `look` | gives up · what the monitor shows |
+//! | `abort CODE TEXT` · `look` · `check` | gives up · what the monitor shows · whether it can go on |
 //! | *as producer* | |
 //! | `ready SIZE BLOCKS` · `start` | makes the memory, or finds it · waits for a consumer, and goes on where that must be |
 //! | `hold` · `drop I` · `give I LENGTH` | takes a block and fills it · drops or sends the `I`th held one |
@@ -349,6 +349,7 @@ fn produce_blocks(
             }
             ["send", count] => show(&send(producer, stream, number(count), 1)),
             ["abort", code, text] => show(&producer.abort(&reason(code, text))),
+            ["check"] => show(&producer.check()),
             ["handles"] => show(&handles()),
             ["look"] => show(&producer.monitor().snapshot().phase),
             _ => return command,
@@ -385,6 +386,7 @@ fn consume_blocks(commands: &mut Commands, consumer: &Consumer, stream: &mut Str
     loop {
         let command = commands.next();
         match command.words()[..] {
+            ["check"] => show(&consumer.check()),
             ["begin"] => show(&consumer.begin(&identity(identify()), Mark::default()).map(drop)),
             ["begin_at", bytes] => {
                 *stream = Stream::behind(stream.salt, number(bytes));

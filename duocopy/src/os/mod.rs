@@ -2,6 +2,7 @@
 //!
 //! One module with the same names on every system:
 //! - [`open_source`]: opens for reading and never blocks on what is not a file.
+//! - [`open_outlet`], [`standard_input`], [`standard_output`], [`ready`], [`nature`], [`flush`]: what is read or written as it comes.
 //! - [`Directory`]: calls relative to an open directory, so that nobody can move it away in between.
 //! - [`preallocate`], [`write_at`], [`read_at`], [`take_mode_and_owner`]: the file's space, content and rights.
 //! - [`is_private_file`], [`is_own_file`], [`is_writable`]: what an open file is, whatever its name says.
@@ -20,10 +21,23 @@ mod windows;
 pub use windows::*;
 
 /// One file of this machine, while it exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileId {
     pub device: u64,
     pub inode: u64,
+}
+
+/// What can be read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    Regular,
+    Folder,
+    /// Also a socket.
+    Pipe,
+    /// One that bytes come from or go to: a terminal, `/dev/null`.
+    Device,
+    /// One that keeps them: a partition.
+    Disk,
 }
 
 /// What a name in a directory stands for.

@@ -10,9 +10,10 @@ mod system;
 #[path = "unix/macos.rs"]
 mod system;
 
-use super::{Entry, FileId};
+use super::{Entry, FileId, Nature};
 use crate::digest::Kind;
 use crate::record::SourceRecord;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, SeekFrom, seek};
 use rustix::io::{Errno, retry_on_intr};
@@ -21,8 +22,9 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::ops::Range;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -56,6 +58,75 @@ pub fn open_source(path: &Path) -> io::Result<File> {
     // Only advice: without it the copy is slower, not wrong.
     system::read_ahead(&file);
     Ok(file)
+}
+
+/// A named pipe or a device, to be written once; `None` if it is a pipe that nobody reads yet. Links are not followed.
+pub fn open_outlet(path: &Path) -> io::Result<Option<File>> {
+    let access = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    // Exclusive: a disk that is mounted is in use.
+    let exclusive = if nature_of(path)? == Nature::Disk { OFlags::EXCL } else { OFlags::empty() };
+    match retry_on_intr(|| rustix::fs::open(path, access | exclusive, Mode::empty())) {
+        Ok(file) => Ok(Some(file.into())),
+        Err(Errno::NXIO) if nature_of(path)? == Nature::Pipe => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub fn standard_input() -> io::Result<File> {
+    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
+}
+
+pub fn standard_output() -> io::Result<File> {
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+/// Whether reading (or writing) something is possible at once; waits for that up to a twentieth of a second. An end or
+/// an error is something, too.
+pub fn ready(file: &File, to_write: bool) -> io::Result<bool> {
+    let wanted = if to_write { PollFlags::OUT } else { PollFlags::IN };
+    let limit = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+    match poll(&mut [PollFd::new(file, wanted)], Some(&limit)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What an open file is.
+pub fn nature(file: &File) -> io::Result<Nature> {
+    Ok(nature_in(&file.metadata()?))
+}
+
+/// What this path leads to; a link stands for itself.
+pub fn nature_of(path: &Path) -> io::Result<Nature> {
+    Ok(nature_in(&std::fs::symlink_metadata(path)?))
+}
+
+fn nature_in(metadata: &Metadata) -> Nature {
+    match metadata.file_type() {
+        kind if kind.is_dir() => Nature::Folder,
+        kind if kind.is_fifo() || kind.is_socket() => Nature::Pipe,
+        kind if kind.is_char_device() => Nature::Device,
+        kind if kind.is_block_device() => Nature::Disk,
+        _ => Nature::Regular,
+    }
+}
+
+/// Whether the file system says lengths that mean nothing, as `/proc` does.
+pub fn lengths_are_made_up(file: &File) -> bool {
+    system::lengths_are_made_up(file)
+}
+
+/// Brings what was written to the disk, if it goes to one.
+pub fn flush(file: &File) -> io::Result<()> {
+    match file.sync_all() {
+        Err(error)
+            if matches!(Errno::from_io_error(&error), Some(Errno::INVAL | Errno::NOTSUP | Errno::ROFS)) =>
+        {
+            Ok(())
+        }
+        result => result,
+    }
 }
 
 /// Whether another program has the file open in a way that does not go together with this one. Here all do.
@@ -101,6 +172,7 @@ pub fn identify(metadata: &Metadata) -> SourceRecord {
         changed: (metadata.ctime(), metadata.ctime_nsec()),
         mode: metadata.mode() & 0o7777,
         punched: metadata.blocks() * 512 < metadata.len(),
+        stream: false,
         checked_by: Kind::Nothing,
     }
 }

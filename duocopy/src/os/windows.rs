@@ -4,7 +4,7 @@ mod signals;
 
 pub use signals::Signals;
 
-use super::{Entry, FileId};
+use super::{Entry, FileId, Nature};
 use crate::digest::Kind;
 use crate::record::SourceRecord;
 use std::ffi::{OsStr, OsString};
@@ -13,6 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
 use std::os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::windows::io::AsHandle;
 use std::path::{Component, Path, PathBuf, Prefix};
 use std::time::{Duration, Instant};
 
@@ -112,6 +113,50 @@ pub fn open_source(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Only files are written to here, and standard output.
+pub fn open_outlet(_path: &Path) -> io::Result<Option<File>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub fn standard_input() -> io::Result<File> {
+    Ok(io::stdin().as_handle().try_clone_to_owned()?.into())
+}
+
+pub fn standard_output() -> io::Result<File> {
+    Ok(io::stdout().as_handle().try_clone_to_owned()?.into())
+}
+
+/// Whether reading (or writing) something is possible at once. That cannot be asked here: who reads or writes waits.
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can be asked, and fail")]
+pub fn ready(_file: &File, _to_write: bool) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// What an open file is.
+pub fn nature(file: &File) -> io::Result<Nature> {
+    let kind = winapi_util::file::typ(file)?;
+    Ok(match kind.is_disk() {
+        true if file.metadata()?.is_dir() => Nature::Folder,
+        true => Nature::Regular,
+        false if kind.is_pipe() => Nature::Pipe,
+        false => Nature::Device,
+    })
+}
+
+/// What this path leads to; a link stands for itself.
+pub fn nature_of(path: &Path) -> io::Result<Nature> {
+    Ok(if fs::symlink_metadata(path)?.is_dir() { Nature::Folder } else { Nature::Regular })
+}
+
+pub fn lengths_are_made_up(_file: &File) -> bool {
+    false
+}
+
+/// Brings what was written to the disk, if it goes to one. (For a pipe this would wait for who reads it.)
+pub fn flush(file: &File) -> io::Result<()> {
+    if nature(file)? == Nature::Regular { file.sync_all() } else { Ok(()) }
+}
+
 /// Whether another program has the file open in a way that does not go together with this one.
 pub fn is_busy(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ResourceBusy
@@ -147,6 +192,7 @@ pub fn identify(metadata: &Metadata) -> SourceRecord {
         mode: metadata.mode(),
         punched: metadata.about.file_attributes() & (FILE_ATTRIBUTE_SPARSE_FILE | FILE_ATTRIBUTE_COMPRESSED)
             != 0,
+        stream: false,
         checked_by: Kind::Nothing,
     }
 }

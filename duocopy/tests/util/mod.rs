@@ -446,6 +446,11 @@ impl Process {
         text_of(if self.terminal { &self.output } else { &self.errors })
     }
 
+    /// What came out of it so far.
+    pub fn output(&self) -> String {
+        text_of(&self.output)
+    }
+
     /// Waits until it says this.
     #[track_caller]
     pub fn says(&self, text: &str) {

@@ -11,6 +11,10 @@ use std::io;
 pub const LOOK: OFlags = OFlags::PATH;
 /// `TMPFS_MAGIC` of linux/magic.h.
 const TMPFS: rustix::fs::FsWord = 0x0102_1994;
+/// Those of linux/magic.h whose files are made when they are read: proc, sysfs, cgroup, cgroup2, debugfs, tracefs,
+/// securityfs.
+const MADE_WHEN_READ: [rustix::fs::FsWord; 7] =
+    [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163, 0x7363_6673];
 
 pub fn device(number: rustix::fs::Dev) -> u64 {
     number
@@ -38,6 +42,11 @@ pub fn open_past_the_cache(directory: &OwnedFd, name: &OsStr) -> io::Result<(Fil
     let file = retry_on_intr(|| rustix::fs::openat(directory, name, flags, Mode::empty()))?;
     let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
     Ok((file.into(), false))
+}
+
+/// Whether the file system says lengths that mean nothing.
+pub fn lengths_are_made_up(file: &File) -> bool {
+    rustix::fs::fstatfs(file).is_ok_and(|about| MADE_WHEN_READ.contains(&about.f_type))
 }
 
 /// Brings a directory to the disk.

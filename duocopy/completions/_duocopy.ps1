@@ -1,0 +1,152 @@
+
+using namespace System.Management.Automation
+using namespace System.Management.Automation.Language
+
+Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+
+    $commandElements = $commandAst.CommandElements
+    $command = @(
+        'duocopy'
+        for ($i = 1; $i -lt $commandElements.Count; $i++) {
+            $element = $commandElements[$i]
+            if ($element -isnot [StringConstantExpressionAst] -or
+                $element.StringConstantType -ne [StringConstantType]::BareWord -or
+                $element.Value.StartsWith('-') -or
+                $element.Value -eq $wordToComplete) {
+                break
+        }
+        $element.Value
+    }) -join ';'
+
+    $completions = @(switch ($command) {
+        'duocopy' {
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]')
+            [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file''s size]')
+            [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks]')
+            [CompletionResult]::new('--bwlimit', '--bwlimit', [CompletionResultType]::ParameterName, 'Read at most so many bytes per second, evenly (500K, 10M)')
+            [CompletionResult]::new('--fsync', '--fsync', [CompletionResultType]::ParameterName, 'What must be on the disk before a copy counts as complete')
+            [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'How to make sure that the copy is the source')
+            [CompletionResult]::new('--hash', '--hash', [CompletionResultType]::ParameterName, 'What to compute of the content')
+            [CompletionResult]::new('--sparse', '--sparse', [CompletionResultType]::ParameterName, 'Which zeros take no space in DST')
+            [CompletionResult]::new('--replace-within', '--replace-within', [CompletionResultType]::ParameterName, 'Wait so long for a new partner when the other process has died: start the same command again')
+            [CompletionResult]::new('-g', '-g', [CompletionResultType]::ParameterName, 'Show progress; alone it means always')
+            [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Show progress; alone it means always')
+            [CompletionResult]::new('--partial', '--partial', [CompletionResultType]::ParameterName, 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time')
+            [CompletionResult]::new('--no-resume', '--no-resume', [CompletionResultType]::ParameterName, 'Start over, whatever an interrupted copy left')
+            [CompletionResult]::new('--stats', '--stats', [CompletionResultType]::ParameterName, 'Say at the end how fast it was, who waited for whom, and how full the blocks were')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say what was chosen, and the checksum')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say what was chosen, and the checksum')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('cp', 'cp', [CompletionResultType]::ParameterValue, 'Copy a file with one command, which starts both processes')
+            [CompletionResult]::new('read', 'read', [CompletionResultType]::ParameterValue, 'Read a file for a `duocopy write` under the same NAME, which may come first')
+            [CompletionResult]::new('write', 'write', [CompletionResultType]::ParameterValue, 'Write what a `duocopy read` under the same NAME reads; it may come later')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'duocopy;cp' {
+            [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file''s size]')
+            [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks]')
+            [CompletionResult]::new('--bwlimit', '--bwlimit', [CompletionResultType]::ParameterName, 'Read at most so many bytes per second, evenly (500K, 10M)')
+            [CompletionResult]::new('--fsync', '--fsync', [CompletionResultType]::ParameterName, 'What must be on the disk before a copy counts as complete')
+            [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'How to make sure that the copy is the source')
+            [CompletionResult]::new('--hash', '--hash', [CompletionResultType]::ParameterName, 'What to compute of the content')
+            [CompletionResult]::new('--sparse', '--sparse', [CompletionResultType]::ParameterName, 'Which zeros take no space in DST')
+            [CompletionResult]::new('-g', '-g', [CompletionResultType]::ParameterName, 'Show progress; alone it means always')
+            [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Show progress; alone it means always')
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]')
+            [CompletionResult]::new('--replace-within', '--replace-within', [CompletionResultType]::ParameterName, 'Wait so long for a new partner when the other process has died: start the same command again')
+            [CompletionResult]::new('--partial', '--partial', [CompletionResultType]::ParameterName, 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time')
+            [CompletionResult]::new('--no-resume', '--no-resume', [CompletionResultType]::ParameterName, 'Start over, whatever an interrupted copy left')
+            [CompletionResult]::new('--stats', '--stats', [CompletionResultType]::ParameterName, 'Say at the end how fast it was, who waited for whom, and how full the blocks were')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say what was chosen, and the checksum')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say what was chosen, and the checksum')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'duocopy;read' {
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]')
+            [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file''s size]')
+            [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks]')
+            [CompletionResult]::new('--bwlimit', '--bwlimit', [CompletionResultType]::ParameterName, 'Read at most so many bytes per second, evenly (500K, 10M)')
+            [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'How to make sure that the copy is the source')
+            [CompletionResult]::new('--hash', '--hash', [CompletionResultType]::ParameterName, 'What to compute of the content')
+            [CompletionResult]::new('--replace-within', '--replace-within', [CompletionResultType]::ParameterName, 'Wait so long for a new partner when the other process has died: start the same command again')
+            [CompletionResult]::new('-g', '-g', [CompletionResultType]::ParameterName, 'Show progress; alone it means always')
+            [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Show progress; alone it means always')
+            [CompletionResult]::new('--fsync', '--fsync', [CompletionResultType]::ParameterName, 'What must be on the disk before a copy counts as complete')
+            [CompletionResult]::new('--sparse', '--sparse', [CompletionResultType]::ParameterName, 'Which zeros take no space in DST')
+            [CompletionResult]::new('--stats', '--stats', [CompletionResultType]::ParameterName, 'Say at the end how fast it was, who waited for whom, and how full the blocks were')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say what was chosen, and the checksum')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say what was chosen, and the checksum')
+            [CompletionResult]::new('--partial', '--partial', [CompletionResultType]::ParameterName, 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time')
+            [CompletionResult]::new('--no-resume', '--no-resume', [CompletionResultType]::ParameterName, 'Start over, whatever an interrupted copy left')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'duocopy;write' {
+            [CompletionResult]::new('--max-bytes', '--max-bytes', [CompletionResultType]::ParameterName, 'Refuse a source that is longer (512M, 10G)')
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]')
+            [CompletionResult]::new('--fsync', '--fsync', [CompletionResultType]::ParameterName, 'What must be on the disk before a copy counts as complete')
+            [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'How to make sure that the copy is the source')
+            [CompletionResult]::new('--hash', '--hash', [CompletionResultType]::ParameterName, 'What to compute of the content')
+            [CompletionResult]::new('--sparse', '--sparse', [CompletionResultType]::ParameterName, 'Which zeros take no space in DST')
+            [CompletionResult]::new('--replace-within', '--replace-within', [CompletionResultType]::ParameterName, 'Wait so long for a new partner when the other process has died: start the same command again')
+            [CompletionResult]::new('-g', '-g', [CompletionResultType]::ParameterName, 'Show progress; alone it means always')
+            [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Show progress; alone it means always')
+            [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file''s size]')
+            [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks]')
+            [CompletionResult]::new('--bwlimit', '--bwlimit', [CompletionResultType]::ParameterName, 'Read at most so many bytes per second, evenly (500K, 10M)')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace DST if it exists')
+            [CompletionResult]::new('--partial', '--partial', [CompletionResultType]::ParameterName, 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time')
+            [CompletionResult]::new('--no-resume', '--no-resume', [CompletionResultType]::ParameterName, 'Start over, whatever an interrupted copy left')
+            [CompletionResult]::new('--stats', '--stats', [CompletionResultType]::ParameterName, 'Say at the end how fast it was, who waited for whom, and how full the blocks were')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say what was chosen, and the checksum')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say what was chosen, and the checksum')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'duocopy;help' {
+            [CompletionResult]::new('cp', 'cp', [CompletionResultType]::ParameterValue, 'Copy a file with one command, which starts both processes')
+            [CompletionResult]::new('read', 'read', [CompletionResultType]::ParameterValue, 'Read a file for a `duocopy write` under the same NAME, which may come first')
+            [CompletionResult]::new('write', 'write', [CompletionResultType]::ParameterValue, 'Write what a `duocopy read` under the same NAME reads; it may come later')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'duocopy;help;cp' {
+            break
+        }
+        'duocopy;help;read' {
+            break
+        }
+        'duocopy;help;write' {
+            break
+        }
+        'duocopy;help;help' {
+            break
+        }
+    })
+
+    $completions.Where{ $_.CompletionText -like "$wordToComplete*" } |
+        Sort-Object -Property ListItemText
+}

@@ -1,0 +1,136 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_duocopy_global_optspecs
+    string join \n wait= block-size= buffer-size= bwlimit= fsync= verify= hash= sparse= partial no-resume replace-within= g/progress= stats q/quiet v/verbose h/help V/version
+end
+
+function __fish_duocopy_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_duocopy_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_duocopy_using_subcommand
+    set -l cmd (__fish_duocopy_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c duocopy -n "__fish_duocopy_needs_command" -l wait -d 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]' -r
+complete -c duocopy -n "__fish_duocopy_needs_command" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file\'s size]' -r
+complete -c duocopy -n "__fish_duocopy_needs_command" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks]' -r
+complete -c duocopy -n "__fish_duocopy_needs_command" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
+complete -c duocopy -n "__fish_duocopy_needs_command" -l fsync -d 'What must be on the disk before a copy counts as complete' -r -f -a "none\t'The copy may still be in the page cache, as with `cp`'
+end\t'The copy is on the disk, and so is its name'"
+complete -c duocopy -n "__fish_duocopy_needs_command" -l verify -d 'How to make sure that the copy is the source' -r -f -a "none\t'Not at all'
+stream\t'Both processes compute a checksum of their own bytes, and compare'
+reread\t'The Writer also reads the copy again, from the disk if the file system can do that: takes as long again as reading'"
+complete -c duocopy -n "__fish_duocopy_needs_command" -l hash -d 'What to compute of the content' -r -f -a "crc64\t'CRC-64/NVME: finds every accident'
+blake3\t'BLAKE3: finds forgery too; a copy that goes on in the middle reads the beginning again'"
+complete -c duocopy -n "__fish_duocopy_needs_command" -l sparse -d 'Which zeros take no space in DST' -r -f -a "auto\t'Holes of the source stay holes'
+always\t'Other long runs of zeros become holes, too'
+never\t'Every byte is written and takes its space'"
+complete -c duocopy -n "__fish_duocopy_needs_command" -l replace-within -d 'Wait so long for a new partner when the other process has died: start the same command again' -r
+complete -c duocopy -n "__fish_duocopy_needs_command" -s g -l progress -d 'Show progress; alone it means always' -r -f -a "auto\t'A bar if standard error is a terminal and the copy lasts longer than a second'
+always\t'Also elsewhere: a plain line every 10 seconds'
+never\t''"
+complete -c duocopy -n "__fish_duocopy_needs_command" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
+complete -c duocopy -n "__fish_duocopy_needs_command" -l no-resume -d 'Start over, whatever an interrupted copy left'
+complete -c duocopy -n "__fish_duocopy_needs_command" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
+complete -c duocopy -n "__fish_duocopy_needs_command" -s q -l quiet -d 'Say nothing but errors'
+complete -c duocopy -n "__fish_duocopy_needs_command" -s v -l verbose -d 'Say what was chosen, and the checksum'
+complete -c duocopy -n "__fish_duocopy_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c duocopy -n "__fish_duocopy_needs_command" -s V -l version -d 'Print version'
+complete -c duocopy -n "__fish_duocopy_needs_command" -a "cp" -d 'Copy a file with one command, which starts both processes'
+complete -c duocopy -n "__fish_duocopy_needs_command" -a "read" -d 'Read a file for a `duocopy write` under the same NAME, which may come first'
+complete -c duocopy -n "__fish_duocopy_needs_command" -a "write" -d 'Write what a `duocopy read` under the same NAME reads; it may come later'
+complete -c duocopy -n "__fish_duocopy_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file\'s size]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l fsync -d 'What must be on the disk before a copy counts as complete' -r -f -a "none\t'The copy may still be in the page cache, as with `cp`'
+end\t'The copy is on the disk, and so is its name'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l verify -d 'How to make sure that the copy is the source' -r -f -a "none\t'Not at all'
+stream\t'Both processes compute a checksum of their own bytes, and compare'
+reread\t'The Writer also reads the copy again, from the disk if the file system can do that: takes as long again as reading'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l hash -d 'What to compute of the content' -r -f -a "crc64\t'CRC-64/NVME: finds every accident'
+blake3\t'BLAKE3: finds forgery too; a copy that goes on in the middle reads the beginning again'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l sparse -d 'Which zeros take no space in DST' -r -f -a "auto\t'Holes of the source stay holes'
+always\t'Other long runs of zeros become holes, too'
+never\t'Every byte is written and takes its space'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s g -l progress -d 'Show progress; alone it means always' -r -f -a "auto\t'A bar if standard error is a terminal and the copy lasts longer than a second'
+always\t'Also elsewhere: a plain line every 10 seconds'
+never\t''"
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l wait -d 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l replace-within -d 'Wait so long for a new partner when the other process has died: start the same command again' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l no-resume -d 'Start over, whatever an interrupted copy left'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s q -l quiet -d 'Say nothing but errors'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s v -l verbose -d 'Say what was chosen, and the checksum'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s V -l version -d 'Print version'
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l wait -d 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file\'s size]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l verify -d 'How to make sure that the copy is the source' -r -f -a "none\t'Not at all'
+stream\t'Both processes compute a checksum of their own bytes, and compare'
+reread\t'The Writer also reads the copy again, from the disk if the file system can do that: takes as long again as reading'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l hash -d 'What to compute of the content' -r -f -a "crc64\t'CRC-64/NVME: finds every accident'
+blake3\t'BLAKE3: finds forgery too; a copy that goes on in the middle reads the beginning again'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l replace-within -d 'Wait so long for a new partner when the other process has died: start the same command again' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s g -l progress -d 'Show progress; alone it means always' -r -f -a "auto\t'A bar if standard error is a terminal and the copy lasts longer than a second'
+always\t'Also elsewhere: a plain line every 10 seconds'
+never\t''"
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l fsync -d 'What must be on the disk before a copy counts as complete' -r -f -a "none\t'The copy may still be in the page cache, as with `cp`'
+end\t'The copy is on the disk, and so is its name'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l sparse -d 'Which zeros take no space in DST' -r -f -a "auto\t'Holes of the source stay holes'
+always\t'Other long runs of zeros become holes, too'
+never\t'Every byte is written and takes its space'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s q -l quiet -d 'Say nothing but errors'
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s v -l verbose -d 'Say what was chosen, and the checksum'
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l no-resume -d 'Start over, whatever an interrupted copy left'
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s V -l version -d 'Print version'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l max-bytes -d 'Refuse a source that is longer (512M, 10G)' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l wait -d 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l fsync -d 'What must be on the disk before a copy counts as complete' -r -f -a "none\t'The copy may still be in the page cache, as with `cp`'
+end\t'The copy is on the disk, and so is its name'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l verify -d 'How to make sure that the copy is the source' -r -f -a "none\t'Not at all'
+stream\t'Both processes compute a checksum of their own bytes, and compare'
+reread\t'The Writer also reads the copy again, from the disk if the file system can do that: takes as long again as reading'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l hash -d 'What to compute of the content' -r -f -a "crc64\t'CRC-64/NVME: finds every accident'
+blake3\t'BLAKE3: finds forgery too; a copy that goes on in the middle reads the beginning again'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l sparse -d 'Which zeros take no space in DST' -r -f -a "auto\t'Holes of the source stay holes'
+always\t'Other long runs of zeros become holes, too'
+never\t'Every byte is written and takes its space'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l replace-within -d 'Wait so long for a new partner when the other process has died: start the same command again' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s g -l progress -d 'Show progress; alone it means always' -r -f -a "auto\t'A bar if standard error is a terminal and the copy lasts longer than a second'
+always\t'Also elsewhere: a plain line every 10 seconds'
+never\t''"
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file\'s size]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l force -d 'Replace DST if it exists'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l no-resume -d 'Start over, whatever an interrupted copy left'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s q -l quiet -d 'Say nothing but errors'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s v -l verbose -d 'Say what was chosen, and the checksum'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s V -l version -d 'Print version'
+complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write help" -f -a "cp" -d 'Copy a file with one command, which starts both processes'
+complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write help" -f -a "read" -d 'Read a file for a `duocopy write` under the same NAME, which may come first'
+complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write help" -f -a "write" -d 'Write what a `duocopy read` under the same NAME reads; it may come later'
+complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

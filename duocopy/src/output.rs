@@ -1,0 +1,225 @@
+//! Where the Writer puts what comes: a file that is put in its place in one step, or an outlet that cannot take
+//! anything back.
+
+use crate::args::Permission;
+use crate::digest::{Digest, Kind, PIECE, Value};
+use crate::exit::{self, Failure};
+use crate::journal::Durable;
+use crate::os::{self, Nature};
+use crate::plan;
+use crate::record::TargetRecord;
+use std::fmt::Debug;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// What a copy does with its destination, in this order. The defaults are those of an outlet, which has no temporary
+/// file, no journal and no name.
+pub trait Output: Debug {
+    /// What it is, for the other process and for whoever takes this one's place.
+    fn record(&self) -> TargetRecord;
+
+    /// What the user should know, though it stops nothing.
+    fn notes(&self) -> &[String];
+
+    /// How much of the copy is on the disk already.
+    fn begins(&self) -> Durable {
+        Durable::default()
+    }
+
+    /// Whether the destination is this file already: an earlier Writer died after its last step.
+    fn is_placed(&self) -> bool {
+        false
+    }
+
+    /// Whether this can be what somebody wrote to, who says that he came as far as this.
+    fn can_have(&self, reached: u64) -> bool {
+        reached == 0
+    }
+
+    /// It cannot.
+    fn lost(&self) -> Failure;
+
+    /// What a dead Writer wrote behind this position, and did not say, is not trusted.
+    fn forget_behind(&self, _position: u64) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// A digest of the first bytes, of which somebody kept the sum.
+    fn digest(&self, kind: Kind, _from: Durable) -> Result<Digest, Failure> {
+        Ok(Digest::new(kind))
+    }
+
+    /// From here on the copy is brought to the disk from time to time, and a journal says how far it is.
+    fn start_checkpoints(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// An error if nothing may be written as far as this.
+    fn allow(&self, reached: u64) -> Result<(), Failure>;
+
+    /// Writes these bytes, or as many as are soon written; 0 if none could be for some time. Returns how many.
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Failure>;
+
+    /// The same for so many zeros.
+    fn write_zeros(&mut self, offset: u64, length: u64) -> Result<u64, Failure> {
+        let zeros = vec![0; length.min(PIECE as u64) as usize];
+        self.write(offset, &zeros).map(|written| written as u64)
+    }
+
+    /// Everything up to here is written. An error if what was written before did not get to the disk.
+    fn reached(&mut self, _reached: Durable) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Everything before the copy is put in its place; with what could not be kept of the old file as a note.
+    fn prepare(&mut self, whole: Durable, durable: bool) -> Result<Option<String>, Failure>;
+
+    /// Reads everything again, from the medium if the file system can do that (the second value).
+    fn read_again(&mut self, _kind: Kind) -> Result<(Value, bool), Failure> {
+        unreachable!("an outlet is not opened by who wants that")
+    }
+
+    /// The one step that changes the destination.
+    fn replace(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// After it: the name on the disk.
+    fn sync_name(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// After the last word: nothing but the destination stays.
+    fn tidy(&self) {}
+
+    /// Leaves what is on the disk for the next copy. Returns how many bytes that are.
+    fn keep(&mut self, _reached: Option<Durable>) -> u64 {
+        0
+    }
+
+    /// Takes away what can be taken away.
+    fn discard(&mut self) {}
+}
+
+/// An error if not so many bytes may be written there.
+pub fn allow(path: &Path, permission: Permission, length: u64) -> Result<(), Failure> {
+    match permission.most_bytes {
+        Some(most) if length > most => {
+            let what = format!("{length} bytes or more are to be written, and --max-bytes allows {most}");
+            Err(Failure::refused(path, &what, "allow more, or have less copied"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Standard output, a pipe or a device: what is written there is gone.
+#[derive(Debug)]
+pub struct Outlet {
+    file: File,
+    path: PathBuf,
+    permission: Permission,
+    /// So much can be written at once without being held up.
+    at_once: usize,
+    notes: Vec<String>,
+}
+
+/// A named pipe, of which the other end stays closed.
+pub fn nobody_opens(path: &Path, for_what: &str) -> Failure {
+    let path = exit::show(path);
+    let what = format!("{path}: nobody has opened this pipe for {for_what} within --wait");
+    Failure::new(exit::NO_PARTNER, format!("{what}; start the other program in time, or wait longer"))
+}
+
+/// What a pipe takes when it takes anything (`PIPE_BUF`).
+const PIPE_ROOM: usize = 4096;
+
+impl Outlet {
+    /// Whether this path is no place for a file, and what is written to it goes out.
+    pub fn is_at(path: &Path) -> bool {
+        let passes = |nature| matches!(nature, Nature::Pipe | Nature::Device | Nature::Disk);
+        plan::is_standard(path) || os::nature_of(path).is_ok_and(passes)
+    }
+
+    /// Opens it, if it need not be `read_again`. `None` if it is a named pipe that nobody reads yet.
+    pub fn open(path: &Path, permission: Permission, read_again: bool) -> Result<Option<Self>, Failure> {
+        if read_again {
+            let what = "what was written to it cannot be read again";
+            return Err(Failure::refused(path, what, "copy to a file, or leave out --verify=reread"));
+        }
+        let opening = |error: io::Error| Failure::destination(path, "opening the destination", &error);
+        let (file, nature, ours) = if plan::is_standard(path) {
+            let file = os::standard_output().map_err(opening)?;
+            let nature = os::nature(&file).map_err(opening)?;
+            (file, nature, false)
+        } else {
+            let nature = os::nature_of(path).map_err(opening)?;
+            if nature == Nature::Disk && !permission.replace {
+                let what = "the destination is a disk, and all that is on it would be lost";
+                return Err(Failure::refused(path, what, "name another one, or write to it with --force"));
+            }
+            match os::open_outlet(path).map_err(opening)? {
+                Some(file) => (file, nature, true),
+                None => return Ok(None),
+            }
+        };
+        // Whoever else has standard output open would be surprised by a pipe that does not block any more.
+        let at_once = if nature == Nature::Pipe && !ours { PIPE_ROOM } else { usize::MAX };
+        let what =
+            "this cannot be put in its place in one step: what is written is out before the copy is complete";
+        let notes = vec![format!("{}: {what}", exit::show(path))];
+        Ok(Some(Self { file, path: path.into(), permission, at_once, notes }))
+    }
+
+    fn failed(&self, doing: &str, error: &io::Error) -> Failure {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            let what = format!("{}: the program that reads it has ended", exit::show(&self.path));
+            return Failure::new(exit::DESTINATION, format!("{what}; look why, then copy again"));
+        }
+        Failure::destination(&self.path, doing, error)
+    }
+}
+
+impl Output for Outlet {
+    fn record(&self) -> TargetRecord {
+        TargetRecord { terminal: os::terminal(), outlet: true, ..TargetRecord::default() }
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn lost(&self) -> Failure {
+        let what = "what the Writer before this one wrote is out, and cannot be gone on with";
+        Failure::refused(&self.path, what, "copy again from the start")
+    }
+
+    fn allow(&self, reached: u64) -> Result<(), Failure> {
+        allow(&self.path, self.permission, reached)
+    }
+
+    fn write(&mut self, _offset: u64, bytes: &[u8]) -> Result<usize, Failure> {
+        let some = &bytes[..bytes.len().min(self.at_once)];
+        let written = match os::ready(&self.file, true) {
+            Ok(true) => (&self.file).write(some),
+            Ok(false) => return Ok(0),
+            Err(error) => Err(error),
+        };
+        match written {
+            // Room for nothing is what the end of a device looks like.
+            Ok(0) => Err(self.failed("writing", &io::ErrorKind::StorageFull.into())),
+            Ok(written) => Ok(written),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Ok(0)
+            }
+            Err(error) => Err(self.failed("writing", &error)),
+        }
+    }
+
+    fn prepare(&mut self, _whole: Durable, durable: bool) -> Result<Option<String>, Failure> {
+        if durable {
+            os::flush(&self.file).map_err(|error| self.failed("flushing the copy to the disk", &error))?;
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,312 @@
+//! Ends that are no files: standard input and output, named pipes, devices, and files whose length means nothing.
+
+// Not on Windows, whose pipes and devices are others.
+#![cfg(unix)]
+
+mod util;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::Command;
+use util::*;
+
+/// Names are shared by all tests of this user.
+fn name(folder: &Folder) -> String {
+    folder.text("").rsplit('/').find(|part| !part.is_empty()).unwrap().to_owned()
+}
+
+fn reader<'a>(folder: &'a Folder, line: &str) -> Run<'a> {
+    folder.duocopy(&format!("read {line} {}", name(folder)))
+}
+
+fn writer<'a>(folder: &'a Folder, line: &str) -> Run<'a> {
+    folder.duocopy(&format!("write {line} {}", name(folder)))
+}
+
+fn named_pipe(folder: &Folder, name: &str) {
+    mknodat(CWD, folder.path(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("making a named pipe");
+}
+
+/// Opens a named pipe that the program has open at its other end.
+fn opened(folder: &Folder, name: &str, to_write: bool) -> File {
+    OpenOptions::new().read(!to_write).write(to_write).open(folder.path(name)).expect("opening a named pipe")
+}
+
+const OUT: &str = "is out before the copy is complete";
+
+#[test]
+fn standard_input_comes_out_as_standard_output() {
+    for length in [0, 1, 64 * KIB, 3 * MIB + 7] {
+        let folder = Folder::new();
+        folder.write("src", bytes(length, 1));
+        let from = reader(&folder, "-").after("exec <src").start();
+        let to = writer(&folder, "-").after("exec >out").start();
+        let [from, to] = end([from, to]);
+        from.expect(0, &[]);
+        to.expect(0, &["-: this cannot be put in its place in one step", OUT]);
+        folder.assert_same("src", "out");
+    }
+}
+
+/// A pipeline cannot do this: each end learns what became of the other one.
+#[test]
+fn named_pipes_carry_everything_and_its_end() {
+    let folder = Folder::new();
+    let content = bytes(2 * MIB + 1, 1);
+    folder.write("src", &content);
+    named_pipe(&folder, "in");
+    named_pipe(&folder, "out");
+    let processes = [reader(&folder, "in").start(), writer(&folder, "-q out").start()];
+    let mut feed = opened(&folder, "in", true);
+    let feeder =
+        std::thread::spawn(move || content.chunks(100_000).try_for_each(|some| feed.write_all(some)));
+    let mut came = Vec::new();
+    opened(&folder, "out", false).read_to_end(&mut came).expect("reading what comes out");
+    feeder.join().expect("no panic").expect("feeding");
+    complete(processes);
+    assert!(came == folder.read("src"), "{} bytes came", came.len());
+}
+
+#[test]
+fn what_comes_is_handed_on_at_once() {
+    let folder = Folder::new();
+    named_pipe(&folder, "in");
+    let processes = [reader(&folder, "in").start(), writer(&folder, "-").start()];
+    let mut feed = opened(&folder, "in", true);
+    for (line, so_far) in [("one\n", "one\n"), ("two\n", "one\ntwo\n")] {
+        feed.write_all(line.as_bytes()).expect("feeding");
+        until("the line", || (processes[1].output() == so_far).then_some(()));
+    }
+    drop(feed);
+    complete(processes);
+}
+
+#[test]
+fn a_stream_becomes_a_file_like_any_other() {
+    let folder = Folder::new();
+    folder.write("src", bytes(700 * KIB, 1));
+    let start = |flags: &str| {
+        let from = reader(&folder, "-").after("exec <src").start();
+        end([from, writer(&folder, &format!("{flags} dst")).start()])
+    };
+    for ended in start("") {
+        ended.expect(0, &[]);
+    }
+    folder.assert_same("src", "dst");
+    // Rights that a new file gets from the mask: there is none to take them from.
+    assert_eq!(folder.mode("dst"), 0o644);
+    let [from, to] = start("");
+    to.expect(12, &["the destination exists", "--force"]);
+    from.expect(12, &["the Writer gave up"]);
+    folder.write("src", bytes(9, 2));
+    for ended in start("--force") {
+        ended.expect(0, &[]);
+    }
+    folder.assert_same("src", "dst");
+    let [from, to] = start("--force --max-bytes=8");
+    to.expect(12, &["9 bytes or more", "--max-bytes allows 8"]);
+    from.expect(12, &["the Writer gave up"]);
+    assert!(folder.temporaries("").is_empty());
+}
+
+#[test]
+fn a_named_pipe_that_nobody_opens_is_not_waited_for_longer_than_asked() {
+    for reading in [true, false] {
+        let folder = Folder::new();
+        folder.write("src", bytes(KIB, 1));
+        named_pipe(&folder, "pipe");
+        let (from, to) = if reading { ("--wait=300ms pipe", "dst") } else { ("src", "--wait=300ms pipe") };
+        let [from, to] = end([reader(&folder, from).start(), writer(&folder, to).start()]);
+        let (who, other) = if reading { (from, to) } else { (to, from) };
+        let what = if reading { "for writing" } else { "for reading" };
+        who.expect(10, &["pipe: nobody has opened this pipe", what, "within --wait"]);
+        other.expect(10, &["gave up: a pipe was not opened within --wait"]);
+        assert!(!folder.is_there("dst"));
+    }
+}
+
+/// A process that waits for a silent pipe, or for room in a full one, looks after its partner all the same.
+#[test]
+fn who_waits_for_something_else_can_be_interrupted_and_notices_a_death() {
+    for silent in [true, false] {
+        for act in [Signal::INT, Signal::KILL] {
+            for hit in [0, 1] {
+                let folder = Folder::new();
+                folder.write("src", bytes(4 * MIB, 1));
+                named_pipe(&folder, "pipe");
+                let (from, to) = if silent { ("pipe", "dst") } else { ("src", "pipe") };
+                let processes = [reader(&folder, from).start(), writer(&folder, to).start()];
+                let mut pipe = opened(&folder, "pipe", silent);
+                let mut some = [1; 1000];
+                if silent { pipe.write_all(&some) } else { pipe.read_exact(&mut some) }.expect("a bit");
+                pause(milliseconds(200));
+                let begun = std::time::Instant::now();
+                processes[hit].signal(act);
+                let ended = end(processes);
+                assert!(begun.elapsed() < milliseconds(2000), "{:?}", begun.elapsed());
+                let state = match (silent, hit) {
+                    (false, _) => "is not the whole copy",
+                    (true, _) => "is unchanged",
+                };
+                if act == Signal::INT {
+                    ended[hit].expect(130, &["interrupted", if silent || hit == 1 { state } else { "" }]);
+                    ended[1 - hit].expect(8, &["was interrupted", state]);
+                } else {
+                    ended[hit].expect(KILLED, &[]);
+                    ended[1 - hit].expect(8, &["died", state]);
+                }
+                assert!(!folder.is_there("dst"));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_end_of_who_reads_is_a_failure_of_the_destination() {
+    let folder = Folder::new();
+    folder.write("src", bytes(4 * MIB, 1));
+    named_pipe(&folder, "pipe");
+    let processes = [reader(&folder, "src").start(), writer(&folder, "pipe").start()];
+    let mut some = [0; 1000];
+    opened(&folder, "pipe", false).read_exact(&mut some).expect("some bytes");
+    let [from, to] = end(processes);
+    to.expect(6, &["pipe: the program that reads it has ended"]);
+    from.expect(6, &["the Writer gave up: the destination failed"]);
+}
+
+#[test]
+fn devices_take_and_give() {
+    let folder = Folder::new();
+    folder.write("src", bytes(MIB, 1));
+    let both = |from: &str, to: &str| end([reader(&folder, from).start(), writer(&folder, to).start()]);
+    let [from, to] = both("src", "/dev/null");
+    from.expect(0, &[]);
+    to.expect(0, &["/dev/null: this cannot be put in its place in one step"]);
+    let [from, to] = both("src", "/dev/full");
+    from.expect(7, &["the Writer gave up: no space is left"]);
+    to.expect(7, &["/dev/full: writing: No space left"]);
+    let [from, to] = both("/dev/zero", "--max-bytes=1M dst");
+    from.expect(12, &["the Writer gave up: it refuses this copy"]);
+    to.expect(12, &["--max-bytes allows 1048576"]);
+    let [from, to] = both("src", "--verify=reread /dev/null");
+    from.expect(12, &["the Writer gave up"]);
+    to.expect(12, &["/dev/null: what was written to it cannot be read again"]);
+    assert!(!folder.is_there("dst") && folder.temporaries("").is_empty());
+}
+
+/// A loop device, removed at the end.
+struct Disk(String);
+
+impl Disk {
+    fn over(file: &Path) -> Option<Self> {
+        let made = Command::new("losetup").args(["--find", "--show"]).arg(file).output().ok()?;
+        let device = String::from_utf8(made.stdout).ok()?;
+        made.status.success().then(|| Self(device.trim().into()))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["--detach", &self.0]).status();
+    }
+}
+
+#[test]
+fn a_disk_is_written_only_with_force() {
+    let folder = Folder::new();
+    let Some(disk) = Disk::over(&folder.write("disk", vec![1; MIB])) else {
+        return left_out("copies to and from a disk: no loop device can be made (losetup)");
+    };
+    folder.write("src", bytes(MIB, 1));
+    let to = |flags: &str| {
+        let to = writer(&folder, &format!("{flags} {}", disk.0)).start();
+        end([reader(&folder, "src").start(), to])
+    };
+    let [from, refused] = to("");
+    from.expect(12, &["the Writer gave up"]);
+    refused.expect(12, &["the destination is a disk", "--force"]);
+    let [from, written] = to("--force");
+    from.expect(0, &[]);
+    written.expect(0, &[OUT]);
+    let from = reader(&folder, &disk.0).start();
+    complete([from, writer(&folder, "dst").start()]);
+    folder.assert_same("src", "dst");
+    folder.write("src", bytes(MIB + 1, 1));
+    let [from, full] = to("--force");
+    from.expect(7, &["no space is left"]);
+    full.expect(7, &["No space left"]);
+}
+
+/// Files that are made when they are read say a length of 0, or of a page.
+#[test]
+fn files_of_unknown_length_are_read_to_their_end() {
+    let folder = Folder::new();
+    for path in ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"] {
+        let Ok(content) = fs::read(path) else {
+            left_out(&format!("a file of unknown length: there is no {path}"));
+            continue;
+        };
+        folder.duocopy(&format!("cp {path} dst")).end().expect(0, &[]);
+        assert_eq!(folder.read("dst"), content, "{path}");
+        complete([reader(&folder, path).start(), writer(&folder, "--force dst").start()]);
+        assert_eq!(folder.read("dst"), content, "{path}");
+    }
+}
+
+#[test]
+fn only_read_and_write_take_what_is_no_file() {
+    let folder = Folder::new();
+    folder.write("src", "x");
+    named_pipe(&folder, "pipe");
+    for line in ["- dst", "src -", "cp - dst", "cp src -"] {
+        folder.duocopy(line).end().expect(2, &["belong to `duocopy read - NAME`", "./-"]);
+    }
+    folder
+        .duocopy("cp pipe dst")
+        .end()
+        .expect(5, &["pipe: the source is not a regular file", "duocopy read"]);
+    folder.duocopy("cp src pipe").end().expect(12, &["which a copy must not replace"]);
+    // A file of this name is a file.
+    folder.write("-", "dash");
+    folder.duocopy("cp ./- dst").end().expect(0, &[]);
+    folder.assert_same("-", "dst");
+}
+
+/// What was read of a stream is nowhere but in the copy: a Writer can be replaced, a Reader cannot.
+#[test]
+fn only_the_writer_of_a_stream_can_be_replaced() {
+    for hit in [0, 1] {
+        let folder = Folder::new();
+        named_pipe(&folder, "in");
+        let from = || reader(&folder, "--replace-within=20s in").start();
+        let to = || writer(&folder, "--replace-within=20s dst").start();
+        let mut processes = [from(), to()];
+        let mut feed = opened(&folder, "in", true);
+        let content = bytes(MIB, 1);
+        feed.write_all(&content[..KIB]).expect("feeding");
+        until("the first bytes", || {
+            folder.left_over("part").filter(|path| fs::metadata(path).unwrap().len() > 0)
+        });
+        processes[hit].kill();
+        let survivor = &processes[1 - hit];
+        survivor.says("died; waiting up to 20s for another one");
+        let newcomer = if hit == 0 { from() } else { to() };
+        let dead = std::mem::replace(&mut processes[hit], newcomer);
+        dead.end().expect(KILLED, &[]);
+        // Without a Reader nobody takes it.
+        let _ = feed.write_all(&content[KIB..]);
+        drop(feed);
+        let ended = end(processes);
+        if hit == 0 {
+            ended[0].expect(5, &["cannot be read again"]);
+            ended[1].expect(5, &["the Reader gave up: the source failed"]);
+            assert!(!folder.is_there("dst"));
+        } else {
+            ended[0].expect(0, &[]);
+            ended[1].expect(0, &["takes the place of one that died"]);
+            assert!(folder.read("dst") == content);
+        }
+    }
+}
