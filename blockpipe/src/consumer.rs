@@ -1,5 +1,6 @@
 //! The end that drains blocks.
 
+use crate::Side;
 use crate::block::FilledBlock;
 use crate::end::Attached;
 use crate::error::{PipeError, Reason};
@@ -250,6 +251,12 @@ pub struct Committing<'a> {
 }
 
 impl Committing<'_> {
+    /// Something that the producer should know though everything is complete
+    /// ([`Producer::remark`](crate::Producer::remark)).
+    pub fn remark(&self, remark: &Reason) {
+        self.consumer.end.shared.set_reason(Side::Consumer, remark);
+    }
+
     /// The result is final: both sides end *complete*. Does not block.
     ///
     /// # Errors

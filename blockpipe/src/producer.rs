@@ -1,5 +1,6 @@
 //! The end that fills blocks.
 
+use crate::Side;
 use crate::block::EmptyBlock;
 use crate::end::{Attached, io};
 use crate::error::{PipeError, Reason};
@@ -217,6 +218,13 @@ impl Producer {
         turn.filler.close(self.end.ring(), digest);
         self.end.wake_partner();
         self.await_verdict()
+    }
+
+    /// What the consumer had to remark when it completed ([`Committing::remark`](crate::Committing::remark)); after
+    /// [`close`](Self::close) has returned `Ok`. Only a code that consumers never abort with is to be trusted: what a
+    /// dead one was about to say when it died may still be there. If there is none, the code is 0.
+    pub fn remark(&self) -> Reason {
+        self.end.shared.reason(Side::Consumer)
     }
 
     /// Gives up, and tells the consumer why. Returns the verdict: an error with whoever was first to give up, or

@@ -47,7 +47,7 @@ _duocopy() {
 
     case "${cmd}" in
         duocopy)
-            opts="-g -q -v -h -V --wait --block-size --buffer-size --bwlimit --fsync --verify --hash --sparse --partial --no-resume --replace-within --progress --stats --quiet --verbose --help --version cp read write help"
+            opts="-p -g -q -v -h -V --wait --block-size --buffer-size --bwlimit --fsync --verify --hash --sparse --preserve --partial --no-resume --replace-within --progress --stats --quiet --verbose --help --version cp read write help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -85,6 +85,14 @@ _duocopy() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --preserve)
+                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    return 0
+                    ;;
                 --replace-within)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -105,7 +113,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__cp)
-            opts="-g -q -v -h -V --block-size --buffer-size --bwlimit --fsync --verify --hash --sparse --partial --no-resume --progress --stats --quiet --verbose --wait --replace-within --help --version"
+            opts="-p -g -q -v -h -V --block-size --buffer-size --bwlimit --fsync --verify --hash --sparse --preserve --partial --no-resume --progress --stats --quiet --verbose --wait --replace-within --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -137,6 +145,14 @@ _duocopy() {
                     ;;
                 --sparse)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --preserve)
+                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -233,7 +249,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__read)
-            opts="-g -q -v -h -V --wait --block-size --buffer-size --bwlimit --verify --hash --replace-within --progress --stats --quiet --verbose --fsync --sparse --partial --no-resume --help --version"
+            opts="-g -q -v -p -h -V --wait --block-size --buffer-size --bwlimit --verify --hash --replace-within --progress --stats --quiet --verbose --preserve --fsync --sparse --partial --no-resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -275,6 +291,14 @@ _duocopy() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --preserve)
+                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    return 0
+                    ;;
                 --fsync)
                     COMPREPLY=($(compgen -W "none end" -- "${cur}"))
                     return 0
@@ -291,7 +315,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__write)
-            opts="-g -q -v -h -V --force --max-bytes --wait --fsync --verify --hash --sparse --partial --no-resume --replace-within --progress --stats --quiet --verbose --block-size --buffer-size --bwlimit --help --version"
+            opts="-p -g -q -v -h -V --force --max-bytes --wait --fsync --verify --hash --sparse --preserve --partial --no-resume --replace-within --progress --stats --quiet --verbose --block-size --buffer-size --bwlimit --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -319,6 +343,14 @@ _duocopy() {
                     ;;
                 --sparse)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --preserve)
+                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
                     return 0
                     ;;
                 --replace-within)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_duocopy_global_optspecs
-    string join \n wait= block-size= buffer-size= bwlimit= fsync= verify= hash= sparse= partial no-resume replace-within= g/progress= stats q/quiet v/verbose h/help V/version
+    string join \n wait= block-size= buffer-size= bwlimit= fsync= verify= hash= sparse= p/preserve= partial no-resume replace-within= g/progress= stats q/quiet v/verbose h/help V/version
 end
 
 function __fish_duocopy_needs_command
@@ -38,6 +38,9 @@ blake3\t'BLAKE3: finds forgery too; a copy that goes on in the middle reads the 
 complete -c duocopy -n "__fish_duocopy_needs_command" -l sparse -d 'Which zeros take no space in DST' -r -f -a "auto\t'Holes of the source stay holes'
 always\t'Other long runs of zeros become holes, too'
 never\t'Every byte is written and takes its space'"
+complete -c duocopy -n "__fish_duocopy_needs_command" -s p -l preserve -d 'Take these over from SRC [without a list: all]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
+ownership\t'User and group'
+timestamps\t'When it was last read and last written to'"
 complete -c duocopy -n "__fish_duocopy_needs_command" -l replace-within -d 'Wait so long for a new partner when the other process has died: start the same command again' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -s g -l progress -d 'Show progress; alone it means always' -r -f -a "auto\t'A bar if standard error is a terminal and the copy lasts longer than a second'
 always\t'Also elsewhere: a plain line every 10 seconds'
@@ -66,6 +69,9 @@ blake3\t'BLAKE3: finds forgery too; a copy that goes on in the middle reads the 
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l sparse -d 'Which zeros take no space in DST' -r -f -a "auto\t'Holes of the source stay holes'
 always\t'Other long runs of zeros become holes, too'
 never\t'Every byte is written and takes its space'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s p -l preserve -d 'Take these over from SRC [without a list: all]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
+ownership\t'User and group'
+timestamps\t'When it was last read and last written to'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s g -l progress -d 'Show progress; alone it means always' -r -f -a "auto\t'A bar if standard error is a terminal and the copy lasts longer than a second'
 always\t'Also elsewhere: a plain line every 10 seconds'
 never\t''"
@@ -91,6 +97,9 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l replace-within 
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s g -l progress -d 'Show progress; alone it means always' -r -f -a "auto\t'A bar if standard error is a terminal and the copy lasts longer than a second'
 always\t'Also elsewhere: a plain line every 10 seconds'
 never\t''"
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s p -l preserve -d 'Take these over from SRC [without a list: all]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
+ownership\t'User and group'
+timestamps\t'When it was last read and last written to'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l fsync -d 'What must be on the disk before a copy counts as complete' -r -f -a "none\t'The copy may still be in the page cache, as with `cp`'
 end\t'The copy is on the disk, and so is its name'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l sparse -d 'Which zeros take no space in DST' -r -f -a "auto\t'Holes of the source stay holes'
@@ -115,6 +124,9 @@ blake3\t'BLAKE3: finds forgery too; a copy that goes on in the middle reads the 
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l sparse -d 'Which zeros take no space in DST' -r -f -a "auto\t'Holes of the source stay holes'
 always\t'Other long runs of zeros become holes, too'
 never\t'Every byte is written and takes its space'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s p -l preserve -d 'Take these over from SRC [without a list: all]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
+ownership\t'User and group'
+timestamps\t'When it was last read and last written to'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l replace-within -d 'Wait so long for a new partner when the other process has died: start the same command again' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s g -l progress -d 'Show progress; alone it means always' -r -f -a "auto\t'A bar if standard error is a terminal and the copy lasts longer than a second'
 always\t'Also elsewhere: a plain line every 10 seconds'

@@ -48,6 +48,17 @@ pub enum Sparse {
     Never,
 }
 
+/// What a copy may have of the source besides its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Preserve {
+    /// Permissions (on Windows: whether it may be written to)
+    Mode,
+    /// User and group
+    Ownership,
+    /// When it was last read and last written to
+    Timestamps,
+}
+
 /// When progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Show {
@@ -92,6 +103,13 @@ pub struct Options {
     /// Which zeros take no space in DST
     #[arg(long, value_enum, value_name = "WHICH", default_value = "auto")]
     pub sparse: Sparse,
+
+    /// Take these over from SRC [without a list: all]
+    #[arg(
+        short = 'p', long, value_enum, value_name = "LIST", value_delimiter = ',', num_args = 0..=1,
+        require_equals = true, default_missing_values = ["mode", "ownership", "timestamps"]
+    )]
+    pub preserve: Vec<Preserve>,
 
     /// Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time
     #[arg(long)]
@@ -159,6 +177,10 @@ impl Options {
                 words.push(word.into());
             }
         }
+        if !self.preserve.is_empty() && !other_half {
+            let list = self.preserve.iter().map(|what| name(&|| what.to_possible_value()));
+            words.push(format!("--preserve={}", list.collect::<Vec<_>>().join(",")));
+        }
         if let Some(rate) = self.bwlimit
             && !other_half
         {
@@ -224,9 +246,10 @@ Exit codes, the same from both processes:
    0  complete: DST holds every byte         8  the other process died or was interrupted
    1  failed, DST unchanged                  9  too many instances
    2  wrong usage                           10  nobody came within --wait
-   4  the checksums differ                  11  the other process is of another version
-   5  the source failed                     12  refused: same file, in use, not a regular file
-   6  the destination failed               128+n  ended by signal n
+   3  complete, without all of --preserve   11  the other process is of another version
+   4  the checksums differ                  12  refused: same file, in use, not a regular file
+   5  the source failed                    128+n  ended by signal n
+   6  the destination failed
    7  no space (disk, quota, shared memory)";
 
 /// Copy a file with two processes that share nothing but a name
@@ -343,7 +366,8 @@ const NOT_FOR_CP: [(&str, &str); 2] = [
         "`cp` starts both processes, and nobody else can take the place of one: leave out --replace-within",
     ),
 ];
-const NOT_FOR_READ: [(&str, &str); 4] = [
+const NOT_FOR_READ: [(&str, &str); 5] = [
+    ("preserve", "`read` writes nothing: give --preserve to `write`"),
     ("fsync", "`read` writes nothing: give --fsync to `write`"),
     ("sparse", "`read` writes nothing: give --sparse to `write`"),
     ("partial", "`read` writes nothing: give --partial to `write`"),

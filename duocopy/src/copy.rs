@@ -17,7 +17,9 @@ use crate::sink::Sink;
 use crate::source::{Piece, Source};
 use crate::stats::Meter;
 use crate::verdict::no_shared_memory;
-use blockpipe::{Consumer, End, Geometry, Mark, Monitor, Phase, Pipe, PipeError, Producer, Reason, Side};
+use blockpipe::{
+    Consumer, End, FilledBlock, Geometry, Mark, Monitor, Phase, Pipe, PipeError, Producer, Reason, Side,
+};
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -41,11 +43,13 @@ pub struct Job<'a> {
 }
 
 /// What was copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     pub bytes: u64,
     pub kind: Kind,
     pub digest: Value,
+    /// What was to be taken over from the source and could not be.
+    pub lost: Option<String>,
 }
 
 /// Why a half stops: for a reason of its own, or because the pipe says so.
@@ -134,7 +138,7 @@ fn read(mut producer: Producer, job: &Job, progress: &mut Progress) -> Result<Su
             Ok(()) if let Some(closing) = producer.monitor().snapshot().closing => {
                 progress.note(&failure.message);
                 let (bytes, digest) = (closing.length, closing.digest);
-                Ok(Summary { bytes, kind: job.options.digest(), digest })
+                Ok(Summary { bytes, kind: job.options.digest(), digest, lost: None })
             }
             _ => Err(failure),
         },
@@ -225,7 +229,9 @@ fn send_file(
     let digest = digest.value();
     producer.close(&digest)?;
     say_stats(&stats, job, progress);
-    Ok(Summary { bytes, kind: job.options.digest(), digest })
+    let remark = producer.remark();
+    let lost = (remark.code == u32::from(exit::NOT_KEPT)).then(|| exit::printable(&remark.message));
+    Ok(Summary { bytes, kind: job.options.digest(), digest, lost })
 }
 
 /// The Writer: opens the destination and nothing else, and touches nothing before the Reader has its source.
@@ -360,22 +366,7 @@ fn receive_file(
         sink.allow(position)?;
         digest.update(&block);
         digest.update_zeros(zeros);
-        // Nothing may be written for some time where somebody else has to make room.
-        let mut written = 0;
-        while written < block.len() {
-            match sink.write(block.offset() + written as u64, &block[written..])? {
-                0 => consumer.check()?,
-                bytes => written += bytes,
-            }
-        }
-        let mut written = 0;
-        while written < zeros {
-            stop_if_asked(consumer, job)?;
-            match sink.write_zeros(block.offset() + written, zeros - written)? {
-                0 => consumer.check()?,
-                bytes => written += bytes,
-            }
-        }
+        put(&block, sink, consumer, job)?;
         *reached = Durable { position, sum: digest.sum() };
         block.done(reached.sum);
         sink.reached(*reached)?;
@@ -390,7 +381,7 @@ fn receive_file(
         progress.step("copied, flushing to the disk");
     }
     let flushing = Instant::now();
-    let note = sink.prepare(*reached, durable || again)?;
+    let lost = sink.prepare(*reached, &job.options.preserve, durable || again)?;
     if durable || again {
         stats.push(format!("Writer: flushing the rest took {:.3} s", flushing.elapsed().as_secs_f64()));
     }
@@ -416,13 +407,35 @@ fn receive_file(
         committing.abort(&job.reason(&failure));
         return Err(failure.into());
     }
+    if let Some(lost) = &lost.of_source {
+        committing.remark(&Reason::new(exit::NOT_KEPT.into(), lost.clone()));
+    }
     committing.complete()?;
     sink.tidy();
     say_stats(&stats, job, progress);
-    if let Some(note) = note {
+    if let Some(note) = lost.of_old {
         progress.note(&note);
     }
-    Ok(Summary { bytes, kind, digest: value })
+    Ok(Summary { bytes, kind, digest: value, lost: lost.of_source })
+}
+
+/// Writes what is in the block. Nothing may be written for some time where somebody else has to make room.
+fn put(block: &FilledBlock<'_>, sink: &mut dyn Output, consumer: &Consumer, job: &Job) -> Result<(), Stop> {
+    let (mut written, mut zeros) = (0, 0);
+    while written < block.len() {
+        match sink.write(block.offset() + written as u64, &block[written..])? {
+            0 => consumer.check()?,
+            bytes => written += bytes,
+        }
+    }
+    while zeros < block.hole() {
+        stop_if_asked(consumer, job)?;
+        match sink.write_zeros(block.offset() + zeros, block.hole() - zeros)? {
+            0 => consumer.check()?,
+            bytes => zeros += bytes,
+        }
+    }
+    Ok(())
 }
 
 fn say_stats(stats: &[String], job: &Job, progress: &Progress) {

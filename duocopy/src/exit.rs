@@ -8,6 +8,7 @@ use std::path::Path;
 pub const COMPLETE: u8 = 0;
 pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
+pub const NOT_KEPT: u8 = 3;
 pub const MISMATCH: u8 = 4;
 pub const SOURCE: u8 = 5;
 pub const DESTINATION: u8 = 6;

@@ -86,5 +86,11 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         progress.detail(&complete);
     }
-    Ok(())
+    done.lost.map_or(Ok(()), |lost| {
+        let what = format!("complete, but {} has not got from the source: {lost}", paths.show_destination());
+        Err(Failure::new(
+            exit::NOT_KEPT,
+            format!("{what}; run as a user who may set it, or leave it out of --preserve"),
+        ))
+    })
 }

@@ -1,7 +1,7 @@
 //! Where the Writer puts what comes: a file that is put in its place in one step, or an outlet that cannot take
 //! anything back.
 
-use crate::args::Permission;
+use crate::args::{Permission, Preserve};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
@@ -72,8 +72,8 @@ pub trait Output: Debug {
         Ok(())
     }
 
-    /// Everything before the copy is put in its place; with what could not be kept of the old file as a note.
-    fn prepare(&mut self, whole: Durable, durable: bool) -> Result<Option<String>, Failure>;
+    /// Everything before the copy is put in its place.
+    fn prepare(&mut self, whole: Durable, preserve: &[Preserve], durable: bool) -> Result<Lost, Failure>;
 
     /// Reads everything again, from the medium if the file system can do that (the second value).
     fn read_again(&mut self, _kind: Kind) -> Result<(Value, bool), Failure> {
@@ -100,6 +100,15 @@ pub trait Output: Debug {
 
     /// Takes away what can be taken away.
     fn discard(&mut self) {}
+}
+
+/// What a copy does not have, for people.
+#[derive(Debug, Default)]
+pub struct Lost {
+    /// Of the file that it replaces.
+    pub of_old: Option<String>,
+    /// Of what was to be taken over from the source.
+    pub of_source: Option<String>,
 }
 
 /// An error if not so many bytes may be written there.
@@ -216,10 +225,11 @@ impl Output for Outlet {
         }
     }
 
-    fn prepare(&mut self, _whole: Durable, durable: bool) -> Result<Option<String>, Failure> {
+    fn prepare(&mut self, _whole: Durable, preserve: &[Preserve], durable: bool) -> Result<Lost, Failure> {
         if durable {
             os::flush(&self.file).map_err(|error| self.failed("flushing the copy to the disk", &error))?;
         }
-        Ok(None)
+        let of_source = (!preserve.is_empty()).then(|| "anything but the content".into());
+        Ok(Lost { of_source, ..Lost::default() })
     }
 }

@@ -1,7 +1,7 @@
 //! The second process of `duocopy cp`: started here, watched, and asked last.
 
 use crate::args::Options;
-use crate::exit::{FAILED, Failure, PARTNER};
+use crate::exit::{FAILED, Failure, NOT_KEPT, PARTNER};
 use crate::os::Signals;
 use crate::plan::Paths;
 use crate::progress::Progress;
@@ -61,6 +61,10 @@ impl Partner {
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.trim_end().trim_start_matches("duocopy: ");
         match result {
+            // It has named what is missing, with all else that there is to say.
+            Ok(_) if output.status.code() == Some(i32::from(NOT_KEPT)) && !said.is_empty() => {
+                Err(Failure::new(NOT_KEPT, said))
+            }
             Ok(done) => {
                 if !said.is_empty() {
                     progress.note(said);

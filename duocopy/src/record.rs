@@ -14,8 +14,11 @@ pub struct SourceRecord {
     /// Seconds and nanoseconds.
     pub modified: (i64, i64),
     pub changed: (i64, i64),
+    pub accessed: (i64, i64),
     /// Permission bits.
     pub mode: u32,
+    /// User and group.
+    pub owner: (u32, u32),
     /// Whether the file takes less space than its length says.
     pub punched: bool,
     /// Whether it is read as it comes, once, and its length is known at its end.
@@ -50,22 +53,25 @@ impl SourceRecord {
     }
 
     pub fn pack(&self) -> Packed {
-        let (m, c) = (self.modified, self.changed);
-        let times = [m.0, m.1, c.0, c.1].map(i64::cast_unsigned);
-        let [m0, m1, c0, c1] = times;
+        let (m, c, a) = (self.modified, self.changed, self.accessed);
+        let [m0, m1, c0, c1, a0, a1] = [m.0, m.1, c.0, c.1, a.0, a.1].map(i64::cast_unsigned);
+        let owner = u64::from(self.owner.0) | u64::from(self.owner.1) << 32;
         let flags = u64::from(self.punched) | u64::from(self.stream) << 1 | self.checked_by.number() << 8;
-        pack([self.file.device, self.file.inode, self.length, m0, m1, c0, c1, self.mode.into(), flags])
+        let FileId { device, inode } = self.file;
+        pack([device, inode, self.length, m0, m1, c0, c1, self.mode.into(), flags, a0, a1, owner])
     }
 
     pub fn unpack(bytes: &Packed) -> Self {
-        let [device, inode, length, m0, m1, c0, c1, mode, flags] = unpack(bytes);
-        let [m0, m1, c0, c1] = [m0, m1, c0, c1].map(u64::cast_signed);
+        let [device, inode, length, m0, m1, c0, c1, mode, flags, a0, a1, owner] = unpack(bytes);
+        let [m0, m1, c0, c1, a0, a1] = [m0, m1, c0, c1, a0, a1].map(u64::cast_signed);
         Self {
             file: FileId { device, inode },
             length,
             modified: (m0, m1),
             changed: (c0, c1),
+            accessed: (a0, a1),
             mode: mode as u32,
+            owner: (owner as u32, (owner >> 32) as u32),
             punched: flags & 1 != 0,
             stream: flags & 2 != 0,
             checked_by: Kind::from_number(flags >> 8 & 0xff),
@@ -105,7 +111,9 @@ mod tests {
             length: 3,
             modified: (-4, 5),
             changed: (6, 7),
+            accessed: (8, 9),
             mode: 0o644,
+            owner: (10, u32::MAX),
             punched: true,
             stream: true,
             checked_by: Kind::Blake3,

@@ -2,13 +2,13 @@
 //!
 //! At every moment the destination is the old file or the new one.
 
-use crate::args::{Permission, Sparse};
+use crate::args::{Permission, Preserve, Sparse};
 use crate::checkpoint::{Checkpoints, Keeper};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::{Durable, Heading, Journal};
 use crate::os::{self, Entry, FileId, Metadata};
-use crate::output::{Output, allow};
+use crate::output::{Lost, Output, allow};
 use crate::place::Place;
 use crate::record::{SourceRecord, TargetRecord};
 use crate::temporary::{self, Found};
@@ -66,7 +66,6 @@ impl Sink {
         sink.notes = notes;
         if !sink.makes_holes()
             && !sink.placed
-            && !source.stream
             && let Err(error) = os::preallocate(&sink.file, source.length)
         {
             let failure = sink.failed("reserving space for the copy", &error);
@@ -130,6 +129,42 @@ impl Sink {
             keeper: None,
             place,
         })
+    }
+
+    /// Gives the temporary file what the source has of this, and says what it could not give.
+    fn take_over_from_source(&self, preserve: &[Preserve]) -> Option<String> {
+        let source = &self.heading.source;
+        if source.stream {
+            return (!preserve.is_empty()).then(|| "anything but the content".into());
+        }
+        // The owner first: changing it clears some bits of the mode.
+        let order = [Preserve::Ownership, Preserve::Mode, Preserve::Timestamps];
+        let wanted = order.into_iter().filter(|what| preserve.contains(what));
+        let lost = wanted.filter_map(|what| {
+            let (name, taken) = match what {
+                Preserve::Ownership => ("ownership", os::set_owner(&self.file, source.owner)),
+                Preserve::Mode => ("mode", os::set_mode(&self.file, self.rights_of_source())),
+                Preserve::Timestamps => {
+                    ("timestamps", os::set_times(&self.file, source.accessed, source.modified))
+                }
+            };
+            match taken {
+                Err(error) => Some(format!("{name} ({error})")),
+                Ok(()) if what == Preserve::Mode && self.rights_of_source() != source.mode => {
+                    Some("the set-user-ID and set-group-ID bits of the mode".into())
+                }
+                Ok(()) => None,
+            }
+        });
+        let lost = lost.collect::<Vec<_>>().join(", ");
+        (!lost.is_empty()).then_some(lost)
+    }
+
+    /// Who runs a file with another user's rights must have got it from him, and not from anybody who may read.
+    fn rights_of_source(&self) -> u32 {
+        let source = &self.heading.source;
+        let of_its_owner = self.permission.follow_links && os::is_owned_by(&self.file, source.owner);
+        if of_its_owner { source.mode } else { source.mode & os::WITHOUT_SPECIAL_BITS }
     }
 
     fn makes_holes(&self) -> bool {
@@ -292,17 +327,15 @@ impl Output for Sink {
         self.end_checkpoints()
     }
 
-    /// Everything before the rename: mode and owner, and, if wanted, the content on the disk; if there is a journal
-    /// it says so.
-    ///
-    /// What could not be kept of the old file is returned as a note.
-    fn prepare(&mut self, whole: Durable, durable: bool) -> Result<Option<String>, Failure> {
+    /// Everything before the rename: mode, owner and times, and, if wanted, the content on the disk; if there is a
+    /// journal it says so.
+    fn prepare(&mut self, whole: Durable, preserve: &[Preserve], durable: bool) -> Result<Lost, Failure> {
         self.end_checkpoints()?;
         if self.placed {
             if durable {
                 self.file.sync_all().map_err(|error| self.failed("flushing the copy to the disk", &error))?;
             }
-            return Ok(None);
+            return Ok(Lost::default());
         }
         // Preallocation may have made it longer than what came.
         self.file.set_len(whole.position).map_err(|error| self.failed("setting the length", &error))?;
@@ -311,6 +344,7 @@ impl Output for Sink {
             None => os::set_mode(&self.file, self.mode).map(|()| true),
         }
         .map_err(|error| self.failed("setting the mode", &error))?;
+        let of_source = self.take_over_from_source(preserve);
         if durable {
             if let Err(error) = self.file.sync_all() {
                 // What may have got lost between the cache and the disk is not trusted again; a second flush would
@@ -327,10 +361,11 @@ impl Output for Sink {
                 let _ = keeper.write_down(whole, os::identify(&metadata).modified);
             }
         }
-        Ok((!owner_kept).then(|| {
+        let of_old = (!owner_kept && !preserve.contains(&Preserve::Ownership)).then(|| {
             let path = exit::show(&self.place.path);
             format!("{path}: owner and group of the old file could not be kept, nor the rights that they had")
-        }))
+        });
+        Ok(Lost { of_old, of_source })
     }
 
     /// Reads the whole file again, from the medium if the file system can do that (the second value). Comes after

@@ -163,6 +163,41 @@ fn who_waits_for_something_else_can_be_interrupted_and_notices_a_death() {
     }
 }
 
+/// Somebody else's pipe stays as it is, so that a write into a full one would wait for ever.
+#[test]
+fn a_death_is_noticed_before_full_standard_output() {
+    let folder = Folder::new();
+    folder.write("src", bytes(4 * MIB, 1));
+    named_pipe(&folder, "pipe");
+    let from = reader(&folder, "src").start();
+    let to = writer(&folder, "-").after("exec >pipe").start();
+    let mut pipe = opened(&folder, "pipe", false);
+    pipe.read_exact(&mut [0; 1000]).expect("some bytes");
+    pause(milliseconds(200));
+    from.kill();
+    let [_, to] = end([from, to]);
+    to.expect(8, &["died; what was written to - is not the whole copy"]);
+}
+
+/// Nothing of a stream is kept for later, and nobody says so.
+#[test]
+fn a_stream_is_not_gone_on_with() {
+    let folder = Folder::new();
+    named_pipe(&folder, "in");
+    let processes = [reader(&folder, "in").start(), writer(&folder, "dst").start()];
+    let mut feed = opened(&folder, "in", true);
+    // Longer than until the first checkpoint of a file.
+    for _ in 0..15 {
+        feed.write_all(&[1; 100]).expect("feeding");
+        pause(milliseconds(100));
+    }
+    assert_eq!(folder.left_over("journal"), None);
+    processes[0].kill();
+    let [_, to] = end(processes);
+    to.expect(8, &["died", "dst is unchanged: copy again"]);
+    assert!(folder.temporaries("").is_empty());
+}
+
 #[test]
 fn the_end_of_who_reads_is_a_failure_of_the_destination() {
     let folder = Folder::new();

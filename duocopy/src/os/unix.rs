@@ -15,7 +15,7 @@ use crate::digest::Kind;
 use crate::record::SourceRecord;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, SeekFrom, seek};
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, SeekFrom, Timestamps, seek};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::umask;
 use std::ffi::{OsStr, OsString};
@@ -163,6 +163,28 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))
 }
 
+/// What is left of a mode without the set-user-ID and set-group-ID bits.
+pub const WITHOUT_SPECIAL_BITS: u32 = 0o1777;
+
+/// Gives a file to a user and a group, or, if that fails, to the group.
+pub fn set_owner(file: &File, (user, group): (u32, u32)) -> io::Result<()> {
+    std::os::unix::fs::fchown(file, Some(user), Some(group)).inspect_err(|_| {
+        let _ = std::os::unix::fs::fchown(file, None, Some(group));
+    })
+}
+
+/// Whether it is this user's and this group's.
+pub fn is_owned_by(file: &File, owner: (u32, u32)) -> bool {
+    file.metadata().is_ok_and(|it| (it.uid(), it.gid()) == owner)
+}
+
+/// Sets the times of the last access and the last write, as `identify` says them.
+pub fn set_times(file: &File, accessed: (i64, i64), modified: (i64, i64)) -> io::Result<()> {
+    let [last_access, last_modification] =
+        [accessed, modified].map(|(tv_sec, tv_nsec)| Timespec { tv_sec, tv_nsec });
+    Ok(rustix::fs::futimens(file, &Timestamps { last_access, last_modification })?)
+}
+
 /// What tells this file, and this version of it, from others.
 pub fn identify(metadata: &Metadata) -> SourceRecord {
     SourceRecord {
@@ -170,7 +192,9 @@ pub fn identify(metadata: &Metadata) -> SourceRecord {
         length: metadata.len(),
         modified: (metadata.mtime(), metadata.mtime_nsec()),
         changed: (metadata.ctime(), metadata.ctime_nsec()),
+        accessed: (metadata.atime(), metadata.atime_nsec()),
         mode: metadata.mode() & 0o7777,
+        owner: (metadata.uid(), metadata.gid()),
         punched: metadata.blocks() * 512 < metadata.len(),
         stream: false,
         checked_by: Kind::Nothing,

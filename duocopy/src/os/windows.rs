@@ -8,14 +8,14 @@ use super::{Entry, FileId, Nature};
 use crate::digest::Kind;
 use crate::record::SourceRecord;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
 use std::os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::os::windows::io::AsHandle;
 use std::path::{Component, Path, PathBuf, Prefix};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 // From winnt.h and winbase.h.
 const FILE_ATTRIBUTE_READONLY: u32 = 0x1;
@@ -180,6 +180,36 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(permissions)
 }
 
+/// Windows counts from one, `UNIX_EPOCH` is the other.
+const FROM_1601_TO_1970: Duration = Duration::from_secs(11_644_473_600);
+
+/// There are no such bits here.
+pub const WITHOUT_SPECIAL_BITS: u32 = u32::MAX;
+
+/// Owners are no numbers here.
+pub fn set_owner(_file: &File, _owner: (u32, u32)) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// No file has rights that it must lose with its owner.
+pub fn is_owned_by(_file: &File, _owner: (u32, u32)) -> bool {
+    true
+}
+
+/// Sets the times of the last access and the last write, as `identify` says them.
+pub fn set_times(file: &File, accessed: (i64, i64), modified: (i64, i64)) -> io::Result<()> {
+    let time = |(seconds, nanoseconds): (i64, i64)| {
+        let since_1601 = Duration::new(seconds.unsigned_abs(), nanoseconds.unsigned_abs() as u32);
+        UNIX_EPOCH.checked_add(since_1601).and_then(|time| time.checked_sub(FROM_1601_TO_1970))
+    };
+    match (time(accessed), time(modified)) {
+        (Some(accessed), Some(modified)) => {
+            file.set_times(FileTimes::new().set_accessed(accessed).set_modified(modified))
+        }
+        _ => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
 /// What tells this file, and this version of it, from others.
 pub fn identify(metadata: &Metadata) -> SourceRecord {
     let time = |ticks: u64| ((ticks / 10_000_000).cast_signed(), (ticks % 10_000_000 * 100).cast_signed());
@@ -189,7 +219,9 @@ pub fn identify(metadata: &Metadata) -> SourceRecord {
         modified: time(metadata.about.last_write_time()),
         // There is a time for it, but no crate that asks for it; nobody can write while this process reads.
         changed: (0, 0),
+        accessed: time(metadata.about.last_access_time()),
         mode: metadata.mode(),
+        owner: (0, 0),
         punched: metadata.about.file_attributes() & (FILE_ATTRIBUTE_SPARSE_FILE | FILE_ATTRIBUTE_COMPRESSED)
             != 0,
         stream: false,
