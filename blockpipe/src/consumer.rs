@@ -207,7 +207,8 @@ impl Consumer {
     fn absent<T>(&self, n: u64, alone: Duration) -> Result<Option<T>, PipeError> {
         let ring = self.end.ring();
         let more = || ring.producer.filled.load(Ordering::Acquire) > n || ring.closing().is_some();
-        let gone = !self.end.patient(alone) && self.end.give_up(more)?;
+        // It was there and ready: nobody waits for it as for one that has not come yet.
+        let gone = !self.end.patient(alone, true) && self.end.give_up(more)?;
         if gone { Err(PipeError::PartnerDied) } else { Ok(None) }
     }
 

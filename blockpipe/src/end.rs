@@ -150,17 +150,14 @@ impl Attached {
     /// their way, until a dead partner has been replaced.
     ///
     /// Who is interrupted too late to abort has none: nobody is there who could complete.
-    pub(crate) fn patient(&self, alone: Duration) -> bool {
+    pub(crate) fn patient(&self, alone: Duration, begun: bool) -> bool {
         if self.wishes.interrupt.as_ref().is_some_and(|it| it.flag.load(Ordering::Relaxed))
             && self.ring().verdict.stage(self.generation) == Ok(Stage::Committing)
         {
             return false;
         }
-        let limit = if self.begun() {
-            Some(self.wishes.replace_within.unwrap_or_default())
-        } else {
-            self.wishes.patience
-        };
+        let limit =
+            if begun { Some(self.wishes.replace_within.unwrap_or_default()) } else { self.wishes.patience };
         limit.is_none_or(|limit| alone < limit)
     }
 

@@ -353,7 +353,7 @@ fn wait_for_ready(attached: &Attached, wish: Wish) -> Result<Waited, PipeError> 
     };
     attached.wait(look, |alone| match wish {
         // Who asked for this end keeps it for the next producer.
-        Some(_) if attached.patient(alone) || !attached.let_go()? => Ok(None),
+        Some(_) if attached.patient(alone, false) || !attached.let_go()? => Ok(None),
         Some(_) => Err(PipeError::NoPartner),
         // Who did not may be the next producer.
         None => Ok(attached.let_go()?.then_some(Waited::ProducerGone)),

@@ -261,7 +261,7 @@ impl Producer {
 
     /// What a free consumer's seat means: nobody has come yet, or somebody died.
     fn absent<T>(&self, alone: Duration) -> Result<Option<T>, PipeError> {
-        if self.end.patient(alone) || !self.end.give_up(|| false)? {
+        if self.end.patient(alone, self.end.begun()) || !self.end.give_up(|| false)? {
             return Ok(None);
         }
         // The pipe is over, so these words are the last ones. Nobody reads the verdict after us, so that it stays

@@ -7,7 +7,7 @@ use crate::digest::{Kind, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
 use crate::os::{self, Signals};
-use crate::output::{Outlet, Output, nobody_opens};
+use crate::output::{Outlet, Output, allow, nobody_opens, out_already};
 use crate::pace::Pace;
 use crate::partner::Partner;
 use crate::plan::{self, Paths};
@@ -131,6 +131,7 @@ fn read(mut producer: Producer, job: &Job, progress: &mut Progress) -> Result<Su
     progress.detail(&format!("this is the Reader; the pipe is {}", job.show_name()));
     let mut partner = None;
     let copied = send_file(&mut producer, &mut partner, job, progress);
+    job.learn(&producer.monitor().snapshot());
     let result = copied.or_else(|stop| match stop {
         Stop::Own(failure) => match producer.abort(&job.reason(&failure)) {
             Err(PipeError::Aborted { by: Side::Consumer, reason }) => Err(job.told(Role::Writer, &reason, 0)),
@@ -279,6 +280,10 @@ fn open_output(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Bo
             return Err(Stop::Aside(failure));
         }
         progress.note("this Writer takes the place of one that died");
+        if TargetRecord::unpack(dead).outlet {
+            job.streams.set(true);
+            return Err(out_already(destination).into());
+        }
         let (committing, dead) = (consumer.predecessor_was_committing(), TargetRecord::unpack(dead));
         let Job { permission, options, .. } = job;
         let sink = Sink::take_over(destination, *permission, options.sparse, &source, &dead, committing)?;
@@ -288,6 +293,7 @@ fn open_output(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Bo
         return Err(failure.into());
     }
     if job.role.is_some() && Outlet::is_at(destination) {
+        allow(destination, job.permission, source.length)?;
         return open_outlet(consumer, job);
     }
     let resume = job.options.fsync == Fsync::End && !job.options.no_resume && !source.stream;
@@ -407,9 +413,9 @@ fn receive_file(
         committing.abort(&job.reason(&failure));
         return Err(failure.into());
     }
-    if let Some(lost) = &lost.of_source {
-        committing.remark(&Reason::new(exit::NOT_KEPT.into(), lost.clone()));
-    }
+    // Also if there is none: what a dead Writer remarked counts no more.
+    let code = if lost.of_source.is_some() { exit::NOT_KEPT } else { exit::COMPLETE };
+    committing.remark(&Reason::new(code.into(), lost.of_source.clone().unwrap_or_default()));
     committing.complete()?;
     sink.tidy();
     say_stats(&stats, job, progress);
@@ -421,18 +427,25 @@ fn receive_file(
 
 /// Writes what is in the block. Nothing may be written for some time where somebody else has to make room.
 fn put(block: &FilledBlock<'_>, sink: &mut dyn Output, consumer: &Consumer, job: &Job) -> Result<(), Stop> {
-    let (mut written, mut zeros) = (0, 0);
+    let (mut written, mut zeros, mut looked) = (0, 0, Instant::now());
+    let mut look = || {
+        if looked.elapsed() >= Duration::from_millis(50) {
+            consumer.check()?;
+            looked = Instant::now();
+        }
+        Ok::<(), Stop>(())
+    };
     while written < block.len() {
-        match sink.write(block.offset() + written as u64, &block[written..])? {
-            0 => consumer.check()?,
-            bytes => written += bytes,
+        written += sink.write(block.offset() + written as u64, &block[written..])?;
+        if written < block.len() {
+            look()?;
         }
     }
     while zeros < block.hole() {
         stop_if_asked(consumer, job)?;
-        match sink.write_zeros(block.offset() + zeros, block.hole() - zeros)? {
-            0 => consumer.check()?,
-            bytes => zeros += bytes,
+        zeros += sink.write_zeros(block.offset() + zeros, block.hole() - zeros)?;
+        if zeros < block.hole() {
+            look()?;
         }
     }
     Ok(())

@@ -140,6 +140,12 @@ pub fn nobody_opens(path: &Path, for_what: &str) -> Failure {
     Failure::new(exit::NO_PARTNER, format!("{what}; start the other program in time, or wait longer"))
 }
 
+/// A Writer before this one wrote to it.
+pub fn out_already(path: &Path) -> Failure {
+    let what = "what the Writer before this one wrote is out, and cannot be gone on with";
+    Failure::refused(path, what, "copy again from the start")
+}
+
 /// What a pipe takes when it takes anything (`PIPE_BUF`).
 const PIPE_ROOM: usize = 4096;
 
@@ -168,7 +174,11 @@ impl Outlet {
                 return Err(Failure::refused(path, what, "name another one, or write to it with --force"));
             }
             match os::open_outlet(path).map_err(opening)? {
-                Some(file) => (file, nature, true),
+                Some(file) if os::nature(&file).map_err(opening)? == nature => (file, nature, true),
+                Some(_) => {
+                    let what = "somebody has put something else in its place just now";
+                    return Err(Failure::refused(path, what, "look who, then copy again"));
+                }
                 None => return Ok(None),
             }
         };
@@ -199,8 +209,7 @@ impl Output for Outlet {
     }
 
     fn lost(&self) -> Failure {
-        let what = "what the Writer before this one wrote is out, and cannot be gone on with";
-        Failure::refused(&self.path, what, "copy again from the start")
+        out_already(&self.path)
     }
 
     fn allow(&self, reached: u64) -> Result<(), Failure> {

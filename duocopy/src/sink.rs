@@ -160,6 +160,15 @@ impl Sink {
         (!lost.is_empty()).then_some(lost)
     }
 
+    /// A program of the old file's owner must not become one of whoever may be read from.
+    fn drop_special_bits(&self) -> io::Result<()> {
+        let mode = os::identify(&os::look(&self.file)?).mode;
+        if self.permission.follow_links || mode & os::WITHOUT_SPECIAL_BITS == mode {
+            return Ok(());
+        }
+        os::set_mode(&self.file, mode & os::WITHOUT_SPECIAL_BITS)
+    }
+
     /// Who runs a file with another user's rights must have got it from him, and not from anybody who may read.
     fn rights_of_source(&self) -> u32 {
         let source = &self.heading.source;
@@ -332,10 +341,12 @@ impl Output for Sink {
     fn prepare(&mut self, whole: Durable, preserve: &[Preserve], durable: bool) -> Result<Lost, Failure> {
         self.end_checkpoints()?;
         if self.placed {
+            // Whoever put it there may have been asked for less.
+            let of_source = self.take_over_from_source(preserve);
             if durable {
                 self.file.sync_all().map_err(|error| self.failed("flushing the copy to the disk", &error))?;
             }
-            return Ok(Lost::default());
+            return Ok(Lost { of_old: None, of_source });
         }
         // Preallocation may have made it longer than what came.
         self.file.set_len(whole.position).map_err(|error| self.failed("setting the length", &error))?;
@@ -344,6 +355,7 @@ impl Output for Sink {
             None => os::set_mode(&self.file, self.mode).map(|()| true),
         }
         .map_err(|error| self.failed("setting the mode", &error))?;
+        self.drop_special_bits().map_err(|error| self.failed("setting the mode", &error))?;
         let of_source = self.take_over_from_source(preserve);
         if durable {
             if let Err(error) = self.file.sync_all() {

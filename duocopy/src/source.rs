@@ -19,7 +19,9 @@ pub struct Source {
     position: u64,
     /// The bytes around the position, or next behind it, that are in no hole.
     data: Range<u64>,
-    /// Whether it is a named pipe that nobody has opened for writing yet.
+    /// Whether it is a named pipe, which was opened here so that reading never waits.
+    own_pipe: bool,
+    /// Whether nobody has opened it for writing yet.
     unopened: bool,
 }
 
@@ -83,15 +85,28 @@ impl Source {
             return Err(Failure::source(path, "the source is not a regular file", remedy));
         }
         if stream || os::lengths_are_made_up(&file) {
-            let record = SourceRecord { checked_by: kind, ..STREAM };
-            let unopened = nature == Nature::Pipe && !standard;
-            return Ok(Self { file, path: path.into(), record, position: 0, data: 0..u64::MAX, unopened });
+            // Who may not read it must not be able to read the copy.
+            let mode = match os::look(&file) {
+                Ok(metadata) if !standard => os::identify(&metadata).mode,
+                _ => STREAM.mode,
+            };
+            let record = SourceRecord { checked_by: kind, mode, ..STREAM };
+            let own_pipe = nature == Nature::Pipe && !standard;
+            return Ok(Self {
+                file,
+                path: path.into(),
+                record,
+                position: 0,
+                data: 0..u64::MAX,
+                own_pipe,
+                unopened: own_pipe,
+            });
         }
         let metadata = os::look(&file).map_err(failed)?;
         let record = SourceRecord { checked_by: kind, ..os::identify(&metadata) };
         // One that takes all of its space has no holes to look for.
         let data = 0..if record.punched { 0 } else { u64::MAX };
-        Ok(Self { file, path: path.into(), record, position: 0, data, unopened: false })
+        Ok(Self { file, path: path.into(), record, position: 0, data, own_pipe: false, unopened: false })
     }
 
     /// Whether it is a named pipe that nobody has opened for writing yet.
@@ -193,12 +208,12 @@ impl Source {
     /// What has come of a stream.
     fn some(&mut self, block: &mut [u8]) -> io::Result<Piece> {
         let ready = os::ready(&self.file, false)?;
-        if !ready && !self.unopened {
+        if !ready && !self.own_pipe {
             return Ok(Piece::NotYet);
         }
         match self.file.read(block) {
-            // The end; or nobody has opened it yet.
-            Ok(0) if !ready => Ok(Piece::NotYet),
+            // No end is said where others read, too, so that nothing but this tells an end; or no beginning.
+            Ok(0) if !ready && self.unopened => Ok(Piece::NotYet),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Piece::NotYet),
             // Only of a pipe that somebody has open for writing.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -136,6 +136,13 @@ impl Job<'_> {
         }
     }
 
+    /// Whether what the Writer writes can be taken back.
+    pub fn learn(&self, there: &Snapshot) {
+        if there.target.is_some_and(|target| TargetRecord::unpack(&target).outlet) {
+            self.streams.set(true);
+        }
+    }
+
     /// What became of the destination.
     fn no_copy(&self) -> String {
         let path = self.paths.show_destination();
@@ -168,8 +175,9 @@ impl Job<'_> {
 
     /// What this process makes of the other one's failure, with `kept` bytes for the next copy.
     pub fn told(&self, by: Role, reason: &Reason, kept: u64) -> Failure {
-        let code =
-            u8::try_from(reason.code).ok().filter(|code| *code != exit::COMPLETE).unwrap_or(exit::FAILED);
+        // What says *complete*, or is this side's to say, is no failure of the other one.
+        let is_failure = |code: &u8| (exit::MISMATCH..=exit::REFUSED).contains(code);
+        let code = u8::try_from(reason.code).ok().filter(is_failure).unwrap_or(exit::FAILED);
         let message = exit::printable(&reason.message);
         if code == exit::PARTNER {
             return Failure::new(code, format!("the {by} {message}; {}", self.unchanged(kept)));
@@ -179,9 +187,7 @@ impl Job<'_> {
 
     /// How the pipe ended, for the process in this role.
     pub fn explain(&self, error: PipeError, role: Role, there: &Snapshot, kept: u64) -> Failure {
-        if there.target.is_some_and(|target| TargetRecord::unpack(&target).outlet) {
-            self.streams.set(true);
-        }
+        self.learn(there);
         // Who was told to stop says so, unless something else ended the copy first.
         let stopped = match &error {
             PipeError::PartnerDied | PipeError::NoPartner => true,

@@ -10,7 +10,7 @@
 
 mod util;
 
-use blockpipe::{End, Geometry, Pipe, PipeError, Producer};
+use blockpipe::{End, Geometry, Pipe, PipeError, Producer, Reason};
 use rustix::process::Signal;
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -274,6 +274,24 @@ fn a_reader_that_sends_more_than_it_said_gets_no_further_than_allowed() {
     ended.expect(12, &["8192 bytes or more are to be written, and --max-bytes allows 4096"]);
     assert!(!folder.is_there("dst"));
     assert!(folder.temporaries("").is_empty(), "a temporary file is left: {ended:?}");
+}
+
+/// Only the Writer can say *complete*, with or without everything that was asked for.
+#[test]
+fn a_reader_that_gives_up_cannot_call_that_complete() {
+    for code in [0, 3, 130, 259] {
+        let folder = Folder::new();
+        folder.write("src", bytes(4096, 1));
+        let name = folder.text("a name");
+        let halves = Pipe::named(&name).job("`duocopy read` and `duocopy write`").patience(HANGS);
+        let mut reader = halves.join_as_producer().expect("nobody else is there");
+        reader.ready(Geometry::new(4096, 4), &origin(&folder, 4096)).expect("there is memory");
+        let writer = folder.duocopy("write dst").word(&name).start();
+        reader.start().expect("the Writer begins");
+        let _ = reader.abort(&Reason::new(code, "all is well"));
+        ends(writer, Instant::now(), "a code that is none").expect(1, &["the Reader gave up"]);
+        assert!(!folder.is_there("dst"));
+    }
 }
 
 /// What the Reader says about its source is nonsense, or of a length that no disk has.

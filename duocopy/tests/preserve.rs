@@ -89,6 +89,11 @@ mod unix {
         to.expect(3, &["dst has not got from the source: the set-user-ID and set-group-ID bits"]);
         from.expect(3, &["complete, but the destination has not got from the source: the set-user-ID"]);
         folder.assert_same("src", "dst");
+        // Nor by replacing one.
+        folder.set_mode("dst", 0o4755);
+        let from = folder.duocopy(&format!("read src {name}")).start();
+        complete([from, folder.duocopy(&format!("write --force dst {name}")).start()]);
+        assert_eq!(folder.mode("dst"), 0o755);
     }
 
     #[test]

@@ -231,6 +231,58 @@ fn devices_take_and_give() {
     assert!(!folder.is_there("dst") && folder.temporaries("").is_empty());
 }
 
+#[test]
+fn nothing_goes_out_that_is_longer_than_allowed() {
+    let folder = Folder::new();
+    folder.write("src", bytes(MIB, 1));
+    let from = reader(&folder, "src").start();
+    let to = writer(&folder, "--max-bytes=1000 -").start();
+    let [from, to] = end([from, to]);
+    to.expect(12, &["--max-bytes allows 1000"]);
+    from.expect(12, &["the Writer gave up"]);
+    assert!(to.output.is_empty(), "{} bytes went out", to.output.len());
+}
+
+#[test]
+fn a_socket_is_no_destination() {
+    let folder = Folder::new();
+    folder.write("src", "x");
+    let _socket = std::os::unix::net::UnixListener::bind(folder.path("socket")).expect("making a socket");
+    let [from, to] = end([reader(&folder, "src").start(), writer(&folder, "socket").start()]);
+    to.expect(6, &["socket: opening the destination"]);
+    from.expect(6, &["the Writer gave up"]);
+}
+
+#[test]
+fn a_death_is_noticed_before_anybody_opens_the_named_pipe() {
+    let folder = Folder::new();
+    folder.write("src", "x");
+    named_pipe(&folder, "pipe");
+    let processes = [reader(&folder, "src").start(), writer(&folder, "-v pipe").start()];
+    processes[1].says("this is the Writer");
+    pause(milliseconds(100));
+    processes[0].kill();
+    let [_, to] = end(processes);
+    to.expect(8, &["the Reader", "died", "what was written to"]);
+}
+
+#[test]
+fn who_writes_to_a_pipe_cannot_be_replaced() {
+    let folder = Folder::new();
+    folder.write("src", bytes(4 * MIB, 1));
+    named_pipe(&folder, "pipe");
+    let from = reader(&folder, "--replace-within=20s src").start();
+    let to = || writer(&folder, "--replace-within=20s pipe").start();
+    let dead = to();
+    opened(&folder, "pipe", false).read_exact(&mut [0; 1000]).expect("some bytes");
+    let _pipe = OpenOptions::new().read(true).write(true).open(folder.path("pipe")).expect("keeping it open");
+    dead.kill();
+    from.says("died; waiting up to 20s for another one");
+    let [from, to] = end([from, to()]);
+    to.expect(12, &["what the Writer before this one wrote is out"]);
+    from.expect(12, &["the Writer gave up"]);
+}
+
 /// A loop device, removed at the end.
 struct Disk(String);
 
@@ -288,6 +340,18 @@ fn files_of_unknown_length_are_read_to_their_end() {
         complete([reader(&folder, path).start(), writer(&folder, "--force dst").start()]);
         assert_eq!(folder.read("dst"), content, "{path}");
     }
+}
+
+#[test]
+fn what_only_its_owner_may_read_stays_that() {
+    let folder = Folder::new();
+    folder.duocopy("cp /proc/self/environ dst").end().expect(0, &[]);
+    assert_eq!(folder.mode("dst"), 0o400);
+    named_pipe(&folder, "in");
+    let processes = [reader(&folder, "in").start(), writer(&folder, "new").start()];
+    drop(opened(&folder, "in", true));
+    complete(processes);
+    assert_eq!((folder.mode("new"), folder.read("new")), (0o600, Vec::new()));
 }
 
 #[test]

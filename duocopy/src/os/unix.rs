@@ -67,7 +67,7 @@ pub fn open_outlet(path: &Path) -> io::Result<Option<File>> {
     let exclusive = if nature_of(path)? == Nature::Disk { OFlags::EXCL } else { OFlags::empty() };
     match retry_on_intr(|| rustix::fs::open(path, access | exclusive, Mode::empty())) {
         Ok(file) => Ok(Some(file.into())),
-        Err(Errno::NXIO) if nature_of(path)? == Nature::Pipe => Ok(None),
+        Err(Errno::NXIO) if std::fs::symlink_metadata(path)?.file_type().is_fifo() => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
