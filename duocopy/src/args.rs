@@ -2,6 +2,7 @@
 
 use crate::digest::Kind;
 use crate::exit;
+use crate::os;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use std::ffi::{OsStr, OsString};
@@ -107,7 +108,7 @@ pub struct Options {
     /// Take these over from SRC [without a list: all]
     #[arg(
         short = 'p', long, value_enum, value_name = "LIST", value_delimiter = ',', num_args = 0..=1,
-        require_equals = true, default_missing_values = ["mode", "ownership", "timestamps"]
+        require_equals = true, default_missing_values = os::PRESERVED
     )]
     pub preserve: Vec<Preserve>,
 

@@ -227,6 +227,8 @@ fn send_file(
     }
     let stats = meter.conclude(bytes - begins);
     source.check_unchanged(bytes)?;
+    // An interrupt may look like the end of what somebody types.
+    producer.check()?;
     let digest = digest.value();
     producer.close(&digest)?;
     say_stats(&stats, job, progress);

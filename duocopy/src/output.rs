@@ -146,9 +146,6 @@ pub fn out_already(path: &Path) -> Failure {
     Failure::refused(path, what, "copy again from the start")
 }
 
-/// What a pipe takes when it takes anything (`PIPE_BUF`).
-const PIPE_ROOM: usize = 4096;
-
 impl Outlet {
     /// Whether this path is no place for a file, and what is written to it goes out.
     pub fn is_at(path: &Path) -> bool {
@@ -183,7 +180,7 @@ impl Outlet {
             }
         };
         // Whoever else has standard output open would be surprised by a pipe that does not block any more.
-        let at_once = if nature == Nature::Pipe && !ours { PIPE_ROOM } else { usize::MAX };
+        let at_once = if nature == Nature::Pipe && !ours { os::PIPE_ROOM } else { usize::MAX };
         let what =
             "this cannot be put in its place in one step: what is written is out before the copy is complete";
         let notes = vec![format!("{}: {what}", exit::show(path))];

@@ -235,10 +235,10 @@ fn devices_take_and_give() {
 fn nothing_goes_out_that_is_longer_than_allowed() {
     let folder = Folder::new();
     folder.write("src", bytes(MIB, 1));
-    let from = reader(&folder, "src").start();
-    let to = writer(&folder, "--max-bytes=1000 -").start();
+    let from = reader(&folder, "--block-size=64K src").start();
+    let to = writer(&folder, "--max-bytes=100K -").start();
     let [from, to] = end([from, to]);
-    to.expect(12, &["--max-bytes allows 1000"]);
+    to.expect(12, &["1048576 bytes or more", "--max-bytes allows 102400"]);
     from.expect(12, &["the Writer gave up"]);
     assert!(to.output.is_empty(), "{} bytes went out", to.output.len());
 }
@@ -274,8 +274,9 @@ fn who_writes_to_a_pipe_cannot_be_replaced() {
     let from = reader(&folder, "--replace-within=20s src").start();
     let to = || writer(&folder, "--replace-within=20s pipe").start();
     let dead = to();
-    opened(&folder, "pipe", false).read_exact(&mut [0; 1000]).expect("some bytes");
-    let _pipe = OpenOptions::new().read(true).write(true).open(folder.path("pipe")).expect("keeping it open");
+    // Also for writing, so that it does not wait for the Writer, and stays open.
+    let pipe = OpenOptions::new().read(true).write(true).open(folder.path("pipe"));
+    pipe.as_ref().expect("opening it").read_exact(&mut [0; 1000]).expect("some bytes");
     dead.kill();
     from.says("died; waiting up to 20s for another one");
     let [from, to] = end([from, to()]);

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub use std::fs::Metadata;
+pub use system::PIPE_ROOM;
 
 /// What to do about shared memory that is full, or cannot be had at all.
 pub const MORE_SHARED_MEMORY: &str =
@@ -119,13 +120,9 @@ pub fn lengths_are_made_up(file: &File) -> bool {
 
 /// Brings what was written to the disk, if it goes to one.
 pub fn flush(file: &File) -> io::Result<()> {
-    match file.sync_all() {
-        Err(error)
-            if matches!(Errno::from_io_error(&error), Some(Errno::INVAL | Errno::NOTSUP | Errno::ROFS)) =>
-        {
-            Ok(())
-        }
-        result => result,
+    match nature(file)? {
+        Nature::Regular | Nature::Disk => file.sync_all(),
+        _ => Ok(()),
     }
 }
 
@@ -162,6 +159,9 @@ pub fn take_mode_and_owner(file: &File, old: &Metadata) -> io::Result<bool> {
 pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))
 }
+
+/// What `--preserve` means without a list.
+pub const PRESERVED: [&str; 3] = ["mode", "ownership", "timestamps"];
 
 /// What is left of a mode without the set-user-ID and set-group-ID bits.
 pub const WITHOUT_SPECIAL_BITS: u32 = 0o1777;

@@ -183,6 +183,12 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 /// Windows counts from one, `UNIX_EPOCH` is the other.
 const FROM_1601_TO_1970: Duration = Duration::from_secs(11_644_473_600);
 
+/// What `--preserve` means without a list: owners are no numbers here.
+pub const PRESERVED: [&str; 2] = ["mode", "timestamps"];
+
+/// Whoever writes to a pipe waits here.
+pub const PIPE_ROOM: usize = 4096;
+
 /// There are no such bits here.
 pub const WITHOUT_SPECIAL_BITS: u32 = u32::MAX;
 

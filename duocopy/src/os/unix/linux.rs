@@ -44,6 +44,9 @@ pub fn open_past_the_cache(directory: &OwnedFd, name: &OsStr) -> io::Result<(Fil
     Ok((file.into(), false))
 }
 
+/// What a pipe takes when it takes anything: `PIPE_BUF` of limits.h.
+pub const PIPE_ROOM: usize = 4096;
+
 /// Whether the file system says lengths that mean nothing.
 pub fn lengths_are_made_up(file: &File) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(|about| MADE_WHEN_READ.contains(&about.f_type))

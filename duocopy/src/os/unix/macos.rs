@@ -30,6 +30,9 @@ pub fn open_past_the_cache(directory: &OwnedFd, name: &OsStr) -> io::Result<(Fil
     Ok((file.into(), false))
 }
 
+/// What a pipe takes when it takes anything: `PIPE_BUF` of limits.h.
+pub const PIPE_ROOM: usize = 512;
+
 /// Whether the file system says lengths that mean nothing. Those that do are seldom mounted here.
 pub fn lengths_are_made_up(_file: &File) -> bool {
     false
