@@ -7,7 +7,7 @@ use crate::digest::{Kind, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
 use crate::os::{self, Signals};
-use crate::output::{Outlet, Output, allow, nobody_opens, out_already};
+use crate::output::{Outlet, Output, allow, out_already};
 use crate::pace::Pace;
 use crate::partner::Partner;
 use crate::plan::{self, Paths};
@@ -37,7 +37,7 @@ pub struct Job<'a> {
     /// What it may do as the Writer.
     pub permission: Permission,
     /// Whether what is written goes out, and cannot be taken back.
-    pub streams: Cell<bool>,
+    pub outlet: Cell<bool>,
     pub options: &'a Options,
     pub signals: &'a Signals,
 }
@@ -283,7 +283,7 @@ fn open_output(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Bo
         }
         progress.note("this Writer takes the place of one that died");
         if TargetRecord::unpack(dead).outlet {
-            job.streams.set(true);
+            job.outlet.set(true);
             return Err(out_already(destination).into());
         }
         let (committing, dead) = (consumer.predecessor_was_committing(), TargetRecord::unpack(dead));
@@ -306,14 +306,14 @@ fn open_output(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Bo
 #[expect(clippy::disallowed_methods, reason = "who opens a named pipe rings no bell")]
 fn open_outlet(consumer: &Consumer, job: &Job) -> Result<Box<dyn Output>, Stop> {
     let (begun, path) = (Instant::now(), job.paths.destination());
-    job.streams.set(true);
+    job.outlet.set(true);
     loop {
         if let Some(outlet) = Outlet::open(path, job.permission, job.options.verify == Verify::Reread)? {
             return Ok(Box::new(outlet));
         }
         consumer.check()?;
         if begun.elapsed() > job.options.wait.unwrap_or(Duration::MAX) {
-            return Err(nobody_opens(path, "reading").into());
+            return Err(Failure::nobody_opens(path, "reading").into());
         }
         std::thread::sleep(Duration::from_millis(20));
     }

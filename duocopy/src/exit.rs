@@ -67,6 +67,13 @@ impl Failure {
         }
     }
 
+    /// The other end of a named pipe stays closed.
+    pub fn nobody_opens(path: &Path, for_what: &str) -> Self {
+        let what = format!("nobody has opened this pipe for {for_what} within --wait");
+        let remedy = "start the other program in time, or wait longer";
+        Self::new(NO_PARTNER, format!("{}: {what}; {remedy}", show(path)))
+    }
+
     pub fn refused(path: &Path, what: &str, remedy: &str) -> Self {
         Self::new(REFUSED, format!("{}: {what}; {remedy}", show(path)))
     }

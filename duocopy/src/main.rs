@@ -71,7 +71,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         role,
         starts_partner: matches!(arguments.form, Form::Alone { .. }),
         permission,
-        streams: Cell::new(false),
+        outlet: Cell::new(false),
         options: &arguments.options,
         signals: &signals,
     };

@@ -37,7 +37,7 @@ pub trait Output: Debug {
         reached == 0
     }
 
-    /// It cannot.
+    /// What to say if it cannot.
     fn lost(&self) -> Failure;
 
     /// What a dead Writer wrote behind this position, and did not say, is not trusted.
@@ -131,13 +131,6 @@ pub struct Outlet {
     /// So much can be written at once without being held up.
     at_once: usize,
     notes: Vec<String>,
-}
-
-/// A named pipe, of which the other end stays closed.
-pub fn nobody_opens(path: &Path, for_what: &str) -> Failure {
-    let path = exit::show(path);
-    let what = format!("{path}: nobody has opened this pipe for {for_what} within --wait");
-    Failure::new(exit::NO_PARTNER, format!("{what}; start the other program in time, or wait longer"))
 }
 
 /// A Writer before this one wrote to it.

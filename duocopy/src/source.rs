@@ -3,7 +3,6 @@
 use crate::digest::{Digest, Kind, PIECE};
 use crate::exit::Failure;
 use crate::os::{self, FileId, Nature};
-use crate::output::nobody_opens;
 use crate::plan;
 use crate::record::SourceRecord;
 use std::fs::File;
@@ -116,7 +115,7 @@ impl Source {
 
     /// And nobody does.
     pub fn unopened(&self) -> Failure {
-        nobody_opens(&self.path, "writing")
+        Failure::nobody_opens(&self.path, "writing")
     }
 
     pub fn record(&self) -> &SourceRecord {

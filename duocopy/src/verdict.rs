@@ -136,17 +136,17 @@ impl Job<'_> {
         }
     }
 
-    /// Whether what the Writer writes can be taken back.
+    /// What the Reader knows of where the other one writes: whether that can be taken back.
     pub fn learn(&self, there: &Snapshot) {
         if there.target.is_some_and(|target| TargetRecord::unpack(&target).outlet) {
-            self.streams.set(true);
+            self.outlet.set(true);
         }
     }
 
     /// What became of the destination.
     fn no_copy(&self) -> String {
         let path = self.paths.show_destination();
-        if self.streams.get() {
+        if self.outlet.get() {
             format!("what was written to {path} is not the whole copy")
         } else {
             format!("{path} is unchanged")
@@ -187,7 +187,6 @@ impl Job<'_> {
 
     /// How the pipe ended, for the process in this role.
     pub fn explain(&self, error: PipeError, role: Role, there: &Snapshot, kept: u64) -> Failure {
-        self.learn(there);
         // Who was told to stop says so, unless something else ended the copy first.
         let stopped = match &error {
             PipeError::PartnerDied | PipeError::NoPartner => true,
@@ -204,7 +203,7 @@ impl Job<'_> {
                 exit::PARTNER,
                 format!("the Reader (process {}) died; {}", there.producer, self.unchanged(kept)),
             ),
-            PipeError::PartnerDied if self.streams.get() => {
+            PipeError::PartnerDied if self.outlet.get() => {
                 Failure::new(exit::PARTNER, format!("the Writer died; {}", self.unchanged(0)))
             }
             PipeError::PartnerDied => Failure::new(
@@ -232,7 +231,7 @@ impl Job<'_> {
         let target = there.target.map(|target| TargetRecord::unpack(&target));
         let sent = there.closing.map_or([0; 32], |closing| closing.digest);
         let fate = |path, target| temporary::fate(path, &target, there.sent, self.options.digest(), &sent);
-        if self.streams.get() {
+        if self.outlet.get() {
             let what =
                 "the Writer died at the end; everything was written, perhaps not all of it to the disk";
             return Failure::new(exit::PARTNER, format!("{what}: compare it"));

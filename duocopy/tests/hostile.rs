@@ -254,17 +254,23 @@ fn a_predecessor_that_appears_later_is_not_believed() {
     }
 }
 
+/// A Reader of 4 KiB that is no program of ours, and the Writer, which has begun.
+fn stranger(folder: &Folder, line: &str) -> (Producer, Process) {
+    let name = folder.text("a name");
+    let halves = Pipe::named(&name).job("`duocopy read` and `duocopy write`").patience(HANGS);
+    let mut reader = halves.join_as_producer().expect("nobody else is there");
+    reader.ready(Geometry::new(4096, 4), &origin(folder, 4096)).expect("there is memory");
+    let writer = folder.duocopy(line).word(&name).start();
+    reader.start().expect("the Writer begins");
+    (reader, writer)
+}
+
 /// What it says is checked before the first byte, and what it does before each block.
 #[test]
 fn a_reader_that_sends_more_than_it_said_gets_no_further_than_allowed() {
     let folder = Folder::new();
     folder.write("src", bytes(4096, 1));
-    let name = folder.text("a name");
-    let halves = Pipe::named(&name).job("`duocopy read` and `duocopy write`").patience(HANGS);
-    let mut reader = halves.join_as_producer().expect("nobody else is there");
-    reader.ready(Geometry::new(4096, 4), &origin(&folder, 4096)).expect("there is memory");
-    let writer = folder.duocopy("write --max-bytes=4096 dst").word(&name).start();
-    reader.start().expect("the Writer begins");
+    let (mut reader, writer) = stranger(&folder, "write --max-bytes=4096 dst");
     for _ in 0..2 {
         reader.empty_block().expect("there are four").send(4096, 0);
     }
@@ -282,12 +288,7 @@ fn a_reader_that_gives_up_cannot_call_that_complete() {
     for code in [0, 3, 130, 259] {
         let folder = Folder::new();
         folder.write("src", bytes(4096, 1));
-        let name = folder.text("a name");
-        let halves = Pipe::named(&name).job("`duocopy read` and `duocopy write`").patience(HANGS);
-        let mut reader = halves.join_as_producer().expect("nobody else is there");
-        reader.ready(Geometry::new(4096, 4), &origin(&folder, 4096)).expect("there is memory");
-        let writer = folder.duocopy("write dst").word(&name).start();
-        reader.start().expect("the Writer begins");
+        let (reader, writer) = stranger(&folder, "write dst");
         let _ = reader.abort(&Reason::new(code, "all is well"));
         ends(writer, Instant::now(), "a code that is none").expect(1, &["the Reader gave up"]);
         assert!(!folder.is_there("dst"));

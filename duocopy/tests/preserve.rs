@@ -33,7 +33,7 @@ fn times_are_taken_over_only_if_that_is_asked_for() {
     }
 }
 
-/// Each copy over an old file, and each once more with the journal that a finished copy leaves behind its kill.
+/// A pair over an old file, and two halves.
 #[test]
 fn times_are_those_of_the_source_also_over_an_old_file_and_with_both_forms() {
     let folder = prepared();
