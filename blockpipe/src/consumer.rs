@@ -55,6 +55,19 @@ impl Consumer {
             && self.end.ring().verdict.stage(self.end.generation) == Ok(Stage::Committing)
     }
 
+    /// The user that the partner belongs to, as far as the kernel knows: the owner of a file that nobody else can have
+    /// written, about this pairing and this end. Without a directory of others ([`Pipe::in_directory`](crate::Pipe::in_directory))
+    /// only this user can come. `None` on Windows.
+    ///
+    /// It tells who sat down. Whoever else can enter the directory can still read and change what passes.
+    ///
+    /// # Errors
+    /// [`PipeError::Io`] if the partner has not said who it is, or said something that is not true.
+    pub fn partner(&self) -> Result<Option<u32>, PipeError> {
+        self.end.still_on()?;
+        self.end.partner()
+    }
+
     /// What the producer said that it sends.
     pub fn origin(&self) -> &Identity {
         &self.origin

@@ -3,6 +3,7 @@
 use crate::error::{PipeError, Reason};
 use crate::layout::{Geometry, OVER, READY};
 use crate::memory::{Region, Shared};
+use crate::monitor;
 use crate::ring::{self, Ring, Stage};
 use crate::sync::{AtomicU32, Bell, Ordering, step};
 use crate::sys::{Seats, Side};
@@ -45,6 +46,8 @@ pub(crate) struct Attached {
     /// Since when the waits have found the partner's seat free; patience is counted from here.
     alone_since: Cell<Option<Instant>>,
     over: Cell<bool>,
+    /// Whether the header says that this side waits.
+    says_it_waits: Cell<bool>,
     /// Mapped at arrival already, and not yet given to the end.
     region: RefCell<Option<Region>>,
 }
@@ -60,14 +63,13 @@ impl Attached {
     pub(crate) fn new(
         seats: Arc<Seats>,
         shared: Shared,
-        key: u128,
         side: Side,
         wishes: Wishes,
     ) -> std::io::Result<Self> {
         let generation = shared.header().generation.load(Ordering::Relaxed);
         Ok(Self {
-            own_bell: Bell::open(key, generation, side)?,
-            partner_bell: Bell::open(key, generation, other(side))?,
+            own_bell: Bell::open(&seats, generation, side)?,
+            partner_bell: Bell::open(&seats, generation, other(side))?,
             seats,
             shared: Arc::new(shared),
             generation,
@@ -75,6 +77,7 @@ impl Attached {
             wishes,
             alone_since: Cell::new(None),
             over: Cell::new(false),
+            says_it_waits: Cell::new(false),
             region: RefCell::new(None),
         })
     }
@@ -191,6 +194,12 @@ impl Attached {
         ring::wake(self.parked(other(self.side)), &self.partner_bell);
     }
 
+    /// The user that the partner belongs to, as far as the kernel knows; `None` where users have no numbers.
+    pub(crate) fn partner(&self) -> Result<Option<u32>, PipeError> {
+        let user = self.seats.user(other(self.side), self.generation);
+        self.conclude(user.map_err(io("asking who the partner is")))
+    }
+
     fn partner_lives(&self) -> Result<bool, PipeError> {
         self.seats.held(other(self.side)).map_err(io("asking whether the partner lives"))
     }
@@ -204,15 +213,30 @@ impl Attached {
         mut look: impl FnMut() -> Option<Result<T, PipeError>>,
         mut absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
     ) -> Result<T, PipeError> {
-        loop {
-            self.stop_if_interrupted()?;
+        let waited = loop {
+            if let Err(error) = self.stop_if_interrupted() {
+                break Err(error);
+            }
             if let Some(found) = ring::wait(self.parked(self.side), &self.own_bell, PARK_LIMIT, &mut look) {
                 self.alone_since.set(None);
-                return found;
+                break found;
             }
-            if let Some(found) = self.ask_for_partner(&mut absent)? {
-                return Ok(found);
+            self.say_waiting(true);
+            match self.ask_for_partner(&mut absent) {
+                Ok(None) => {}
+                Ok(Some(found)) => break Ok(found),
+                Err(error) => break Err(error),
             }
+        };
+        self.say_waiting(false);
+        waited
+    }
+
+    /// For whoever looks from outside: since when this side waits. A short wait is none.
+    fn say_waiting(&self, waits: bool) {
+        if self.says_it_waits.replace(waits) != waits {
+            let since = if waits { monitor::now().saturating_sub(PARK_LIMIT.as_millis() as u64) } else { 0 };
+            self.shared.header().waits_since[self.side as usize].store(since, Ordering::Relaxed);
         }
     }
 

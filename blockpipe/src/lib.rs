@@ -25,6 +25,8 @@ mod memory;
 #[cfg(not(loom))]
 mod monitor;
 #[cfg(not(loom))]
+mod overview;
+#[cfg(not(loom))]
 mod pipe;
 #[cfg(not(loom))]
 mod producer;
@@ -41,6 +43,7 @@ pub use {
     error::{JoinError, PipeError, Reason},
     layout::{Geometry, Identity},
     monitor::{Monitor, Phase, Snapshot},
+    overview::{pipes, remove_dead},
     pipe::{End, Pipe},
     producer::Producer,
     ring::{Closing, Mark},

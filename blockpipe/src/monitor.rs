@@ -6,6 +6,7 @@ use crate::ring::{Closing, Stage};
 use crate::sync::Ordering;
 use crate::sys::{Seats, Side};
 use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
 
 /// What the two ends are doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub producer_lives: bool,
     /// The process that holds the other end, as it called itself. For display only.
     pub consumer: Option<u32>,
+    /// The users that the two belong to, as far as the kernel knows and this is told: not by a [`Monitor`].
+    pub users: [Option<u32>; 2],
     /// Bytes sent so far.
     pub sent: u64,
     /// Bytes given back so far.
@@ -50,6 +53,11 @@ pub struct Snapshot {
     pub geometry: Option<Geometry>,
     /// Who sleeps now because the other side is slower.
     pub asleep: Option<Side>,
+    /// Who has been waiting for the other one, or for somebody to come, and for how long. Waits under some 50 ms are not
+    /// seen, and the time is that of the system's clock.
+    pub waits: Option<(Side, Duration)>,
+    /// What the producer reads, once it is ready.
+    pub origin: Option<Identity>,
     /// What the consumer works on, once it has begun.
     pub target: Option<Identity>,
     /// The producer's last word, once it has said it.
@@ -57,6 +65,21 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether both sides are gone: what is there was left by a killed pair.
+    pub fn is_dead(&self) -> bool {
+        !self.producer_lives && self.consumer.is_none()
+    }
+
+    pub(crate) fn with_users(mut self, shared: &Shared, seats: &Seats) -> Self {
+        let generation = shared.header().generation.load(Ordering::Relaxed);
+        let lives = [(Side::Producer, self.producer_lives), (Side::Consumer, self.consumer.is_some())];
+        self.users = lives.map(|(side, lives)| {
+            let user = || seats.user(side, generation).unwrap_or(None);
+            if lives { user() } else { None }
+        });
+        self
+    }
+
     pub(crate) fn take(shared: &Shared, producer_held: bool, consumer_held: bool) -> Self {
         let header = shared.header();
         let ring = &header.ring;
@@ -89,15 +112,30 @@ impl Snapshot {
             producer: header.producer_pid.load(Ordering::Relaxed),
             producer_lives: producer_held,
             consumer: consumer_held.then(|| header.consumer_pid.load(Ordering::Relaxed)),
+            users: [None; 2],
             sent,
             done,
             waiting_blocks: filled.saturating_sub(ring.consumer.emptied.load(Ordering::Relaxed)),
             geometry,
             asleep,
+            waits: [(Side::Producer, producer_held), (Side::Consumer, consumer_held)].into_iter().find_map(
+                |(side, held)| {
+                    let since = header.waits_since[side as usize].load(Ordering::Relaxed);
+                    let waits = held && since != 0 && phase != Phase::Over;
+                    waits.then(|| (side, Duration::from_millis(now().saturating_sub(since))))
+                },
+            ),
+            origin: (state == layout::READY).then(|| layout::load_identity(&header.origin)),
             target: shared.target(),
             closing: ring.closing(),
         }
     }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.as_millis() as u64
 }
 
 /// Watches a pipe from another thread of a process that holds one of its ends.

@@ -13,6 +13,7 @@ use crate::monitor::{Phase, Snapshot};
 use crate::producer::Producer;
 use crate::sync::{Ordering, step};
 use crate::sys::{self, OpenError, Seats, Side};
+use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -26,12 +27,14 @@ pub enum End {
     Consumer(Consumer),
 }
 
-/// A name under which two processes of one user on one machine meet.
+/// A name under which two processes on one machine meet: of one user, or of all who can enter a
+/// [directory](Self::in_directory).
 ///
 /// The name may have any length and any bytes. It is not a secret: whoever runs as the same user can join.
 #[derive(Clone, Debug)]
 pub struct Pipe {
     name: Vec<u8>,
+    place: Option<OsString>,
     job: Vec<u8>,
     wishes: Wishes,
 }
@@ -64,7 +67,22 @@ type Wish = Option<Side>;
 impl Pipe {
     /// The pipe of this name.
     pub fn named(name: impl AsRef<[u8]>) -> Self {
-        Self { name: name.as_ref().into(), job: Vec::new(), wishes: Wishes::default() }
+        Self { name: name.as_ref().into(), place: None, job: Vec::new(), wishes: Wishes::default() }
+    }
+
+    /// The two meet in this directory, and not in the one that is this user's alone: two users, or two containers that
+    /// both see it. It must be there, in memory if the blocks are to be fast (a tmpfs), and open to those who may come,
+    /// but not to everybody: a group's, with the set-group-ID bit (mode 2770), so that what one makes the other may open.
+    ///
+    /// Whoever can enter it can read and change whatever passes between any two there, and can bring down both of them
+    /// (by cutting their memory short: a bus error). Who the partner is, as far as the kernel knows, tells
+    /// [`Producer::partner`](crate::Producer::partner) and [`Consumer::partner`](crate::Consumer::partner).
+    ///
+    /// Not on Windows: joining fails there.
+    #[must_use]
+    pub fn in_directory(mut self, directory: impl AsRef<OsStr>) -> Self {
+        self.place = Some(directory.as_ref().into());
+        self
     }
 
     /// What the two processes are going to do, as bytes: both must say the same (length and hash are compared).
@@ -183,12 +201,12 @@ impl Pipe {
     fn arrive(&self, key: u128, wish: Wish) -> Result<(Attached, Turn), JoinError> {
         let deadline = Instant::now() + ARRIVAL_LIMIT;
         loop {
-            let seats = Arc::new(Seats::open(key)?);
+            let seats = Arc::new(Seats::open(self.place(), key)?);
             if !seats.lock_gate(deadline).map_err(io("locking the gate"))? {
                 return Err(JoinError::Busy);
             }
             step();
-            let arrival = self.look_and_sit_down(&seats, key, wish);
+            let arrival = self.look_and_sit_down(&seats, wish);
             step();
             seats.unlock_gate().map_err(io("unlocking the gate"))?;
             match arrival? {
@@ -202,7 +220,7 @@ impl Pipe {
     }
 
     /// Under the gate. Seats are taken only here: what is free stays free, what is held may be old news.
-    fn look_and_sit_down(&self, seats: &Arc<Seats>, key: u128, wish: Wish) -> Result<Arrival, JoinError> {
+    fn look_and_sit_down(&self, seats: &Arc<Seats>, wish: Wish) -> Result<Arrival, JoinError> {
         if !seats.current().map_err(io("looking at the pipe"))? {
             return Ok(Arrival::Again);
         }
@@ -227,12 +245,12 @@ impl Pipe {
         if (producer || consumer) && theirs != VERSION {
             return Err(JoinError::OtherVersion { ours: VERSION, theirs });
         }
-        let snapshot = || Box::new(Snapshot::take(&shared, producer, consumer));
+        let snapshot = || Box::new(Snapshot::take(&shared, producer, consumer).with_users(&shared, seats));
         match (producer, consumer) {
             (false, false) if magic == 0 => {
                 self.make_header(header)?;
                 // The header first: a process killed in between must not leave a taken seat over an old header.
-                self.sit_down(seats, shared, key, wish.unwrap_or(Side::Producer), Turn::First)
+                self.sit_down(seats, shared, wish.unwrap_or(Side::Producer), Turn::First)
             }
             (false, false) => {
                 // A file serves one pairing: nothing old can ever be taken for new, and nothing mapped shrinks.
@@ -274,7 +292,7 @@ impl Pipe {
                 }
                 // The seat is free, so whoever had begun in it is dead.
                 let turn = if begun { Turn::Replacement } else { Turn::First };
-                self.sit_down(seats, shared, key, free, turn)
+                self.sit_down(seats, shared, free, turn)
             }
         }
     }
@@ -283,7 +301,6 @@ impl Pipe {
         &self,
         seats: &Arc<Seats>,
         shared: Shared,
-        key: u128,
         side: Side,
         turn: Turn,
     ) -> Result<Arrival, JoinError> {
@@ -295,8 +312,9 @@ impl Pipe {
         id.store(std::process::id(), Ordering::Relaxed);
         // Before the seat: afterwards a dead one's word would be taken for ours.
         admits.store(self.admits(), Ordering::Relaxed);
-        let attached = Attached::new(Arc::clone(seats), shared, key, side, self.wishes.clone())
+        let attached = Attached::new(Arc::clone(seats), shared, side, self.wishes.clone())
             .map_err(io("opening the bells"))?;
+        seats.introduce(side, attached.generation).map_err(io("saying who this is"))?;
         step();
         if !attached.has_its_memory() {
             return Ok(Arrival::Leaving(Box::new(Snapshot::take(&attached.shared, false, false))));
@@ -327,6 +345,14 @@ impl Pipe {
         header.state.store(OPENING, Ordering::Release);
         step();
         Ok(())
+    }
+
+    pub(crate) fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    pub(crate) fn place(&self) -> Option<&OsStr> {
+        self.place.as_deref()
     }
 
     /// 1 if this process takes part in replacing a dead one.
@@ -372,7 +398,7 @@ fn job_identity(job: &[u8]) -> (u64, [u64; 2]) {
     (job.len() as u64, [(hash >> 64) as u64, hash as u64])
 }
 
-fn io(doing: &str) -> impl Fn(std::io::Error) -> JoinError {
+pub(crate) fn io(doing: &str) -> impl Fn(std::io::Error) -> JoinError {
     move |source| JoinError::Io { doing: doing.into(), source }
 }
 

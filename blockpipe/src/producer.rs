@@ -46,6 +46,19 @@ impl Producer {
         self.predecessor.as_ref()
     }
 
+    /// The user that the partner belongs to, as far as the kernel knows: the owner of a file that nobody else can have
+    /// written, about this pairing and this end. Without a directory of others ([`Pipe::in_directory`](crate::Pipe::in_directory))
+    /// only this user can come. `None` on Windows.
+    ///
+    /// It tells who sat down, and is to be asked for after [`start`](Self::start), when there is somebody. Whoever else can enter the directory can still read and change what passes.
+    ///
+    /// # Errors
+    /// [`PipeError::Io`] if the partner has not said who it is, or said something that is not true.
+    pub fn partner(&self) -> Result<Option<u32>, PipeError> {
+        self.end.still_on()?;
+        self.end.partner()
+    }
+
     /// Reserves the memory and lets the consumer in. `origin` says what will be sent, for whoever has to check
     /// later that it is still the same; all zero if nothing needs to be said.
     ///

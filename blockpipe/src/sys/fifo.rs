@@ -1,11 +1,14 @@
 //! A bell for systems without a wait on addresses that other processes see: a byte in a named pipe of the system.
 
-use super::{Side, system};
+use super::Side;
+use super::folder::{SAFELY, word_of};
+use super::unix::Seats;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use std::ffi::CString;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
@@ -15,27 +18,25 @@ pub(crate) struct Bell(OwnedFd);
 
 /// Beside the pipe's file. Without the generation: it goes with the pipe.
 fn name(key: &str, sleeper: Side) -> String {
-    let side = match sleeper {
-        Side::Producer => "producer",
-        Side::Consumer => "consumer",
-    };
-    format!("{key}-{side}-bell")
+    format!("{key}-{}-bell", word_of(sleeper))
 }
 
 impl Bell {
-    pub(crate) fn open(key: u128, _generation: u64, sleeper: Side) -> io::Result<Self> {
-        let path = format!("{}/{}", system::directory(), name(&format!("{key:032x}"), sleeper));
-        let c_path = CString::new(path.as_str()).map_err(io::Error::other)?;
+    pub(crate) fn open(seats: &Seats, _generation: u64, sleeper: Side) -> io::Result<Self> {
+        let (folder, name) = (&seats.folder, name(&seats.name, sleeper));
+        let path = [folder.path.as_bytes(), b"/", name.as_bytes()].concat();
+        let c_path = CString::new(path).map_err(io::Error::other)?;
         // SAFETY: the path ends with a zero and outlives the call. If it is there already, that is right.
-        unsafe { libc::mkfifo(c_path.as_ptr(), 0o600) };
+        let made = unsafe { libc::mkfifo(c_path.as_ptr(), 0o600) } == 0;
         // For both, so that nobody has to wait for the other one to open it.
-        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let bell = rustix::io::retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()))?;
+        let open = || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | SAFELY, Mode::empty());
+        let bell = rustix::io::retry_on_intr(open)?;
         let stat = rustix::fs::fstat(&bell)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo
-            || stat.st_uid != rustix::process::geteuid().as_raw()
-        {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{path}: not a bell")));
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo || folder.rejects(&stat).is_some() {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{name}: not a bell")));
+        }
+        if made {
+            folder.open_up(&bell)?;
         }
         Ok(Self(bell))
     }

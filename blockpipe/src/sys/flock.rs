@@ -6,6 +6,7 @@
 //! `flock` can only ask by taking. So those who ask take a *shared* lock for a moment: they do not disturb each
 //! other, and whoever sits down meanwhile tries again.
 
+use super::folder::{Folder, SAFELY};
 use super::unix::Lock;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
@@ -34,14 +35,8 @@ impl Locks {
     }
 
     /// `false` if somebody else has it.
-    pub(super) fn take(
-        &self,
-        directory: &OwnedFd,
-        name: &str,
-        file: &OwnedFd,
-        lock: Lock,
-    ) -> io::Result<bool> {
-        let Some(seat) = self.seat(directory, name, file, lock)? else {
+    pub(super) fn take(&self, folder: &Folder, name: &str, file: &OwnedFd, lock: Lock) -> io::Result<bool> {
+        let Some(seat) = self.seat(folder, name, file, lock)? else {
             return try_lock(file, FlockOperation::NonBlockingLockExclusive);
         };
         let taken = try_lock(&seat.file, FlockOperation::NonBlockingLockExclusive)?;
@@ -65,22 +60,23 @@ impl Locks {
     /// Whether somebody else has it.
     pub(super) fn is_taken(
         &self,
-        directory: &OwnedFd,
+        folder: &Folder,
         name: &str,
         file: &OwnedFd,
         lock: Lock,
     ) -> io::Result<bool> {
-        let Some(seat) = self.seat(directory, name, file, lock)? else {
-            unreachable!("nobody asks for the gate without wanting it");
-        };
-        if seat.taken.load(Ordering::Relaxed) {
-            return Ok(false);
+        assert!(lock != Lock::Gate, "nobody asks for the gate without wanting it");
+        if let Some(seats) = self.seats.get() {
+            let seat = &seats[lock as usize - 1];
+            return if seat.taken.load(Ordering::Relaxed) { Ok(false) } else { is_locked(&seat.asking) };
         }
-        let free = try_lock(&seat.asking, FlockOperation::NonBlockingLockShared)?;
-        if free {
-            retry_on_intr(|| rustix::fs::flock(&seat.asking, FlockOperation::Unlock))?;
+        // Whoever only looks makes nothing.
+        let (name, flags) = (seat_name(name, file, lock)?, OFlags::RDWR | SAFELY);
+        match retry_on_intr(|| rustix::fs::openat(&folder.descriptor, &name, flags, Mode::empty())) {
+            Ok(asking) => is_locked(&asking),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
         }
-        Ok(!free)
     }
 
     /// Removes what belongs to the locks beside the pipe's file.
@@ -95,17 +91,17 @@ impl Locks {
     }
 
     /// `None` for the gate. The first call for a seat is made under the gate.
-    fn seat(&self, directory: &OwnedFd, name: &str, file: &OwnedFd, lock: Lock) -> io::Result<Option<&Seat>> {
+    fn seat(&self, folder: &Folder, name: &str, file: &OwnedFd, lock: Lock) -> io::Result<Option<&Seat>> {
         if lock == Lock::Gate {
             return Ok(None);
         }
         if self.seats.get().is_none() {
             let open = |lock| -> io::Result<Seat> {
                 let name = seat_name(name, file, lock)?;
-                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
                 let open =
-                    || retry_on_intr(|| rustix::fs::openat(directory, &name, flags, Mode::RUSR | Mode::WUSR));
-                Ok(Seat { file: open()?, asking: open()?, taken: AtomicBool::new(false) })
+                    || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | SAFELY, Mode::empty());
+                let (file, _) = folder.open_or_create(&name)?;
+                Ok(Seat { file, asking: retry_on_intr(open)?, taken: AtomicBool::new(false) })
             };
             let seats = [open(Lock::Producer)?, open(Lock::Consumer)?];
             let _ = self.seats.set(seats);
@@ -116,6 +112,14 @@ impl Locks {
 
 fn seat_name(name: &str, file: &OwnedFd, lock: Lock) -> io::Result<String> {
     Ok(format!("{name}-{:x}-{}", rustix::fs::fstat(file)?.st_ino, lock as u8))
+}
+
+fn is_locked(asking: &OwnedFd) -> io::Result<bool> {
+    let free = try_lock(asking, FlockOperation::NonBlockingLockShared)?;
+    if free {
+        retry_on_intr(|| rustix::fs::flock(asking, FlockOperation::Unlock))?;
+    }
+    Ok(!free)
 }
 
 fn try_lock(file: &OwnedFd, how: FlockOperation) -> io::Result<bool> {

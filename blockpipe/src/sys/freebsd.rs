@@ -2,6 +2,7 @@
 
 use super::Side;
 pub(super) use super::flock::Locks;
+use super::unix::Seats;
 pub(super) use super::unix::write_zeros as reserve;
 use rustix::fd::OwnedFd;
 use std::io;
@@ -33,7 +34,7 @@ pub(crate) struct Bell;
 
 impl Bell {
     #[expect(clippy::unnecessary_wraps, reason = "other systems open a named object here")]
-    pub(crate) fn open(_key: u128, _generation: u64, _sleeper: Side) -> io::Result<Self> {
+    pub(crate) fn open(_seats: &Seats, _generation: u64, _sleeper: Side) -> io::Result<Self> {
         Ok(Self)
     }
 

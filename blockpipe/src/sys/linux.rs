@@ -2,6 +2,7 @@
 
 use super::Side;
 pub(super) use super::ofd::Locks;
+use super::unix::Seats;
 use rustix::fd::OwnedFd;
 use rustix::fs::FallocateFlags;
 use rustix::io::retry_on_intr;
@@ -39,7 +40,7 @@ pub(crate) struct Bell;
 
 impl Bell {
     #[expect(clippy::unnecessary_wraps, reason = "other systems open a named object here")]
-    pub(crate) fn open(_key: u128, _generation: u64, _sleeper: Side) -> io::Result<Self> {
+    pub(crate) fn open(_seats: &Seats, _generation: u64, _sleeper: Side) -> io::Result<Self> {
         Ok(Self)
     }
 

@@ -2,6 +2,7 @@
 
 pub(super) use super::fifo::forget as forget_bells;
 pub(super) use super::ofd::Locks;
+use super::unix::Seats;
 pub(super) use super::unix::write_zeros as reserve;
 use super::{Side, fifo};
 use std::ffi::{CStr, c_int, c_void};
@@ -72,10 +73,10 @@ pub(crate) enum Bell {
 }
 
 impl Bell {
-    pub(crate) fn open(key: u128, generation: u64, sleeper: Side) -> io::Result<Self> {
+    pub(crate) fn open(seats: &Seats, generation: u64, sleeper: Side) -> io::Result<Self> {
         match calls() {
             Some((wait, wake)) => Ok(Self::Word(wait, wake)),
-            None => Ok(Self::Fifo(fifo::Bell::open(key, generation, sleeper)?)),
+            None => Ok(Self::Fifo(fifo::Bell::open(seats, generation, sleeper)?)),
         }
     }
 

@@ -2,10 +2,15 @@
 //!
 //! # The contract that every system fills with the same names
 //!
-//! **[`Seats`]** decide who is who. A key (128 bits) stands for one pipe of this user.
-//! - `open(key)` opens the pipe's object or makes an empty one; it never touches something that this library did
+//! **[`Seats`]** decide who is who. A key (128 bits) stands for one pipe in a place: this user's own, or a directory
+//! that several users can enter, where the system has such.
+//! - `open(place, key)` opens the pipe's object or makes an empty one; it never touches something that this library did
 //!   not make ([`OpenError::Foreign`]). Where objects outlive their processes, making one also removes those that
 //!   killed pairs left under other keys.
+//! - `existing(place, key)` makes nothing and is for whoever only looks. `keys(place)`: of all that are there, where the
+//!   system can list them.
+//! - `introduce(side, generation)`: under the gate, before a seat is taken: leaves what only this user can leave.
+//!   `user(side, generation)`: who left it, as the kernel knows; `None` where users have no numbers.
 //! - `lock_gate(until)` / `unlock_gate()`: one process at a time looks and sits down. `false` after the deadline.
 //! - `current()`: under the gate, whether the key still leads to this object. If not, start again.
 //! - `held(seat)`: whether *another* holder has the seat. Takes nothing and disturbs nobody.
@@ -21,7 +26,7 @@
 //!   the next one of the same generation, which may want another length. Where memory goes with its last holder, it may be gone with a dead one:
 //!   `NotFound`.
 //!
-//! **[`Bell`]** wakes a sleeper in another process. `open(key, generation, sleeper)`: each side has one, and a
+//! **[`Bell`]** wakes a sleeper in another process. `open(seats, generation, sleeper)`: each side has one, and a
 //! newcomer who takes a dead one's place opens the same.
 //! - `sleep(word, limit)`: sleeps while `word` is 1, at most `limit`; may wake for nothing, and where the kernel can
 //!   say so, does when the partner's seat is lost. A ring that was given
@@ -36,6 +41,8 @@ use std::io;
 mod fifo;
 #[cfg(any(target_os = "freebsd", blockpipe_portable))]
 mod flock;
+#[cfg(unix)]
+mod folder;
 #[cfg(any(target_os = "macos", all(target_os = "linux", not(blockpipe_portable))))]
 mod ofd;
 #[cfg(unix)]

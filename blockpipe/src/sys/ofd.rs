@@ -4,6 +4,7 @@
 //! and the kernel drops them when the last descriptor goes, however the process ends. They do survive in a child
 //! that was forked without exec; the documentation says so.
 
+use super::folder::Folder;
 use super::unix::Lock;
 use rustix::fd::{AsRawFd, OwnedFd};
 use std::io;
@@ -19,13 +20,7 @@ impl Locks {
 
     /// `false` if somebody else has it.
     #[expect(clippy::unused_self, reason = "on other systems there are more files")]
-    pub(super) fn take(
-        &self,
-        _directory: &OwnedFd,
-        _name: &str,
-        file: &OwnedFd,
-        lock: Lock,
-    ) -> io::Result<bool> {
+    pub(super) fn take(&self, _folder: &Folder, _name: &str, file: &OwnedFd, lock: Lock) -> io::Result<bool> {
         match fcntl_lock(file, libc::F_OFD_SETLK, lock, libc::F_WRLCK) {
             Ok(_) => Ok(true),
             Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
@@ -42,7 +37,7 @@ impl Locks {
     #[expect(clippy::unused_self, reason = "as in `take`")]
     pub(super) fn is_taken(
         &self,
-        _directory: &OwnedFd,
+        _folder: &Folder,
         _name: &str,
         file: &OwnedFd,
         lock: Lock,

@@ -2,12 +2,14 @@
 //!
 //! How locks are had, space is reserved and a sleeper is woken differs between these systems (`system`).
 
+use super::folder::{Folder, SAFELY};
 use super::system::Locks;
 use super::{OpenError, Side, pause, system};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{MapFlags, ProtFlags};
+use std::ffi::OsStr;
 use std::io;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
@@ -23,15 +25,12 @@ pub(super) enum Lock {
 /// Same numbers as `layout.rs`, on purpose not imported: a port is written without knowing what lies above.
 const HEADER_LENGTH: u64 = 4096;
 const REGION_START: u64 = 64 << 10;
-/// Never through a link, and never blocking on what is no file.
-const OPEN: OFlags =
-    OFlags::RDWR.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
 const MAGIC: &[u8; 8] = b"BLKPIPE\0";
 
 #[derive(Debug)]
 pub(crate) struct Seats {
-    directory: OwnedFd,
-    name: String,
+    pub(super) folder: Folder,
+    pub(super) name: String,
     path: String,
     file: OwnedFd,
     locks: Locks,
@@ -47,75 +46,102 @@ impl From<Side> for Lock {
 }
 
 impl Seats {
-    pub(crate) fn open(key: u128) -> Result<Self, OpenError> {
-        let folder = system::directory();
-        let directory = private_directory(&folder)?;
-        let name = format!("{key:032x}");
-        let path = format!("{folder}/{name}");
-        let foreign = |what| OpenError::Foreign { path: path.clone(), what };
-        let (file, created) = open_or_create(&directory, &name).map_err(|error| match error {
-            // Links are not followed, and directories and sockets cannot be opened for writing.
-            Errno::LOOP | Errno::ISDIR | Errno::NXIO => foreign("not a regular file"),
-            _ => OpenError::Io { doing: format!("opening {path}"), source: error.into() },
-        })?;
-        let stat = rustix::fs::fstat(&file)
-            .map_err(|error| OpenError::Io { doing: format!("looking at {path}"), source: error.into() })?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(foreign("not a regular file"));
-        }
-        if stat.st_uid != rustix::process::geteuid().as_raw() {
-            return Err(foreign("belongs to another user"));
-        }
-        if stat.st_mode & 0o077 != 0 {
-            return Err(foreign("other users may open it"));
-        }
-        if stat.st_nlink > 1 {
-            return Err(foreign("has another name besides this one"));
-        }
-        // New files grow from nothing to a whole header in one step.
-        if (1..HEADER_LENGTH.cast_signed()).contains(&stat.st_size) {
-            return Err(foreign("shorter than a pipe"));
-        }
-        let seats = Self { directory, name, path, file, locks: Locks::new() };
+    pub(crate) fn open(place: Option<&OsStr>, key: u128) -> Result<Self, OpenError> {
+        let (folder, name) = (Folder::open(place)?, name_of(key));
+        let path = format!("{}/{name}", folder.path.to_string_lossy());
+        let (file, created) = folder.open_or_create(&name).map_err(|error| cannot_open(&path, error))?;
+        let seats = Self { folder, name, path, file, locks: Locks::new() }.checked()?;
         if created {
             seats.remove_dead();
         }
         Ok(seats)
     }
 
+    pub(crate) fn existing(place: Option<&OsStr>, key: u128) -> Result<Option<Self>, OpenError> {
+        let Some(folder) = Folder::existing(place)? else { return Ok(None) };
+        let name = name_of(key);
+        let path = format!("{}/{name}", folder.path.to_string_lossy());
+        let open = || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | SAFELY, Mode::empty());
+        let file = match retry_on_intr(open) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(cannot_open(&path, error)),
+        };
+        let seats = Self { folder, name, path, file, locks: Locks::new() }.checked()?;
+        // One that nobody has used yet is no pipe, and must not become one by being looked at.
+        let used = seats.is_used();
+        Ok(used.then_some(seats))
+    }
+
+    pub(crate) fn keys(place: Option<&OsStr>) -> Result<Vec<u128>, OpenError> {
+        let Some(folder) = Folder::existing(place)? else { return Ok(Vec::new()) };
+        let failed = |error: Errno| OpenError::Io {
+            doing: format!("looking into {}", folder.path.to_string_lossy()),
+            source: error.into(),
+        };
+        let names = folder.names().map_err(failed)?;
+        let key = |name: &String| (name.len() == 32).then(|| u128::from_str_radix(name, 16).ok())?;
+        Ok(names.iter().filter_map(key).collect())
+    }
+
+    /// An error if it is nothing that this library makes.
+    fn checked(self) -> Result<Self, OpenError> {
+        let foreign = |what| Err(OpenError::Foreign { path: self.path.clone(), what });
+        let stat = rustix::fs::fstat(&self.file).map_err(|error| OpenError::Io {
+            doing: format!("looking at {}", self.path),
+            source: error.into(),
+        })?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return foreign("not a regular file");
+        }
+        if let Some(why) = self.folder.rejects(&stat) {
+            return foreign(why);
+        }
+        if stat.st_nlink > 1 {
+            return foreign("has another name besides this one");
+        }
+        // New files grow from nothing to a whole header in one step.
+        if (1..HEADER_LENGTH.cast_signed()).contains(&stat.st_size) {
+            return foreign("shorter than a pipe");
+        }
+        Ok(self)
+    }
+
+    /// Whether anybody has written a header to it.
+    fn is_used(&self) -> bool {
+        let mut magic = [0; MAGIC.len()];
+        let read = rustix::io::pread(&self.file, &mut magic, 0);
+        matches!(read, Ok(length) if length == MAGIC.len() && magic == *MAGIC)
+    }
+
     /// Removes what killed pairs left under other names, to which perhaps nobody ever comes again. Whatever cannot
     /// be had at once is left to the next one.
     fn remove_dead(&self) {
-        let Ok(entries) = rustix::fs::Dir::read_from(&self.directory) else { return };
-        for entry in entries.flatten() {
-            let Ok(name) = entry.file_name().to_str() else { continue };
+        for name in self.folder.names().unwrap_or_default() {
             if name.len() != self.name.len() || name == self.name {
                 continue;
             }
-            let Ok(file) = rustix::fs::openat(&self.directory, name, OPEN, Mode::empty()) else { continue };
-            let mut magic = [0; MAGIC.len()];
-            if !matches!(rustix::io::pread(&file, &mut magic, 0), Ok(length) if length == MAGIC.len() && magic == *MAGIC)
-            {
-                continue;
-            }
-            let other = Self {
-                directory: match self.directory.try_clone() {
-                    Ok(directory) => directory,
-                    Err(_) => return,
-                },
-                name: name.into(),
-                path: String::new(),
-                file,
-                locks: Locks::new(),
-            };
+            let open =
+                rustix::fs::openat(&self.folder.descriptor, &name, OFlags::RDWR | SAFELY, Mode::empty());
+            let (Ok(file), Ok(folder)) = (open, self.folder.try_clone()) else { continue };
+            let other = Self { folder, name, path: String::new(), file, locks: Locks::new() };
             // As in every arrival: under the gate, still of this name, both seats free.
-            if let Ok(true) = other.lock(Lock::Gate)
+            if other.is_used()
+                && let Ok(true) = other.lock(Lock::Gate)
                 && let Ok(true) = other.current()
                 && let (Ok(false), Ok(false)) = (other.held(Side::Producer), other.held(Side::Consumer))
             {
                 let _ = other.forget();
             }
         }
+    }
+
+    pub(crate) fn introduce(&self, side: Side, generation: u64) -> io::Result<()> {
+        self.folder.introduce(&self.name, side, generation)
+    }
+
+    pub(crate) fn user(&self, side: Side, generation: u64) -> io::Result<Option<u32>> {
+        self.folder.user(&self.name, side, generation).map(Some)
     }
 
     pub(crate) fn where_it_is(&self) -> &str {
@@ -144,7 +170,7 @@ impl Seats {
     }
 
     pub(crate) fn held(&self, seat: Side) -> io::Result<bool> {
-        self.locks.is_taken(&self.directory, &self.name, &self.file, seat.into())
+        self.locks.is_taken(&self.folder, &self.name, &self.file, seat.into())
     }
 
     pub(crate) fn take(&self, seat: Side) -> io::Result<bool> {
@@ -157,9 +183,10 @@ impl Seats {
 
     pub(crate) fn forget(&self) -> io::Result<()> {
         // The name last: killed in between, the next one makes the rest again.
-        self.locks.forget(&self.directory, &self.name, &self.file);
-        system::forget_bells(&self.directory, &self.name);
-        Ok(rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty())?)
+        self.locks.forget(&self.folder.descriptor, &self.name, &self.file);
+        system::forget_bells(&self.folder.descriptor, &self.name);
+        self.folder.forget_users(&self.name);
+        Ok(rustix::fs::unlinkat(&self.folder.descriptor, &self.name, AtFlags::empty())?)
     }
 
     pub(crate) fn header(&self) -> io::Result<Segment> {
@@ -192,7 +219,7 @@ impl Seats {
 
     /// `false` if somebody else has it.
     fn lock(&self, lock: Lock) -> io::Result<bool> {
-        self.locks.take(&self.directory, &self.name, &self.file, lock)
+        self.locks.take(&self.folder, &self.name, &self.file, lock)
     }
 }
 
@@ -205,63 +232,17 @@ impl Drop for Seats {
     }
 }
 
-/// Opens the user's directory, made if it is missing, and refuses one that others could reach into.
-fn private_directory(path: &str) -> Result<OwnedFd, OpenError> {
-    let failed = |error: Errno| OpenError::Io { doing: format!("opening {path}"), source: error.into() };
-    let made = match rustix::fs::mkdir(path, Mode::RWXU) {
-        Ok(()) => true,
-        Err(Errno::EXIST) => false,
-        Err(error) => return Err(OpenError::Io { doing: format!("making {path}"), source: error.into() }),
-    };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let open = || retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()));
-    let mut opened = open();
-    if made && matches!(opened, Err(Errno::ACCESS)) {
-        // The umask has shut out even this user. What is opened now is looked at below, whatever it is.
-        rustix::fs::chmod(path, Mode::RWXU).map_err(failed)?;
-        opened = open();
-    }
-    let directory = match opened {
-        Ok(directory) => directory,
-        Err(Errno::NOTDIR | Errno::LOOP) => {
-            return Err(OpenError::Foreign { path: path.into(), what: "not a directory" });
-        }
-        Err(error) => return Err(failed(error)),
-    };
-    let stat = rustix::fs::fstat(&directory).map_err(failed)?;
-    if stat.st_uid != rustix::process::geteuid().as_raw() {
-        return Err(OpenError::Foreign { path: path.into(), what: "belongs to another user" });
-    }
-    if stat.st_mode & 0o077 != 0 {
-        return Err(OpenError::Foreign { path: path.into(), what: "other users may enter it" });
-    }
-    if made {
-        // Whatever the umask says, this user may use it.
-        rustix::fs::fchmod(&directory, Mode::RWXU).map_err(failed)?;
-    }
-    Ok(directory)
+fn name_of(key: u128) -> String {
+    format!("{key:032x}")
 }
 
-/// The file, and whether it is new.
-fn open_or_create(directory: &OwnedFd, name: &str) -> rustix::io::Result<(OwnedFd, bool)> {
-    // Somebody else may make or remove it between the two calls; each such step is somebody's arrival or leaving.
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match retry_on_intr(|| rustix::fs::openat(directory, name, OPEN, Mode::empty())) {
-            Err(Errno::NOENT) => {}
-            other => return Ok((other?, false)),
+fn cannot_open(path: &str, error: Errno) -> OpenError {
+    match error {
+        // Links are not followed, and directories and sockets cannot be opened for writing.
+        Errno::LOOP | Errno::ISDIR | Errno::NXIO => {
+            OpenError::Foreign { path: path.into(), what: "not a regular file" }
         }
-        let create = OPEN | OFlags::CREATE | OFlags::EXCL;
-        match retry_on_intr(|| rustix::fs::openat(directory, name, create, Mode::RUSR | Mode::WUSR)) {
-            Err(Errno::EXIST) if tries < 1000 => {}
-            other => {
-                let file = other?;
-                // Whatever the umask says, this user may open it again.
-                rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
-                return Ok((file, true));
-            }
-        }
+        _ => OpenError::Io { doing: format!("opening {path}"), source: error.into() },
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) use memory::Segment;
 use super::{OpenError, Side, pause};
 use memory::Access;
 use objects::{Failed, Names, Owned};
+use std::ffi::OsStr;
 use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -82,7 +83,10 @@ struct Sitting {
 }
 
 impl Seats {
-    pub(crate) fn open(key: u128) -> Result<Self, OpenError> {
+    pub(crate) fn open(place: Option<&OsStr>, key: u128) -> Result<Self, OpenError> {
+        if let Some(place) = place {
+            return Err(unsupported(&format!("meeting in {}", place.to_string_lossy())));
+        }
         let names = Names::of(key).map_err(|error| error.about("this user's identity"))?;
         let chair = |side| -> Result<Arc<Chair>, OpenError> {
             let (names, word) = (names.clone(), word_of(side));
@@ -102,6 +106,31 @@ impl Seats {
             header: OnceLock::new(),
             taken: Mutex::default(),
         })
+    }
+
+    pub(crate) fn existing(place: Option<&OsStr>, key: u128) -> Result<Option<Self>, OpenError> {
+        // What is opened here goes again with its last handle.
+        let seats = Self::open(place, key)?;
+        let used = seats.root_word().load(Ordering::Acquire) != 0;
+        Ok(used.then_some(seats))
+    }
+
+    pub(crate) fn keys(_place: Option<&OsStr>) -> Result<Vec<u128>, OpenError> {
+        Err(unsupported("listing the pipes"))
+    }
+
+    #[expect(
+        clippy::unnecessary_wraps,
+        clippy::unused_self,
+        reason = "elsewhere others may come than this user"
+    )]
+    pub(crate) fn introduce(&self, _side: Side, _generation: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as in `introduce`")]
+    pub(crate) fn user(&self, _side: Side, _generation: u64) -> io::Result<Option<u32>> {
+        Ok(None)
     }
 
     pub(crate) fn where_it_is(&self) -> &str {
@@ -221,6 +250,11 @@ impl Seats {
     }
 }
 
+fn unsupported(doing: &str) -> OpenError {
+    let source = io::Error::new(io::ErrorKind::Unsupported, "this system has no such thing");
+    OpenError::Io { doing: doing.into(), source }
+}
+
 fn header(number: u64) -> String {
     format!("header-{number:016x}")
 }
@@ -276,8 +310,8 @@ pub(crate) struct Bell {
 }
 
 impl Bell {
-    pub(crate) fn open(key: u128, generation: u64, sleeper: Side) -> io::Result<Self> {
-        let names = Names::of(key)?;
+    pub(crate) fn open(seats: &Seats, generation: u64, sleeper: Side) -> io::Result<Self> {
+        let names = &seats.names;
         let partner = match sleeper {
             Side::Producer => Side::Consumer,
             Side::Consumer => Side::Producer,

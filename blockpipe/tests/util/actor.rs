@@ -2,7 +2,7 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `join NAME [as ROLE] [job HEX] [patience MS] [replace MS]` | arrives; the answer is the role or the error. Lets go of what it had before |
+//! | `join NAME [as ROLE] [job HEX] [dir PATH] [patience MS] [replace MS]` | arrives; the answer is the role or the error. Lets go of what it had before |
 //! | `handles` | how many handles are open, and how many of them a child would get |
 //! | `leave` | lets go of its end, and says nothing to the other |
 //! | `abort CODE TEXT` · `look` · `check` | gives up · what the monitor shows · whether it can go on |
@@ -11,6 +11,7 @@
 //! | `hold` · `drop I` · `give I LENGTH` | takes a block and fills it · drops or sends the `I`th held one |
 //! | `send N` · `stream N W` · `close` | sends N bytes · also closes, holding W blocks and sending the last one first |
 //! | *as consumer* | |
+//! | `partner` | who the producer is |
 //! | `begin` · `begin_at BYTES` · `resume` | at 0 · behind so many bytes that came earlier · where a dead one stopped |
 //! | `take` · `drop I` · `done I` | one block after the other, each compared with what it must hold |
 //! | `drain W` | all blocks to the end, holding W and confirming the last one first |
@@ -127,6 +128,7 @@ impl Commands {
         options.chunks(2).fold(pipe, |pipe, option| match option {
             ["as", _] => pipe,
             ["job", job] => pipe.job(bytes(job)),
+            ["dir", path] => pipe.in_directory(path),
             ["patience", time] => pipe.patience(Duration::from_millis(number(time))),
             ["replace", time] => pipe.replace_within(Duration::from_millis(number(time))),
             _ => panic!("no such option: {option:?}"),
@@ -387,6 +389,7 @@ fn consume_blocks(commands: &mut Commands, consumer: &Consumer, stream: &mut Str
         let command = commands.next();
         match command.words()[..] {
             ["check"] => show(&consumer.check()),
+            ["partner"] => show(&consumer.partner()),
             ["begin"] => show(&consumer.begin(&identity(identify()), Mark::default()).map(drop)),
             ["begin_at", bytes] => {
                 *stream = Stream::behind(stream.salt, number(bytes));

@@ -1,0 +1,230 @@
+//! Where pipes lie, for systems where a pipe is a file: in a directory of this user alone, or in one that several users
+//! or containers can enter.
+
+use super::{OpenError, Side, system};
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::{Errno, retry_on_intr};
+use std::ffi::{OsStr, OsString};
+use std::io;
+
+/// Never through a link, and never blocking on what is no file.
+pub(super) const SAFELY: OFlags =
+    OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
+
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub descriptor: OwnedFd,
+    pub path: OsString,
+    /// Whether others can enter it.
+    shared: bool,
+}
+
+impl Folder {
+    /// The directory of this name, or without one this user's own, which is made if it is missing.
+    pub fn open(place: Option<&OsStr>) -> Result<Self, OpenError> {
+        match place {
+            Some(path) => Self::shared(path),
+            None => Self::private(true).map(|it| it.expect("it is made if it is missing")),
+        }
+    }
+
+    /// The same, but nothing is made.
+    pub fn existing(place: Option<&OsStr>) -> Result<Option<Self>, OpenError> {
+        match place {
+            Some(path) => Self::shared(path).map(Some),
+            None => Self::private(false),
+        }
+    }
+
+    /// Whoever can enter it is trusted to leave other pairs alone; who cannot must not get in by its mode.
+    fn shared(path: &OsStr) -> Result<Self, OpenError> {
+        let shown = path.to_string_lossy().into_owned();
+        // The user has named it, so links on the way are meant.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()));
+        let descriptor = match opened {
+            Err(Errno::NOTDIR) => return Err(OpenError::Foreign { path: shown, what: "not a directory" }),
+            other => other.map_err(|error| doing("opening", &shown, error))?,
+        };
+        let stat = rustix::fs::fstat(&descriptor).map_err(|error| doing("looking at", &shown, error))?;
+        if stat.st_mode & 0o002 != 0 {
+            return Err(OpenError::Foreign { path: shown, what: "any user may write in this directory" });
+        }
+        Ok(Self { descriptor, path: path.into(), shared: true })
+    }
+
+    /// Refuses one that others could reach into.
+    fn private(may_make: bool) -> Result<Option<Self>, OpenError> {
+        let path = system::directory();
+        let made = match if may_make { rustix::fs::mkdir(&path, Mode::RWXU) } else { Err(Errno::EXIST) } {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(error) => return Err(doing("making", &path, error)),
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = || retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()));
+        let mut opened = open();
+        if made && matches!(opened, Err(Errno::ACCESS)) {
+            // The umask has shut out even this user. What is opened now is looked at below, whatever it is.
+            rustix::fs::chmod(&path, Mode::RWXU).map_err(|error| doing("opening", &path, error))?;
+            opened = open();
+        }
+        let descriptor = match opened {
+            Ok(directory) => directory,
+            Err(Errno::NOENT) if !may_make => return Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                return Err(OpenError::Foreign { path, what: "not a directory" });
+            }
+            Err(error) => return Err(doing("opening", &path, error)),
+        };
+        let stat = rustix::fs::fstat(&descriptor).map_err(|error| doing("looking at", &path, error))?;
+        if stat.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(OpenError::Foreign { path, what: "belongs to another user" });
+        }
+        if stat.st_mode & 0o077 != 0 {
+            return Err(OpenError::Foreign { path, what: "other users may enter it" });
+        }
+        if made {
+            // Whatever the umask says, this user may use it.
+            rustix::fs::fchmod(&descriptor, Mode::RWXU).map_err(|error| doing("opening", &path, error))?;
+        }
+        Ok(Some(Self { descriptor, path: path.into(), shared: false }))
+    }
+
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { descriptor: self.descriptor.try_clone()?, path: self.path.clone(), shared: self.shared })
+    }
+
+    /// Of what is made here.
+    pub fn mode(&self) -> Mode {
+        let own = Mode::RUSR | Mode::WUSR;
+        if self.shared { own | Mode::RGRP | Mode::WGRP } else { own }
+    }
+
+    /// Why this is nothing that one of those who may come here has made for a pair.
+    pub fn rejects(&self, stat: &Stat) -> Option<&'static str> {
+        let own = stat.st_uid == rustix::process::geteuid().as_raw();
+        if !self.shared && !own {
+            Some("belongs to another user")
+        } else if !self.shared && stat.st_mode & 0o077 != 0 {
+            Some("other users may open it")
+        } else if self.shared && stat.st_mode & 0o006 != 0 {
+            Some("any user may open it")
+        } else {
+            None
+        }
+    }
+
+    /// Opens this file, or makes it: the second value says so.
+    pub fn open_or_create(&self, name: &str) -> rustix::io::Result<(OwnedFd, bool)> {
+        // Somebody else may make or remove it between the two calls; each such step is somebody's arrival or leaving.
+        let (mut tries, open) = (0, OFlags::RDWR | SAFELY);
+        loop {
+            tries += 1;
+            match retry_on_intr(|| rustix::fs::openat(&self.descriptor, name, open, Mode::empty())) {
+                Err(Errno::NOENT) => {}
+                other => return Ok((other?, false)),
+            }
+            let create = open | OFlags::CREATE | OFlags::EXCL;
+            match retry_on_intr(|| rustix::fs::openat(&self.descriptor, name, create, self.mode())) {
+                Err(Errno::EXIST) if tries < 1000 => {}
+                other => {
+                    let file = other?;
+                    self.open_up(&file)?;
+                    return Ok((file, true));
+                }
+            }
+        }
+    }
+
+    /// Whatever the umask says, those who may come here may open what is made here.
+    pub fn open_up(&self, file: &OwnedFd) -> rustix::io::Result<()> {
+        self.give(file, self.mode())
+    }
+
+    fn give(&self, file: &OwnedFd, mode: Mode) -> rustix::io::Result<()> {
+        if self.shared {
+            // As the set-group-ID bit does. If it cannot be had, the other one will not get in, and says so.
+            let group = rustix::fs::fstat(&self.descriptor)?.st_gid;
+            let _ = rustix::fs::fchown(file, None, Some(rustix::fs::Gid::from_raw(group)));
+        }
+        rustix::fs::fchmod(file, mode)
+    }
+
+    /// The names in it that are text.
+    pub fn names(&self) -> rustix::io::Result<Vec<String>> {
+        let entries = rustix::fs::Dir::read_from(&self.descriptor)?;
+        Ok(entries.flatten().filter_map(|entry| Some(entry.file_name().to_str().ok()?.to_owned())).collect())
+    }
+
+    /// Leaves word of who sits down: a file that only its owner can have written, about this pairing and no other.
+    pub fn introduce(&self, key: &str, side: Side, generation: u64) -> io::Result<()> {
+        if !self.shared {
+            return Ok(());
+        }
+        let name = card(key, side);
+        // Of an earlier pairing, or of a dead one whose place this is.
+        match rustix::fs::unlinkat(&self.descriptor, &name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | SAFELY;
+        let mode = Mode::RUSR | Mode::RGRP;
+        let file = retry_on_intr(|| rustix::fs::openat(&self.descriptor, &name, flags, mode))?;
+        self.give(&file, mode)?;
+        let text = introduction(key, side, generation);
+        let written = retry_on_intr(|| rustix::io::write(&file, text.as_bytes()))?;
+        if written == text.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+
+    /// The user who sits there, as the kernel knows who made a file.
+    pub fn user(&self, key: &str, side: Side, generation: u64) -> io::Result<u32> {
+        if !self.shared {
+            return Ok(rustix::process::geteuid().as_raw());
+        }
+        let flags = OFlags::RDONLY | SAFELY;
+        let card =
+            retry_on_intr(|| rustix::fs::openat(&self.descriptor, card(key, side), flags, Mode::empty()))?;
+        let (stat, text) = (rustix::fs::fstat(&card)?, introduction(key, side, generation));
+        // Longer than it should be, so that a longer one is seen.
+        let mut there = vec![0; text.len() + 1];
+        let length = retry_on_intr(|| rustix::io::read(&card, &mut there))?;
+        let is_its_owners = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+            && stat.st_mode & 0o022 == 0
+            && stat.st_nlink == 1;
+        if is_its_owners && &there[..length] == text.as_bytes() {
+            Ok(stat.st_uid)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "it has not said who it is"))
+        }
+    }
+
+    /// Removes what both have left of this kind.
+    pub fn forget_users(&self, key: &str) {
+        if self.shared {
+            for side in [Side::Producer, Side::Consumer] {
+                let _ = rustix::fs::unlinkat(&self.descriptor, card(key, side), AtFlags::empty());
+            }
+        }
+    }
+}
+
+fn card(key: &str, side: Side) -> String {
+    format!("{key}-{}-user", word_of(side))
+}
+
+fn introduction(key: &str, side: Side, generation: u64) -> String {
+    format!("blockpipe {key} {generation:016x} {}\n", word_of(side))
+}
+
+pub(super) fn word_of(side: Side) -> &'static str {
+    match side {
+        Side::Producer => "producer",
+        Side::Consumer => "consumer",
+    }
+}
+
+fn doing(what: &str, path: &str, error: Errno) -> OpenError {
+    OpenError::Io { doing: format!("{what} {path}"), source: error.into() }
+}
