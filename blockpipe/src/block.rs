@@ -6,6 +6,7 @@ use crate::ring::Extent;
 use crate::window::Settled;
 use std::ops::{Deref, DerefMut};
 use std::slice;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// An empty block: a page-aligned piece of shared memory that only this process touches until it is sent.
 ///
@@ -54,6 +55,56 @@ impl<'a> EmptyBlock<'a> {
     }
 }
 
+impl EmptyBlock<'_> {
+    /// Fills the beginning of the block with these bytes, for whoever does not trust the consumer: what it may change
+    /// meanwhile is the block and not `bytes`.
+    ///
+    /// # Panics
+    /// If there are more bytes than the block has.
+    pub fn copy_from(&mut self, bytes: &[u8]) {
+        let region = self.producer.region();
+        assert!(bytes.len() <= region.geometry().block_size(), "a block cannot hold so much");
+        // SAFETY: the block is mapped, page-aligned, for as long as the producer is borrowed, and `bytes` fits into it.
+        let (words, rest) = unsafe { atomics(region.block(self.n), bytes.len()) };
+        let (chunks, last) = bytes.as_chunks();
+        for (word, chunk) in words.iter().zip(chunks) {
+            word.store(u64::from_ne_bytes(*chunk), Ordering::Relaxed);
+        }
+        rest.iter().zip(last).for_each(|(to, from)| to.store(*from, Ordering::Relaxed));
+    }
+}
+
+impl FilledBlock<'_> {
+    /// Copies the bytes out, each read once, for whoever does not trust the producer: what it may change meanwhile is
+    /// the block and not the copy. Nothing of a hole.
+    ///
+    /// # Panics
+    /// If `to` is not as long as the block.
+    #[expect(clippy::disallowed_methods, reason = "what was stored as bytes are bytes again")]
+    pub fn copy_to(&self, to: &mut [u8]) {
+        assert_eq!(to.len(), self.len(), "the copy is as long as the block");
+        // SAFETY: as in `deref`: so many bytes are mapped, page-aligned, for as long as the consumer is borrowed.
+        let (words, rest) = unsafe { atomics(self.consumer.region().block(self.n), to.len()) };
+        let (chunks, last) = to.as_chunks_mut();
+        for (chunk, word) in chunks.iter_mut().zip(words) {
+            *chunk = word.load(Ordering::Relaxed).to_ne_bytes();
+        }
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = from.load(Ordering::Relaxed));
+    }
+}
+
+/// So many bytes as atomics, which somebody else may write to at any time: words, and what is left of one.
+///
+/// # Safety
+/// They are mapped for as long as `'a`, and begin at a multiple of eight.
+unsafe fn atomics<'a>(start: *mut u8, length: usize) -> (&'a [AtomicU64], &'a [AtomicU8]) {
+    let (words, rest) = (length / 8, length % 8);
+    // SAFETY: as the caller promises; any bytes are valid, and atomics may be shared.
+    unsafe {
+        (slice::from_raw_parts(start.cast(), words), slice::from_raw_parts(start.add(words * 8).cast(), rest))
+    }
+}
+
 impl Drop for EmptyBlock<'_> {
     fn drop(&mut self) {
         self.producer.put_back(self.n);
@@ -75,8 +126,8 @@ impl DerefMut for EmptyBlock<'_> {
         let region = self.producer.region();
         // SAFETY: the block is mapped for as long as the producer is borrowed, any byte is a valid `u8`, and it has
         // one owner: `Filler::owns` said that the consumer is done with it (its release of `emptied`, our acquire),
-        // and the window hands it out once. A partner that breaks the protocol could still write; it runs as the
-        // same user, and no more than the block's content depends on it.
+        // and the window hands it out once. A partner that breaks the protocol could still write, and no more than the
+        // block's content depends on it; who does not trust it uses `copy_from`.
         unsafe { slice::from_raw_parts_mut(region.block(self.n), region.geometry().block_size()) }
     }
 }
@@ -134,7 +185,7 @@ impl Deref for FilledBlock<'_> {
         // SAFETY: the block is mapped for as long as the consumer is borrowed, the length is that of its bytes (none of
         // a hole), read once and checked against the block size (`Drainer::next`), and the producer gave the bytes away
         // before its release of `filled`, which our acquire saw. As in `EmptyBlock`, a partner that breaks the protocol
-        // can change content.
+        // can change content; who does not trust it uses `copy_to`.
         unsafe { slice::from_raw_parts(self.consumer.region().block(self.n), length) }
     }
 }

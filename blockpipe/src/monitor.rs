@@ -29,6 +29,8 @@ pub enum Phase {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Snapshot {
+    /// The random number of this pairing.
+    pub generation: u64,
     /// The first 508 bytes of the name.
     pub name: Vec<u8>,
     /// The first 1276 bytes of the job.
@@ -106,6 +108,7 @@ impl Snapshot {
             (ring.consumer.parked.load(Ordering::Relaxed) == 1).then_some(Side::Consumer)
         };
         Self {
+            generation: header.generation.load(Ordering::Relaxed),
             name: header.name.get(),
             job: header.job.get(),
             phase,

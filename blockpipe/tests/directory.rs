@@ -102,17 +102,22 @@ mod unix {
             consumer.begin(&[8; 128], blockpipe::Mark::default()).unwrap();
             let mut producer = starting.join().unwrap().unwrap();
             assert_eq!(producer.partner().unwrap(), Some(me()));
-            producer.empty_block().unwrap().send(5, 0);
+            let mut block = producer.empty_block().unwrap();
+            block.copy_from(b"a word and a half");
+            block.send(17, 0);
             let all = pipes(Some(place.0.as_os_str())).unwrap();
             let [Ok(moving)] = &all[..] else { panic!("{all:?}") };
-            assert_eq!((moving.phase, moving.users, moving.sent), (Phase::Moving, [Some(me()); 2], 5));
+            assert_eq!((moving.phase, moving.users, moving.sent), (Phase::Moving, [Some(me()); 2], 17));
             assert_eq!((&moving.name[..], moving.waits, moving.is_dead()), (name.bytes(), None, false));
             assert!(
                 matches!(pipe.join(), Err(JoinError::TooManyInstances(there)) if there.users == [Some(me()); 2])
             );
 
             let sending = scope.spawn(move || producer.close(&[0; 32]));
-            consumer.filled_block().unwrap().unwrap().done(0);
+            let (block, mut copy) = (consumer.filled_block().unwrap().unwrap(), [0; 17]);
+            block.copy_to(&mut copy);
+            assert_eq!(&copy, b"a word and a half");
+            block.done(0);
             assert!(consumer.filled_block().unwrap().is_none());
             consumer.commit().unwrap().complete().unwrap();
             sending.join().unwrap().unwrap();
@@ -143,6 +148,16 @@ mod unix {
         );
         assert!(place.pipe(&alive).look().unwrap().unwrap().producer_lives);
         assert!(remove_dead(Some(place.0.as_os_str())).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_was_made_and_not_yet_opened_up_is_opened_up_by_its_owner() {
+        let (place, name) = (Place::new(0o2770), Name::new());
+        let path = place.0.join(format!("{:032x}", name.key()));
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        let _producer = producer(&place.pipe(&name));
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o660);
     }
 
     #[test]

@@ -25,6 +25,9 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file''s size]')
             [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks]')
             [CompletionResult]::new('--bwlimit', '--bwlimit', [CompletionResultType]::ParameterName, 'Read at most so many bytes per second, evenly (500K, 10M)')
+            [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user''s own]')
+            [CompletionResult]::new('--peer-user', '--peer-user', [CompletionResultType]::ParameterName, 'Refuse a partner of any other user than these (names or numbers)')
+            [CompletionResult]::new('--peer-group', '--peer-group', [CompletionResultType]::ParameterName, 'Refuse a partner whose user belongs to none of these groups')
             [CompletionResult]::new('--fsync', '--fsync', [CompletionResultType]::ParameterName, 'What must be on the disk before a copy counts as complete')
             [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'How to make sure that the copy is the source')
             [CompletionResult]::new('--hash', '--hash', [CompletionResultType]::ParameterName, 'What to compute of the content')
@@ -37,6 +40,7 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('--partial', '--partial', [CompletionResultType]::ParameterName, 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time')
             [CompletionResult]::new('--no-resume', '--no-resume', [CompletionResultType]::ParameterName, 'Start over, whatever an interrupted copy left')
             [CompletionResult]::new('--stats', '--stats', [CompletionResultType]::ParameterName, 'Say at the end how fast it was, who waited for whom, and how full the blocks were')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but errors')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say what was chosen, and the checksum')
@@ -48,6 +52,7 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('cp', 'cp', [CompletionResultType]::ParameterValue, 'Copy a file with one command, which starts both processes')
             [CompletionResult]::new('read', 'read', [CompletionResultType]::ParameterValue, 'Read a file for a `duocopy write` under the same NAME, which may come first')
             [CompletionResult]::new('write', 'write', [CompletionResultType]::ParameterValue, 'Write what a `duocopy read` under the same NAME reads; it may come later')
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Which pipes somebody wants to know about. Show the pipes that are there now, who is at them and who waits for whom; disturbs nobody')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -63,11 +68,15 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('--preserve', '--preserve', [CompletionResultType]::ParameterName, 'Take these over from SRC [without a list: all]')
             [CompletionResult]::new('-g', '-g', [CompletionResultType]::ParameterName, 'Show progress; alone it means always')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Show progress; alone it means always')
+            [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user''s own]')
+            [CompletionResult]::new('--peer-user', '--peer-user', [CompletionResultType]::ParameterName, 'Refuse a partner of any other user than these (names or numbers)')
+            [CompletionResult]::new('--peer-group', '--peer-group', [CompletionResultType]::ParameterName, 'Refuse a partner whose user belongs to none of these groups')
             [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]')
             [CompletionResult]::new('--replace-within', '--replace-within', [CompletionResultType]::ParameterName, 'Wait so long for a new partner when the other process has died: start the same command again')
             [CompletionResult]::new('--partial', '--partial', [CompletionResultType]::ParameterName, 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time')
             [CompletionResult]::new('--no-resume', '--no-resume', [CompletionResultType]::ParameterName, 'Start over, whatever an interrupted copy left')
             [CompletionResult]::new('--stats', '--stats', [CompletionResultType]::ParameterName, 'Say at the end how fast it was, who waited for whom, and how full the blocks were')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but errors')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say what was chosen, and the checksum')
@@ -83,6 +92,9 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file''s size]')
             [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks]')
             [CompletionResult]::new('--bwlimit', '--bwlimit', [CompletionResultType]::ParameterName, 'Read at most so many bytes per second, evenly (500K, 10M)')
+            [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user''s own]')
+            [CompletionResult]::new('--peer-user', '--peer-user', [CompletionResultType]::ParameterName, 'Refuse a partner of any other user than these (names or numbers)')
+            [CompletionResult]::new('--peer-group', '--peer-group', [CompletionResultType]::ParameterName, 'Refuse a partner whose user belongs to none of these groups')
             [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'How to make sure that the copy is the source')
             [CompletionResult]::new('--hash', '--hash', [CompletionResultType]::ParameterName, 'What to compute of the content')
             [CompletionResult]::new('--replace-within', '--replace-within', [CompletionResultType]::ParameterName, 'Wait so long for a new partner when the other process has died: start the same command again')
@@ -93,6 +105,7 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('--fsync', '--fsync', [CompletionResultType]::ParameterName, 'What must be on the disk before a copy counts as complete')
             [CompletionResult]::new('--sparse', '--sparse', [CompletionResultType]::ParameterName, 'Which zeros take no space in DST')
             [CompletionResult]::new('--stats', '--stats', [CompletionResultType]::ParameterName, 'Say at the end how fast it was, who waited for whom, and how full the blocks were')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but errors')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say what was chosen, and the checksum')
@@ -108,6 +121,9 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
         'duocopy;write' {
             [CompletionResult]::new('--max-bytes', '--max-bytes', [CompletionResultType]::ParameterName, 'Refuse a source that is longer (512M, 10G)')
             [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]')
+            [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user''s own]')
+            [CompletionResult]::new('--peer-user', '--peer-user', [CompletionResultType]::ParameterName, 'Refuse a partner of any other user than these (names or numbers)')
+            [CompletionResult]::new('--peer-group', '--peer-group', [CompletionResultType]::ParameterName, 'Refuse a partner whose user belongs to none of these groups')
             [CompletionResult]::new('--fsync', '--fsync', [CompletionResultType]::ParameterName, 'What must be on the disk before a copy counts as complete')
             [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'How to make sure that the copy is the source')
             [CompletionResult]::new('--hash', '--hash', [CompletionResultType]::ParameterName, 'What to compute of the content')
@@ -124,6 +140,7 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('--partial', '--partial', [CompletionResultType]::ParameterName, 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time')
             [CompletionResult]::new('--no-resume', '--no-resume', [CompletionResultType]::ParameterName, 'Start over, whatever an interrupted copy left')
             [CompletionResult]::new('--stats', '--stats', [CompletionResultType]::ParameterName, 'Say at the end how fast it was, who waited for whom, and how full the blocks were')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but errors')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say what was chosen, and the checksum')
@@ -134,10 +151,22 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             break
         }
+        'duocopy;status' {
+            [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Look into this directory [default: `DUOCOPY_DIR`, or this user''s own]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON object per line and pipe (docs/cli.md)')
+            [CompletionResult]::new('--watch', '--watch', [CompletionResultType]::ParameterName, 'Look again every second, until Ctrl-C')
+            [CompletionResult]::new('--clean', '--clean', [CompletionResultType]::ParameterName, 'Remove what killed pairs have left, and nothing else')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
         'duocopy;help' {
             [CompletionResult]::new('cp', 'cp', [CompletionResultType]::ParameterValue, 'Copy a file with one command, which starts both processes')
             [CompletionResult]::new('read', 'read', [CompletionResultType]::ParameterValue, 'Read a file for a `duocopy write` under the same NAME, which may come first')
             [CompletionResult]::new('write', 'write', [CompletionResultType]::ParameterValue, 'Write what a `duocopy read` under the same NAME reads; it may come later')
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Which pipes somebody wants to know about. Show the pipes that are there now, who is at them and who waits for whom; disturbs nobody')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -148,6 +177,9 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             break
         }
         'duocopy;help;write' {
+            break
+        }
+        'duocopy;help;status' {
             break
         }
         'duocopy;help;help' {

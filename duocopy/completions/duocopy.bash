@@ -25,6 +25,9 @@ _duocopy() {
             duocopy,read)
                 cmd="duocopy__subcmd__read"
                 ;;
+            duocopy,status)
+                cmd="duocopy__subcmd__status"
+                ;;
             duocopy,write)
                 cmd="duocopy__subcmd__write"
                 ;;
@@ -37,6 +40,9 @@ _duocopy() {
             duocopy__subcmd__help,read)
                 cmd="duocopy__subcmd__help__subcmd__read"
                 ;;
+            duocopy__subcmd__help,status)
+                cmd="duocopy__subcmd__help__subcmd__status"
+                ;;
             duocopy__subcmd__help,write)
                 cmd="duocopy__subcmd__help__subcmd__write"
                 ;;
@@ -47,7 +53,7 @@ _duocopy() {
 
     case "${cmd}" in
         duocopy)
-            opts="-p -g -q -v -h -V --wait --block-size --buffer-size --bwlimit --fsync --verify --hash --sparse --preserve --partial --no-resume --replace-within --progress --stats --quiet --verbose --help --version cp read write help"
+            opts="-p -g -q -v -h -V --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --fsync --verify --hash --sparse --preserve --partial --no-resume --replace-within --progress --stats --json --quiet --verbose --help --version cp read write status help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -66,6 +72,18 @@ _duocopy() {
                     return 0
                     ;;
                 --bwlimit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --peer-user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --peer-group)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -113,7 +131,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__cp)
-            opts="-p -g -q -v -h -V --block-size --buffer-size --bwlimit --fsync --verify --hash --sparse --preserve --partial --no-resume --progress --stats --quiet --verbose --wait --replace-within --help --version"
+            opts="-p -g -q -v -h -V --block-size --buffer-size --bwlimit --fsync --verify --hash --sparse --preserve --partial --no-resume --progress --stats --json --quiet --verbose --dir --peer-user --peer-group --wait --replace-within --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -163,6 +181,18 @@ _duocopy() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --peer-user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --peer-group)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --wait)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -179,7 +209,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__help)
-            opts="cp read write help"
+            opts="cp read write status help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -234,6 +264,20 @@ _duocopy() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        duocopy__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         duocopy__subcmd__help__subcmd__write)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -249,7 +293,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__read)
-            opts="-g -q -v -p -h -V --wait --block-size --buffer-size --bwlimit --verify --hash --replace-within --progress --stats --quiet --verbose --preserve --fsync --sparse --partial --no-resume --help --version"
+            opts="-g -q -v -p -h -V --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --verify --hash --replace-within --progress --stats --json --quiet --verbose --preserve --fsync --sparse --partial --no-resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -268,6 +312,18 @@ _duocopy() {
                     return 0
                     ;;
                 --bwlimit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --peer-user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --peer-group)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -314,8 +370,26 @@ _duocopy() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        duocopy__subcmd__status)
+            opts="-h -V --dir --json --watch --clean --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         duocopy__subcmd__write)
-            opts="-p -g -q -v -h -V --force --max-bytes --wait --fsync --verify --hash --sparse --preserve --partial --no-resume --replace-within --progress --stats --quiet --verbose --block-size --buffer-size --bwlimit --help --version"
+            opts="-p -g -q -v -h -V --force --max-bytes --wait --dir --peer-user --peer-group --fsync --verify --hash --sparse --preserve --partial --no-resume --replace-within --progress --stats --json --quiet --verbose --block-size --buffer-size --bwlimit --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -326,6 +400,18 @@ _duocopy() {
                     return 0
                     ;;
                 --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --peer-user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --peer-group)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_duocopy_global_optspecs
-    string join \n wait= block-size= buffer-size= bwlimit= fsync= verify= hash= sparse= p/preserve= partial no-resume replace-within= g/progress= stats q/quiet v/verbose h/help V/version
+    string join \n wait= block-size= buffer-size= bwlimit= dir= peer-user= peer-group= fsync= verify= hash= sparse= p/preserve= partial no-resume replace-within= g/progress= stats json q/quiet v/verbose h/help V/version
 end
 
 function __fish_duocopy_needs_command
@@ -28,6 +28,9 @@ complete -c duocopy -n "__fish_duocopy_needs_command" -l wait -d 'How long to wa
 complete -c duocopy -n "__fish_duocopy_needs_command" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file\'s size]' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks]' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
+complete -c duocopy -n "__fish_duocopy_needs_command" -l dir -d 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user\'s own]' -r -F
+complete -c duocopy -n "__fish_duocopy_needs_command" -l peer-user -d 'Refuse a partner of any other user than these (names or numbers)' -r
+complete -c duocopy -n "__fish_duocopy_needs_command" -l peer-group -d 'Refuse a partner whose user belongs to none of these groups' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -l fsync -d 'What must be on the disk before a copy counts as complete' -r -f -a "none\t'The copy may still be in the page cache, as with `cp`'
 end\t'The copy is on the disk, and so is its name'"
 complete -c duocopy -n "__fish_duocopy_needs_command" -l verify -d 'How to make sure that the copy is the source' -r -f -a "none\t'Not at all'
@@ -48,6 +51,7 @@ never\t''"
 complete -c duocopy -n "__fish_duocopy_needs_command" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l no-resume -d 'Start over, whatever an interrupted copy left'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
+complete -c duocopy -n "__fish_duocopy_needs_command" -l json -d 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s q -l quiet -d 'Say nothing but errors'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s v -l verbose -d 'Say what was chosen, and the checksum'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -55,6 +59,7 @@ complete -c duocopy -n "__fish_duocopy_needs_command" -s V -l version -d 'Print 
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "cp" -d 'Copy a file with one command, which starts both processes'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "read" -d 'Read a file for a `duocopy write` under the same NAME, which may come first'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "write" -d 'Write what a `duocopy read` under the same NAME reads; it may come later'
+complete -c duocopy -n "__fish_duocopy_needs_command" -a "status" -d 'Which pipes somebody wants to know about. Show the pipes that are there now, who is at them and who waits for whom; disturbs nobody'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file\'s size]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks]' -r
@@ -75,11 +80,15 @@ timestamps\t'When it was last read and last written to'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s g -l progress -d 'Show progress; alone it means always' -r -f -a "auto\t'A bar if standard error is a terminal and the copy lasts longer than a second'
 always\t'Also elsewhere: a plain line every 10 seconds'
 never\t''"
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l dir -d 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user\'s own]' -r -F
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l peer-user -d 'Refuse a partner of any other user than these (names or numbers)' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l peer-group -d 'Refuse a partner whose user belongs to none of these groups' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l wait -d 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l replace-within -d 'Wait so long for a new partner when the other process has died: start the same command again' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l no-resume -d 'Start over, whatever an interrupted copy left'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l json -d 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s q -l quiet -d 'Say nothing but errors'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s v -l verbose -d 'Say what was chosen, and the checksum'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -88,6 +97,9 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l wait -d 'How lo
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file\'s size]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l dir -d 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user\'s own]' -r -F
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l peer-user -d 'Refuse a partner of any other user than these (names or numbers)' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l peer-group -d 'Refuse a partner whose user belongs to none of these groups' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l verify -d 'How to make sure that the copy is the source' -r -f -a "none\t'Not at all'
 stream\t'Both processes compute a checksum of their own bytes, and compare'
 reread\t'The Writer also reads the copy again, from the disk if the file system can do that: takes as long again as reading'"
@@ -106,6 +118,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l sparse -d 'Whic
 always\t'Other long runs of zeros become holes, too'
 never\t'Every byte is written and takes its space'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l json -d 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s q -l quiet -d 'Say nothing but errors'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s v -l verbose -d 'Say what was chosen, and the checksum'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
@@ -114,6 +127,9 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s h -l help -d 'P
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s V -l version -d 'Print version'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l max-bytes -d 'Refuse a source that is longer (512M, 10G)' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l wait -d 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l dir -d 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user\'s own]' -r -F
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l peer-user -d 'Refuse a partner of any other user than these (names or numbers)' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l peer-group -d 'Refuse a partner whose user belongs to none of these groups' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l fsync -d 'What must be on the disk before a copy counts as complete' -r -f -a "none\t'The copy may still be in the page cache, as with `cp`'
 end\t'The copy is on the disk, and so is its name'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l verify -d 'How to make sure that the copy is the source' -r -f -a "none\t'Not at all'
@@ -138,11 +154,19 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l force -d 'Repl
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l no-resume -d 'Start over, whatever an interrupted copy left'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l json -d 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s q -l quiet -d 'Say nothing but errors'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s v -l verbose -d 'Say what was chosen, and the checksum'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s V -l version -d 'Print version'
-complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write help" -f -a "cp" -d 'Copy a file with one command, which starts both processes'
-complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write help" -f -a "read" -d 'Read a file for a `duocopy write` under the same NAME, which may come first'
-complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write help" -f -a "write" -d 'Write what a `duocopy read` under the same NAME reads; it may come later'
-complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand status" -l dir -d 'Look into this directory [default: `DUOCOPY_DIR`, or this user\'s own]' -r -F
+complete -c duocopy -n "__fish_duocopy_using_subcommand status" -l json -d 'One JSON object per line and pipe (docs/cli.md)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand status" -l watch -d 'Look again every second, until Ctrl-C'
+complete -c duocopy -n "__fish_duocopy_using_subcommand status" -l clean -d 'Remove what killed pairs have left, and nothing else'
+complete -c duocopy -n "__fish_duocopy_using_subcommand status" -s h -l help -d 'Print help'
+complete -c duocopy -n "__fish_duocopy_using_subcommand status" -s V -l version -d 'Print version'
+complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "cp" -d 'Copy a file with one command, which starts both processes'
+complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "read" -d 'Read a file for a `duocopy write` under the same NAME, which may come first'
+complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "write" -d 'Write what a `duocopy read` under the same NAME reads; it may come later'
+complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "status" -d 'Which pipes somebody wants to know about. Show the pipes that are there now, who is at them and who waits for whom; disturbs nobody'
+complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

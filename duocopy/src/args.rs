@@ -89,6 +89,18 @@ pub struct Options {
     #[arg(long, value_name = "RATE", value_parser = size)]
     pub bwlimit: Option<u64>,
 
+    /// Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user's own]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// Refuse a partner of any other user than these (names or numbers)
+    #[arg(long, value_name = "USER", value_delimiter = ',', conflicts_with = "replace_within")]
+    pub peer_user: Vec<String>,
+
+    /// Refuse a partner whose user belongs to none of these groups
+    #[arg(long, value_name = "GROUP", value_delimiter = ',', conflicts_with = "replace_within")]
+    pub peer_group: Vec<String>,
+
     /// What must be on the disk before a copy counts as complete
     #[arg(long, value_enum, value_name = "WHEN", default_value = "end")]
     pub fsync: Fsync,
@@ -135,6 +147,10 @@ pub struct Options {
     #[arg(long)]
     pub stats: bool,
 
+    /// Write what happens to standard output, too: one JSON object per line (docs/cli.md)
+    #[arg(long)]
+    pub json: bool,
+
     /// Say nothing but errors
     #[arg(short, long, conflicts_with_all = ["verbose", "progress", "stats"])]
     pub quiet: bool,
@@ -161,6 +177,9 @@ impl Options {
             value().map(|value| value.get_name().to_owned()).unwrap_or_default()
         };
         let mut words = Vec::new();
+        if let Some(dir) = &self.dir {
+            words.push(format!("--dir={}", dir.display()));
+        }
         if self.fsync != Fsync::End && !other_half {
             words.push(format!("--fsync={}", name(&|| self.fsync.to_possible_value())));
         }
@@ -210,6 +229,38 @@ pub enum Form {
     Write { destination: PathBuf, name: OsString, permission: Permission },
 }
 
+/// Which pipes somebody wants to know about.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "duocopy status",
+    bin_name = "duocopy status",
+    version,
+    max_term_width = 100,
+    override_usage = "duocopy status [OPTIONS] [NAME]"
+)]
+/// Show the pipes that are there now, who is at them and who waits for whom; disturbs nobody
+pub struct Query {
+    /// Only the pipe of this name
+    #[arg(value_name = "NAME")]
+    pub name: Option<OsString>,
+
+    /// Look into this directory [default: `DUOCOPY_DIR`, or this user's own]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// One JSON object per line and pipe (docs/cli.md)
+    #[arg(long)]
+    pub json: bool,
+
+    /// Look again every second, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+
+    /// Remove what killed pairs have left, and nothing else
+    #[arg(long, conflicts_with_all = ["watch", "name"])]
+    pub clean: bool,
+}
+
 /// What a Writer may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permission {
@@ -225,10 +276,11 @@ impl Permission {
     pub const ANYTHING: Self = Self { replace: true, follow_links: true, most_bytes: None };
 }
 
+/// What this process is asked to do.
 #[derive(Clone, Debug)]
-pub struct Arguments {
-    pub form: Form,
-    pub options: Options,
+pub enum Task {
+    Copy(Form, Box<Options>),
+    Show(Query),
 }
 
 const EXAMPLES: &str = "\
@@ -257,7 +309,7 @@ Exit codes, the same from both processes:
 #[derive(Debug, Parser)]
 #[command(
     name = "duocopy", version, after_help = EXAMPLES, max_term_width = 100,
-    override_usage = "duocopy [OPTIONS] SRC DST [NAME]     started twice\n       duocopy cp [OPTIONS] SRC DST         once\n       duocopy read [OPTIONS] SRC NAME      one half\n       duocopy write [OPTIONS] DST NAME     the other half"
+    override_usage = "duocopy [OPTIONS] SRC DST [NAME]     started twice\n       duocopy cp [OPTIONS] SRC DST         once\n       duocopy read [OPTIONS] SRC NAME      one half\n       duocopy write [OPTIONS] DST NAME     the other half\n       duocopy status [OPTIONS] [NAME]      what goes on"
 )]
 struct Pair {
     /// The file to read
@@ -354,13 +406,16 @@ struct Write {
     options: Options,
 }
 
-/// Words that are or will be verbs. `./` or `--` before one of them makes it a file.
+/// Words that are verbs. `./` or `--` before one of them makes it a file.
 const VERBS: [&str; 4] = ["cp", "read", "write", "status"];
 
 /// Options that a command does not have, and the answer to who gives one all the same.
 type Not = [(&'static str, &'static str)];
 
-const NOT_FOR_CP: [(&str, &str); 2] = [
+const NOT_FOR_CP: [(&str, &str); 5] = [
+    ("dir", "`cp` starts its own partner, as the same user: leave out --dir"),
+    ("peer_user", "`cp` starts its own partner, as the same user: leave out --peer-user"),
+    ("peer_group", "`cp` starts its own partner, as the same user: leave out --peer-group"),
     ("wait", "`cp` starts its own partner and never waits for one: leave out --wait"),
     (
         "replace_within",
@@ -381,31 +436,46 @@ const NOT_FOR_WRITE: [(&str, &str); 3] = [
 ];
 
 /// Reads the command line; ends the process for `--help`, `--version` and wrong usage.
-pub fn parse() -> Arguments {
-    parse_from(&std::env::args_os().collect::<Vec<_>>()).unwrap_or_else(|error| error.exit())
+pub fn parse() -> Task {
+    let mut task = parse_from(&std::env::args_os().collect::<Vec<_>>()).unwrap_or_else(|error| error.exit());
+    let dir = match &mut task {
+        // What it starts meets it, and nobody else does.
+        Task::Copy(Form::Alone { .. }, _) => return task,
+        Task::Copy(_, options) => &mut options.dir,
+        Task::Show(query) => &mut query.dir,
+    };
+    if dir.is_none() {
+        *dir = std::env::var_os("DUOCOPY_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    }
+    // For the one who reads the command to start the other one with, somewhere else.
+    *dir = dir.take().map(|dir| std::path::absolute(&dir).unwrap_or(dir));
+    task
 }
 
-fn parse_from(typed: &[OsString]) -> Result<Arguments, clap::Error> {
+fn parse_from(typed: &[OsString]) -> Result<Task, clap::Error> {
     let verb = |word: &OsStr| VERBS.into_iter().find(|verb| word == *verb);
     match typed.get(1).and_then(|word| verb(word)) {
         Some("cp") => {
             let Cp { source, destination, options } = without(&typed[1..], &NOT_FOR_CP)?;
-            Ok(Arguments { form: Form::Alone { source, destination }, options })
+            Ok(Task::Copy(Form::Alone { source, destination }, options.into()))
         }
         Some("read") => {
             let Read { source, name, options } = without(&typed[1..], &NOT_FOR_READ)?;
-            Ok(Arguments { form: Form::Read { source, name }, options })
+            Ok(Task::Copy(Form::Read { source, name }, options.into()))
         }
         Some("write") => {
             let Write { destination, name, force, max_bytes, options } =
                 without(&typed[1..], &NOT_FOR_WRITE)?;
             let permission = Permission { replace: force, follow_links: false, most_bytes: max_bytes };
-            Ok(Arguments { form: Form::Write { destination, name, permission }, options })
+            if options.json && destination.as_os_str() == "-" {
+                return Err(wrong(
+                    &mut Write::command(),
+                    "standard output carries the data: leave out --json",
+                ));
+            }
+            Ok(Task::Copy(Form::Write { destination, name, permission }, options.into()))
         }
-        Some(other) => Err(wrong(
-            &mut Pair::command(),
-            &format!("`{other}` is kept for a command to come; a file of this name is ./{other}"),
-        )),
+        Some(_) => Ok(Task::Show(without(&typed[1..], &[])?)),
         None => {
             let mut command = Pair::command();
             let matches = command.try_get_matches_from_mut(typed)?;
@@ -418,7 +488,7 @@ fn parse_from(typed: &[OsString]) -> Result<Arguments, clap::Error> {
                         "`{verb}` comes before all flags: duocopy {verb} …; a file of this name is ./{verb}"
                     ),
                 )),
-                _ => Ok(Arguments { form: Form::Pair { source, destination, name }, options }),
+                _ => Ok(Task::Copy(Form::Pair { source, destination, name }, options.into())),
             }
         }
     }
@@ -467,9 +537,16 @@ mod tests {
     use super::*;
     use clap_complete::{Generator, Shell};
 
-    fn parsed(line: &str) -> Result<Arguments, String> {
+    fn parsed(line: &str) -> Result<Task, String> {
         let typed = std::iter::once("duocopy").chain(line.split_whitespace()).map(OsString::from);
         parse_from(&typed.collect::<Vec<_>>()).map_err(|error| error.to_string())
+    }
+
+    fn copy(line: &str) -> (Form, Options) {
+        match parsed(line) {
+            Ok(Task::Copy(form, options)) => (form, *options),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -478,6 +555,7 @@ mod tests {
         Cp::command().debug_assert();
         Read::command().debug_assert();
         Write::command().debug_assert();
+        Query::command().debug_assert();
     }
 
     /// `DUOCOPY_GENERATE=1 cargo test -p duocopy --bin duocopy generated` writes them.
@@ -487,6 +565,7 @@ mod tests {
             command_without::<Cp>(&NOT_FOR_CP),
             command_without::<Read>(&NOT_FOR_READ),
             command_without::<Write>(&NOT_FOR_WRITE),
+            Query::command(),
         ];
         let mut files = Vec::new();
         for command in std::iter::once(&Pair::command()).chain(&verbs) {
@@ -518,7 +597,7 @@ mod tests {
     #[test]
     fn verbs_are_verbs_only_in_front() {
         let (source, destination) = (PathBuf::from("a"), PathBuf::from("b"));
-        let form = |line: &str| parsed(line).unwrap().form;
+        let form = |line: &str| copy(line).0;
         assert_eq!(form("cp a b"), Form::Alone { source: source.clone(), destination });
         let pair = |source: &str, destination: &str| Form::Pair {
             source: source.into(),
@@ -531,7 +610,9 @@ mod tests {
         assert_eq!(form("read a n"), Form::Read { source, name: "n".into() });
         assert!(parsed("-v cp a b").unwrap_err().contains("before all flags"));
         assert!(parsed("-v cp a").unwrap_err().contains("before all flags"));
-        assert!(parsed("status x").unwrap_err().contains("./status"));
+        assert!(matches!(parsed("status x"), Ok(Task::Show(query)) if query.name == Some("x".into())));
+        assert!(parsed("-v status x").unwrap_err().contains("before all flags"));
+        assert!(parsed("write --json - n").unwrap_err().contains("carries the data"));
         assert!(parsed("cp --wait 1s a b").unwrap_err().contains("never waits"));
         assert!(parsed("read --fsync=none a n").unwrap_err().contains("to `write`"));
         assert!(parsed("write --block-size=1M b n").unwrap_err().contains("to `read`"));
@@ -540,10 +621,10 @@ mod tests {
 
     #[test]
     fn the_progress_flag_takes_its_value_only_after_an_equals_sign() {
-        assert_eq!(parsed("-g a b").unwrap().options.progress, Show::Always);
-        assert_eq!(parsed("--progress=never a b").unwrap().options.progress, Show::Never);
-        assert_eq!(parsed("a b --progress").unwrap().options.progress, Show::Always);
-        assert_eq!(parsed("a b").unwrap().options.progress, Show::Auto);
+        assert_eq!(copy("-g a b").1.progress, Show::Always);
+        assert_eq!(copy("--progress=never a b").1.progress, Show::Never);
+        assert_eq!(copy("a b --progress").1.progress, Show::Always);
+        assert_eq!(copy("a b").1.progress, Show::Auto);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::os::{self, Signals};
 use crate::output::{Outlet, Output, allow, out_already};
 use crate::pace::Pace;
 use crate::partner::Partner;
+use crate::peers::Peers;
 use crate::plan::{self, Paths};
 use crate::progress::{Presence, Progress, Role, View};
 use crate::record::{SourceRecord, TargetRecord};
@@ -38,6 +39,8 @@ pub struct Job<'a> {
     pub permission: Permission,
     /// Whether what is written goes out, and cannot be taken back.
     pub outlet: Cell<bool>,
+    /// Who the other process may belong to.
+    pub peers: Peers,
     pub options: &'a Options,
     pub signals: &'a Signals,
 }
@@ -93,6 +96,17 @@ impl From<PipeError> for Stop {
     }
 }
 
+/// What passes through the caches on its way (`docs/benchmarks.md`).
+const PRIVATE: usize = 64 << 10;
+
+impl Job<'_> {
+    /// Where a block's bytes are looked at if others than this user may write to the block meanwhile: what counts in
+    /// the checksum is then what was read, or is written.
+    fn private_copy(&self) -> Option<Vec<u8>> {
+        (self.options.dir.is_some() && !self.starts_partner).then(Vec::new)
+    }
+}
+
 /// Takes the role that is free, and does it.
 pub fn run(job: &Job, progress: &mut Progress) -> Result<Summary, Failure> {
     let interrupted = Reason::new(exit::PARTNER.into(), "was interrupted");
@@ -100,6 +114,11 @@ pub fn run(job: &Job, progress: &mut Progress) -> Result<Summary, Failure> {
         Pipe::named(&job.name).job(job.paths.job()).interrupt(job.signals.stop.clone(), interrupted);
     if let Some(wait) = job.options.wait {
         pipe = pipe.patience(wait);
+    }
+    if let Some(dir) = &job.options.dir
+        && !job.starts_partner
+    {
+        pipe = pipe.in_directory(dir);
     }
     if let Some(time) = job.options.replace_within {
         pipe = pipe.replace_within(time);
@@ -180,24 +199,33 @@ fn send_file(
         *partner = Some(Partner::start(job.paths, &job.name, job.options, job.signals)?);
     }
     producer.ready(Geometry::new(cut.block_size, cut.blocks), &source.record().pack()).map_err(no_memory)?;
+    progress.begins(Role::Reader, length, &job.show_name());
     let told = (length, job.lonely_message(Role::Writer), job.replacement_message(Role::Writer));
     progress.start(told, job.signals.clone(), view(producer.monitor(), Role::Reader));
 
     let Mark { position: mut bytes, sum } = producer.start()?;
+    check_partner(Role::Writer, producer.partner()?, job, progress)?;
     let mut digest = source.start_at(bytes, sum)?;
     let (begins, monitor) = (bytes, producer.monitor());
     // Who replaces a dead one finds its blocks.
     let blocks = monitor.snapshot().geometry.map_or(cut.blocks, Geometry::blocks);
     let mut meter = Meter::start(Role::Reader, blocks);
     let mut pace = job.options.bwlimit.map(Pace::new);
-    let begun = Instant::now();
+    let (begun, mut private) = (Instant::now(), job.private_copy());
     loop {
         let mut block = meter.wait(|| producer.empty_block())?;
         if job.options.stats {
             meter.see(monitor.snapshot().waiting_blocks);
         }
         let room = pace.as_ref().map_or(block.len(), |pace| pace.at_once(block.len()));
-        match source.next(&mut block[..room])? {
+        let piece = match &mut private {
+            Some(own) => {
+                own.resize(room.min(PRIVATE), 0);
+                source.next(own)?
+            }
+            None => source.next(&mut block[..room])?,
+        };
+        match piece {
             Piece::Bytes(0) => break,
             Piece::NotYet => {
                 producer.check()?;
@@ -207,7 +235,10 @@ fn send_file(
                 }
             }
             Piece::Bytes(filled) => {
-                digest.update(&block[..filled]);
+                digest.update(&private.as_deref().unwrap_or(&block)[..filled]);
+                if let Some(own) = &private {
+                    block.copy_from(&own[..filled]);
+                }
                 bytes += filled as u64;
                 if length.is_some_and(|length| bytes > length) {
                     // It grows, perhaps as fast as it is read: this would not end.
@@ -275,6 +306,7 @@ fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Result<S
 
 /// Where to write to: a new file, what an interrupted copy left, what a dead Writer had, or an outlet.
 fn open_output(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Box<dyn Output>, Stop> {
+    check_partner(Role::Reader, consumer.partner()?, job, progress)?;
     let (source, destination) = (SourceRecord::unpack(consumer.origin()), job.paths.destination());
     let other_check = (source.checked_by != job.options.digest()).then(|| other_check(destination));
     if let Some(dead) = consumer.predecessor() {
@@ -319,6 +351,14 @@ fn open_outlet(consumer: &Consumer, job: &Job) -> Result<Box<dyn Output>, Stop> 
     }
 }
 
+/// Whom this process deals with: said if it is somebody else.
+fn check_partner(partner: Role, user: Option<u32>, job: &Job, progress: &Progress) -> Result<(), Stop> {
+    if let Some(user) = user.filter(|user| !os::is_own_user(*user)) {
+        progress.note(&format!("the {partner} belongs to user {}", os::show_user(user)));
+    }
+    Ok(job.peers.check(user)?)
+}
+
 /// The two processes do not compute the same.
 fn other_check(path: &std::path::Path) -> Failure {
     let what = "the other process was started with another --verify or --hash";
@@ -354,6 +394,7 @@ fn receive_file(
     if !sink.can_have(position) || sink.is_placed() && position < source.length {
         return Err(sink.lost().into());
     }
+    progress.begins(Role::Writer, source.known_length(), &job.show_name());
     let told = (source.known_length(), String::new(), job.replacement_message(Role::Reader));
     progress.start(told, job.signals.clone(), view(consumer.monitor(), Role::Writer));
 
@@ -364,6 +405,7 @@ fn receive_file(
         sink.start_checkpoints()?;
     }
     let (monitor, mut meter) = (consumer.monitor(), Meter::start(Role::Writer, consumer.geometry().blocks()));
+    let mut private = job.private_copy();
     while let Some(block) = meter.wait(|| consumer.filled_block())? {
         if job.options.stats {
             // One of them is this one.
@@ -372,9 +414,14 @@ fn receive_file(
         // One of the two is 0.
         let (zeros, position) = (block.hole(), block.offset() + block.hole() + block.len() as u64);
         sink.allow(position)?;
-        digest.update(&block);
+        if let Some(own) = &mut private {
+            own.resize(block.len(), 0);
+            block.copy_to(own);
+        }
+        let bytes = private.as_deref().unwrap_or(&block);
+        digest.update(bytes);
         digest.update_zeros(zeros);
-        put(&block, sink, consumer, job)?;
+        put(bytes, &block, sink, consumer, job)?;
         *reached = Durable { position, sum: digest.sum() };
         block.done(reached.sum);
         sink.reached(*reached)?;
@@ -427,8 +474,14 @@ fn receive_file(
     Ok(Summary { bytes, kind, digest: value, lost: lost.of_source })
 }
 
-/// Writes what is in the block. Nothing may be written for some time where somebody else has to make room.
-fn put(block: &FilledBlock<'_>, sink: &mut dyn Output, consumer: &Consumer, job: &Job) -> Result<(), Stop> {
+/// Writes what was in the block. Nothing may be written for some time where somebody else has to make room.
+fn put(
+    bytes: &[u8],
+    block: &FilledBlock<'_>,
+    sink: &mut dyn Output,
+    consumer: &Consumer,
+    job: &Job,
+) -> Result<(), Stop> {
     let (mut written, mut zeros, mut looked) = (0, 0, Instant::now());
     let mut look = || {
         if looked.elapsed() >= Duration::from_millis(50) {
@@ -437,9 +490,9 @@ fn put(block: &FilledBlock<'_>, sink: &mut dyn Output, consumer: &Consumer, job:
         }
         Ok::<(), Stop>(())
     };
-    while written < block.len() {
-        written += sink.write(block.offset() + written as u64, &block[written..])?;
-        if written < block.len() {
+    while written < bytes.len() {
+        written += sink.write(block.offset() + written as u64, &bytes[written..])?;
+        if written < bytes.len() {
             look()?;
         }
     }

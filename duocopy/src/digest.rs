@@ -51,6 +51,11 @@ impl Kind {
 
     /// A digest with its name, for people. Empty if there is none.
     pub fn show(self, value: &Value) -> String {
+        self.name(value).map_or(String::new(), |(name, value)| format!(", {name} {value}"))
+    }
+
+    /// What it is called, and the digest as people write it, if there is one.
+    pub fn name(self, value: &Value) -> Option<(&'static str, String)> {
         let hex = |bytes: &mut dyn Iterator<Item = &u8>| {
             bytes.fold(String::new(), |mut text, byte| {
                 let _ = write!(text, "{byte:02x}");
@@ -58,9 +63,9 @@ impl Kind {
             })
         };
         match self {
-            Self::Nothing => String::new(),
-            Self::Crc64 => format!(", CRC-64/NVME {}", hex(&mut value[..8].iter().rev())),
-            Self::Blake3 => format!(", BLAKE3 {}", hex(&mut value.iter())),
+            Self::Nothing => None,
+            Self::Crc64 => Some(("CRC-64/NVME", hex(&mut value[..8].iter().rev()))),
+            Self::Blake3 => Some(("BLAKE3", hex(&mut value.iter()))),
         }
     }
 }

@@ -12,27 +12,39 @@ mod os;
 mod output;
 mod pace;
 mod partner;
+mod peers;
 mod place;
 mod plan;
 mod progress;
 mod record;
+mod report;
 mod sink;
 mod source;
 mod stats;
+mod status;
 mod temporary;
 mod verdict;
 
-use args::{Arguments, Form, Permission, Show};
+use args::{Form, Options, Permission, Show, Task};
 use exit::Failure;
+use peers::Peers;
 use plan::Paths;
 use progress::Role;
+use serde_json::json;
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::process::ExitCode;
 use std::time::Instant;
 
 fn main() -> ExitCode {
-    match run(&args::parse()) {
+    let task = args::parse();
+    let done = os::Signals::watch(exit::SIGNAL)
+        .map_err(|error| Failure::new(exit::FAILED, format!("watching for signals: {error}")))
+        .and_then(|signals| match &task {
+            Task::Show(query) => status::run(query, &signals),
+            Task::Copy(form, options) => copy(form, options, &signals),
+        });
+    match done {
         Ok(()) => ExitCode::from(exit::COMPLETE),
         Err(failure) => {
             progress::say(&failure.message);
@@ -41,10 +53,33 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let signals = os::Signals::watch(exit::SIGNAL)
-        .map_err(|error| Failure::new(exit::FAILED, format!("watching for signals: {error}")))?;
-    let (paths, name, role, permission) = match &arguments.form {
+/// Copies, and tells programs how that ended.
+fn copy(form: &Form, options: &Options, signals: &os::Signals) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let copied = run(form, options, signals);
+    if options.json {
+        let (code, message) = match &copied {
+            Ok(_) => (exit::COMPLETE, None),
+            Err(failure) => (failure.code, Some(&failure.message)),
+        };
+        let (bytes, checksum) =
+            copied.as_ref().map(|done| (done.bytes, done.kind.name(&done.digest))).ok().unzip();
+        report::event(
+            "end",
+            json!({
+                "code": code,
+                "message": message,
+                "bytes": bytes,
+                "checksum": checksum.flatten().map(|(name, value)| json!({ "algorithm": name, "value": value })),
+                "seconds": begun.elapsed().as_secs_f64(),
+            }),
+        );
+    }
+    copied.map(drop)
+}
+
+fn run(form: &Form, options: &Options, signals: &os::Signals) -> Result<copy::Summary, Failure> {
+    let (paths, name, role, permission) = match form {
         Form::Pair { source, destination, name } => {
             let paths = Paths::of_both(source, destination)?;
             let name = name.as_ref().map_or_else(|| paths.job(), |name| name.as_encoded_bytes().to_vec());
@@ -69,28 +104,30 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         paths: &paths,
         name,
         role,
-        starts_partner: matches!(arguments.form, Form::Alone { .. }),
+        starts_partner: matches!(form, Form::Alone { .. }),
         permission,
         outlet: Cell::new(false),
-        options: &arguments.options,
-        signals: &signals,
+        peers: Peers::of(options)?,
+        options,
+        signals,
     };
-    let mut progress = progress::Progress::new(&arguments.options);
+    let mut progress = progress::Progress::new(options);
     let begun = Instant::now();
     let done = copy::run(&job, &mut progress)?;
     let seconds = begun.elapsed().as_secs_f64();
     let complete =
         format!("complete: {} bytes in {seconds:.3} s{}", done.bytes, done.kind.show(&done.digest));
-    if arguments.options.progress == Show::Always {
+    if options.progress == Show::Always {
         progress.note(&complete);
     } else {
         progress.detail(&complete);
     }
-    done.lost.map_or(Ok(()), |lost| {
+    if let Some(lost) = &done.lost {
         let what = format!("complete, but {} has not got from the source: {lost}", paths.show_destination());
-        Err(Failure::new(
+        return Err(Failure::new(
             exit::NOT_KEPT,
             format!("{what}; run as a user who may set it, or leave it out of --preserve"),
-        ))
-    })
+        ));
+    }
+    Ok(done)
 }

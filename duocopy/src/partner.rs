@@ -33,6 +33,8 @@ impl Partner {
         }
         // If this process is gone before the child arrives, the child is first, and must not wait for anybody.
         command.args(["--progress=never", "--wait=0s"]);
+        // They meet where nobody else comes.
+        command.env_remove("DUOCOPY_DIR");
         command.args(options.for_the_partner(false));
         if options.stats {
             command.arg("--stats");

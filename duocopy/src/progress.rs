@@ -2,7 +2,9 @@
 
 use crate::args::{Options, Show};
 use crate::os::{self, Signals};
+use crate::report;
 use indicatif::{BinaryBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -66,6 +68,7 @@ const TICK: Duration = Duration::from_millis(100);
 const BAR_AFTER: Duration = Duration::from_secs(1);
 const LONELY_AFTER: Duration = Duration::from_secs(2);
 const LINE_EVERY: Duration = Duration::from_secs(10);
+const OBJECT_EVERY: Duration = Duration::from_secs(1);
 /// Rates are taken over this time.
 const RATE_OVER: Duration = Duration::from_secs(2);
 
@@ -80,16 +83,21 @@ pub struct Progress {
     show: Show,
     quiet: bool,
     verbose: bool,
+    json: bool,
     drawing: Option<(Sender<Message>, JoinHandle<()>)>,
 }
 
 impl Progress {
     pub fn new(options: &Options) -> Self {
-        Self { show: options.progress, quiet: options.quiet, verbose: options.verbose, drawing: None }
+        let Options { progress, quiet, verbose, json, .. } = *options;
+        Self { show: progress, quiet, verbose, json, drawing: None }
     }
 
     /// Something that the user should know.
     pub fn note(&self, text: &str) {
+        if self.json {
+            report::event("warning", json!({ "message": text }));
+        }
         if !self.quiet {
             say(text);
         }
@@ -99,6 +107,17 @@ impl Progress {
     pub fn detail(&self, text: &str) {
         if self.verbose {
             say(text);
+        }
+    }
+
+    /// A copy of so many bytes begins, or of as many as there are.
+    pub fn begins(&self, role: Role, length: Option<u64>, pipe: &str) {
+        if self.json {
+            let role = role.to_string().to_lowercase();
+            report::event(
+                "start",
+                json!({ "role": role, "process": std::process::id(), "pipe": pipe, "length": length }),
+            );
         }
     }
 
@@ -124,6 +143,7 @@ impl Progress {
             bar: None,
             step: "",
             samples: VecDeque::new(),
+            json: self.json,
         };
         // Without a thread nothing is shown; the copy goes on.
         let thread = std::thread::Builder::new().spawn(move || screen.run(&messages));
@@ -163,6 +183,7 @@ struct Screen<V> {
     bar: Option<ProgressBar>,
     step: &'static str,
     samples: VecDeque<(Instant, View)>,
+    json: bool,
 }
 
 impl<V: FnMut() -> View> Screen<V> {
@@ -170,7 +191,7 @@ impl<V: FnMut() -> View> Screen<V> {
         let begun = Instant::now();
         let terminal =
             io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let mut line_at = begun + LINE_EVERY;
+        let (mut line_at, mut object_at) = (begun + LINE_EVERY, begun + OBJECT_EVERY);
         let (mut together, mut alone) = (None, false);
         loop {
             match messages.recv_timeout(TICK) {
@@ -202,6 +223,10 @@ impl<V: FnMut() -> View> Screen<V> {
             alone = view.partner == Presence::Died;
             if self.signals.status_wanted() {
                 self.above_the_bar(&self.line(view));
+            }
+            if self.json && together.is_some() && now > object_at {
+                self.report(view);
+                object_at = now + OBJECT_EVERY;
             }
             let long = together.is_some_and(|since| now > since + BAR_AFTER);
             if terminal && self.show != Show::Never {
@@ -240,6 +265,21 @@ impl<V: FnMut() -> View> Screen<V> {
             bar.set_message(message);
             bar.tick();
         }
+    }
+
+    /// The same for programs.
+    fn report(&self, view: View) {
+        let (reading, writing) = self.rates();
+        let waits = view.asleep.map(|role| role.to_string().to_lowercase());
+        report::event(
+            "progress",
+            json!({
+                "read": view.read, "written": view.written, "length": self.total,
+                "read_per_second": reading, "written_per_second": writing,
+                "buffer": view.buffer, "waits": waits, "step": self.step,
+                "partner": if view.partner == Presence::Died { "died" } else { "here" },
+            }),
+        );
     }
 
     fn above_the_bar(&self, line: &str) {

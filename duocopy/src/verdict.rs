@@ -10,6 +10,7 @@ use crate::progress::{Role, command_line};
 use crate::record::TargetRecord;
 use crate::temporary::{self, Fate};
 use blockpipe::{JoinError, Phase, PipeError, Reason, Side, Snapshot};
+use std::path::Path;
 
 impl Job<'_> {
     /// The name for people.
@@ -47,10 +48,15 @@ impl Job<'_> {
     /// What is said to whom nobody comes, if the process in this role is missing.
     pub fn lonely_message(&self, other: Role) -> String {
         let command = self.command(other);
-        match self.role {
-            None => format!("waiting for the second process; start it as the same user:\n  {command}"),
-            Some(_) => format!("waiting for the {other}; start it as the same user:\n  {command}"),
-        }
+        let who = match self.role {
+            None => "second process".into(),
+            Some(_) => other.to_string(),
+        };
+        let whom = match &self.options.dir {
+            None => "the same user".into(),
+            Some(dir) => format!("a user who may enter {}", exit::show(dir)),
+        };
+        format!("waiting for the {who}; start it as {whom}:\n  {command}")
     }
 
     /// What is said when the process in the other role has died and is waited for; empty if it is not.
@@ -131,7 +137,7 @@ impl Job<'_> {
             JoinError::Aborted(reason) => self.told(Role::Reader, &reason, 0),
             JoinError::Interrupted => self.interrupted(0),
             JoinError::NoPartner => self.nobody_came(),
-            JoinError::Io { doing, source } => no_shared_memory(&doing, &source),
+            JoinError::Io { doing, source } => no_pipe(&doing, &source, self.options.dir.as_deref()),
             other => Failure::new(exit::FAILED, format!("the pipe {name}: {other}")),
         }
     }
@@ -275,6 +281,24 @@ impl Job<'_> {
             None => Failure::new(exit::PARTNER, format!("the second process ended; {}", self.no_copy())),
         }
     }
+}
+
+/// A pipe that could not be opened.
+pub fn no_pipe(doing: &str, error: &std::io::Error, dir: Option<&Path>) -> Failure {
+    use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    let Some(dir) = dir else { return no_shared_memory(doing, error) };
+    let remedy = match error.kind() {
+        NotFound => "make this directory first, for a group that both users belong to (chmod 2770)".into(),
+        PermissionDenied | ReadOnlyFilesystem => {
+            format!(
+                "both users must be able to write in {}: chmod 2770, and a group of both",
+                exit::show(dir)
+            )
+        }
+        Unsupported => "leave out --dir (and DUOCOPY_DIR)".into(),
+        _ => return no_shared_memory(doing, error),
+    };
+    Failure::new(exit::FAILED, format!("{doing}: {error}; {remedy}"))
 }
 
 /// Shared memory that could not be had.

@@ -975,8 +975,11 @@ fn wrong_usage_is_explained() {
         ("--nonsense a b", "--nonsense"),
         ("-v cp a b", "duocopy cp"),
         ("-v cp a", "duocopy cp"),
-        ("status", "./status"),
-        ("status x", "./status"),
+        ("-v status x", "duocopy status"),
+        ("status x y", "'y'"),
+        ("status --clean x", "--clean"),
+        ("--peer-user=a --replace-within=1s a b", "--replace-within"),
+        ("write --json - x", "carries the data"),
         ("read a", "<NAME>"),
         ("read --fsync=none a n", "give --fsync to `write`"),
         ("write a b c", "'c'"),
@@ -1009,6 +1012,7 @@ fn help_and_version_are_answers_and_not_errors() {
             "duocopy cp",
             "duocopy read",
             "duocopy write",
+            "duocopy status",
             "--wait",
             "--block-size",
             "--buffer-size",
@@ -1042,8 +1046,8 @@ fn the_manual_and_the_help_name_the_same_options_and_exit_codes() {
         let is_option = |word: &&str| word.starts_with("--") && word.contains(char::is_alphabetic);
         words.filter(is_option).map(Into::into).collect()
     };
-    let in_any_help =
-        ["", "cp", "read", "write"].map(|verb| folder.duocopy(&format!("{verb} --help")).end().output);
+    let in_any_help = ["", "cp", "read", "write", "status"]
+        .map(|verb| folder.duocopy(&format!("{verb} --help")).end().output);
     assert_eq!(options(&manual), options(&in_any_help.concat()));
     let is_code = |word: &&str| *word == "128+n" || word.parse::<u8>().is_ok();
     let (_, end_of_help) = help.split_once("Exit codes").unwrap();

@@ -1,16 +1,20 @@
 //! Where pipes lie, for systems where a pipe is a file: in a directory of this user alone, or in one that several users
 //! or containers can enter.
 
-use super::{OpenError, Side, system};
+use super::{OpenError, Side, pause, system};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::time::Duration;
 
 /// Never through a link, and never blocking on what is no file.
 pub(super) const SAFELY: OFlags =
     OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
+
+/// How many milliseconds to wait for what takes microseconds.
+const MOMENTS: u32 = 50;
 
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -124,7 +128,16 @@ impl Folder {
             tries += 1;
             match retry_on_intr(|| rustix::fs::openat(&self.descriptor, name, open, Mode::empty())) {
                 Err(Errno::NOENT) => {}
-                other => return Ok((other?, false)),
+                // Its maker is about to open it up to others.
+                Err(Errno::ACCESS) if self.shared && tries < MOMENTS => {
+                    pause(Duration::from_millis(1));
+                    continue;
+                }
+                Err(error) => return Err(error),
+                Ok(file) => {
+                    self.open_up_if_left(&file)?;
+                    return Ok((file, false));
+                }
             }
             let create = open | OFlags::CREATE | OFlags::EXCL;
             match retry_on_intr(|| rustix::fs::openat(&self.descriptor, name, create, self.mode())) {
@@ -136,6 +149,13 @@ impl Folder {
                 }
             }
         }
+    }
+
+    /// One that this user was killed over just when it had made it.
+    fn open_up_if_left(&self, file: &OwnedFd) -> rustix::io::Result<()> {
+        let stat = rustix::fs::fstat(file)?;
+        let own = stat.st_uid == rustix::process::geteuid().as_raw();
+        if self.shared && own && stat.st_mode & 0o060 != 0o060 { self.open_up(file) } else { Ok(()) }
     }
 
     /// Whatever the umask says, those who may come here may open what is made here.

@@ -38,6 +38,48 @@ pub const MORE_SHARED_MEMORY: &str =
 pub const LOOK_AT_SHARED_MEMORY: &str = "look at the rights and the mount of /dev/shm";
 pub const LOOK_AT_THE_DISK: &str = "look at its disk (dmesg)";
 
+/// The user of this name, or number.
+pub fn user(name: &str) -> io::Result<u32> {
+    match name.parse() {
+        Ok(number) => Ok(number),
+        Err(_) => match nix::unistd::User::from_name(name)? {
+            Some(user) => Ok(user.uid.as_raw()),
+            None => Err(io::Error::new(io::ErrorKind::NotFound, "there is no such user")),
+        },
+    }
+}
+
+/// The group of this name, or number.
+pub fn group(name: &str) -> io::Result<u32> {
+    match name.parse() {
+        Ok(number) => Ok(number),
+        Err(_) => match nix::unistd::Group::from_name(name)? {
+            Some(group) => Ok(group.gid.as_raw()),
+            None => Err(io::Error::new(io::ErrorKind::NotFound, "there is no such group")),
+        },
+    }
+}
+
+/// Whether this user belongs to this group, as the user database says.
+pub fn belongs(user: u32, group: u32) -> io::Result<bool> {
+    let Some(user) = nix::unistd::User::from_uid(user.into())? else { return Ok(false) };
+    let members = nix::unistd::Group::from_gid(group.into())?.map_or(Vec::new(), |group| group.mem);
+    Ok(user.gid.as_raw() == group || members.contains(&user.name))
+}
+
+/// A user for people.
+pub fn show_user(user: u32) -> String {
+    match nix::unistd::User::from_uid(user.into()) {
+        Ok(Some(known)) => format!("{} ({user})", known.name),
+        _ => user.to_string(),
+    }
+}
+
+/// Whether this process runs as this user.
+pub fn is_own_user(user: u32) -> bool {
+    rustix::process::geteuid().as_raw() == user
+}
+
 pub fn look(file: &File) -> io::Result<Metadata> {
     file.metadata()
 }

@@ -42,6 +42,29 @@ pub const MORE_SHARED_MEMORY: &str =
 pub const LOOK_AT_SHARED_MEMORY: &str = "look at the rights of the programs that use this pipe";
 pub const LOOK_AT_THE_DISK: &str = "look at its disk (chkdsk)";
 
+/// Users have no numbers here, and only this one can come.
+pub fn user(_name: &str) -> io::Result<u32> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "on Windows only processes of the same user can meet"))
+}
+
+/// As [`user`].
+pub fn group(name: &str) -> io::Result<u32> {
+    user(name)
+}
+
+/// As [`user`].
+pub fn belongs(_user: u32, _group: u32) -> io::Result<bool> {
+    Ok(false)
+}
+
+pub fn show_user(user: u32) -> String {
+    user.to_string()
+}
+
+pub fn is_own_user(_user: u32) -> bool {
+    true
+}
+
 /// Unix modes as they are said of files here: whether the owner may write, and two attributes above them.
 const WRITABLE: u32 = 0o200;
 const HIDDEN: u32 = 1 << 16;

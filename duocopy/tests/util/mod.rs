@@ -260,7 +260,8 @@ impl Folder {
             words: line.split_whitespace().map(OsString::from).collect(),
             trace: None,
             shell: None,
-            nobody: false,
+            user: None,
+            around: Vec::new(),
             terminal: false,
             own_group: false,
         }
@@ -291,7 +292,9 @@ pub struct Run<'a> {
     words: Vec<OsString>,
     trace: Option<String>,
     shell: Option<String>,
-    nobody: bool,
+    /// User and group.
+    user: Option<(u32, u32)>,
+    around: Vec<OsString>,
     terminal: bool,
     own_group: bool,
 }
@@ -321,6 +324,12 @@ impl Run<'_> {
         self
     }
 
+    /// By this command, which ends in running another one.
+    pub fn inside(mut self, command: &str) -> Self {
+        self.around = command.split_whitespace().map(OsString::from).collect();
+        self
+    }
+
     /// On a terminal of its own; what it says is what the terminal shows.
     pub fn on_a_terminal(mut self) -> Self {
         self.terminal = true;
@@ -334,7 +343,7 @@ impl Run<'_> {
     }
 
     pub fn start(self) -> Process {
-        let mut words = Vec::new();
+        let mut words = self.around;
         if let Some(line) = &self.shell {
             words.extend(["sh", "-c", &format!("{line}; exec \"$@\""), "sh"].map(OsString::from));
         }
@@ -353,7 +362,7 @@ impl Run<'_> {
         }
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
-        surround(&mut command, self.nobody, self.own_group);
+        surround(&mut command, self.user, self.own_group);
         self.folder.start(command, self.terminal)
     }
 

@@ -72,9 +72,9 @@ pub fn own_mounts(what: &str) -> Option<&'static [&'static str]> {
 }
 
 /// Whose process it is to be, and whether in a group of its own.
-pub fn surround(command: &mut Command, nobody: bool, own_group: bool) {
-    if nobody {
-        command.uid(NOBODY).gid(NOBODY);
+pub fn surround(command: &mut Command, user: Option<(u32, u32)>, own_group: bool) {
+    if let Some((user, group)) = user {
+        command.uid(user).gid(group);
     }
     if own_group {
         command.process_group(0);
@@ -148,16 +148,19 @@ impl Drop for Folder {
 
 impl Run<'_> {
     /// As a user who owns nothing, if the tests run as root; and as ourselves otherwise.
-    pub fn by_nobody(mut self) -> Self {
-        if is_root() {
-            self.folder.set_mode("", 0o755);
-            // Where the program was built may be closed to others.
-            self.program = self.folder.path("program");
-            if !self.program.exists() {
-                fs::copy(PROGRAM, &self.program).expect("copying the program");
-            }
-            self.nobody = true;
+    pub fn by_nobody(self) -> Self {
+        if is_root() { self.by_user(NOBODY, NOBODY) } else { self }
+    }
+
+    /// As this user, in this group only. Only root can.
+    pub fn by_user(mut self, user: u32, group: u32) -> Self {
+        self.folder.set_mode("", 0o755);
+        // Where the program was built may be closed to others.
+        self.program = self.folder.path("program");
+        if !self.program.exists() {
+            fs::copy(PROGRAM, &self.program).expect("copying the program");
         }
+        self.user = Some((user, group));
         self
     }
 }

@@ -102,7 +102,7 @@ pub fn held_in_the_middle(folder: &Folder, line: &str) -> [Process; 2] {
 }
 
 /// A console of its own, so that its events reach nobody else.
-pub fn surround(command: &mut Command, _nobody: bool, _own_group: bool) {
+pub fn surround(command: &mut Command, _user: Option<(u32, u32)>, _own_group: bool) {
     command.creation_flags(CREATE_NO_WINDOW);
 }
 

@@ -1,0 +1,44 @@
+//! Which users the other process may belong to.
+
+use crate::args::Options;
+use crate::exit::{self, Failure};
+use crate::os;
+use std::io;
+
+/// Nothing in it: whoever can come may.
+#[derive(Clone, Debug, Default)]
+pub struct Peers {
+    users: Vec<u32>,
+    groups: Vec<u32>,
+}
+
+impl Peers {
+    pub fn of(options: &Options) -> Result<Self, Failure> {
+        let known = |flag: &str, names: &[String], find: fn(&str) -> io::Result<u32>| {
+            let find = |name: &String| {
+                find(name).map_err(|error| {
+                    let what = format!("{flag} {}: {error}", exit::printable(name));
+                    Failure::new(exit::USAGE, format!("{what}; give a name or a number that exists here"))
+                })
+            };
+            names.iter().map(find).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            users: known("--peer-user", &options.peer_user, os::user)?,
+            groups: known("--peer-group", &options.peer_group, os::group)?,
+        })
+    }
+
+    /// A failure if this user's process is not to be dealt with.
+    pub fn check(&self, user: Option<u32>) -> Result<(), Failure> {
+        let belongs = |user| self.groups.iter().any(|group| os::belongs(user, *group).unwrap_or(false));
+        let allowed = |user| self.users.contains(&user) || belongs(user);
+        if self.users.is_empty() && self.groups.is_empty() || user.is_some_and(allowed) {
+            return Ok(());
+        }
+        let who = user.map_or("an unknown user".into(), os::show_user);
+        let what =
+            format!("the other process belongs to {who}, whom --peer-user and --peer-group do not allow");
+        Err(Failure::new(exit::REFUSED, format!("{what}; look who started it, or allow this user")))
+    }
+}

@@ -1,0 +1,201 @@
+//! Two parties: users and containers that may not open each other's file, and meet in a directory that both can enter.
+
+// Not on Windows, where only processes of the same user can meet.
+#![cfg(unix)]
+
+#[macro_use]
+mod util;
+
+use std::os::unix::fs::chown;
+use std::path::PathBuf;
+use std::process::Command;
+use util::*;
+
+/// The group of both, the one who may read, and the one who may write.
+const GROUP: u32 = 20_000;
+const BACKUP: u32 = 20_001;
+const STORE: u32 = 20_002;
+/// A container: names of its own for users, mounts and processes.
+const CONTAINER: &str = "unshare --user --map-root-user --mount --pid --fork --kill-child";
+
+/// A folder with what only the one may read, a place where only the other may write, and one where they meet. Nothing
+/// if the tests do not run as root.
+fn two_parties(what: &str) -> Option<Folder> {
+    if !is_root() {
+        left_out(&format!("{what}: only root can become two other users"));
+        return None;
+    }
+    let folder = Folder::new();
+    for (name, owner, group, mode) in
+        [("backup", BACKUP, BACKUP, 0o700), ("store", STORE, STORE, 0o700), ("meet", 0, GROUP, 0o2770)]
+    {
+        chown(folder.make(name), Some(owner), Some(group)).expect("root may");
+        folder.set_mode(name, mode);
+    }
+    chown(folder.write("backup/src", bytes(2 * MIB + 7, 1)), Some(BACKUP), Some(BACKUP)).expect("root may");
+    folder.set_mode("backup/src", 0o600);
+    Some(folder)
+}
+
+fn reader<'a>(folder: &'a Folder, flags: &str) -> Run<'a> {
+    folder.duocopy(&format!("read --dir=meet --wait=20s {flags} backup/src nightly")).by_user(BACKUP, GROUP)
+}
+
+fn writer<'a>(folder: &'a Folder, flags: &str) -> Run<'a> {
+    folder.duocopy(&format!("write --dir=meet --wait=20s {flags} store/dst nightly")).by_user(STORE, GROUP)
+}
+
+#[track_caller]
+fn left_in(folder: &Folder) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder.path("meet")).expect("root may");
+    entries.map(|entry| entry.expect("an entry").path()).collect()
+}
+
+/// Whether this user can open this file.
+fn may_open(folder: &Folder, user: u32, name: &str) -> bool {
+    let mut command = Command::new("head");
+    surround(command.args(["-c", "1"]).arg(folder.path(name)), Some((user, GROUP)), false);
+    succeeds(&mut command)
+}
+
+#[test]
+fn two_users_copy_what_neither_could_alone() {
+    let Some(folder) = two_parties("two users") else { return };
+    let [reader, writer] = [reader(&folder, "--bwlimit=700K"), writer(&folder, "")].map(Run::start);
+    // Seen by a third one, who may.
+    let seen = until("both are seen", || {
+        let seen = folder.duocopy("status --json --dir=meet nightly").end();
+        seen.output.contains("\"moving\"").then_some(seen.output)
+    });
+    for part in [format!("\"user\":{BACKUP}"), format!("\"user\":{STORE}"), "\"dead\":false".into()] {
+        assert!(seen.contains(&part), "{seen}");
+    }
+    let [reader, writer] = [reader.end(), writer.end()];
+    reader.expect(0, &[&format!("the Writer belongs to user {STORE}")]);
+    writer.expect(0, &[&format!("the Reader belongs to user {BACKUP}")]);
+    folder.assert_same("backup/src", "store/dst");
+    assert_eq!(left_in(&folder), [] as [PathBuf; 0]);
+    for (user, own, other) in [(BACKUP, "backup/src", "store/dst"), (STORE, "store/dst", "backup/src")] {
+        assert!(may_open(&folder, user, own) && !may_open(&folder, user, other), "{user}");
+    }
+}
+
+#[test]
+fn who_is_not_expected_is_refused_by_both() {
+    let Some(folder) = two_parties("two users, and whom they expect") else { return };
+    let allowed = format!("--peer-user=root,{STORE}");
+    let ended =
+        [reader(&folder, &allowed), writer(&folder, "--peer-user=0")].map(Run::start).map(Process::end);
+    let [reads, writes] = &ended;
+    writes.expect(12, &[&format!("the other process belongs to {BACKUP}, whom --peer-user")]);
+    reads.expect(12, &["the Writer gave up: it refuses this copy"]);
+    assert!(!folder.is_there("store/dst"));
+
+    let ended = [reader(&folder, "--peer-user=root --peer-group=0"), writer(&folder, "")];
+    let [reads, writes] = ended.map(Run::start).map(Process::end);
+    reads.expect(12, &[&format!("belongs to {STORE}, whom"), "or allow this user"]);
+    writes.expect(12, &["the Reader gave up: it refuses this copy"]);
+    assert!(!folder.is_there("store/dst"));
+
+    let both = [reader(&folder, &allowed), writer(&folder, &format!("--peer-user={BACKUP}"))];
+    for ended in both.map(Run::start).map(Process::end) {
+        ended.expect(0, &[]);
+    }
+    let unknown = reader(&folder, "--peer-user=nobody-at-all").end();
+    unknown.expect(2, &["--peer-user nobody-at-all: there is no such user; give a name or a number"]);
+}
+
+/// Who belongs to a group is known for users of this system.
+#[test]
+fn a_partner_may_be_expected_by_its_group() {
+    let folder = Folder::new();
+    folder.write("src", "x");
+    let line = "--wait=20s --peer-group=GROUP src dst";
+    let own = rustix::process::getegid().as_raw().to_string();
+    let known = succeeds(Command::new("id").args(["-nu"]));
+    for (group, code) in [(own.as_str(), 0), ("4294967294", 12)] {
+        if known || code != 0 {
+            let line = line.replace("GROUP", group);
+            for ended in end(pair(folder.duocopy(&line), folder.duocopy(&line))) {
+                ended.expect(code, &[]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_killed_half_leaves_nothing_that_hinders_another_user() {
+    let Some(folder) = two_parties("two users, one of whom is killed") else { return };
+    for victim in [0, 1] {
+        let both = [reader(&folder, "--bwlimit=1M"), writer(&folder, "")].map(Run::start);
+        both[1 - victim].says("belongs to user");
+        both[victim].kill();
+        let survivor = both.into_iter().nth(1 - victim).expect("two");
+        survivor.end().expect(8, &["died"]);
+        for ended in [reader(&folder, ""), writer(&folder, "--force")].map(Run::start).map(Process::end) {
+            ended.expect(0, &[]);
+        }
+        folder.assert_same("backup/src", "store/dst");
+        assert_eq!(left_in(&folder), [] as [PathBuf; 0]);
+        std::fs::remove_file(folder.path("store/dst")).expect("root may");
+    }
+}
+
+#[test]
+fn a_directory_that_does_not_do_is_named_with_what_to_do() {
+    let Some(folder) = two_parties("directories that only one user can enter") else { return };
+    let read =
+        |dir: &str| folder.duocopy(&format!("read --dir={dir} backup/src x")).by_user(BACKUP, BACKUP).end();
+    read("nowhere").expect(1, &[&folder.text("nowhere"), "No such file", "make this directory first"]);
+    read("meet").expect(1, &[&folder.text("meet"), "Permission denied", "chmod 2770"]);
+    folder.set_mode("meet", 0o777);
+    read("meet").expect(12, &["meet: any user may write in this directory"]);
+    folder.duocopy("cp --dir=meet backup/src dst").end().expect(2, &["as the same user: leave out --dir"]);
+}
+
+#[test]
+fn the_directory_may_come_from_the_surroundings() {
+    let folder = Folder::new();
+    folder.write("src", "x");
+    let place = folder.make("meet");
+    folder.set_mode("meet", 0o700);
+    let here = "export DUOCOPY_DIR=meet";
+    let start = |line: &str| folder.duocopy(line).after(here).start();
+    let reader = start("read src x");
+    reader.says(&format!("start it as a user who may enter {}", place.display()));
+    reader.says(&format!("duocopy write --dir={} DST x", place.display()));
+    let there = folder.duocopy("status x").after(here).end();
+    assert!(there.output.contains("has waited for the other one for"), "{there:?}");
+    start("write dst x").end().expect(0, &[]);
+    reader.end().expect(0, &[]);
+    folder.duocopy("status x").after(here).end().expect(1, &["there is no pipe \u{201c}x\u{201d}"]);
+    // Empty is as good as not there; and `cp` meets nobody.
+    let [reader, writer] = ["read src x", "write --force dst x"]
+        .map(|line| folder.duocopy(line).after("export DUOCOPY_DIR=").start());
+    assert_eq!([reader.end().code, writer.end().code], [0, 0]);
+    folder.duocopy("cp src other").after("export DUOCOPY_DIR=nowhere").end().expect(0, &[]);
+}
+
+#[test]
+fn two_containers_share_nothing_but_a_directory() {
+    let Some(folder) = two_parties("two containers") else { return };
+    let own = format!("{CONTAINER} true");
+    let mut words = own.split_whitespace();
+    let mut command = Command::new(words.next().expect("a command"));
+    surround(command.args(words), Some((BACKUP, GROUP)), false);
+    if !succeeds(&mut command) {
+        return left_out("two containers: this user may have no names of its own for users");
+    }
+    // Each hides from itself what belongs to the other, and the memory that all processes of this system share.
+    let hidden = |other: &str| format!("mount -t tmpfs tmpfs {other} && mount -t tmpfs tmpfs /dev/shm");
+    let both = [
+        reader(&folder, "").inside(CONTAINER).after(&hidden("store")),
+        writer(&folder, "").inside(CONTAINER).after(&hidden("backup")),
+    ];
+    let [reader, writer] = both.map(Run::start).map(Process::end);
+    // In a container that knows no other user, everybody else has no name.
+    reader.expect(0, &["the Writer belongs to user"]);
+    writer.expect(0, &["the Reader belongs to user"]);
+    folder.assert_same("backup/src", "store/dst");
+    assert_eq!(left_in(&folder), [] as [PathBuf; 0]);
+}

@@ -1,0 +1,168 @@
+//! A partner that is somebody else, and hostile: in a directory of several users it can waste time and lie about its
+//! own half, and it cannot make the other one say *complete* of other bytes than those that this one has handled.
+
+// Not on Windows, where only processes of the same user can meet.
+#![cfg(unix)]
+
+mod util;
+
+use blockpipe::{Consumer, Geometry, Mark, Pipe, Producer};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use util::*;
+
+const BLOCK: usize = 64 * KIB;
+const BLOCKS: usize = 2;
+/// Where the first block begins in the pipe's file (`docs/protocol.md`).
+const FIRST: u64 = 128 << 10;
+const VERDICT: u64 = 2560;
+const GENERATION: u64 = 16;
+const COMPLETE: u64 = 2;
+
+fn meeting() -> Folder {
+    let folder = Folder::new();
+    folder.make("meet");
+    folder.set_mode("meet", 0o700);
+    folder
+}
+
+fn pipe(folder: &Folder) -> Pipe {
+    let pipe = Pipe::named("x").in_directory(folder.path("meet"));
+    pipe.job("`duocopy read` and `duocopy write`").patience(milliseconds(20_000))
+}
+
+/// What both have in memory.
+fn memory(folder: &Folder) -> File {
+    let entries = std::fs::read_dir(folder.path("meet")).expect("a folder").flatten();
+    let path =
+        entries.map(|entry| entry.path()).find(|path| path.file_name().is_some_and(|name| name.len() == 32));
+    File::options().read(true).write(true).open(path.expect("the pipe")).expect("ours")
+}
+
+/// Turns one bit of these bytes of the blocks on and off, as fast as it can.
+fn flicker(memory: &File, original: &[u8], places: &[usize], over: &AtomicBool) {
+    while !over.load(Ordering::Relaxed) {
+        for flip in [1, 0] {
+            for at in places {
+                let _ = memory.write_all_at(&[original[at % BLOCK] ^ flip], FIRST + *at as u64);
+            }
+        }
+    }
+}
+
+fn sum(bytes: &[u8]) -> [u8; 32] {
+    let mut value = [0; 32];
+    let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes);
+    value[..8].copy_from_slice(&sum.to_le_bytes());
+    value
+}
+
+/// A source of this length, as the program packs it (`record.rs`).
+fn origin(length: u64) -> [u8; 128] {
+    let mut origin = [0; 128];
+    for (at, word) in [(0, 1), (8, 2), (16, length), (56, 0o644), (64, 1 << 8)] {
+        origin[at..at + 8].copy_from_slice(&u64::to_le_bytes(word));
+    }
+    origin
+}
+
+fn hostile_reader(folder: &Folder, length: usize) -> Producer {
+    let mut reader = pipe(folder).join_as_producer().expect("nobody else is there");
+    reader.ready(Geometry::new(BLOCK, BLOCKS), &origin(length as u64)).expect("there is memory");
+    reader
+}
+
+#[test]
+fn what_is_written_is_what_was_compared() {
+    let (mut complete, mut refused) = (0, 0);
+    // One byte of one block: the right sum must have a chance, or nothing is ever complete.
+    for round in 0..20 {
+        let folder = meeting();
+        let block = bytes(BLOCK, round);
+        let mut reader = hostile_reader(&folder, BLOCK);
+        let writer = folder.duocopy("write --dir=meet --fsync=none dst x").start();
+        reader.start().expect("the Writer begins");
+        let (memory, over) = (memory(&folder), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| flicker(&memory, &block, &[BLOCK - 1], &over));
+            let mut empty = reader.empty_block().expect("nobody has sent anything");
+            empty.copy_from_slice(&block);
+            pause(milliseconds(5));
+            empty.send(BLOCK, 0);
+            // How it ends says the Writer.
+            let _ = reader.close(&sum(&block));
+            over.store(true, Ordering::Relaxed);
+        });
+        drop(reader);
+        let ended = writer.end();
+        if ended.code == 0 {
+            complete += 1;
+            assert!(folder.read("dst") == block, "complete, and other bytes: {ended:?}");
+        } else {
+            refused += 1;
+            ended.expect(4, &["what arrived is not what was read"]);
+            assert!(!folder.is_there("dst"));
+        }
+    }
+    println!("{complete} complete, {refused} refused");
+}
+
+fn hostile_writer(folder: &Folder) -> Consumer {
+    let writer = pipe(folder).join_as_consumer().expect("a Reader comes");
+    writer.begin(&[0; 128], Mark::default()).expect("the first one");
+    writer
+}
+
+#[test]
+fn what_was_read_is_what_the_reader_vouches_for() {
+    let folder = meeting();
+    let block = bytes(BLOCK, 1);
+    let whole = block.repeat(200);
+    folder.write("src", &whole);
+    let reader = folder
+        .duocopy(&format!("read -v --dir=meet --block-size=64K --buffer-size={}K src x", 64 * BLOCKS))
+        .start();
+    let mut writer = hostile_writer(&folder);
+    let (memory, over) = (memory(&folder), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let everywhere: Vec<_> = (0..BLOCKS * BLOCK).step_by(4096).collect();
+        let (memory, block, over) = (&memory, &block, &over);
+        scope.spawn(move || flicker(memory, block, &everywhere, over));
+        while let Some(filled) = writer.filled_block().expect("the Reader lives") {
+            filled.done(0);
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(writer.closing().expect("its last word").digest, sum(&whole));
+    writer.commit().expect("nobody else").complete().expect("nobody else");
+    let ended = reader.end();
+    let value = sum(&whole)[..8].iter().rev().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    ended.expect(0, &[&format!("CRC-64/NVME {value}")]);
+}
+
+/// Only the Writer itself can say that its half is complete.
+#[test]
+fn a_reader_that_says_complete_for_the_writer_is_not_believed() {
+    for late in [false, true] {
+        let folder = meeting();
+        let mut reader = hostile_reader(&folder, 3 * BLOCK);
+        let writer = folder.duocopy("write --dir=meet dst x").start();
+        reader.start().expect("the Writer begins");
+        let memory = memory(&folder);
+        let word = |at: u64| {
+            let mut bytes = [0; 8];
+            memory.read_exact_at(&mut bytes, at).expect("a word");
+            u64::from_ne_bytes(bytes)
+        };
+        if late {
+            reader.empty_block().expect("two").send(BLOCK, 0);
+            until("it is written", || (word(2432) == 1).then_some(()));
+        }
+        let complete = word(GENERATION) << 8 | COMPLETE;
+        memory.write_all_at(&complete.to_le_bytes(), VERDICT).expect("ours");
+        let ended = writer.end();
+        assert!(ended.code != 0 && !ended.said.contains("panicked"), "{ended:?}");
+        assert!(!folder.is_there("dst"));
+    }
+}
