@@ -5,7 +5,7 @@ use crate::layout::{Geometry, OVER, READY};
 use crate::memory::{Region, Shared};
 use crate::monitor;
 use crate::ring::{self, Ring, Stage};
-use crate::sync::{AtomicU32, Bell, Ordering, step};
+use crate::sync::{AtomicU32, Bell, Ordering, spins, step};
 use crate::sys::{Seats, Side};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -67,6 +67,8 @@ impl Attached {
         wishes: Wishes,
     ) -> std::io::Result<Self> {
         let generation = shared.header().generation.load(Ordering::Relaxed);
+        // It looks into files, and a process may give up the right to that before it waits for the first time.
+        spins();
         Ok(Self {
             own_bell: Bell::open(&seats, generation, side)?,
             partner_bell: Bell::open(&seats, generation, other(side))?,

@@ -347,6 +347,12 @@ impl Pipe {
         Ok(())
     }
 
+    /// Where the pipe is a file, if it is one: for a process that gives up its rights once it has joined, and still
+    /// needs to read and remove files there. `None` on Windows.
+    pub fn directory(&self) -> Option<OsString> {
+        sys::directory(self.place())
+    }
+
     pub(crate) fn name(&self) -> &[u8] {
         &self.name
     }

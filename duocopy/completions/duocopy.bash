@@ -53,7 +53,7 @@ _duocopy() {
 
     case "${cmd}" in
         duocopy)
-            opts="-p -g -q -v -h -V --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --fsync --verify --hash --sparse --preserve --partial --no-resume --replace-within --progress --stats --json --quiet --verbose --help --version cp read write status help"
+            opts="-p -g -q -v -h -V --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --fsync --verify --hash --sparse --preserve --partial --no-resume --replace-within --progress --stats --no-sandbox --json --quiet --verbose --help --version cp read write status help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -131,7 +131,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__cp)
-            opts="-p -g -q -v -h -V --block-size --buffer-size --bwlimit --fsync --verify --hash --sparse --preserve --partial --no-resume --progress --stats --json --quiet --verbose --dir --peer-user --peer-group --wait --replace-within --help --version"
+            opts="-p -g -q -v -h -V --block-size --buffer-size --bwlimit --fsync --verify --hash --sparse --preserve --partial --no-resume --progress --stats --no-sandbox --json --quiet --verbose --dir --peer-user --peer-group --wait --replace-within --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -293,7 +293,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__read)
-            opts="-g -q -v -p -h -V --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --verify --hash --replace-within --progress --stats --json --quiet --verbose --preserve --fsync --sparse --partial --no-resume --help --version"
+            opts="-g -q -v -p -h -V --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --verify --hash --replace-within --progress --stats --no-sandbox --json --quiet --verbose --preserve --fsync --sparse --partial --no-resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -389,7 +389,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__write)
-            opts="-p -g -q -v -h -V --force --max-bytes --wait --dir --peer-user --peer-group --fsync --verify --hash --sparse --preserve --partial --no-resume --replace-within --progress --stats --json --quiet --verbose --block-size --buffer-size --bwlimit --help --version"
+            opts="-p -g -q -v -h -V --force --max-bytes --wait --dir --peer-user --peer-group --fsync --verify --hash --sparse --preserve --partial --no-resume --replace-within --progress --stats --no-sandbox --json --quiet --verbose --block-size --buffer-size --bwlimit --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

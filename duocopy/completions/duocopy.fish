@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_duocopy_global_optspecs
-    string join \n wait= block-size= buffer-size= bwlimit= dir= peer-user= peer-group= fsync= verify= hash= sparse= p/preserve= partial no-resume replace-within= g/progress= stats json q/quiet v/verbose h/help V/version
+    string join \n wait= block-size= buffer-size= bwlimit= dir= peer-user= peer-group= fsync= verify= hash= sparse= p/preserve= partial no-resume replace-within= g/progress= stats no-sandbox json q/quiet v/verbose h/help V/version
 end
 
 function __fish_duocopy_needs_command
@@ -51,6 +51,7 @@ never\t''"
 complete -c duocopy -n "__fish_duocopy_needs_command" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l no-resume -d 'Start over, whatever an interrupted copy left'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
+complete -c duocopy -n "__fish_duocopy_needs_command" -l no-sandbox -d 'Do not give up the rights that a half does not need (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l json -d 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s q -l quiet -d 'Say nothing but errors'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s v -l verbose -d 'Say what was chosen, and the checksum'
@@ -88,6 +89,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l replace-within -d
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l no-resume -d 'Start over, whatever an interrupted copy left'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l no-sandbox -d 'Do not give up the rights that a half does not need (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l json -d 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s q -l quiet -d 'Say nothing but errors'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s v -l verbose -d 'Say what was chosen, and the checksum'
@@ -118,6 +120,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l sparse -d 'Whic
 always\t'Other long runs of zeros become holes, too'
 never\t'Every byte is written and takes its space'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l no-sandbox -d 'Do not give up the rights that a half does not need (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l json -d 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s q -l quiet -d 'Say nothing but errors'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s v -l verbose -d 'Say what was chosen, and the checksum'
@@ -154,6 +157,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l force -d 'Repl
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l no-resume -d 'Start over, whatever an interrupted copy left'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l no-sandbox -d 'Do not give up the rights that a half does not need (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l json -d 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s q -l quiet -d 'Say nothing but errors'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s v -l verbose -d 'Say what was chosen, and the checksum'

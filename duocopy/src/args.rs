@@ -147,6 +147,10 @@ pub struct Options {
     #[arg(long)]
     pub stats: bool,
 
+    /// Do not give up the rights that a half does not need (docs/cli.md)
+    #[arg(long)]
+    pub no_sandbox: bool,
+
     /// Write what happens to standard output, too: one JSON object per line (docs/cli.md)
     #[arg(long)]
     pub json: bool,

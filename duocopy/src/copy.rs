@@ -14,6 +14,7 @@ use crate::peers::Peers;
 use crate::plan::{self, Paths};
 use crate::progress::{Presence, Progress, Role, View};
 use crate::record::{SourceRecord, TargetRecord};
+use crate::sandbox;
 use crate::sink::Sink;
 use crate::source::{Piece, Source};
 use crate::stats::Meter;
@@ -22,6 +23,7 @@ use blockpipe::{
     Consumer, End, FilledBlock, Geometry, Mark, Monitor, Phase, Pipe, PipeError, Producer, Reason, Side,
 };
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -100,6 +102,19 @@ impl From<PipeError> for Stop {
 const PRIVATE: usize = 64 << 10;
 
 impl Job<'_> {
+    fn pipe(&self) -> Pipe {
+        let pipe = Pipe::named(&self.name);
+        match &self.options.dir {
+            Some(dir) if !self.starts_partner => pipe.in_directory(dir),
+            _ => pipe,
+        }
+    }
+
+    /// Where the pipe is a file, if it is one.
+    pub fn pipe_directory(&self) -> Option<OsString> {
+        self.pipe().directory()
+    }
+
     /// Where a block's bytes are looked at if others than this user may write to the block meanwhile: what counts in
     /// the checksum is then what was read, or is written.
     fn private_copy(&self) -> Option<Vec<u8>> {
@@ -110,15 +125,9 @@ impl Job<'_> {
 /// Takes the role that is free, and does it.
 pub fn run(job: &Job, progress: &mut Progress) -> Result<Summary, Failure> {
     let interrupted = Reason::new(exit::PARTNER.into(), "was interrupted");
-    let mut pipe =
-        Pipe::named(&job.name).job(job.paths.job()).interrupt(job.signals.stop.clone(), interrupted);
+    let mut pipe = job.pipe().job(job.paths.job()).interrupt(job.signals.stop.clone(), interrupted);
     if let Some(wait) = job.options.wait {
         pipe = pipe.patience(wait);
-    }
-    if let Some(dir) = &job.options.dir
-        && !job.starts_partner
-    {
-        pipe = pipe.in_directory(dir);
     }
     if let Some(time) = job.options.replace_within {
         pipe = pipe.replace_within(time);
@@ -196,7 +205,11 @@ fn send_file(
     let bytes = length.map_or("bytes until it ends".into(), |length| format!("{length} bytes"));
     progress.detail(&format!("{bytes}, {} blocks of {} bytes", cut.blocks, cut.block_size));
     if job.starts_partner {
-        *partner = Some(Partner::start(job.paths, &job.name, job.options, job.signals)?);
+        *partner = Some(Partner::start(job.paths, &job.name, job.options)?);
+    }
+    sandbox::confine_the_reader(job, progress);
+    if let Some(partner) = partner {
+        partner.watch(job.signals)?;
     }
     producer.ready(Geometry::new(cut.block_size, cut.blocks), &source.record().pack()).map_err(no_memory)?;
     progress.begins(Role::Reader, length, &job.show_name());
@@ -373,6 +386,7 @@ fn receive_file(
     job: &Job,
     progress: &mut Progress,
 ) -> Result<Summary, Stop> {
+    sandbox::confine_the_writer(sink.directory(), job, progress);
     for note in sink.notes() {
         progress.note(note);
     }

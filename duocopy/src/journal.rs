@@ -202,7 +202,7 @@ mod tests {
 
     fn journal() -> (tempfile::TempDir, Directory, Journal) {
         let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::open(folder.path()).unwrap();
+        let directory = Directory::find(folder.path()).unwrap().open().unwrap();
         let journal = Journal::create(&directory, OsStr::new("j"), &heading()).unwrap();
         (folder, directory, journal)
     }

@@ -18,6 +18,7 @@ mod plan;
 mod progress;
 mod record;
 mod report;
+mod sandbox;
 mod sink;
 mod source;
 mod stats;

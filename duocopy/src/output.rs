@@ -5,7 +5,7 @@ use crate::args::{Permission, Preserve};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
-use crate::os::{self, Nature};
+use crate::os::{self, Directory, Nature};
 use crate::plan;
 use crate::record::TargetRecord;
 use std::fmt::Debug;
@@ -21,6 +21,11 @@ pub trait Output: Debug {
 
     /// What the user should know, though it stops nothing.
     fn notes(&self) -> &[String];
+
+    /// Where names are made and changed.
+    fn directory(&self) -> Option<&Directory> {
+        None
+    }
 
     /// How much of the copy is on the disk already.
     fn begins(&self) -> Durable {

@@ -7,24 +7,23 @@ use crate::plan::Paths;
 use crate::progress::Progress;
 use std::ffi::OsString;
 use std::io;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
-/// A running partner. A thread waits for its end.
+/// A running partner.
 #[derive(Debug)]
-pub struct Partner(JoinHandle<io::Result<Output>>);
+pub enum Partner {
+    Started(Child),
+    /// A thread waits for its end.
+    Watched(JoinHandle<io::Result<Output>>),
+    Lost,
+}
 
 impl Partner {
     /// Starts the same program with the same paths under this name.
-    pub fn start(paths: &Paths, name: &[u8], options: &Options, signals: &Signals) -> Result<Self, Failure> {
-        let failed = |error: io::Error| {
-            Failure::new(
-                FAILED,
-                format!("starting the second process: {error}; start it by hand: see duocopy --help"),
-            )
-        };
-        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    pub fn start(paths: &Paths, name: &[u8], options: &Options) -> Result<Self, Failure> {
+        let mut command = Command::new(std::env::current_exe().map_err(|error| failed(&error))?);
         let (source, destination) = (paths.source(), paths.destination());
         if destination.is_dir() {
             // The child would append the name once more, and be told of another job.
@@ -46,7 +45,13 @@ impl Partner {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(failed)?;
+            .map_err(|error| failed(&error))?;
+        Ok(Self::Started(child))
+    }
+
+    /// Begins to wait for its end.
+    pub fn watch(&mut self, signals: &Signals) -> Result<(), Failure> {
+        let Self::Started(child) = std::mem::replace(self, Self::Lost) else { return Ok(()) };
         let stop = signals.stop.clone();
         let watch = move || {
             let output = child.wait_with_output();
@@ -54,12 +59,18 @@ impl Partner {
             stop.store(true, Ordering::Relaxed);
             output
         };
-        Ok(Self(std::thread::Builder::new().spawn(watch).map_err(failed)?))
+        *self = Self::Watched(std::thread::Builder::new().spawn(watch).map_err(|error| failed(&error))?);
+        Ok(())
     }
 
     /// Waits for its end. What it had to say is shown if this side knows less.
     pub fn conclude<T>(self, result: Result<T, Failure>, progress: &Progress) -> Result<T, Failure> {
-        let Ok(Ok(output)) = self.0.join() else { return result };
+        let output = match self {
+            Self::Started(child) => child.wait_with_output().ok(),
+            Self::Watched(thread) => thread.join().ok().and_then(Result::ok),
+            Self::Lost => None,
+        };
+        let Some(output) = output else { return result };
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.trim_end().trim_start_matches("duocopy: ");
         match result {
@@ -84,4 +95,11 @@ impl Partner {
             Err(failure) => Err(failure),
         }
     }
+}
+
+fn failed(error: &io::Error) -> Failure {
+    Failure::new(
+        FAILED,
+        format!("starting the second process: {error}; start it by hand: see duocopy --help"),
+    )
 }

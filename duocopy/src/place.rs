@@ -26,12 +26,19 @@ impl Place {
     /// A destination that is a link stands for the file that it names, in that file's own directory; or it is refused,
     /// if links are not to be followed.
     pub fn resolve(path: &Path, follow_links: bool) -> Result<Self, Failure> {
+        let found = Self::find(path, follow_links)?;
+        let failed = |error: io::Error| Failure::destination(path, "opening its directory", &error);
+        Ok(Self { directory: found.directory.open().map_err(failed)?, ..found })
+    }
+
+    /// The same, only to look at what is there.
+    pub fn find(path: &Path, follow_links: bool) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::destination(path, "opening its directory", &error);
         let refused = |what: &str, remedy| Err(Failure::refused(path, what, remedy));
         let Some(mut name) = path.file_name().map(OsStr::to_owned) else {
             return refused("the destination is a directory", "name the file in it");
         };
-        let mut directory = Directory::open(parent(path).unwrap_or(Path::new("."))).map_err(failed)?;
+        let mut directory = Directory::find(parent(path).unwrap_or(Path::new("."))).map_err(failed)?;
         let mut real = path.to_owned();
         for links in 0..=MOST_LINKS {
             let looking = |error: io::Error| Failure::destination(path, "looking at the destination", &error);
@@ -54,7 +61,7 @@ impl Place {
                 return refused("the destination is a link to a directory", "name the file in it");
             };
             if let Some(parent) = parent(&target) {
-                directory = match directory.open_from_here(parent) {
+                directory = match directory.find_from_here(parent) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
                         return refused(
                             "the destination is a link that leads nowhere",
@@ -88,8 +95,7 @@ impl Place {
 
     /// Whether the path still leads to this name in the directory that is open.
     pub fn is_where_it_was(&self) -> bool {
-        let there =
-            Self::resolve(&self.path, self.follow_links).map(|there| (there.directory.id(), there.name));
+        let there = Self::find(&self.path, self.follow_links).map(|there| (there.directory.id(), there.name));
         matches!(
             (there, self.directory.id()),
             (Ok((Ok(there), name)), Ok(here)) if there == here && name == self.name
@@ -113,7 +119,7 @@ fn parent(path: &Path) -> Option<&Path> {
 
 /// Where the temporary file of a copy to this destination is, or was.
 pub fn temporary_path(path: &Path) -> String {
-    match Place::resolve(path, true) {
+    match Place::find(path, true) {
         Ok(place) => exit::show(&place.temporary_path()),
         Err(_) => "beside it".into(),
     }

@@ -7,7 +7,7 @@ use crate::checkpoint::{Checkpoints, Keeper};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::{Durable, Heading, Journal};
-use crate::os::{self, Entry, FileId, Metadata};
+use crate::os::{self, Directory, Entry, FileId, Metadata};
 use crate::output::{Lost, Output, allow};
 use crate::place::Place;
 use crate::record::{SourceRecord, TargetRecord};
@@ -215,6 +215,10 @@ impl Output for Sink {
     /// Which file it is that will become the destination.
     fn record(&self) -> TargetRecord {
         TargetRecord { terminal: os::terminal(), ..self.heading.target }
+    }
+
+    fn directory(&self) -> Option<&Directory> {
+        Some(&self.place.directory)
     }
 
     /// How much of the copy is on the disk already.

@@ -284,7 +284,7 @@ pub enum Fate {
 /// the Reader sent.
 pub fn fate(path: &Path, target: &TargetRecord, length: u64, kind: Kind, sent: &Value) -> Fate {
     let look = || -> Option<Fate> {
-        let place = Place::resolve(path, true).ok()?;
+        let place = Place::find(path, true).ok()?;
         // First the name from which a rename takes it.
         if find(&place, &place.temporary(), target).is_some() {
             return Some(Fate::Unchanged);

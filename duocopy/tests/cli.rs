@@ -103,7 +103,10 @@ fn each_process_opens_its_own_file_only() {
     folder.write("dst", OLD);
     let watched = || folder.duocopy("src dst").traced("-f -e trace=open,openat,openat2,creat");
     let [reader, writer] = pair(watched(), watched());
-    let opened = |process: &Process, what: &str| process.trace().lines().any(|line| line.contains(what));
+    // What is opened with `O_PATH` can only be found, and neither read nor written.
+    let opened = |process: &Process, what: &str| {
+        process.trace().lines().any(|line| line.contains(what) && !line.contains("O_PATH"))
+    };
     let (source, destination) =
         (format!("\"{}\"", folder.text("src")), format!("\"{}\"", folder.text("dst")));
     for process in [&reader, &writer] {
@@ -111,7 +114,7 @@ fn each_process_opens_its_own_file_only() {
     }
     assert!(opened(&reader, &source) && opened(&writer, ".part\""), "{}{}", reader.trace(), writer.trace());
     let own_folder = format!("\"{}\"", folder.text("").trim_end_matches('/'));
-    assert!(opened(&writer, &own_folder), "the Writer opens the directory: {}", writer.trace());
+    assert!(writer.trace().contains(&own_folder), "the Writer opens the directory: {}", writer.trace());
     for (process, foreign) in
         [(&reader, ".part"), (&reader, &own_folder), (&reader, &destination), (&writer, &source)]
     {

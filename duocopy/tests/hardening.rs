@@ -188,3 +188,31 @@ fn names_cannot_move_the_cursor() {
     assert_eq!(ended.code, 6);
     assert!(!ended.said.contains('\x1b') && !ended.said.contains('\r'));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn all_threads_of_both_halves_have_given_up_their_rights() {
+    if !can_be_held("halves that have given up their rights") {
+        return;
+    }
+    for (flags, filtered) in [("", "Seccomp:\t2"), ("--no-sandbox", "Seccomp:\t0")] {
+        let folder = Folder::new();
+        folder.write("src", bytes(2 * MIB, 1));
+        let line = format!("{HELD_BLOCKS} {flags} --bwlimit=2M src dst");
+        let both = pair(folder.duocopy(&line), folder.duocopy(&line));
+        for process in &both {
+            process.says("this is the");
+        }
+        until("it is in the middle", || {
+            let header = folder.header()?;
+            (header[1] > 4 && header[3] > 4).then_some(())
+        });
+        for process in &both {
+            let tasks = fs::read_dir(format!("/proc/{}/task", process.id())).expect("it lives");
+            let status = tasks.flatten().map(|task| fs::read_to_string(task.path().join("status")));
+            let status: Vec<String> = status.map(Result::unwrap_or_default).collect();
+            assert!(status.len() > 1 && status.iter().all(|status| status.contains(filtered)), "{status:?}");
+        }
+        complete(both);
+    }
+}

@@ -230,6 +230,12 @@ impl Folder {
     }
 }
 
+/// Where the pipes of this place are.
+#[expect(clippy::unnecessary_wraps, reason = "on Windows they are no files")]
+pub(crate) fn directory(place: Option<&OsStr>) -> Option<OsString> {
+    Some(place.map_or_else(|| system::directory().into(), OsStr::to_owned))
+}
+
 fn card(key: &str, side: Side) -> String {
     format!("{key}-{}-user", word_of(side))
 }

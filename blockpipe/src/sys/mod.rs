@@ -16,7 +16,7 @@
 //! - `held(seat)`: whether *another* holder has the seat. Takes nothing and disturbs nobody.
 //! - `take(seat)`: only under the gate. `release(seat)`: explicit; the kernel does it for a dead process.
 //! - `forget()`: only under the gate: the key leads nowhere from here on; holders keep their object.
-//! - `where_it_is()`: for messages.
+//! - `where_it_is()`: for messages. `directory(place)`: where all of them are, if they are files.
 //!
 //! **[`Segment`]** is memory that two processes see, aligned to a page, zero at first.
 //! - `Seats::header()`: 4096 bytes, reserved. It lives as long as it is mapped and never shrinks.
@@ -66,9 +66,9 @@ mod system;
 
 pub(crate) use system::Bell;
 #[cfg(windows)]
-pub(crate) use system::{Seats, Segment};
+pub(crate) use system::{Seats, Segment, directory};
 #[cfg(unix)]
-pub(crate) use unix::{Seats, Segment};
+pub(crate) use {folder::directory, unix::{Seats, Segment}};
 
 #[cfg(not(any(target_os = "freebsd", target_os = "linux", target_os = "macos", windows)))]
 compile_error!(

@@ -31,7 +31,7 @@ pub(crate) use memory::Segment;
 use super::{OpenError, Side, pause};
 use memory::Access;
 use objects::{Failed, Names, Owned};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -248,6 +248,11 @@ impl Seats {
     fn taken(&self) -> std::sync::MutexGuard<'_, [Option<Sitting>; 2]> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Kernel objects are in none.
+pub(crate) fn directory(_place: Option<&OsStr>) -> Option<OsString> {
+    None
 }
 
 fn unsupported(doing: &str) -> OpenError {

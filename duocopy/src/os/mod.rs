@@ -10,7 +10,10 @@
 //! - [`plain`], [`quoted`], [`folded`]: a path and a word as this system writes them, and as it compares them.
 //! - [`user`], [`group`], [`belongs`], [`show_user`], [`is_own_user`]: who may be behind a process.
 //! - [`Metadata`], [`look`], [`look_at`], [`identify`], [`FileId`], [`terminal`]: which file, which version of it, which terminal.
+//! - [`confine`]: gives up what a process does not need any more ([`Freedom`]).
 //! - [`Signals`]: a flag for the first signal; a second one ends the process at once.
+
+use std::ffi::OsString;
 
 #[cfg(unix)]
 mod unix;
@@ -20,6 +23,17 @@ pub use unix::*;
 mod windows;
 #[cfg(windows)]
 pub use windows::*;
+
+/// What a process may still do with paths when it is confined.
+#[derive(Clone, Debug, Default)]
+pub struct Freedom<'a> {
+    /// In the directory of the pipe: read and remove files.
+    pub pipes: Option<OsString>,
+    /// In the destination's directory, and below it: make, change, and remove files.
+    pub writes: Option<&'a Directory>,
+    /// In another one, and below it: read.
+    pub looks: Option<&'a Directory>,
+}
 
 /// One file of this machine, while it exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub use std::fs::Metadata;
-pub use system::PIPE_ROOM;
+pub use system::{PIPE_ROOM, confine};
 
 /// What to do about shared memory that is full, or cannot be had at all.
 pub const MORE_SHARED_MEMORY: &str =
@@ -351,18 +351,25 @@ pub fn terminal() -> u64 {
 
 /// An open directory. All names are relative to it.
 #[derive(Debug)]
-pub struct Directory(OwnedFd);
+pub struct Directory(pub(super) OwnedFd);
 
 impl Directory {
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    /// Only to look at what is in it, by name, and to go on from it: who is confined may do that everywhere.
+    pub fn find(path: &Path) -> io::Result<Self> {
+        let flags = system::LOOK | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?))
     }
 
-    /// A directory by a path that begins here, or anywhere if it is absolute.
-    pub fn open_from_here(&self, path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    /// The same by a path that begins here, or anywhere if it is absolute.
+    pub fn find_from_here(&self, path: &Path) -> io::Result<Self> {
+        let flags = system::LOOK | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self(retry_on_intr(|| rustix::fs::openat(&self.0, path, flags, Mode::empty()))?))
+    }
+
+    /// The one that was found, for everything.
+    pub fn open(&self) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(retry_on_intr(|| rustix::fs::openat(&self.0, c".", flags, Mode::empty()))?))
     }
 
     pub fn try_clone(&self) -> io::Result<Self> {

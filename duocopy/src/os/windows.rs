@@ -4,7 +4,7 @@ mod signals;
 
 pub use signals::Signals;
 
-use super::{Entry, FileId, Nature};
+use super::{Entry, FileId, Freedom, Nature};
 use crate::digest::Kind;
 use crate::record::SourceRecord;
 use std::ffi::{OsStr, OsString};
@@ -42,6 +42,11 @@ pub const MORE_SHARED_MEMORY: &str =
 pub const LOOK_AT_SHARED_MEMORY: &str = "look at the rights of the programs that use this pipe";
 pub const LOOK_AT_THE_DISK: &str = "look at its disk (chkdsk)";
 
+/// There is nothing here that a running process can give up so finely.
+pub fn confine(_freedom: &Freedom) -> Vec<String> {
+    Vec::new()
+}
+
 /// Users have no numbers here, and only this one can come.
 pub fn user(_name: &str) -> io::Result<u32> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "on Windows only processes of the same user can meet"))
@@ -54,7 +59,7 @@ pub fn group(name: &str) -> io::Result<u32> {
 
 /// As [`user`].
 pub fn belongs(_user: u32, _group: u32) -> io::Result<bool> {
-    Ok(false)
+    user("").map(|_| false)
 }
 
 pub fn show_user(user: u32) -> String {
@@ -422,7 +427,8 @@ pub struct Directory {
 }
 
 impl Directory {
-    pub fn open(path: &Path) -> io::Result<Self> {
+    /// For everything; there is no less.
+    pub fn find(path: &Path) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
         let handle = OpenOptions::new()
             .read(true)
@@ -436,8 +442,12 @@ impl Directory {
     }
 
     /// A directory by a path that begins here, or anywhere if it is absolute.
-    pub fn open_from_here(&self, path: &Path) -> io::Result<Self> {
-        Self::open(&self.path.join(path))
+    pub fn find_from_here(&self, path: &Path) -> io::Result<Self> {
+        Self::find(&self.path.join(path))
+    }
+
+    pub fn open(&self) -> io::Result<Self> {
+        self.try_clone()
     }
 
     pub fn try_clone(&self) -> io::Result<Self> {

@@ -1,5 +1,6 @@
 //! What FreeBSD has of its own about files.
 
+use crate::os::Freedom;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -46,4 +47,9 @@ pub fn flush(directory: &OwnedFd) -> rustix::io::Result<()> {
 /// There is no such call.
 pub fn rename_to_a_free_name(_directory: &OwnedFd, _from: &OsStr, _to: &OsStr) -> rustix::io::Result<()> {
     Err(Errno::NOSYS)
+}
+
+/// There is nothing here that fits.
+pub fn confine(_freedom: &Freedom) -> Vec<String> {
+    Vec::new()
 }

@@ -1,5 +1,10 @@
 //! What Linux has of its own about files.
 
+#[path = "sandbox.rs"]
+mod sandbox;
+
+pub use sandbox::confine;
+
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
