@@ -53,12 +53,20 @@ _duocopy() {
 
     case "${cmd}" in
         duocopy)
-            opts="-p -g -q -v -h -V --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --fsync --verify --hash --sparse --preserve --partial --no-resume --replace-within --progress --stats --no-sandbox --json --quiet --verbose --help --version cp read write status help"
+            opts="-t -T -p -f -n -u -g -q -v -h -V --target-directory --no-target-directory --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --fsync --verify --hash --sparse --preserve --force --no-clobber --update --backup --dry-run --partial --no-resume --replace-within --progress --stats --no-sandbox --json --quiet --verbose --help --version cp read write status help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --target-directory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --wait)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -111,6 +119,18 @@ _duocopy() {
                     COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
                     return 0
                     ;;
+                --update)
+                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
+                    return 0
+                    ;;
+                --backup)
+                    COMPREPLY=($(compgen -W "none numbered existing simple" -- "${cur}"))
+                    return 0
+                    ;;
                 --replace-within)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -131,12 +151,20 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__cp)
-            opts="-p -g -q -v -h -V --block-size --buffer-size --bwlimit --fsync --verify --hash --sparse --preserve --partial --no-resume --progress --stats --no-sandbox --json --quiet --verbose --dir --peer-user --peer-group --wait --replace-within --help --version"
+            opts="-t -T -p -f -n -u -g -q -v -h -V --target-directory --no-target-directory --block-size --buffer-size --bwlimit --fsync --verify --hash --sparse --preserve --force --no-clobber --update --backup --dry-run --partial --no-resume --progress --stats --no-sandbox --json --quiet --verbose --dir --peer-user --peer-group --wait --replace-within --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --target-directory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --block-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -171,6 +199,18 @@ _duocopy() {
                     ;;
                 -p)
                     COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    return 0
+                    ;;
+                --update)
+                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
+                    return 0
+                    ;;
+                --backup)
+                    COMPREPLY=($(compgen -W "none numbered existing simple" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -293,7 +333,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__read)
-            opts="-g -q -v -p -h -V --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --verify --hash --replace-within --progress --stats --no-sandbox --json --quiet --verbose --preserve --fsync --sparse --partial --no-resume --help --version"
+            opts="-g -q -v -f -n -u -p -h -V --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --verify --hash --dry-run --replace-within --progress --stats --no-sandbox --json --quiet --verbose --force --no-clobber --update --backup --preserve --fsync --sparse --partial --no-resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -347,6 +387,18 @@ _duocopy() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --update)
+                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
+                    return 0
+                    ;;
+                --backup)
+                    COMPREPLY=($(compgen -W "none numbered existing simple" -- "${cur}"))
+                    return 0
+                    ;;
                 --preserve)
                     COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
                     return 0
@@ -389,7 +441,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__write)
-            opts="-p -g -q -v -h -V --force --max-bytes --wait --dir --peer-user --peer-group --fsync --verify --hash --sparse --preserve --partial --no-resume --replace-within --progress --stats --no-sandbox --json --quiet --verbose --block-size --buffer-size --bwlimit --help --version"
+            opts="-p -f -g -q -v -n -u -h -V --max-bytes --wait --dir --peer-user --peer-group --fsync --verify --hash --sparse --preserve --force --backup --dry-run --partial --no-resume --replace-within --progress --stats --no-sandbox --json --quiet --verbose --no-clobber --update --block-size --buffer-size --bwlimit --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -439,6 +491,10 @@ _duocopy() {
                     COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
                     return 0
                     ;;
+                --backup)
+                    COMPREPLY=($(compgen -W "none numbered existing simple" -- "${cur}"))
+                    return 0
+                    ;;
                 --replace-within)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -449,6 +505,14 @@ _duocopy() {
                     ;;
                 -g)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --update)
+                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
                     return 0
                     ;;
                 --block-size)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_duocopy_global_optspecs
-    string join \n wait= block-size= buffer-size= bwlimit= dir= peer-user= peer-group= fsync= verify= hash= sparse= p/preserve= partial no-resume replace-within= g/progress= stats no-sandbox json q/quiet v/verbose h/help V/version
+    string join \n t/target-directory= T/no-target-directory wait= block-size= buffer-size= bwlimit= dir= peer-user= peer-group= fsync= verify= hash= sparse= p/preserve= f/force n/no-clobber u/update= backup= dry-run partial no-resume replace-within= g/progress= stats no-sandbox json q/quiet v/verbose h/help V/version
 end
 
 function __fish_duocopy_needs_command
@@ -24,6 +24,7 @@ function __fish_duocopy_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c duocopy -n "__fish_duocopy_needs_command" -s t -l target-directory -d 'Put SRC into this directory: SRC [NAME] follow, and no DST' -r -F
 complete -c duocopy -n "__fish_duocopy_needs_command" -l wait -d 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file\'s size]' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks]' -r
@@ -44,10 +45,22 @@ never\t'Every byte is written and takes its space'"
 complete -c duocopy -n "__fish_duocopy_needs_command" -s p -l preserve -d 'Take these over from SRC [without a list: all]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
 ownership\t'User and group'
 timestamps\t'When it was last read and last written to'"
+complete -c duocopy -n "__fish_duocopy_needs_command" -s u -l update -d 'What to do if DST exists; -u is --update=older' -r -f -a "all\t'It is replaced'
+none\t'It stays, which is no failure'
+none-fail\t'It stays, and that is a failure'
+older\t'It is replaced if it was last written to before SRC was; else it stays, which is no failure'"
+complete -c duocopy -n "__fish_duocopy_needs_command" -l backup -d 'Keep the DST that is replaced, under another name [alone: `VERSION_CONTROL`, or existing]' -r -f -a "none\t'It is not kept'
+numbered\t'DST.~1~, DST.~2~, …'
+existing\t'Numbered if there is one with a number, else simple'
+simple\t'DST~ (or what `SIMPLE_BACKUP_SUFFIX` says instead of ~)'"
 complete -c duocopy -n "__fish_duocopy_needs_command" -l replace-within -d 'Wait so long for a new partner when the other process has died: start the same command again' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -s g -l progress -d 'Show progress; alone it means always' -r -f -a "auto\t'A bar if standard error is a terminal and the copy lasts longer than a second'
 always\t'Also elsewhere: a plain line every 10 seconds'
 never\t''"
+complete -c duocopy -n "__fish_duocopy_needs_command" -s T -l no-target-directory -d 'Take DST for a file, and never for a directory to put it in'
+complete -c duocopy -n "__fish_duocopy_needs_command" -s f -l force -d 'Replace DST if it exists (what is done anyway, except by `write`)'
+complete -c duocopy -n "__fish_duocopy_needs_command" -s n -l no-clobber -d 'Leave DST as it is if it exists'
+complete -c duocopy -n "__fish_duocopy_needs_command" -l dry-run -d 'Only say what would be done; start it once'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l no-resume -d 'Start over, whatever an interrupted copy left'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
@@ -62,6 +75,7 @@ complete -c duocopy -n "__fish_duocopy_needs_command" -a "read" -d 'Read a file 
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "write" -d 'Write what a `duocopy read` under the same NAME reads; it may come later'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "status" -d 'Which pipes somebody wants to know about. Show the pipes that are there now, who is at them and who waits for whom; disturbs nobody'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s t -l target-directory -d 'Put SRC into this directory: SRC [NAME] follow, and no DST' -r -F
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file\'s size]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
@@ -78,6 +92,14 @@ never\t'Every byte is written and takes its space'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s p -l preserve -d 'Take these over from SRC [without a list: all]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
 ownership\t'User and group'
 timestamps\t'When it was last read and last written to'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s u -l update -d 'What to do if DST exists; -u is --update=older' -r -f -a "all\t'It is replaced'
+none\t'It stays, which is no failure'
+none-fail\t'It stays, and that is a failure'
+older\t'It is replaced if it was last written to before SRC was; else it stays, which is no failure'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l backup -d 'Keep the DST that is replaced, under another name [alone: `VERSION_CONTROL`, or existing]' -r -f -a "none\t'It is not kept'
+numbered\t'DST.~1~, DST.~2~, …'
+existing\t'Numbered if there is one with a number, else simple'
+simple\t'DST~ (or what `SIMPLE_BACKUP_SUFFIX` says instead of ~)'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s g -l progress -d 'Show progress; alone it means always' -r -f -a "auto\t'A bar if standard error is a terminal and the copy lasts longer than a second'
 always\t'Also elsewhere: a plain line every 10 seconds'
 never\t''"
@@ -86,6 +108,10 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l peer-user -d 'Ref
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l peer-group -d 'Refuse a partner whose user belongs to none of these groups' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l wait -d 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l replace-within -d 'Wait so long for a new partner when the other process has died: start the same command again' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s T -l no-target-directory -d 'Take DST for a file, and never for a directory to put it in'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s f -l force -d 'Replace DST if it exists (what is done anyway, except by `write`)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s n -l no-clobber -d 'Leave DST as it is if it exists'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l dry-run -d 'Only say what would be done; start it once'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l no-resume -d 'Start over, whatever an interrupted copy left'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
@@ -111,6 +137,14 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l replace-within 
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s g -l progress -d 'Show progress; alone it means always' -r -f -a "auto\t'A bar if standard error is a terminal and the copy lasts longer than a second'
 always\t'Also elsewhere: a plain line every 10 seconds'
 never\t''"
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s u -l update -d 'What to do if DST exists; -u is --update=older' -r -f -a "all\t'It is replaced'
+none\t'It stays, which is no failure'
+none-fail\t'It stays, and that is a failure'
+older\t'It is replaced if it was last written to before SRC was; else it stays, which is no failure'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l backup -d 'Keep the DST that is replaced, under another name [alone: `VERSION_CONTROL`, or existing]' -r -f -a "none\t'It is not kept'
+numbered\t'DST.~1~, DST.~2~, …'
+existing\t'Numbered if there is one with a number, else simple'
+simple\t'DST~ (or what `SIMPLE_BACKUP_SUFFIX` says instead of ~)'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s p -l preserve -d 'Take these over from SRC [without a list: all]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
 ownership\t'User and group'
 timestamps\t'When it was last read and last written to'"
@@ -119,11 +153,14 @@ end\t'The copy is on the disk, and so is its name'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l sparse -d 'Which zeros take no space in DST' -r -f -a "auto\t'Holes of the source stay holes'
 always\t'Other long runs of zeros become holes, too'
 never\t'Every byte is written and takes its space'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l dry-run -d 'Only say what would be done; start it once'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l no-sandbox -d 'Do not give up the rights that a half does not need (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l json -d 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s q -l quiet -d 'Say nothing but errors'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s v -l verbose -d 'Say what was chosen, and the checksum'
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s f -l force -d 'Replace DST if it exists (what is done anyway, except by `write`)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s n -l no-clobber -d 'Leave DST as it is if it exists'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l no-resume -d 'Start over, whatever an interrupted copy left'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -146,14 +183,23 @@ never\t'Every byte is written and takes its space'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s p -l preserve -d 'Take these over from SRC [without a list: all]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
 ownership\t'User and group'
 timestamps\t'When it was last read and last written to'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l backup -d 'Keep the DST that is replaced, under another name [alone: `VERSION_CONTROL`, or existing]' -r -f -a "none\t'It is not kept'
+numbered\t'DST.~1~, DST.~2~, …'
+existing\t'Numbered if there is one with a number, else simple'
+simple\t'DST~ (or what `SIMPLE_BACKUP_SUFFIX` says instead of ~)'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l replace-within -d 'Wait so long for a new partner when the other process has died: start the same command again' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s g -l progress -d 'Show progress; alone it means always' -r -f -a "auto\t'A bar if standard error is a terminal and the copy lasts longer than a second'
 always\t'Also elsewhere: a plain line every 10 seconds'
 never\t''"
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s u -l update -d 'What to do if DST exists; -u is --update=older' -r -f -a "all\t'It is replaced'
+none\t'It stays, which is no failure'
+none-fail\t'It stays, and that is a failure'
+older\t'It is replaced if it was last written to before SRC was; else it stays, which is no failure'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file\'s size]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
-complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l force -d 'Replace DST if it exists'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s f -l force -d 'Replace DST if it exists (what is done anyway, except by `write`)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l dry-run -d 'Only say what would be done; start it once'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l no-resume -d 'Start over, whatever an interrupted copy left'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
@@ -161,6 +207,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l no-sandbox -d 
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l json -d 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s q -l quiet -d 'Say nothing but errors'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s v -l verbose -d 'Say what was chosen, and the checksum'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s n -l no-clobber -d 'Leave DST as it is if it exists'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s V -l version -d 'Print version'
 complete -c duocopy -n "__fish_duocopy_using_subcommand status" -l dir -d 'Look into this directory [default: `DUOCOPY_DIR`, or this user\'s own]' -r -F

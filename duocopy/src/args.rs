@@ -60,6 +60,36 @@ pub enum Preserve {
     Timestamps,
 }
 
+/// What becomes of a destination that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Update {
+    /// It is replaced
+    All,
+    /// It stays, which is no failure
+    None,
+    /// It stays, and that is a failure
+    NoneFail,
+    /// It is replaced if it was last written to before SRC was; else it stays, which is no failure
+    Older,
+}
+
+/// How the old file is called if it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Backup {
+    /// It is not kept
+    #[value(alias = "off")]
+    None,
+    /// DST.~1~, DST.~2~, …
+    #[value(alias = "t")]
+    Numbered,
+    /// Numbered if there is one with a number, else simple
+    #[value(alias = "nil")]
+    Existing,
+    /// DST~ (or what `SIMPLE_BACKUP_SUFFIX` says instead of ~)
+    #[value(alias = "never")]
+    Simple,
+}
+
 /// When progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Show {
@@ -124,6 +154,32 @@ pub struct Options {
     )]
     pub preserve: Vec<Preserve>,
 
+    /// Replace DST if it exists (what is done anyway, except by `write`)
+    #[arg(short, long)]
+    pub force: bool,
+
+    /// Leave DST as it is if it exists
+    #[arg(short, long, conflicts_with_all = ["update", "backup"])]
+    pub no_clobber: bool,
+
+    /// What to do if DST exists; -u is --update=older
+    #[arg(
+        short, long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true,
+        default_missing_value = "older"
+    )]
+    pub update: Option<Update>,
+
+    /// Keep the DST that is replaced, under another name [alone: `VERSION_CONTROL`, or existing]
+    #[arg(
+        long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true,
+        default_missing_value = "existing"
+    )]
+    pub backup: Option<Backup>,
+
+    /// Only say what would be done; start it once
+    #[arg(long)]
+    pub dry_run: bool,
+
     /// Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time
     #[arg(long)]
     pub partial: bool,
@@ -165,6 +221,17 @@ pub struct Options {
 }
 
 impl Options {
+    /// As `cp` chooses it: by the option, or if it has no value, by the environment.
+    fn backup_mode(&self) -> Backup {
+        match self.backup {
+            Some(Backup::Existing) => {
+                let control = std::env::var("VERSION_CONTROL").unwrap_or_default();
+                Backup::from_str(&control, false).unwrap_or(Backup::Existing)
+            }
+            other => other.unwrap_or(Backup::None),
+        }
+    }
+
     /// What both processes compute of the content.
     pub fn digest(&self) -> Kind {
         match (self.verify, self.hash) {
@@ -196,7 +263,9 @@ impl Options {
         if self.hash != Hash::Crc64 {
             words.push(format!("--hash={}", name(&|| self.hash.to_possible_value())));
         }
-        for (set, word) in [(self.partial, "--partial"), (self.no_resume, "--no-resume")] {
+        for (set, word) in
+            [(self.partial, "--partial"), (self.no_resume, "--no-resume"), (self.no_clobber, "--no-clobber")]
+        {
             if set && !other_half {
                 words.push(word.into());
             }
@@ -204,6 +273,16 @@ impl Options {
         if !self.preserve.is_empty() && !other_half {
             let list = self.preserve.iter().map(|what| name(&|| what.to_possible_value()));
             words.push(format!("--preserve={}", list.collect::<Vec<_>>().join(",")));
+        }
+        if let Some(update) = self.update
+            && !other_half
+        {
+            words.push(format!("--update={}", name(&|| update.to_possible_value())));
+        }
+        if let Some(backup) = self.backup
+            && !other_half
+        {
+            words.push(format!("--backup={}", name(&|| backup.to_possible_value())));
         }
         if let Some(rate) = self.bwlimit
             && !other_half
@@ -224,13 +303,23 @@ impl Options {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Form {
     /// This one and one that somebody else starts, under this name or one made from the paths.
-    Pair { source: PathBuf, destination: PathBuf, name: Option<OsString> },
+    Pair { source: PathBuf, destination: Destination, name: Option<OsString> },
     /// This one and one that it starts.
-    Alone { source: PathBuf, destination: PathBuf },
+    Alone { source: PathBuf, destination: Destination },
     /// Only the Reader.
     Read { source: PathBuf, name: OsString },
     /// Only the Writer.
     Write { destination: PathBuf, name: OsString, permission: Permission },
+}
+
+/// A destination as it was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A file, or a directory to put it in.
+    Either(PathBuf),
+    File(PathBuf),
+    /// A directory to put it in.
+    Directory(PathBuf),
 }
 
 /// Which pipes somebody wants to know about.
@@ -268,16 +357,50 @@ pub struct Query {
 /// What a Writer may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permission {
-    /// Replace what is there.
-    pub replace: bool,
+    /// What becomes of what is there.
+    pub existing: Existing,
+    /// How what is replaced is kept.
+    pub backup: Backup,
     /// Take a link for the file that it names.
     pub follow_links: bool,
     pub most_bytes: Option<u64>,
 }
 
+/// What becomes of a destination that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    Replace,
+    /// Only if it is older than the source; else the copy is skipped.
+    ReplaceIfOlder,
+    Skip,
+    Refuse,
+}
+
 impl Permission {
     /// For whoever names both files.
-    pub const ANYTHING: Self = Self { replace: true, follow_links: true, most_bytes: None };
+    pub fn of_both(options: &Options) -> Self {
+        let existing = match options.update {
+            _ if options.no_clobber => Existing::Skip,
+            None | Some(Update::All) => Existing::Replace,
+            Some(Update::None) => Existing::Skip,
+            Some(Update::NoneFail) => Existing::Refuse,
+            Some(Update::Older) => Existing::ReplaceIfOlder,
+        };
+        Self { existing, backup: options.backup_mode(), follow_links: true, most_bytes: None }
+    }
+
+    /// Whether it may be that nothing is to be done.
+    pub fn skips(&self) -> bool {
+        matches!(self.existing, Existing::Skip | Existing::ReplaceIfOlder)
+    }
+
+    /// For a half that knows only the destination.
+    fn of_write(options: &Options, most_bytes: Option<u64>) -> Self {
+        let backup = options.backup_mode();
+        let replaces = options.force || backup != Backup::None;
+        let existing = if replaces { Existing::Replace } else { Existing::Refuse };
+        Self { existing, backup, follow_links: false, most_bytes }
+    }
 }
 
 /// What this process is asked to do.
@@ -321,15 +444,40 @@ struct Pair {
     source: PathBuf,
 
     /// The file to write, or a directory to put it in
-    #[arg(value_name = "DST")]
-    destination: PathBuf,
+    #[arg(value_name = "DST", required_unless_present = "target_directory")]
+    destination: Option<PathBuf>,
 
     /// Where the two processes meet [default: made from both absolute paths]
     #[arg(value_name = "NAME")]
     name: Option<OsString>,
 
     #[command(flatten)]
+    target: Target,
+
+    #[command(flatten)]
     options: Options,
+}
+
+/// What DST is.
+#[derive(Debug, clap::Args)]
+struct Target {
+    /// Put SRC into this directory: SRC [NAME] follow, and no DST
+    #[arg(short, long, value_name = "DIR", conflicts_with = "no_target_directory")]
+    target_directory: Option<PathBuf>,
+
+    /// Take DST for a file, and never for a directory to put it in
+    #[arg(short = 'T', long)]
+    no_target_directory: bool,
+}
+
+impl Target {
+    fn destination(self, typed: Option<PathBuf>) -> Destination {
+        match (self.target_directory, typed) {
+            (Some(directory), _) => Destination::Directory(directory),
+            (None, Some(path)) if self.no_target_directory => Destination::File(path),
+            (None, typed) => Destination::Either(typed.unwrap_or_default()),
+        }
+    }
 }
 
 /// Copy a file with one command, which starts both processes
@@ -347,8 +495,15 @@ struct Cp {
     source: PathBuf,
 
     /// The file to write, or a directory to put it in
-    #[arg(value_name = "DST")]
-    destination: PathBuf,
+    #[arg(
+        value_name = "DST",
+        required_unless_present = "target_directory",
+        conflicts_with = "target_directory"
+    )]
+    destination: Option<PathBuf>,
+
+    #[command(flatten)]
+    target: Target,
 
     #[command(flatten)]
     options: Options,
@@ -398,10 +553,6 @@ struct Write {
     #[arg(value_name = "NAME")]
     name: OsString,
 
-    /// Replace DST if it exists
-    #[arg(long)]
-    force: bool,
-
     /// Refuse a source that is longer (512M, 10G)
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_bytes: Option<u64>,
@@ -426,14 +577,23 @@ const NOT_FOR_CP: [(&str, &str); 5] = [
         "`cp` starts both processes, and nobody else can take the place of one: leave out --replace-within",
     ),
 ];
-const NOT_FOR_READ: [(&str, &str); 5] = [
+const NOT_FOR_READ: [(&str, &str); 9] = [
+    ("force", "`read` writes nothing: give --force to `write`"),
+    (
+        "no_clobber",
+        "`read` writes nothing, and `write` replaces nothing without --force: leave out --no-clobber",
+    ),
+    ("update", "`read` knows nothing of the other file: leave out --update"),
+    ("backup", "`read` writes nothing: give --backup to `write`"),
     ("preserve", "`read` writes nothing: give --preserve to `write`"),
     ("fsync", "`read` writes nothing: give --fsync to `write`"),
     ("sparse", "`read` writes nothing: give --sparse to `write`"),
     ("partial", "`read` writes nothing: give --partial to `write`"),
     ("no_resume", "`read` writes nothing: give --no-resume to `write`"),
 ];
-const NOT_FOR_WRITE: [(&str, &str); 3] = [
+const NOT_FOR_WRITE: [(&str, &str); 5] = [
+    ("no_clobber", "`write` replaces nothing without --force: leave out --no-clobber"),
+    ("update", "`write` replaces nothing without --force: leave out --update"),
     ("block_size", "the blocks are made by the Reader: give --block-size to `read`"),
     ("buffer_size", "the blocks are made by the Reader: give --buffer-size to `read`"),
     ("bwlimit", "the Reader sets the pace: give --bwlimit to `read`"),
@@ -460,7 +620,8 @@ fn parse_from(typed: &[OsString]) -> Result<Task, clap::Error> {
     let verb = |word: &OsStr| VERBS.into_iter().find(|verb| word == *verb);
     match typed.get(1).and_then(|word| verb(word)) {
         Some("cp") => {
-            let Cp { source, destination, options } = without(&typed[1..], &NOT_FOR_CP)?;
+            let Cp { source, destination, target, options } = without(&typed[1..], &NOT_FOR_CP)?;
+            let destination = target.destination(destination);
             Ok(Task::Copy(Form::Alone { source, destination }, options.into()))
         }
         Some("read") => {
@@ -468,9 +629,8 @@ fn parse_from(typed: &[OsString]) -> Result<Task, clap::Error> {
             Ok(Task::Copy(Form::Read { source, name }, options.into()))
         }
         Some("write") => {
-            let Write { destination, name, force, max_bytes, options } =
-                without(&typed[1..], &NOT_FOR_WRITE)?;
-            let permission = Permission { replace: force, follow_links: false, most_bytes: max_bytes };
+            let Write { destination, name, max_bytes, options } = without(&typed[1..], &NOT_FOR_WRITE)?;
+            let permission = Permission::of_write(&options, max_bytes);
             if options.json && destination.as_os_str() == "-" {
                 return Err(wrong(
                     &mut Write::command(),
@@ -483,7 +643,16 @@ fn parse_from(typed: &[OsString]) -> Result<Task, clap::Error> {
         None => {
             let mut command = Pair::command();
             let matches = command.try_get_matches_from_mut(typed)?;
-            let Pair { source, destination, name, options } = Pair::from_arg_matches(&matches)?;
+            let Pair { source, destination, name, target, options } = Pair::from_arg_matches(&matches)?;
+            let (destination, name) = match (target.target_directory.is_some(), destination, name) {
+                // There is no DST: what comes behind SRC is the name.
+                (true, name, None) => (None, name.map(PathBuf::into_os_string)),
+                (true, _, Some(_)) => {
+                    return Err(wrong(&mut command, "with --target-directory there is no DST: SRC [NAME]"));
+                }
+                (false, destination, name) => (destination, name),
+            };
+            let destination = target.destination(destination);
             let escaped = typed.iter().take_while(|word| **word != source).any(|word| word == "--");
             match verb(source.as_os_str()) {
                 Some(verb) if !escaped => Err(wrong(
@@ -600,17 +769,28 @@ mod tests {
 
     #[test]
     fn verbs_are_verbs_only_in_front() {
-        let (source, destination) = (PathBuf::from("a"), PathBuf::from("b"));
+        let (source, destination) = (PathBuf::from("a"), Destination::Either("b".into()));
         let form = |line: &str| copy(line).0;
         assert_eq!(form("cp a b"), Form::Alone { source: source.clone(), destination });
         let pair = |source: &str, destination: &str| Form::Pair {
             source: source.into(),
-            destination: destination.into(),
+            destination: Destination::Either(destination.into()),
             name: None,
         };
         assert_eq!(form("a cp"), pair("a", "cp"));
         assert_eq!(form("-- cp b"), pair("cp", "b"));
         assert_eq!(form("./cp b"), pair("./cp", "b"));
+        let into = |name: Option<&str>| Form::Pair {
+            source: source.clone(),
+            destination: Destination::Directory("d".into()),
+            name: name.map(Into::into),
+        };
+        assert_eq!((form("-t d a"), form("-t d a n")), (into(None), into(Some("n"))));
+        assert!(parsed("-t d a n b").unwrap_err().contains("there is no DST"));
+        assert_eq!(
+            form("cp -T a b"),
+            Form::Alone { source: source.clone(), destination: Destination::File("b".into()) }
+        );
         assert_eq!(form("read a n"), Form::Read { source, name: "n".into() });
         assert!(parsed("-v cp a b").unwrap_err().contains("before all flags"));
         assert!(parsed("-v cp a").unwrap_err().contains("before all flags"));

@@ -82,7 +82,7 @@ impl Stop {
 
     /// Whether what was written may be gone on with, if the user wants that.
     fn leaves_something_good(&self) -> bool {
-        !matches!(self, Self::Own(failure) if failure.code == exit::MISMATCH)
+        !matches!(self, Self::Own(failure) if [exit::MISMATCH, exit::SKIPPED].contains(&failure.code))
     }
 }
 

@@ -18,6 +18,8 @@ pub const TOO_MANY: u8 = 9;
 pub const NO_PARTNER: u8 = 10;
 pub const OTHER_VERSION: u8 = 11;
 pub const REFUSED: u8 = 12;
+/// Never said outside: nothing was to be done. Ends with 0.
+pub const SKIPPED: u8 = 255;
 /// Plus the number of the signal.
 pub const SIGNAL: u8 = 128;
 
@@ -29,6 +31,7 @@ pub fn in_general(code: u8) -> &'static str {
         DESTINATION => "the destination failed",
         NO_SPACE => "no space is left",
         REFUSED => "it refuses this copy",
+        SKIPPED => "what is there stays as it is",
         NO_PARTNER => "a pipe was not opened within --wait",
         _ => "it failed",
     }
@@ -72,6 +75,11 @@ impl Failure {
         let what = format!("nobody has opened this pipe for {for_what} within --wait");
         let remedy = "start the other program in time, or wait longer";
         Self::new(NO_PARTNER, format!("{}: {what}; {remedy}", show(path)))
+    }
+
+    /// The destination exists, and is to stay.
+    pub fn skipped(path: &Path) -> Self {
+        Self::new(SKIPPED, format!("{} exists, and stays as it is", show(path)))
     }
 
     pub fn refused(path: &Path, what: &str, remedy: &str) -> Self {

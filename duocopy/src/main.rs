@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod backup;
 mod checkpoint;
 mod copy;
 mod digest;
+mod dry_run;
 mod exit;
 mod journal;
 mod os;
@@ -61,6 +63,7 @@ fn copy(form: &Form, options: &Options, signals: &os::Signals) -> Result<(), Fai
     if options.json {
         let (code, message) = match &copied {
             Ok(_) => (exit::COMPLETE, None),
+            Err(failure) if failure.code == exit::SKIPPED => (exit::COMPLETE, Some(&failure.message)),
             Err(failure) => (failure.code, Some(&failure.message)),
         };
         let (bytes, checksum) =
@@ -76,7 +79,15 @@ fn copy(form: &Form, options: &Options, signals: &os::Signals) -> Result<(), Fai
             }),
         );
     }
-    copied.map(drop)
+    match copied {
+        Err(failure) if failure.code == exit::SKIPPED => {
+            if options.verbose {
+                progress::say(&failure.message);
+            }
+            Ok(())
+        }
+        other => other.map(drop),
+    }
 }
 
 fn run(form: &Form, options: &Options, signals: &os::Signals) -> Result<copy::Summary, Failure> {
@@ -84,23 +95,26 @@ fn run(form: &Form, options: &Options, signals: &os::Signals) -> Result<copy::Su
         Form::Pair { source, destination, name } => {
             let paths = Paths::of_both(source, destination)?;
             let name = name.as_ref().map_or_else(|| paths.job(), |name| name.as_encoded_bytes().to_vec());
-            (paths, name, None, Permission::ANYTHING)
+            (paths, name, None, Permission::of_both(options))
         }
         Form::Alone { source, destination } => {
             // Nobody else may come to it by accident.
             let random = RandomState::new().hash_one(std::process::id());
             let name = format!("duocopy cp {random:016x}").into_bytes();
-            (Paths::of_both(source, destination)?, name, None, Permission::ANYTHING)
+            (Paths::of_both(source, destination)?, name, None, Permission::of_both(options))
         }
         Form::Read { source, name } => {
             let paths = Paths::of_the_source(source)?;
-            (paths, name.as_encoded_bytes().to_vec(), Some(Role::Reader), Permission::ANYTHING)
+            (paths, name.as_encoded_bytes().to_vec(), Some(Role::Reader), Permission::of_both(options))
         }
         Form::Write { destination, name, permission } => {
             let paths = Paths::of_the_destination(destination)?;
             (paths, name.as_encoded_bytes().to_vec(), Some(Role::Writer), *permission)
         }
     };
+    if options.dry_run {
+        return dry_run::run(&paths, role, permission, options);
+    }
     let job = copy::Job {
         paths: &paths,
         name,

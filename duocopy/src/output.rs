@@ -1,7 +1,7 @@
 //! Where the Writer puts what comes: a file that is put in its place in one step, or an outlet that cannot take
 //! anything back.
 
-use crate::args::{Permission, Preserve};
+use crate::args::{Existing, Permission, Preserve};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
@@ -164,7 +164,7 @@ impl Outlet {
             (file, nature, false)
         } else {
             let nature = os::nature_of(path).map_err(opening)?;
-            if nature == Nature::Disk && !permission.replace {
+            if nature == Nature::Disk && permission.existing != Existing::Replace {
                 let what = "the destination is a disk, and all that is on it would be lost";
                 return Err(Failure::refused(path, what, "name another one, or write to it with --force"));
             }

@@ -25,13 +25,9 @@ impl Partner {
     pub fn start(paths: &Paths, name: &[u8], options: &Options) -> Result<Self, Failure> {
         let mut command = Command::new(std::env::current_exe().map_err(|error| failed(&error))?);
         let (source, destination) = (paths.source(), paths.destination());
-        if destination.is_dir() {
-            // The child would append the name once more, and be told of another job.
-            let what = "the destination is a directory";
-            return Err(Failure::refused(destination, what, "name the file in it"));
-        }
         // If this process is gone before the child arrives, the child is first, and must not wait for anybody.
-        command.args(["--progress=never", "--wait=0s"]);
+        // The name is appended already, if it had to be.
+        command.args(["--progress=never", "--wait=0s", "--no-target-directory"]);
         // They meet where nobody else comes.
         command.env_remove("DUOCOPY_DIR");
         command.args(options.for_the_partner(false));

@@ -88,6 +88,11 @@ impl Place {
         self.beside("journal")
     }
 
+    /// What a name that is about to be another one is called for a moment.
+    pub fn backup(&self) -> OsString {
+        self.beside("backup")
+    }
+
     /// Where the temporary file is, for messages.
     pub fn temporary_path(&self) -> PathBuf {
         self.real.with_file_name(self.temporary())

@@ -1,5 +1,6 @@
 //! What the words on the command line mean here: paths, the name to meet under, the size of the blocks.
 
+use crate::args::Destination;
 use crate::exit::{self, Failure, USAGE};
 use crate::os;
 use std::ffi::OsStr;
@@ -16,25 +17,29 @@ pub struct Paths {
 impl Paths {
     /// Makes both absolute without following links. If the destination is a directory, the source's file name is
     /// appended, as `cp` does.
-    pub fn of_both(source: &Path, destination: &Path) -> Result<Self, Failure> {
+    pub fn of_both(source: &Path, typed: &Destination) -> Result<Self, Failure> {
+        let (Destination::Either(destination)
+        | Destination::File(destination)
+        | Destination::Directory(destination)) = typed;
+        let destination = destination.as_path();
         if let Some(standard) = [source, destination].into_iter().find(|path| is_standard(path)) {
             let what = "standard input and output belong to `duocopy read - NAME` and `duocopy write - NAME`";
             let file = "a file of this name is ./-";
             return Err(Failure::new(USAGE, format!("{}: {what}; {file}", exit::show(standard))));
         }
         let slash_at_the_end = destination.to_string_lossy().ends_with(std::path::is_separator);
-        let (source, typed) = (absolute(source)?, destination);
-        let mut destination = absolute(typed)?;
-        if destination.is_dir()
+        let (source, shown) = (absolute(source)?, destination);
+        let mut destination = absolute(shown)?;
+        let (is_file, is_directory) =
+            (matches!(typed, Destination::File(_)), matches!(typed, Destination::Directory(_)));
+        if !is_file
+            && destination.is_dir()
             && let Some(name) = source.file_name()
         {
             destination.push(name);
-        } else if slash_at_the_end {
-            let what = format!("{}: there is no such directory", exit::show(typed));
-            return Err(Failure::new(
-                exit::DESTINATION,
-                format!("{what}; make it first, or leave out the slash"),
-            ));
+        } else if slash_at_the_end || is_directory {
+            let what = format!("{}: there is no such directory", exit::show(shown));
+            return Err(Failure::new(exit::DESTINATION, format!("{what}; make it first, or name a file")));
         }
         Ok(Self { source: Some(source), destination: Some(destination) })
     }
@@ -181,11 +186,14 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn paths_are_made_absolute_and_plain() {
-        let paths = Paths::of_both(Path::new("/a//b/"), Path::new("/no such place/./c")).unwrap();
+        let of_both = |source: &str, destination: &str| {
+            Paths::of_both(Path::new(source), &Destination::Either(destination.into()))
+        };
+        let paths = of_both("/a//b/", "/no such place/./c").unwrap();
         assert_eq!(paths.job(), b"/a/b\0/no such place/c");
-        assert_eq!(Paths::of_both(Path::new("/a/b"), Path::new("/")).unwrap().destination(), Path::new("/b"));
-        assert!(Paths::of_both(Path::new(""), Path::new("x")).is_err());
-        let failure = Paths::of_both(Path::new("/a"), Path::new("/no such place/")).unwrap_err();
+        assert_eq!(of_both("/a/b", "/").unwrap().destination(), Path::new("/b"));
+        assert!(of_both("", "x").is_err());
+        let failure = of_both("/a", "/no such place/").unwrap_err();
         assert_eq!(failure.code, exit::DESTINATION, "a slash at the end asks for a directory");
         assert_eq!(show_job(b"/a\n\0/b"), "/a\\n -> /b");
     }

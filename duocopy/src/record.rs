@@ -40,6 +40,20 @@ pub struct TargetRecord {
 }
 
 impl SourceRecord {
+    /// What comes from elsewhere has neither a length nor rights that a copy could take over.
+    pub const STREAM: Self = Self {
+        file: FileId { device: 0, inode: 0 },
+        length: 0,
+        modified: (0, 0),
+        changed: (0, 0),
+        accessed: (0, 0),
+        mode: 0o666,
+        owner: (0, 0),
+        punched: false,
+        stream: true,
+        checked_by: Kind::Nothing,
+    };
+
     /// Whether both are the same file with, as far as the file system can tell, the same content.
     pub fn same_version(&self, other: &Self) -> bool {
         !self.stream

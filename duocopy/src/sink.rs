@@ -2,7 +2,8 @@
 //!
 //! At every moment the destination is the old file or the new one.
 
-use crate::args::{Permission, Preserve, Sparse};
+use crate::args::{Existing, Permission, Preserve, Sparse};
+use crate::backup;
 use crate::checkpoint::{Checkpoints, Keeper};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
@@ -57,8 +58,11 @@ impl Sink {
         let replaces = temporary::look_at(&place, source)?;
         // It may be there because an earlier copy of this source has just not had the time to say so.
         let done = || resume && temporary::placed_already(&place, source).is_some();
-        if replaces.is_some() && !permission.replace && !done() {
-            return Err(exists(path, "the destination exists"));
+        if let Some(old) = &replaces
+            && permission.existing != Existing::Replace
+            && !done()
+        {
+            keep_existing(path, permission.existing, old, source)?;
         }
         let mut notes = Vec::new();
         let found = temporary::acquire(&place, source, resume, &mut notes)?;
@@ -435,14 +439,22 @@ impl Output for Sink {
             return Err(self.refused("its directory was moved or replaced during the copy", "copy again"));
         }
         let (temporary, name) = (self.place.temporary(), &self.place.name);
-        let renamed = if self.permission.replace {
-            self.place.directory.rename(&self.file, &temporary, name)
-        } else {
-            self.place.directory.rename_to_a_free_name(&temporary, name)
+        let renamed = match self.permission.existing {
+            Existing::Replace | Existing::ReplaceIfOlder => {
+                backup::keep(&self.place, self.permission.backup)?;
+                self.place.directory.rename(&self.file, &temporary, name)
+            }
+            Existing::Skip | Existing::Refuse => self.place.directory.rename_to_a_free_name(&temporary, name),
         };
         renamed.map_err(|error| {
-            if !self.permission.replace && error.kind() == io::ErrorKind::AlreadyExists {
-                return exists(&self.place.path, "somebody has made the destination during the copy");
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                match self.permission.existing {
+                    Existing::Skip => return Failure::skipped(&self.place.path),
+                    Existing::Refuse => {
+                        return exists(&self.place.path, "somebody has made the destination during the copy");
+                    }
+                    Existing::Replace | Existing::ReplaceIfOlder => {}
+                }
             }
             if !os::is_busy(&error) {
                 return self.failed("putting the copy in its place", &error);
@@ -511,8 +523,24 @@ impl Output for Sink {
     }
 }
 
+/// A failure, or none if it may be replaced after all.
+pub fn keep_existing(
+    path: &Path,
+    existing: Existing,
+    old: &Metadata,
+    source: &SourceRecord,
+) -> Result<(), Failure> {
+    match existing {
+        Existing::Refuse => Err(exists(path, "the destination exists")),
+        // Of a stream nobody knows how old it is.
+        Existing::ReplaceIfOlder if source.stream || os::identify(old).modified < source.modified => Ok(()),
+        Existing::Skip | Existing::ReplaceIfOlder => Err(Failure::skipped(path)),
+        Existing::Replace => Ok(()),
+    }
+}
+
 fn exists(path: &Path, what: &str) -> Failure {
-    Failure::refused(path, what, "name another one, or replace it with --force")
+    Failure::refused(path, what, "name another one, or have it replaced (--force, --update=all)")
 }
 
 /// The shortest run of zeros that is looked for to make a hole of: the block of most file systems.

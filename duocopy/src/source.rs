@@ -24,20 +24,6 @@ pub struct Source {
     unopened: bool,
 }
 
-/// What comes from elsewhere has neither a length nor rights that a copy could take over.
-const STREAM: SourceRecord = SourceRecord {
-    file: FileId { device: 0, inode: 0 },
-    length: 0,
-    modified: (0, 0),
-    changed: (0, 0),
-    accessed: (0, 0),
-    mode: 0o666,
-    owner: (0, 0),
-    punched: false,
-    stream: true,
-    checked_by: Kind::Nothing,
-};
-
 /// BLAKE3 computes so many zeros in a few seconds, and progress is seen after each.
 const LONGEST_HOLE: u64 = 16 << 30;
 
@@ -87,9 +73,9 @@ impl Source {
             // Who may not read it must not be able to read the copy.
             let mode = match os::look(&file) {
                 Ok(metadata) if !standard => os::identify(&metadata).mode,
-                _ => STREAM.mode,
+                _ => SourceRecord::STREAM.mode,
             };
-            let record = SourceRecord { checked_by: kind, mode, ..STREAM };
+            let record = SourceRecord { checked_by: kind, mode, ..SourceRecord::STREAM };
             let own_pipe = nature == Nature::Pipe && !standard;
             return Ok(Self {
                 file,

@@ -1,5 +1,6 @@
 //! What the pipe's refusals and verdicts mean to the user: exit code, path and remedy.
 
+use crate::args::Permission;
 use crate::copy::Job;
 use crate::exit::{self, Failure};
 use crate::os;
@@ -185,6 +186,11 @@ impl Job<'_> {
         let is_failure = |code: &u8| (exit::MISMATCH..=exit::REFUSED).contains(code);
         let code = u8::try_from(reason.code).ok().filter(is_failure).unwrap_or(exit::FAILED);
         let message = exit::printable(&reason.message);
+        // Who has not said so is not told that nothing was to be done.
+        let skips = Permission::of_both(self.options).skips() && self.paths.both().is_some();
+        if reason.code == u32::from(exit::SKIPPED) && by == Role::Writer && skips {
+            return Failure::new(exit::SKIPPED, message);
+        }
         if code == exit::PARTNER {
             return Failure::new(code, format!("the {by} {message}; {}", self.unchanged(kept)));
         }

@@ -998,7 +998,7 @@ fn wrong_usage_is_explained() {
         assert_eq!(ended.output, "", "{ended:?}");
     }
     folder.duocopy("").word("").word("b").end().expect(2, &["<SRC>"]);
-    folder.duocopy("a").word("").end().expect(2, &["<DST>"]);
+    folder.duocopy("a").word("").end().expect(2, &["[DST]"]);
     assert!(!folder.is_there("b"));
 }
 

@@ -68,7 +68,10 @@ pub(crate) use system::Bell;
 #[cfg(windows)]
 pub(crate) use system::{Seats, Segment, directory};
 #[cfg(unix)]
-pub(crate) use {folder::directory, unix::{Seats, Segment}};
+pub(crate) use {
+    folder::directory,
+    unix::{Seats, Segment},
+};
 
 #[cfg(not(any(target_os = "freebsd", target_os = "linux", target_os = "macos", windows)))]
 compile_error!(

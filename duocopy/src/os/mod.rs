@@ -25,6 +25,7 @@ mod windows;
 pub use windows::*;
 
 /// What a process may still do with paths when it is confined.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "elsewhere nothing can be given up"))]
 #[derive(Clone, Debug, Default)]
 pub struct Freedom<'a> {
     /// In the directory of the pipe: read and remove files.

@@ -457,12 +457,35 @@ impl Directory {
         Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
     }
 
+    /// Puts the file of one name in the place of another.
+    pub fn rename_over(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
+    }
+
+    /// Gives a file a second name, which nobody has.
+    pub fn link(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty())?)
+    }
+
+    /// All names in it.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        let entries = rustix::fs::Dir::read_from(&self.0)?
+            .map(|entry| Ok(OsString::from_vec(entry?.file_name().to_bytes().to_vec())));
+        entries.collect()
+    }
+
+    /// Whether this user may make and remove names in it.
+    pub fn is_writable(&self) -> bool {
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        rustix::fs::accessat(&self.0, c".", access, AtFlags::EACCESS).is_ok()
+    }
+
     /// Gives the file of one name another, which nobody has, in one step.
     pub fn rename_to_a_free_name(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         match system::rename_to_a_free_name(&self.0, from, to) {
             // The file system has no such call. Both names for a moment; an error if the new one is taken.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty())?;
+                self.link(from, to)?;
                 Ok(rustix::fs::unlinkat(&self.0, from, AtFlags::empty())?)
             }
             other => Ok(other?),

@@ -544,9 +544,30 @@ impl Directory {
         Ok((OpenOptions::new().read(true).custom_flags(flags).open(self.path.join(name))?, true))
     }
 
+    /// Puts the file of one name in the place of another.
+    pub fn rename_over(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    /// Gives a file a second name, which nobody has.
+    pub fn link(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        fs::hard_link(self.path.join(from), self.path.join(to))
+    }
+
+    /// All names in it.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name())).collect()
+    }
+
+    /// Access lists say who may make names in it; only trying would tell.
+    #[expect(clippy::unused_self, reason = "elsewhere the directory is asked")]
+    pub fn is_writable(&self) -> bool {
+        true
+    }
+
     /// Gives the file of one name another, which nobody has. It has both for a moment.
     pub fn rename_to_a_free_name(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        fs::hard_link(self.path.join(from), self.path.join(to))?;
+        self.link(from, to)?;
         fs::remove_file(self.path.join(from))
     }
 
@@ -641,7 +662,7 @@ mod tests {
     #[test]
     fn a_locked_file_is_read_by_others_and_locked_again() {
         let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::open(folder.path()).unwrap();
+        let directory = Directory::find(folder.path()).unwrap();
         let file = directory.create_new(OsStr::new("a"), 0o600).unwrap();
         let other = directory.open_existing(OsStr::new("a")).unwrap();
         file.try_lock().unwrap();

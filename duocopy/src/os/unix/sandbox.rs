@@ -97,6 +97,7 @@ const ANY_ARGUMENTS: &[libc::c_long] = &[
     libc::SYS_statfs,
     libc::SYS_fstatfs,
     libc::SYS_readlinkat,
+    libc::SYS_getdents64,
     libc::SYS_fcntl,
     libc::SYS_dup,
     libc::SYS_flock,

@@ -1,0 +1,282 @@
+//! A destination that exists: what `cp` users know as -f, -n, -u, --backup, -T, -t; and --dry-run.
+
+#[macro_use]
+mod util;
+
+use std::fs::{self, FileTimes};
+use std::time::{Duration, SystemTime};
+use util::*;
+
+fn prepared() -> Folder {
+    let folder = Folder::new();
+    folder.write("src", bytes(300 * KIB, 1));
+    folder.write("dst", OLD);
+    folder
+}
+
+/// Both halves with this line.
+fn copied(folder: &Folder, line: &str) -> [Ended; 2] {
+    end(pair(folder.duocopy(line), folder.duocopy(line)))
+}
+
+/// How long before now it was last written to.
+fn age(folder: &Folder, name: &str, seconds: u64) {
+    let file = fs::File::options().write(true).open(folder.path(name)).expect("it is there");
+    let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 - seconds);
+    file.set_times(FileTimes::new().set_modified(then)).expect("ours");
+}
+
+/// All names but those of the tests' own files.
+fn names(folder: &Folder) -> Vec<String> {
+    let entries = fs::read_dir(folder.path("")).expect("a folder").flatten();
+    let names = entries.map(|entry| entry.file_name().into_string().expect("a readable name"));
+    let mut names: Vec<_> = names.filter(|name| !name.starts_with("std") && name != "src").collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_exists_stays_if_that_is_wanted() {
+    for flag in ["-n", "--no-clobber", "--update=none"] {
+        let folder = prepared();
+        for ended in copied(&folder, &format!("{flag} src dst")) {
+            ended.expect(0, &["dst exists, and stays as it is"]);
+        }
+        assert!(folder.read("dst") == OLD);
+        // Nobody who has not asked for more is told.
+        let quiet = folder.duocopy(&format!("cp {flag} src dst")).end();
+        assert_eq!((quiet.code, quiet.said.as_str()), (0, ""));
+        for ended in copied(&folder, &format!("{flag} src new")) {
+            ended.expect(0, &["complete"]);
+        }
+        folder.assert_same("src", "new");
+        assert_eq!(names(&folder), ["dst", "new"]);
+    }
+    let folder = prepared();
+    for ended in copied(&folder, "--update=none-fail src dst") {
+        ended.expect(12, &["the destination exists", "--update=all"]);
+    }
+    assert!(folder.read("dst") == OLD);
+    for flag in ["-f", "--force", "--update=all"] {
+        folder.write("dst", OLD);
+        folder.duocopy(&format!("cp {flag} src dst")).end().expect(0, &[]);
+        folder.assert_same("src", "dst");
+    }
+}
+
+#[test]
+fn only_what_is_older_is_replaced_if_that_is_wanted() {
+    for (source, destination, replaced) in [(10, 20, true), (20, 10, false), (10, 10, false)] {
+        for flag in ["-u", "--update", "--update=older"] {
+            let folder = prepared();
+            age(&folder, "src", source);
+            age(&folder, "dst", destination);
+            for ended in copied(&folder, &format!("{flag} src dst")) {
+                ended.expect(0, &[if replaced { "complete" } else { "stays as it is" }]);
+            }
+            assert_eq!(folder.read("dst") != OLD, replaced, "{flag}: {source} s against {destination} s");
+        }
+    }
+    let folder = prepared();
+    folder.duocopy("cp -u src new").end().expect(0, &[]);
+    folder.assert_same("src", "new");
+}
+
+#[test]
+fn who_makes_it_during_the_copy_keeps_it() {
+    let folder = Folder::new();
+    folder.write("src", bytes(MIB, 1));
+    let line = "--bwlimit=1M --partial -n src dst";
+    let both = pair(folder.duocopy(line), folder.duocopy(line));
+    until("the copy has begun", || folder.left_over("part"));
+    folder.write("dst", OLD);
+    for ended in end(both) {
+        ended.expect(0, &["stays as it is"]);
+    }
+    assert!(folder.read("dst") == OLD);
+    assert_eq!(names(&folder), ["dst"]);
+}
+
+/// The names that GNU `cp` gives, in order of the copies.
+#[test]
+fn what_is_replaced_is_kept_under_the_names_of_cp() {
+    for (flags, expected) in [
+        ("--backup=simple", &["dst", "dst~"][..]),
+        ("--backup=never", &["dst", "dst~"]),
+        ("--backup=numbered", &["dst", "dst.~1~", "dst.~2~", "dst.~3~"]),
+        ("--backup=t", &["dst", "dst.~1~", "dst.~2~", "dst.~3~"]),
+        ("--backup", &["dst", "dst~"]),
+        ("--backup=existing", &["dst", "dst~"]),
+        ("--backup=none", &["dst"]),
+    ] {
+        let folder = prepared();
+        for round in 0..3 {
+            folder.write("src", format!("copy {round}"));
+            folder.duocopy(&format!("cp {flags} src dst")).end().expect(0, &[]);
+        }
+        assert_eq!(names(&folder), expected, "{flags}");
+        assert_eq!(folder.read("dst"), b"copy 2");
+        if let Some(last) = expected.last().filter(|last| last.ends_with('~')) {
+            assert_eq!(folder.read(last), b"copy 1", "{flags}");
+        }
+        if expected.len() > 2 {
+            assert_eq!((folder.read("dst.~1~"), folder.read("dst.~2~")), (OLD.to_vec(), b"copy 0".to_vec()));
+        }
+    }
+    // Where there is a numbered one already, and with what the surroundings say.
+    let folder = prepared();
+    folder.write("dst.~7~", "x");
+    folder.write("dst.~x~", "x");
+    folder.duocopy("cp --backup src dst").end().expect(0, &[]);
+    assert!(folder.read("dst.~8~") == OLD);
+}
+
+#[cfg(unix)]
+#[test]
+fn backups_are_those_of_cp_and_the_destination_is_never_gone() {
+    for (surroundings, flags) in [
+        ("export SIMPLE_BACKUP_SUFFIX=.old", "--backup"),
+        ("export VERSION_CONTROL=numbered", "--backup"),
+        ("export VERSION_CONTROL=numbered", "--backup=simple"),
+        ("export VERSION_CONTROL=nonsense", "--backup"),
+    ] {
+        let (folder, like) = (prepared(), prepared());
+        for round in 0..2 {
+            for folder in [&folder, &like] {
+                folder.write("src", format!("copy {round}"));
+            }
+            folder.duocopy(&format!("cp {flags} src dst")).after(surroundings).end().expect(0, &[]);
+            let cp = format!("{surroundings}; cp {flags} src dst || true");
+            succeeds(std::process::Command::new("sh").args(["-c", &cp]).current_dir(like.path("")));
+        }
+        let with =
+            |folder: &Folder| names(folder).iter().map(|name| (name.clone(), folder.read(name))).collect();
+        let (ours, theirs): (Vec<_>, Vec<_>) = (with(&folder), with(&like));
+        // Nonsense is an error there.
+        assert!(
+            surroundings.contains("nonsense") || ours == theirs,
+            "{surroundings} {flags}: {ours:?} {theirs:?}"
+        );
+    }
+    if !strace("the steps of a backup") {
+        return;
+    }
+    let folder = prepared();
+    let trace = "-f -e trace=rename,renameat,renameat2,link,linkat,unlink,unlinkat";
+    let line = "--backup=numbered src dst";
+    let both = pair(folder.duocopy(line), folder.duocopy(line).traced(trace));
+    until("the end of the copy", || both[1].ended());
+    let trace = both[1].trace();
+    let steps: Vec<_> = trace.lines().filter(|line| line.contains("\"dst")).collect();
+    assert!(steps.len() == 2 && steps[0].contains("link") && steps[1].contains("rename"), "{trace}");
+    complete(both);
+}
+
+left_out_on_windows!(
+    backups_are_those_of_cp_and_the_destination_is_never_gone,
+    "there is no `cp`, and no strace"
+);
+
+#[test]
+fn a_destination_is_a_file_or_a_directory_as_it_is_said() {
+    let folder = prepared();
+    folder.make("place");
+    folder.duocopy("cp -T src place").end().expect(12, &["place", "the destination is a directory"]);
+    folder
+        .duocopy("cp -t nowhere src")
+        .end()
+        .expect(6, &["nowhere: there is no such directory", "make it first"]);
+    folder.duocopy("cp -t dst src").end().expect(6, &["dst: there is no such directory"]);
+    for ended in copied(&folder, "-t place src") {
+        ended.expect(0, &[]);
+    }
+    folder.assert_same("src", "place/src");
+    for ended in copied(&folder, "--target-directory=place src a-name") {
+        ended.expect(0, &["a-name"]);
+    }
+    folder.duocopy("cp -T src place/src").end().expect(0, &[]);
+    folder.duocopy("cp -t place src dst").end().expect(2, &["cannot be used with"]);
+    folder.duocopy("cp src").end().expect(2, &["<DST>"]);
+}
+
+#[test]
+fn a_half_that_writes_may_keep_what_it_replaces() {
+    for (flags, kept) in [("-f", false), ("--backup", true), ("--force --backup=simple", true)] {
+        let folder = prepared();
+        let name = folder.text("");
+        let reader = folder.duocopy("read src").word(&name).start();
+        let writer = folder.duocopy(&format!("write {flags} dst")).word(&name).start();
+        complete([reader, writer]);
+        folder.assert_same("src", "dst");
+        assert_eq!(folder.is_there("dst~"), kept, "{flags}");
+    }
+    let folder = prepared();
+    for (line, says) in [
+        ("write -n dst x", "without --force: leave out --no-clobber"),
+        ("write -u dst x", "leave out --update"),
+        ("read -f src x", "give --force to `write`"),
+        ("read --backup src x", "give --backup to `write`"),
+        ("-n -u src dst", "cannot be used with"),
+    ] {
+        folder.duocopy(line).end().expect(2, &[says]);
+    }
+}
+
+/// Only a Writer that was told to leave things as they are may say that nothing was to be done.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_knows_of_no_such_wish_does_not_take_nothing_for_a_copy() {
+    use blockpipe::{End, Pipe, Reason};
+    let folder = prepared();
+    let name = folder.text("a name");
+    let reader = folder.duocopy("read src").word(&name).start();
+    let pipe = Pipe::named(&name).job("`duocopy read` and `duocopy write`");
+    let writer = pipe.join_as_consumer().map(End::Consumer).expect("a Reader comes");
+    let End::Consumer(writer) = writer else { unreachable!() };
+    let _ = writer.abort(&Reason::new(255, "what is there stays as it is"));
+    reader.end().expect(1, &["the Writer gave up"]);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let folder = prepared();
+    folder.make("place");
+    for (line, code, says) in [
+        ("src dst", 0, "would read SRC (307200 bytes) and replace DST"),
+        ("src new", 0, "would read SRC (307200 bytes) and make NEW, which does not exist"),
+        ("--backup src dst", 0, "replace DST, which is kept under another name"),
+        ("src place", 0, "which does not exist"),
+        ("-n -v src dst", 0, "DST exists, and stays as it is"),
+        ("--update=none-fail src dst", 12, "the destination exists"),
+        ("nothing dst", 5, "nothing"),
+        ("src nowhere/dst", 6, "make its directory first"),
+        ("src src", 12, "same file"),
+        ("-T src place", 12, "the destination is a directory"),
+    ] {
+        let says = ["src", "dst", "new"]
+            .iter()
+            .fold(says.to_owned(), |says, name| says.replace(&name.to_uppercase(), &folder.text(name)));
+        for verb in ["", "cp"] {
+            let ended = folder.duocopy(&format!("{verb} --dry-run {line}")).end();
+            ended.expect(code, &[&says]);
+        }
+    }
+    let read = folder.duocopy("read --dry-run src x").end();
+    read.expect(0, &[&format!("would read {} (307200 bytes)\n", folder.text("src"))]);
+    folder.duocopy("read --dry-run - x").end().expect(0, &["would read - until it ends"]);
+    folder.duocopy("write --dry-run new x").end().expect(0, &[&format!("would make {}", folder.text("new"))]);
+    folder.duocopy("write --dry-run dst x").end().expect(12, &["the destination exists", "--force"]);
+    folder.duocopy("write --dry-run - x").end().expect(0, &["would write to - as it comes"]);
+    assert_eq!(names(&folder), ["dst", "place"]);
+    assert!(folder.read("dst") == OLD);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_dry_run_asks_for_the_rights() {
+    let folder = prepared();
+    folder.make("closed");
+    folder.set_mode("closed", 0o555);
+    let ended = folder.duocopy("cp --dry-run src closed/dst").by_nobody().end();
+    ended.expect(6, &["closed/dst", "permission denied", "run as a user who may write in its directory"]);
+}
