@@ -2,7 +2,7 @@
 
 use crate::consumer::Consumer;
 use crate::producer::Producer;
-use crate::ring::Extent;
+use crate::ring::{Extent, Kind};
 use crate::window::Settled;
 use std::ops::{Deref, DerefMut};
 use std::slice;
@@ -35,7 +35,7 @@ impl<'a> EmptyBlock<'a> {
     /// If `length` is larger than the block.
     pub fn send(self, length: usize, sum: u64) {
         assert!(length <= self.len(), "a block of {} bytes cannot hold {length}", self.len());
-        self.give(length as u64, false, sum);
+        self.give(length as u64, Kind::Data, sum);
     }
 
     /// Gives `length` zeros to the consumer without writing one of them: a hole. Otherwise as [`send`](Self::send).
@@ -45,11 +45,23 @@ impl<'a> EmptyBlock<'a> {
     ///
     /// A stream of more than 2⁶³ − 1 bytes ends with [`PipeError::Corrupt`](crate::PipeError::Corrupt) at the consumer.
     pub fn send_hole(self, length: u64, sum: u64) {
-        self.give(length, true, sum);
+        self.give(length, Kind::Hole, sum);
     }
 
-    fn give(self, length: u64, hole: bool, sum: u64) {
-        self.producer.send(self.n, Settled { length, hole, sum });
+    /// Gives the first `length` bytes to the consumer beside the stream, which does not get longer by them: what is to
+    /// be said about it. Otherwise as [`send`](Self::send).
+    ///
+    /// A consumer that may get such blocks has to ask each for [`is_aside`](FilledBlock::is_aside).
+    ///
+    /// # Panics
+    /// If `length` is larger than the block.
+    pub fn send_aside(self, length: usize, sum: u64) {
+        assert!(length <= self.len(), "a block of {} bytes cannot hold {length}", self.len());
+        self.give(length as u64, Kind::Aside, sum);
+    }
+
+    fn give(self, length: u64, kind: Kind, sum: u64) {
+        self.producer.send(self.n, Settled { length, kind, sum });
         // Sent is sent: dropping it now must not put it back.
         std::mem::forget(self);
     }
@@ -156,7 +168,12 @@ impl<'a> FilledBlock<'a> {
     /// How many zeros come next in the stream that are not in memory: the producer skipped them. The block has no
     /// bytes then. 0 if they are all in the block.
     pub fn hole(&self) -> u64 {
-        if self.extent.hole { self.extent.length } else { 0 }
+        if self.extent.kind == Kind::Hole { self.extent.length } else { 0 }
+    }
+
+    /// Whether the bytes are no part of the stream: the producer [sent them beside it](EmptyBlock::send_aside).
+    pub fn is_aside(&self) -> bool {
+        self.extent.kind == Kind::Aside
     }
 
     /// Says that the bytes have been taken care of, and gives the block back. Does not block.
@@ -164,8 +181,8 @@ impl<'a> FilledBlock<'a> {
     /// Several blocks may be held at once and confirmed in any order; they go back in order. `sum` is as in
     /// [`EmptyBlock::send`], computed from the bytes that the consumer saw.
     pub fn done(self, sum: u64) {
-        let Extent { length, hole, .. } = self.extent;
-        self.consumer.done(self.n, Settled { length, hole, sum });
+        let Extent { length, kind, .. } = self.extent;
+        self.consumer.done(self.n, Settled { length, kind, sum });
         // Given back is given back: dropping it now must not hand it out again.
         std::mem::forget(self);
     }
@@ -181,7 +198,7 @@ impl Deref for FilledBlock<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        let length = if self.extent.hole { 0 } else { self.extent.length as usize };
+        let length = if self.extent.kind == Kind::Hole { 0 } else { self.extent.length as usize };
         // SAFETY: the block is mapped for as long as the consumer is borrowed, the length is that of its bytes (none of
         // a hole), read once and checked against the block size (`Drainer::next`), and the producer gave the bytes away
         // before its release of `filled`, which our acquire saw. As in `EmptyBlock`, a partner that breaks the protocol

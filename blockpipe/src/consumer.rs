@@ -245,8 +245,8 @@ impl Consumer {
         let mut turn = self.turn.borrow_mut();
         let Turn { drainer, window, .. } = &mut *turn;
         window.settle(n, settled);
-        while let Some(Settled { length, sum, .. }) = window.pop() {
-            drainer.confirm(self.end.ring(), length, sum);
+        while let Some(Settled { length, kind, sum }) = window.pop() {
+            drainer.confirm(self.end.ring(), kind.of_the_stream(length), sum);
             self.end.wake_partner();
         }
     }

@@ -295,8 +295,8 @@ impl Producer {
         let mut turn = self.turn.borrow_mut();
         let Turn { filler, window, .. } = &mut *turn;
         window.settle(n, settled);
-        while let Some(Settled { length, hole, sum }) = window.pop() {
-            filler.send(self.end.ring(), self.region().slots(), length, hole, sum);
+        while let Some(Settled { length, kind, sum }) = window.pop() {
+            filler.send(self.end.ring(), self.region().slots(), length, kind, sum);
             self.end.wake_partner();
         }
     }

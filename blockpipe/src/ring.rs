@@ -83,9 +83,29 @@ pub(crate) struct Slot {
     kind: AtomicU32,
 }
 
-/// The kinds of blocks: bytes of the stream at `offset`, or so many zeros that are nowhere.
-const DATA: u32 = 1;
-const HOLE: u32 = 2;
+/// What is in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Bytes of the stream.
+    Data = 1,
+    /// So many zeros of the stream that are nowhere.
+    Hole = 2,
+    /// Bytes beside the stream, which does not get longer by them.
+    Aside = 3,
+}
+
+impl Kind {
+    fn found(number: u32) -> Result<Self, Nonsense> {
+        let all = [Self::Data, Self::Hole, Self::Aside];
+        let kind = all.into_iter().find(|kind| *kind as u32 == number);
+        kind.ok_or(Nonsense("a block is of a kind that this version does not know"))
+    }
+
+    /// How much longer the stream is behind a block of this kind and length.
+    pub(crate) fn of_the_stream(self, length: u64) -> u64 {
+        if self == Self::Aside { 0 } else { length }
+    }
+}
 
 /// No stream gets further, in bytes or in blocks, so that what an honest end adds to a number that it found never
 /// overflows.
@@ -120,7 +140,7 @@ pub struct Closing {
 pub(crate) struct Extent {
     pub offset: u64,
     pub length: u64,
-    pub hole: bool,
+    pub kind: Kind,
 }
 
 /// What a consumer finds next.
@@ -295,16 +315,16 @@ impl Filler {
     }
 
     /// Gives the oldest unsent block away: descriptor, mark, then the counter.
-    pub(crate) fn send(&mut self, ring: &Ring, slots: &[Slot], length: u64, hole: bool, sum: u64) {
+    pub(crate) fn send(&mut self, ring: &Ring, slots: &[Slot], length: u64, kind: Kind, sum: u64) {
         let slot = &slots[(self.filled % self.slots) as usize];
         slot.offset.store(self.position, Ordering::Relaxed);
         step();
         slot.length.store(length, Ordering::Relaxed);
         step();
-        slot.kind.store(if hole { HOLE } else { DATA }, Ordering::Relaxed);
+        slot.kind.store(kind as u32, Ordering::Relaxed);
         step();
         // Too long for any stream if the caller's hole or a dead one's mark was: the consumer will say so.
-        self.position = self.position.saturating_add(length).min(u64::MAX - 1);
+        self.position = self.position.saturating_add(kind.of_the_stream(length)).min(u64::MAX - 1);
         self.filled += 1;
         ring.producer.marks[(self.filled % 2) as usize].store(Mark { position: self.position, sum });
         // Release: bytes, descriptor and mark come before the counter; pairs with `Drainer::next`.
@@ -374,17 +394,13 @@ impl Drainer {
         }
         let slot = &slots[(n % self.slots) as usize];
         let (offset, length) = (slot.offset.load(Ordering::Relaxed), slot.length.load(Ordering::Relaxed));
-        let hole = match slot.kind.load(Ordering::Relaxed) {
-            DATA => false,
-            HOLE => true,
-            _ => return Err(Nonsense("a block is of a kind that this version does not know")),
-        };
-        if !hole && length > self.block_size || offset != self.expected {
+        let kind = Kind::found(slot.kind.load(Ordering::Relaxed))?;
+        if kind != Kind::Hole && length > self.block_size || offset != self.expected {
             return Err(Nonsense("a block's descriptor is out of range"));
         }
-        let end = offset.checked_add(length).filter(|end| *end <= FURTHEST);
+        let end = offset.checked_add(kind.of_the_stream(length)).filter(|end| *end <= FURTHEST);
         self.expected = end.ok_or(Nonsense("the stream is longer than any gets"))?;
-        Ok(Next::Filled(Extent { offset, length, hole }))
+        Ok(Next::Filled(Extent { offset, length, kind }))
     }
 
     fn has(&mut self, ring: &Ring, n: u64) -> Result<bool, Nonsense> {
@@ -400,7 +416,7 @@ impl Drainer {
         Ok(filled > n)
     }
 
-    /// Gives the oldest block back: mark, then the counter.
+    /// Gives the oldest block back, which had so much of the stream: mark, then the counter.
     pub(crate) fn confirm(&mut self, ring: &Ring, length: u64, sum: u64) {
         self.position += length;
         self.emptied += 1;
@@ -571,7 +587,7 @@ mod loom_tests {
                 assert_eq!(mark.sum.load(Ordering::Relaxed), sums[filler.emptied as usize]);
             }
             Shared::put(&shared.blocks[(n % SLOTS) as usize], content(n));
-            filler.send(&shared.ring, &shared.slots, length(n), false, sums[n as usize + 1]);
+            filler.send(&shared.ring, &shared.slots, length(n), Kind::Data, sums[n as usize + 1]);
             shared.wake_other(PRODUCER);
         }
         filler.close(&shared.ring, &digest(sums[count as usize]));
@@ -596,7 +612,7 @@ mod loom_tests {
                 }
                 Next::Nothing => unreachable!("the wait goes on"),
             };
-            assert_eq!(extent, Extent { offset: position, length: length(n), hole: false });
+            assert_eq!(extent, Extent { offset: position, length: length(n), kind: Kind::Data });
             sum = add(sum, Shared::get(&shared.blocks[(n % SLOTS) as usize]));
             position += length(n);
             // The producer cannot have sent the block that overwrites this mark before this one is confirmed.

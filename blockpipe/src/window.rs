@@ -1,13 +1,13 @@
 //! The blocks that one end holds now: taken one after another, settled in any order, given away in order.
 
+use crate::ring::Kind;
 use std::collections::VecDeque;
 
 /// What a settled block is given away with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settled {
     pub length: u64,
-    /// Whether these are zeros that are nowhere.
-    pub hole: bool,
+    pub kind: Kind,
     pub sum: u64,
 }
 
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     const fn settled(length: u64) -> Settled {
-        Settled { length, hole: false, sum: 0 }
+        Settled { length, kind: Kind::Data, sum: 0 }
     }
 
     #[test]

@@ -62,3 +62,33 @@ fn no_stream_is_longer_than_63_bits() {
     producer.empty_block().unwrap().send_hole(1, 0);
     assert!(matches!(consumer.filled_block(), Err(PipeError::Corrupt(_))));
 }
+
+/// Bytes that belong to the stream's description, and not to it.
+#[test]
+fn what_is_sent_beside_the_stream_does_not_make_it_longer() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = pair(&Pipe::named(name.bytes()));
+    let aside = |text: &[u8]| {
+        let mut block = producer.empty_block().unwrap();
+        block.copy_from(text);
+        block.send_aside(text.len(), 0);
+    };
+    send_data(&producer);
+    aside(b"about it");
+    for (offset, length, is_aside) in [(0, 3, false), (3, 8, true)] {
+        let block = consumer.filled_block().unwrap().unwrap();
+        assert_eq!((block.offset(), block.len(), block.is_aside()), (offset, length, is_aside));
+        block.done(0);
+    }
+    send_data(&producer);
+    aside(b"");
+    assert_eq!([next(&consumer), next(&consumer)], [(3, 3, 0), (6, 0, 0)]);
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(move || producer.close(&[0; 32]));
+        assert!(consumer.filled_block().unwrap().is_none());
+        assert_eq!(consumer.closing().unwrap().length, 6);
+        consumer.commit().unwrap().complete().unwrap();
+        closing.join().unwrap().unwrap();
+    });
+}
