@@ -112,11 +112,11 @@ _duocopy() {
                     return 0
                     ;;
                 --preserve)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
                     return 0
                     ;;
                 -p)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
                     return 0
                     ;;
                 --update)
@@ -194,11 +194,11 @@ _duocopy() {
                     return 0
                     ;;
                 --preserve)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
                     return 0
                     ;;
                 -p)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
                     return 0
                     ;;
                 --update)
@@ -400,11 +400,11 @@ _duocopy() {
                     return 0
                     ;;
                 --preserve)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
                     return 0
                     ;;
                 -p)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
                     return 0
                     ;;
                 --fsync)
@@ -484,11 +484,11 @@ _duocopy() {
                     return 0
                     ;;
                 --preserve)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
                     return 0
                     ;;
                 -p)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
                     return 0
                     ;;
                 --backup)

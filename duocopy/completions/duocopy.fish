@@ -42,9 +42,12 @@ blake3\t'BLAKE3: finds forgery too; a copy that goes on in the middle reads the 
 complete -c duocopy -n "__fish_duocopy_needs_command" -l sparse -d 'Which zeros take no space in DST' -r -f -a "auto\t'Holes of the source stay holes'
 always\t'Other long runs of zeros become holes, too'
 never\t'Every byte is written and takes its space'"
-complete -c duocopy -n "__fish_duocopy_needs_command" -s p -l preserve -d 'Take these over from SRC [without a list: all]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
+complete -c duocopy -n "__fish_duocopy_needs_command" -s p -l preserve -d 'Take these over from SRC [without a list: mode,ownership,timestamps]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
 ownership\t'User and group'
-timestamps\t'When it was last read and last written to'"
+timestamps\t'When it was last read and last written to'
+xattr\t'Extended attributes'
+acl\t'Access lists'
+all\t'All of these that this system has'"
 complete -c duocopy -n "__fish_duocopy_needs_command" -s u -l update -d 'What to do if DST exists; -u is --update=older' -r -f -a "all\t'It is replaced'
 none\t'It stays, which is no failure'
 none-fail\t'It stays, and that is a failure'
@@ -89,9 +92,12 @@ blake3\t'BLAKE3: finds forgery too; a copy that goes on in the middle reads the 
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l sparse -d 'Which zeros take no space in DST' -r -f -a "auto\t'Holes of the source stay holes'
 always\t'Other long runs of zeros become holes, too'
 never\t'Every byte is written and takes its space'"
-complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s p -l preserve -d 'Take these over from SRC [without a list: all]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s p -l preserve -d 'Take these over from SRC [without a list: mode,ownership,timestamps]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
 ownership\t'User and group'
-timestamps\t'When it was last read and last written to'"
+timestamps\t'When it was last read and last written to'
+xattr\t'Extended attributes'
+acl\t'Access lists'
+all\t'All of these that this system has'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s u -l update -d 'What to do if DST exists; -u is --update=older' -r -f -a "all\t'It is replaced'
 none\t'It stays, which is no failure'
 none-fail\t'It stays, and that is a failure'
@@ -145,9 +151,12 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l backup -d 'Keep
 numbered\t'DST.~1~, DST.~2~, …'
 existing\t'Numbered if there is one with a number, else simple'
 simple\t'DST~ (or what `SIMPLE_BACKUP_SUFFIX` says instead of ~)'"
-complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s p -l preserve -d 'Take these over from SRC [without a list: all]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s p -l preserve -d 'Take these over from SRC [without a list: mode,ownership,timestamps]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
 ownership\t'User and group'
-timestamps\t'When it was last read and last written to'"
+timestamps\t'When it was last read and last written to'
+xattr\t'Extended attributes'
+acl\t'Access lists'
+all\t'All of these that this system has'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l fsync -d 'What must be on the disk before a copy counts as complete' -r -f -a "none\t'The copy may still be in the page cache, as with `cp`'
 end\t'The copy is on the disk, and so is its name'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l sparse -d 'Which zeros take no space in DST' -r -f -a "auto\t'Holes of the source stay holes'
@@ -180,9 +189,12 @@ blake3\t'BLAKE3: finds forgery too; a copy that goes on in the middle reads the 
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l sparse -d 'Which zeros take no space in DST' -r -f -a "auto\t'Holes of the source stay holes'
 always\t'Other long runs of zeros become holes, too'
 never\t'Every byte is written and takes its space'"
-complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s p -l preserve -d 'Take these over from SRC [without a list: all]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s p -l preserve -d 'Take these over from SRC [without a list: mode,ownership,timestamps]' -r -f -a "mode\t'Permissions (on Windows: whether it may be written to)'
 ownership\t'User and group'
-timestamps\t'When it was last read and last written to'"
+timestamps\t'When it was last read and last written to'
+xattr\t'Extended attributes'
+acl\t'Access lists'
+all\t'All of these that this system has'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l backup -d 'Keep the DST that is replaced, under another name [alone: `VERSION_CONTROL`, or existing]' -r -f -a "none\t'It is not kept'
 numbered\t'DST.~1~, DST.~2~, …'
 existing\t'Numbered if there is one with a number, else simple'

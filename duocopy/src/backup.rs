@@ -1,7 +1,7 @@
 //! The old destination under another name (`--backup`), as GNU `cp` names it.
 
-use crate::args::Backup;
 use crate::exit::Failure;
+use crate::options::Backup;
 use crate::os::Entry;
 use crate::place::Place;
 use std::ffi::{OsStr, OsString};

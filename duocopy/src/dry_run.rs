@@ -1,8 +1,9 @@
 //! `--dry-run`: what a copy would do, as far as one look can tell. Nothing is made or changed, and nobody is waited for.
 
-use crate::args::{Existing, Options, Permission};
+use crate::args::{Existing, Permission};
 use crate::copy::Summary;
 use crate::exit::{self, Failure};
+use crate::options::Options;
 use crate::os::{self, Nature};
 use crate::output::{Outlet, allow};
 use crate::place::Place;
@@ -77,7 +78,7 @@ fn look_at_destination(
         sink::keep_existing(path, permission.existing, &old, &source)?;
     }
     let kept = match permission.backup {
-        crate::args::Backup::None => "",
+        crate::options::Backup::None => "",
         _ => ", which is kept under another name",
     };
     Ok(format!("replace {shown}{kept}"))

@@ -1,10 +1,11 @@
 //! Where the Writer puts what comes: a file that is put in its place in one step, or an outlet that cannot take
 //! anything back.
 
-use crate::args::{Existing, Permission, Preserve};
+use crate::args::{Existing, Permission};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
+use crate::metadata::FromSource;
 use crate::os::{self, Directory, Nature};
 use crate::plan;
 use crate::record::TargetRecord;
@@ -78,7 +79,7 @@ pub trait Output: Debug {
     }
 
     /// Everything before the copy is put in its place.
-    fn prepare(&mut self, whole: Durable, preserve: &[Preserve], durable: bool) -> Result<Lost, Failure>;
+    fn prepare(&mut self, whole: Durable, from_source: &FromSource, durable: bool) -> Result<Lost, Failure>;
 
     /// Reads everything again, from the medium if the file system can do that (the second value).
     fn read_again(&mut self, _kind: Kind) -> Result<(Value, bool), Failure> {
@@ -229,11 +230,11 @@ impl Output for Outlet {
         }
     }
 
-    fn prepare(&mut self, _whole: Durable, preserve: &[Preserve], durable: bool) -> Result<Lost, Failure> {
+    fn prepare(&mut self, _whole: Durable, from_source: &FromSource, durable: bool) -> Result<Lost, Failure> {
         if durable {
             os::flush(&self.file).map_err(|error| self.failed("flushing the copy to the disk", &error))?;
         }
-        let of_source = (!preserve.is_empty()).then(|| "anything but the content".into());
+        let of_source = (!from_source.preserve.is_empty()).then(|| "anything but the content".into());
         Ok(Lost { of_source, ..Lost::default() })
     }
 }

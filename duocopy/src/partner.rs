@@ -1,7 +1,7 @@
 //! The second process of `duocopy cp`: started here, watched, and asked last.
 
-use crate::args::Options;
 use crate::exit::{FAILED, Failure, NOT_KEPT, PARTNER};
+use crate::options::Options;
 use crate::os::Signals;
 use crate::plan::Paths;
 use crate::progress::Progress;

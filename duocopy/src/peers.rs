@@ -1,7 +1,7 @@
 //! Which users the other process may belong to.
 
-use crate::args::Options;
 use crate::exit::{self, Failure};
+use crate::options::Options;
 use crate::os;
 use std::io;
 

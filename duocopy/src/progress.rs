@@ -1,6 +1,6 @@
 //! What people see while it runs. Everything goes to standard error; nothing here decides anything.
 
-use crate::args::{Options, Show};
+use crate::options::{Options, Show};
 use crate::os::{self, Signals};
 use crate::report;
 use indicatif::{BinaryBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};

@@ -37,6 +37,8 @@ pub struct TargetRecord {
     pub terminal: u64,
     /// Whether there is no such file: what is written goes out, and cannot be taken back.
     pub outlet: bool,
+    /// Whether the Reader is to send the source's extended attributes.
+    pub attributes: bool,
 }
 
 impl SourceRecord {
@@ -95,12 +97,14 @@ impl SourceRecord {
 
 impl TargetRecord {
     pub fn pack(&self) -> Packed {
-        pack([self.file.device, self.file.inode, self.terminal, self.born, self.outlet.into()])
+        let flags = u64::from(self.outlet) | u64::from(self.attributes) << 1;
+        pack([self.file.device, self.file.inode, self.terminal, self.born, flags])
     }
 
     pub fn unpack(bytes: &Packed) -> Self {
-        let [device, inode, terminal, born, outlet] = unpack(bytes);
-        Self { file: FileId { device, inode }, born, terminal, outlet: outlet != 0 }
+        let [device, inode, terminal, born, flags] = unpack(bytes);
+        let (outlet, attributes) = (flags & 1 != 0, flags & 2 != 0);
+        Self { file: FileId { device, inode }, born, terminal, outlet, attributes }
     }
 }
 
@@ -133,8 +137,13 @@ mod tests {
             checked_by: Kind::Blake3,
         };
         assert_eq!(SourceRecord::unpack(&source.pack()), source);
-        let target =
-            TargetRecord { file: FileId { device: 1, inode: u64::MAX }, born: 7, terminal: 9, outlet: true };
+        let target = TargetRecord {
+            file: FileId { device: 1, inode: u64::MAX },
+            born: 7,
+            terminal: 9,
+            outlet: true,
+            attributes: true,
+        };
         assert_eq!(TargetRecord::unpack(&target.pack()), target);
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! At every moment the destination is the old file or the new one.
 
-use crate::args::{Existing, Permission, Preserve, Sparse};
+use crate::args::{Existing, Permission};
 use crate::backup;
 use crate::checkpoint::{Checkpoints, Keeper};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::{Durable, Heading, Journal};
+use crate::metadata::FromSource;
+use crate::options::{Preserve, Sparse};
 use crate::os::{self, Directory, Entry, FileId, Metadata};
 use crate::output::{Lost, Output, allow};
 use crate::place::Place;
@@ -136,32 +138,8 @@ impl Sink {
     }
 
     /// Gives the temporary file what the source has of this, and says what it could not give.
-    fn take_over_from_source(&self, preserve: &[Preserve]) -> Option<String> {
-        let source = &self.heading.source;
-        if source.stream {
-            return (!preserve.is_empty()).then(|| "anything but the content".into());
-        }
-        // The owner first: changing it clears some bits of the mode.
-        let order = [Preserve::Ownership, Preserve::Mode, Preserve::Timestamps];
-        let wanted = order.into_iter().filter(|what| preserve.contains(what));
-        let lost = wanted.filter_map(|what| {
-            let (name, taken) = match what {
-                Preserve::Ownership => ("ownership", os::set_owner(&self.file, source.owner)),
-                Preserve::Mode => ("mode", os::set_mode(&self.file, self.rights_of_source())),
-                Preserve::Timestamps => {
-                    ("timestamps", os::set_times(&self.file, source.accessed, source.modified))
-                }
-            };
-            match taken {
-                Err(error) => Some(format!("{name} ({error})")),
-                Ok(()) if what == Preserve::Mode && self.rights_of_source() != source.mode => {
-                    Some("the set-user-ID and set-group-ID bits of the mode".into())
-                }
-                Ok(()) => None,
-            }
-        });
-        let lost = lost.collect::<Vec<_>>().join(", ");
-        (!lost.is_empty()).then_some(lost)
+    fn apply(&self, from_source: &FromSource) -> Option<String> {
+        from_source.apply(&self.file, &self.heading.source, self.permission.follow_links)
     }
 
     /// A program of the old file's owner must not become one of whoever may be read from.
@@ -171,13 +149,6 @@ impl Sink {
             return Ok(());
         }
         os::set_mode(&self.file, mode & os::WITHOUT_SPECIAL_BITS)
-    }
-
-    /// Who runs a file with another user's rights must have got it from him, and not from anybody who may read.
-    fn rights_of_source(&self) -> u32 {
-        let source = &self.heading.source;
-        let of_its_owner = self.permission.follow_links && os::is_owned_by(&self.file, source.owner);
-        if of_its_owner { source.mode } else { source.mode & os::WITHOUT_SPECIAL_BITS }
     }
 
     fn makes_holes(&self) -> bool {
@@ -346,11 +317,11 @@ impl Output for Sink {
 
     /// Everything before the rename: mode, owner and times, and, if wanted, the content on the disk; if there is a
     /// journal it says so.
-    fn prepare(&mut self, whole: Durable, preserve: &[Preserve], durable: bool) -> Result<Lost, Failure> {
+    fn prepare(&mut self, whole: Durable, from_source: &FromSource, durable: bool) -> Result<Lost, Failure> {
         self.end_checkpoints()?;
         if self.placed {
             // Whoever put it there may have been asked for less.
-            let of_source = self.take_over_from_source(preserve);
+            let of_source = self.apply(from_source);
             if durable {
                 self.file.sync_all().map_err(|error| self.failed("flushing the copy to the disk", &error))?;
             }
@@ -364,7 +335,7 @@ impl Output for Sink {
         }
         .map_err(|error| self.failed("setting the mode", &error))?;
         self.drop_special_bits().map_err(|error| self.failed("setting the mode", &error))?;
-        let of_source = self.take_over_from_source(preserve);
+        let of_source = self.apply(from_source);
         if durable {
             if let Err(error) = self.file.sync_all() {
                 // What may have got lost between the cache and the disk is not trusted again; a second flush would
@@ -381,7 +352,7 @@ impl Output for Sink {
                 let _ = keeper.write_down(whole, os::identify(&metadata).modified);
             }
         }
-        let of_old = (!owner_kept && !preserve.contains(&Preserve::Ownership)).then(|| {
+        let of_old = (!owner_kept && !from_source.wants(Preserve::Ownership)).then(|| {
             let path = exit::show(&self.place.path);
             format!("{path}: owner and group of the old file could not be kept, nor the rights that they had")
         });

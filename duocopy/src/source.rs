@@ -2,6 +2,7 @@
 
 use crate::digest::{Digest, Kind, PIECE};
 use crate::exit::Failure;
+use crate::metadata;
 use crate::os::{self, FileId, Nature};
 use crate::plan;
 use crate::record::SourceRecord;
@@ -106,6 +107,18 @@ impl Source {
 
     pub fn record(&self) -> &SourceRecord {
         &self.record
+    }
+
+    /// Its extended attributes, packed for the other process.
+    pub fn attributes(&self) -> Result<Vec<u8>, Failure> {
+        if self.record.stream {
+            return Ok(metadata::pack(&[]));
+        }
+        let attributes = os::attributes(&self.file).map_err(|error| {
+            let what = format!("reading the extended attributes of the source: {error}");
+            Failure::source(&self.path, what, "copy without --preserve=xattr,acl")
+        })?;
+        Ok(metadata::pack(&attributes))
     }
 
     /// Another process read the beginning and died. Only the very same version can be gone on with.

@@ -1137,12 +1137,12 @@ fn a_reader_waits_as_long_as_it_is_told_to() {
     assert_untouched(&folder, None);
     // A Writer that came in time may take as long as it likes.
     if strace("a copy that takes longer than --wait") {
-        folder.write("src", bytes(MIB, 1));
-        let line = &format!("{SMALL_BLOCKS} --wait=100ms src dst");
+        folder.write("src", bytes(2 * MIB, 1));
+        let line = &format!("{SMALL_BLOCKS} --wait=400ms src dst");
         let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
         for ended in end(processes) {
             ended.expect(0, &["complete"]);
-            assert!(ended.took > milliseconds(200), "{ended:?}");
+            assert!(ended.took > milliseconds(500), "{ended:?}");
         }
     }
 }

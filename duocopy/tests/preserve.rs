@@ -120,4 +120,149 @@ mod unix {
         alone.expect(3, &["has not got from the source: ownership ("]);
         assert_eq!(alone.said.matches("complete, but").count(), 1, "{alone:?}");
     }
+
+    const ACCESS: &str = "system.posix_acl_access";
+
+    /// One more user may read: version 2, then kind, rights and number of each entry.
+    fn access_list() -> Vec<u8> {
+        let entries = [
+            (1_u16, 6_u16, u32::MAX),
+            (2, 4, NOBODY),
+            (4, 4, u32::MAX),
+            (0x10, 4, u32::MAX),
+            (0x20, 0, u32::MAX),
+        ];
+        let entries = entries.map(|(kind, rights, id)| {
+            [&kind.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
+        });
+        [&2_u32.to_le_bytes()[..], &entries.concat()].concat()
+    }
+
+    fn set(folder: &Folder, name: &str, attribute: &str, value: &[u8]) -> bool {
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(folder.path(name), attribute, value, flags).is_ok()
+    }
+
+    fn get(folder: &Folder, name: &str, attribute: &str) -> Option<Vec<u8>> {
+        let mut value = vec![0; 65536];
+        let length = rustix::fs::getxattr(folder.path(name), attribute, &mut value[..]).ok()?;
+        Some(value[..length].to_vec())
+    }
+
+    /// A source with two attributes, of which one is as large as a file system may have it, and an access list.
+    fn with_attributes(what: &str) -> Option<Folder> {
+        let folder = prepared();
+        folder.set_mode("src", 0o640);
+        let there = set(&folder, "src", "user.short", b"value\0")
+            && set(&folder, "src", "user.long", &bytes(2000, 1))
+            && set(&folder, "src", ACCESS, &access_list());
+        if !there {
+            left_out(&format!("{what}: this file system has no extended attributes or access lists"));
+        }
+        there.then_some(folder)
+    }
+
+    #[test]
+    fn attributes_and_access_lists_are_taken_over_if_that_is_asked_for() {
+        let Some(folder) = with_attributes("extended attributes") else { return };
+        for (flags, xattr, acl) in [
+            ("-p", false, false),
+            ("--preserve=xattr", true, false),
+            ("--preserve=mode,acl", false, true),
+            ("--preserve=all", true, true),
+            ("--preserve=xattr,acl --block-size=4K --hash=blake3", true, true),
+        ] {
+            folder.write("dst", OLD);
+            let line = format!("{flags} src dst");
+            for ended in end(pair(folder.duocopy(&line), folder.duocopy(&line))) {
+                ended.expect(0, &["complete: 102400 bytes"]);
+            }
+            folder.assert_same("src", "dst");
+            assert_eq!(get(&folder, "dst", "user.short").is_some(), xattr, "{flags}");
+            assert_eq!(
+                get(&folder, "dst", "user.long").is_some_and(|value| value == bytes(2000, 1)),
+                xattr,
+                "{flags}"
+            );
+            assert_eq!(
+                get(&folder, "dst", ACCESS).is_some_and(|value| value == access_list()),
+                acl,
+                "{flags}"
+            );
+            fs::remove_file(folder.path("dst")).unwrap();
+        }
+        // One that has none takes away what its directory gave.
+        folder.write("plain", "x");
+        folder.make("place");
+        if set(&folder, "place", "system.posix_acl_default", &access_list()) {
+            folder.duocopy("cp --preserve=mode,acl plain place/dst").end().expect(0, &[]);
+            assert_eq!(get(&folder, "place/dst", ACCESS), None);
+        }
+    }
+
+    #[test]
+    fn a_half_takes_over_no_attribute_that_gives_rights() {
+        let Some(folder) = with_attributes("attributes that give rights") else { return };
+        let name = folder.text("");
+        let trusted = is_root() && set(&folder, "src", "trusted.x", b"x");
+        let capabilities = [&0x0200_0001_u32.to_le_bytes()[..], &[0xff; 16]].concat();
+        let capable = is_root() && set(&folder, "src", "security.capability", &capabilities);
+        let from = folder.duocopy("read src").word(&name).start();
+        let to = folder.duocopy("write --preserve=all dst").word(&name).start();
+        let [from, to] = end([from, to]);
+        assert!(get(&folder, "dst", "user.short").is_some(), "{to:?}");
+        if trusted || capable {
+            for ended in [&from, &to] {
+                ended.expect(3, &["`write` takes over none of this kind"]);
+            }
+            assert_eq!(get(&folder, "dst", "trusted.x").or(get(&folder, "dst", "security.capability")), None);
+        }
+        if capable {
+            // Who runs both may, if the owner is the same.
+            folder.duocopy("cp --preserve=all src other").end().expect(0, &[]);
+            assert!(get(&folder, "other", "security.capability").is_some());
+            chown(folder.path("src"), Some(NOBODY), None).unwrap();
+            set(&folder, "src", "security.capability", &capabilities);
+            let ended = folder.duocopy("cp --preserve=xattr src third").end();
+            ended.expect(3, &["security.capability (of another owner)"]);
+        }
+    }
+
+    #[test]
+    fn attributes_that_cannot_be_had_are_said() {
+        let Some(folder) = with_attributes("attributes on a file system that has none") else { return };
+        // A stream has none, and a file system of its own may have none.
+        let name = folder.text("");
+        let from = folder.duocopy("read -").word(&name).start();
+        let to = folder.duocopy("write --preserve=xattr dst").word(&name).start();
+        for ended in end([from, to]) {
+            ended.expect(3, &["has not got from the source: anything but the content"]);
+        }
+        let script = "mkdir place; mount -t ramfs ramfs place; \"$0\" cp --preserve=xattr src place/dst";
+        if let Some(ended) = folder.with_own_mounts("a file system without attributes", script) {
+            assert!(ended.code == 0 || ended.said.contains("user.long (") && ended.code == 3, "{ended:?}");
+        }
+    }
+
+    /// Hundreds of kilobytes about one file are a mistake, or an attack.
+    #[test]
+    fn a_reader_that_sends_too_much_about_its_source_is_refused() {
+        use blockpipe::{Geometry, Pipe};
+        let folder = prepared();
+        let name = folder.text("a name");
+        let halves = Pipe::named(&name).job("`duocopy read` and `duocopy write`");
+        let mut reader = halves.join_as_producer().unwrap();
+        let mut origin = [0; 128];
+        for (at, word) in [(16, 4_u64), (56, 0o644), (64, 1 << 8)] {
+            origin[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        }
+        reader.ready(Geometry::new(256 * KIB, 2), &origin).unwrap();
+        let writer = folder.duocopy("write --preserve=xattr dst").word(&name).start();
+        reader.start().unwrap();
+        while let Ok(block) = reader.empty_block() {
+            block.send_aside(256 * KIB, 0);
+        }
+        writer.end().expect(12, &["sends more about its source than there can be"]);
+        assert!(!folder.is_there("dst"));
+    }
 }

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub use std::fs::Metadata;
-pub use system::{PIPE_ROOM, confine};
+pub use system::{PIPE_ROOM, attributes, confine, remove_attribute, set_attribute};
 
 /// What to do about shared memory that is full, or cannot be had at all.
 pub const MORE_SHARED_MEMORY: &str =
@@ -204,6 +204,15 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 
 /// What `--preserve` means without a list.
 pub const PRESERVED: [&str; 3] = ["mode", "ownership", "timestamps"];
+
+/// What it means with `all`.
+pub const ALL_PRESERVED: &[&str] =
+    if system::HAS_ATTRIBUTES { &["mode", "ownership", "timestamps", "xattr", "acl"] } else { &PRESERVED };
+
+/// A name of an attribute that came from elsewhere.
+pub fn attribute_name(name: &[u8]) -> Option<OsString> {
+    (!name.is_empty() && !name.contains(&0)).then(|| OsString::from_vec(name.to_vec()))
+}
 
 /// What is left of a mode without the set-user-ID and set-group-ID bits.
 pub const WITHOUT_SPECIAL_BITS: u32 = 0o1777;

@@ -214,6 +214,26 @@ const FROM_1601_TO_1970: Duration = Duration::from_secs(11_644_473_600);
 /// What `--preserve` means without a list: owners are no numbers here.
 pub const PRESERVED: [&str; 2] = ["mode", "timestamps"];
 
+/// What it means with `all`.
+pub const ALL_PRESERVED: &[&str] = &PRESERVED;
+
+/// Named streams and access lists stay where they are.
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere they are read")]
+pub fn attributes(_file: &File) -> io::Result<Vec<(OsString, Option<Vec<u8>>)>> {
+    Ok(Vec::new())
+}
+
+pub fn set_attribute(_file: &File, _name: &OsStr, _value: &[u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub fn remove_attribute(_file: &File, _name: &OsStr) {}
+
+/// A name of an attribute that came from elsewhere.
+pub fn attribute_name(name: &[u8]) -> Option<OsString> {
+    String::from_utf8(name.to_vec()).ok().map(OsString::from)
+}
+
 /// Whoever writes to a pipe waits here.
 pub const PIPE_ROOM: usize = 4096;
 

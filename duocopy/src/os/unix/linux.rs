@@ -1,5 +1,10 @@
 //! What Linux has of its own about files.
 
+#[path = "xattr.rs"]
+mod xattr;
+
+pub use xattr::{attributes, remove_attribute, set_attribute};
+
 #[path = "sandbox.rs"]
 mod sandbox;
 
@@ -66,3 +71,6 @@ pub fn flush(directory: &OwnedFd) -> rustix::io::Result<()> {
 pub fn rename_to_a_free_name(directory: &OwnedFd, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
     rustix::fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE)
 }
+
+/// There are extended attributes here.
+pub const HAS_ATTRIBUTES: bool = true;

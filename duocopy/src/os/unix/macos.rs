@@ -1,5 +1,10 @@
 //! What macOS has of its own about files.
 
+#[path = "xattr.rs"]
+mod xattr;
+
+pub use xattr::{attributes, remove_attribute, set_attribute};
+
 use crate::os::Freedom;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, RenameFlags};
@@ -53,3 +58,6 @@ pub fn rename_to_a_free_name(directory: &OwnedFd, from: &OsStr, to: &OsStr) -> r
 pub fn confine(_freedom: &Freedom) -> Vec<String> {
     Vec::new()
 }
+
+/// There are extended attributes here.
+pub const HAS_ATTRIBUTES: bool = true;

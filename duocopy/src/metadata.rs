@@ -1,0 +1,194 @@
+//! `--preserve`: what a copy takes over from its source besides the content.
+//!
+//! Mode, owner and times travel with the source's identity. Extended attributes and access lists do so in blocks beside
+//! the stream, behind its last byte, if the Writer has asked for them: `attr`, a version, then for each its name and
+//! its value, each behind its length.
+
+use crate::options::Preserve;
+use crate::os;
+use crate::record::SourceRecord;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+
+/// More than any file system allows for one file.
+const MOST: usize = 1 << 20;
+const HEAD: &[u8; 8] = b"attr\0\0\0\x01";
+/// Stands for the length of a value that could not be read.
+const UNREADABLE: u32 = u32::MAX;
+/// Access lists, as Linux keeps them.
+const ACCESS: &str = "system.posix_acl_access";
+/// Rights that a program has, whoever starts it.
+const CAPABILITIES: &str = "security.capability";
+
+/// An extended attribute; no value if it could not be read.
+pub type Attribute = (OsString, Option<Vec<u8>>);
+
+/// What is to be taken over, and what has come of it.
+#[derive(Clone, Debug)]
+pub struct FromSource<'a> {
+    pub preserve: &'a [Preserve],
+    /// All that came beside the stream.
+    pub attributes: Vec<u8>,
+}
+
+impl<'a> FromSource<'a> {
+    pub fn new(preserve: &'a [Preserve]) -> Self {
+        Self { preserve, attributes: Vec::new() }
+    }
+
+    pub fn wants(&self, what: Preserve) -> bool {
+        self.preserve.contains(&what)
+    }
+
+    /// Whether the Reader is to send them.
+    pub fn wants_attributes(preserve: &[Preserve]) -> bool {
+        preserve.contains(&Preserve::Xattr) || preserve.contains(&Preserve::Acl)
+    }
+
+    /// Keeps what came in a block beside the stream. `false` if it is more than there can be.
+    pub fn take(&mut self, bytes: &[u8]) -> bool {
+        self.attributes.extend_from_slice(bytes);
+        self.attributes.len() <= MOST
+    }
+
+    /// Gives the file all of it, and says what it could not give. `trusted` is whoever runs both halves: only then
+    /// programs of the source's owner stay such.
+    pub fn apply(&self, file: &File, source: &SourceRecord, trusted: bool) -> Option<String> {
+        if source.stream {
+            return (!self.preserve.is_empty()).then(|| "anything but the content".into());
+        }
+        let mut with_rights = trusted && os::is_owned_by(file, source.owner);
+        let mut lost = Vec::new();
+        let mut note = |name: &str, taken: std::io::Result<()>| {
+            if let Err(error) = taken {
+                lost.push(format!("{name} ({error})"));
+            }
+        };
+        // The owner first: changing it clears some bits of the mode.
+        if self.wants(Preserve::Ownership) {
+            note("ownership", os::set_owner(file, source.owner));
+            with_rights = trusted && os::is_owned_by(file, source.owner);
+        }
+        if self.wants(Preserve::Mode) {
+            let mode = if with_rights { source.mode } else { source.mode & os::WITHOUT_SPECIAL_BITS };
+            note("mode", os::set_mode(file, mode));
+            if mode != source.mode {
+                lost.push("the set-user-ID and set-group-ID bits of the mode".into());
+            }
+        }
+        if Self::wants_attributes(self.preserve) {
+            lost.extend(self.apply_attributes(file, trusted, with_rights));
+        }
+        if self.wants(Preserve::Timestamps)
+            && let Err(error) = os::set_times(file, source.accessed, source.modified)
+        {
+            lost.push(format!("timestamps ({error})"));
+        }
+        (!lost.is_empty()).then(|| lost.join(", "))
+    }
+
+    fn apply_attributes(&self, file: &File, trusted: bool, with_rights: bool) -> Vec<String> {
+        let Some(attributes) = unpack(&self.attributes) else {
+            return vec!["extended attributes and access lists (they did not come)".into()];
+        };
+        let mut lost = Vec::new();
+        let (xattr, acl) = (self.wants(Preserve::Xattr), self.wants(Preserve::Acl));
+        if acl && attributes.iter().all(|(name, _)| name != ACCESS) {
+            // The directory may have given it one.
+            os::remove_attribute(file, OsStr::new(ACCESS));
+        }
+        for (name, value) in attributes {
+            let is_acl = name == ACCESS;
+            let wanted = if is_acl { acl } else { xattr };
+            if !wanted {
+                continue;
+            }
+            let shown = crate::exit::printable(&name.to_string_lossy());
+            let own = name.as_encoded_bytes().starts_with(b"user.") || is_acl;
+            match value {
+                None => lost.push(format!("{shown} (it could not be read)")),
+                Some(_) if !own && !trusted => {
+                    lost.push(format!("{shown} (`write` takes over none of this kind)"));
+                }
+                Some(_) if name == CAPABILITIES && !with_rights => {
+                    lost.push(format!("{shown} (of another owner)"));
+                }
+                Some(value) => {
+                    if let Err(error) = os::set_attribute(file, &name, &value) {
+                        lost.push(format!("{shown} ({error})"));
+                    }
+                }
+            }
+        }
+        lost
+    }
+}
+
+/// What a source has, for the other process.
+pub fn pack(attributes: &[Attribute]) -> Vec<u8> {
+    let mut packed = HEAD.to_vec();
+    for (name, value) in attributes {
+        let name = name.as_encoded_bytes();
+        let room = MOST.saturating_sub(packed.len() + name.len() + 8);
+        let value = value.as_deref().filter(|value| value.len() <= room);
+        let length = value.map_or(UNREADABLE, |value| value.len() as u32);
+        if room == 0 {
+            break;
+        }
+        packed.extend_from_slice(&(name.len() as u32).to_le_bytes());
+        packed.extend_from_slice(&length.to_le_bytes());
+        packed.extend_from_slice(name);
+        packed.extend_from_slice(value.unwrap_or_default());
+    }
+    packed
+}
+
+/// `None` if it is nothing that [`pack`] makes.
+fn unpack(packed: &[u8]) -> Option<Vec<Attribute>> {
+    let (mut rest, mut attributes) = (packed.strip_prefix(HEAD)?, Vec::new());
+    while !rest.is_empty() {
+        let mut word = || {
+            let (word, behind) = rest.split_at_checked(4)?;
+            rest = behind;
+            Some(u32::from_le_bytes(word.try_into().ok()?))
+        };
+        let (name, value) = (word()?, word()?);
+        let (name, behind) = rest.split_at_checked(name as usize)?;
+        let length = if value == UNREADABLE { 0 } else { value as usize };
+        let (bytes, behind) = behind.split_at_checked(length)?;
+        rest = behind;
+        let name = os::attribute_name(name)?;
+        attributes.push((name, (value != UNREADABLE).then(|| bytes.to_vec())));
+    }
+    Some(attributes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_come_back_as_they_were_and_nonsense_is_none() {
+        let attributes: Vec<Attribute> = vec![
+            ("user.a".into(), Some(b"x\0y".to_vec())),
+            ("user.b".into(), None),
+            ("user.c".into(), Some(Vec::new())),
+        ];
+        let packed = pack(&attributes);
+        assert_eq!(unpack(&packed), Some(attributes));
+        assert_eq!(unpack(&pack(&[])), Some(Vec::new()));
+        for length in 0..packed.len() {
+            let cut = unpack(&packed[..length]);
+            assert!(cut.is_none_or(|cut| cut.len() < 3), "{length}");
+        }
+        for at in 0..packed.len() {
+            let mut changed = packed.clone();
+            changed[at] ^= 0xff;
+            // Whatever it makes of it, it makes something, and quickly.
+            let _ = unpack(&changed);
+        }
+        let large = pack(&[("user.large".into(), Some(vec![0; MOST])), ("user.small".into(), Some(vec![1]))]);
+        let [(_, None), (_, Some(small))] = &unpack(&large).unwrap()[..] else { panic!("{}", large.len()) };
+        assert_eq!(small, &[1]);
+    }
+}
