@@ -163,6 +163,9 @@ const ANY_ARGUMENTS: &[libc::c_long] = &[
     libc::SYS_unlink,
 ];
 
+/// `TCGETS`, `TIOCGWINSZ`, `FIONBIO` and `FIOCLEX` of asm-generic/ioctls.h, whose type is another in each C library.
+const TERMINAL_AND_FLAGS: [u64; 4] = [0x5401, 0x5413, 0x5421, 0x5451];
+
 fn allowed() -> BTreeMap<i64, Vec<SeccompRule>> {
     let is = |argument, mask: u64, value: u64| {
         let condition =
@@ -183,12 +186,7 @@ fn allowed() -> BTreeMap<i64, Vec<SeccompRule>> {
         (libc::SYS_prctl, vec![is(0, u64::MAX, flag(libc::PR_SET_NAME))]),
         // Its own end, after a panic.
         (libc::SYS_tgkill, vec![is(0, u64::MAX, own)]),
-        (
-            libc::SYS_ioctl,
-            [libc::TCGETS, libc::TIOCGWINSZ, libc::FIONBIO, libc::FIOCLEX]
-                .map(|request| is(1, u64::from(u32::MAX), request))
-                .into(),
-        ),
+        (libc::SYS_ioctl, TERMINAL_AND_FLAGS.map(|request| is(1, u64::from(u32::MAX), request)).into()),
     ];
     // Without rules, whatever the arguments are.
     ANY_ARGUMENTS.iter().map(|call| (*call, Vec::new())).chain(with_arguments).collect()
