@@ -144,10 +144,12 @@ fn run(form: &Form, options: &Options, signals: &os::Signals) -> Result<copy::Su
     }
     if let Some(lost) = &done.lost {
         let what = format!("complete, but {} has not got from the source: {lost}", paths.show_destination());
-        return Err(Failure::new(
-            exit::NOT_KEPT,
-            format!("{what}; run as a user who may set it, or leave it out of --preserve"),
-        ));
+        let remedy = if lost == metadata::NOTHING {
+            "a stream has nothing else: leave out --preserve"
+        } else {
+            "run as a user who may set it, or leave it out of --preserve"
+        };
+        return Err(Failure::new(exit::NOT_KEPT, format!("{what}; {remedy}")));
     }
     Ok(done)
 }

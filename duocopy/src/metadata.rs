@@ -20,6 +20,9 @@ const ACCESS: &str = "system.posix_acl_access";
 /// Rights that a program has, whoever starts it.
 const CAPABILITIES: &str = "security.capability";
 
+/// What a copy of a stream has not got.
+pub const NOTHING: &str = "anything but the content";
+
 /// An extended attribute; no value if it could not be read.
 pub type Attribute = (OsString, Option<Vec<u8>>);
 
@@ -55,7 +58,7 @@ impl<'a> FromSource<'a> {
     /// programs of the source's owner stay such.
     pub fn apply(&self, file: &File, source: &SourceRecord, trusted: bool) -> Option<String> {
         if source.stream {
-            return (!self.preserve.is_empty()).then(|| "anything but the content".into());
+            return (!self.preserve.is_empty()).then(|| NOTHING.into());
         }
         let mut with_rights = trusted && os::is_owned_by(file, source.owner);
         let mut lost = Vec::new();

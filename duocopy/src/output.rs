@@ -5,7 +5,7 @@ use crate::args::{Existing, Permission};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
-use crate::metadata::FromSource;
+use crate::metadata::{FromSource, NOTHING};
 use crate::os::{self, Directory, Nature};
 use crate::plan;
 use crate::record::TargetRecord;
@@ -234,7 +234,7 @@ impl Output for Outlet {
         if durable {
             os::flush(&self.file).map_err(|error| self.failed("flushing the copy to the disk", &error))?;
         }
-        let of_source = (!from_source.preserve.is_empty()).then(|| "anything but the content".into());
+        let of_source = (!from_source.preserve.is_empty()).then(|| NOTHING.into());
         Ok(Lost { of_source, ..Lost::default() })
     }
 }

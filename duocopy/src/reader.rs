@@ -64,7 +64,8 @@ fn send_file(
         progress.note(note);
     }
     let bytes = length.map_or("bytes until it ends".into(), |length| format!("{length} bytes"));
-    progress.detail(&format!("{bytes}, {} blocks of {} bytes", cut.blocks, cut.block_size));
+    let s = if cut.blocks == 1 { "" } else { "s" };
+    progress.detail(&format!("{bytes}, {} block{s} of {} bytes", cut.blocks, cut.block_size));
     if job.starts_partner {
         *partner = Some(Partner::start(job.paths, &job.name, job.options)?);
     }

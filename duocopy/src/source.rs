@@ -245,13 +245,13 @@ impl Source {
         } else if now.length > before.length || copied > before.length {
             let length = now.length.max(copied);
             format!("the source grew from {} to {length} bytes while it was read", before.length)
+        } else if os::look_at(&self.path).is_ok_and(|there| FileId::from(&there) != before.file) {
+            "another file was put in the place of the source while it was read".into()
         } else if now.modified != before.modified {
             "the source was written to while it was read".into()
         } else if now.changed != before.changed {
             // Whoever sets the time of the last write back changes this one.
             "the source, or what the file system keeps about it, was changed while it was read".into()
-        } else if os::look_at(&self.path).is_ok_and(|there| FileId::from(&there) != before.file) {
-            "another file was put in the place of the source while it was read".into()
         } else {
             return Ok(());
         };

@@ -91,8 +91,17 @@ pub fn acquire(
     notes: &mut Vec<String>,
 ) -> Result<Found, Failure> {
     let (directory, name) = (&place.directory, place.temporary());
-    let failed =
-        |error: io::Error| Failure::destination(&place.path, "making a temporary file beside it", &error);
+    let failed = |error: io::Error| {
+        let doing = "making a temporary file beside it";
+        match error.kind() {
+            // The directory is there, and open.
+            io::ErrorKind::NotFound => {
+                let what = format!("{doing}: {error}");
+                Failure::refused(&place.path, &what, "this directory takes no files: choose another place")
+            }
+            _ => Failure::destination(&place.path, doing, &error),
+        }
+    };
     let deadline = Instant::now() + PATIENCE;
     loop {
         if Instant::now() > deadline + PATIENCE {

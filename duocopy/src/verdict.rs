@@ -91,9 +91,14 @@ impl Job<'_> {
             JoinError::TooManyInstances(there) => Failure::new(
                 exit::TOO_MANY,
                 format!(
-                    "too many instances: the pipe {name} has its {} already; {}",
+                    "too many instances: the pipe {name} has its {} already; {}: {}",
                     seated(&there),
-                    doing(&there)
+                    doing(&there),
+                    if self.name == self.paths.job() {
+                        "wait for its end"
+                    } else {
+                        "wait for its end, or choose another NAME"
+                    }
                 ),
             ),
             JoinError::Leaving(there) => Failure::new(
@@ -121,6 +126,12 @@ impl Job<'_> {
                  use the same duocopy for both"
                 ),
             ),
+            JoinError::Foreign { path, what }
+                if self.options.dir.as_ref().is_some_and(|dir| dir.as_os_str() == path.as_str()) =>
+            {
+                let remedy = "give it to a group that both users belong to (chmod 2770), or name another one";
+                Failure::new(exit::REFUSED, format!("{}: {what}; {remedy}", exit::printable(&path)))
+            }
             JoinError::Foreign { path, what } => Failure::new(
                 exit::REFUSED,
                 format!(

@@ -509,7 +509,7 @@ fn a_source_that_is_replaced_or_touched_up_is_noticed() {
             file.write_all_at(b"changed", 100).unwrap();
             file.set_times(fs::FileTimes::new().set_modified(before)).unwrap();
         }),
-        ("the source, or what", &|folder| {
+        ("another file was put in the place", &|folder| {
             folder.write("other", bytes(2 * MIB, 2));
             fs::rename(folder.path("other"), folder.path("src")).unwrap();
         }),
