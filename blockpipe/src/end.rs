@@ -6,7 +6,7 @@ use crate::memory::{Region, Shared};
 use crate::monitor;
 use crate::ring::{self, Ring, Stage};
 use crate::sync::{AtomicU32, Bell, Ordering, spins, step};
-use crate::sys::{Seats, Side};
+use crate::sys::{self, Seats, Side};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -196,10 +196,20 @@ impl Attached {
         ring::wake(self.parked(other(self.side)), &self.partner_bell);
     }
 
-    /// The user that the partner belongs to, as far as the kernel knows; `None` where users have no numbers.
+    /// The user that the partner belongs to, as far as the kernel knows; `None` where users have no numbers, or if nobody is there now.
     pub(crate) fn partner(&self) -> Result<Option<u32>, PipeError> {
-        let user = self.seats.user(other(self.side), self.generation);
-        self.conclude(user.map_err(io("asking who the partner is")))
+        let deadline = Instant::now() + ARRIVAL_LIMIT;
+        loop {
+            let user = self.seats.user(other(self.side), self.generation);
+            if user.is_ok() || Instant::now() > deadline {
+                return self.conclude(user.map_err(io("asking who the partner is")));
+            }
+            // Somebody may be sitting down just now, in a dead one's place.
+            if !self.partner_lives()? {
+                return Ok(None);
+            }
+            sys::pause(Duration::from_millis(1));
+        }
     }
 
     fn partner_lives(&self) -> Result<bool, PipeError> {

@@ -18,8 +18,15 @@ impl Shared {
         Ok(Self(segment))
     }
 
+    /// As it is at one moment.
+    pub(crate) fn copy(seats: &Seats) -> std::io::Result<Self> {
+        let segment = seats.header_copy()?;
+        assert!(segment.length() >= layout::HEADER_LENGTH, "a header is copied whole");
+        Ok(Self(segment))
+    }
+
     pub(crate) fn header(&self) -> &Header {
-        // SAFETY: the mapping is page-aligned, at least as long as a `Header` (checked in `map`), and lives as long
+        // SAFETY: the mapping is page-aligned, at least as long as a `Header` (checked in `map` and `copy`), and lives as long
         // as `self`. A `Header` is atomics only: any bytes are valid, and both sides may touch them at any time.
         unsafe { self.0.address().cast().as_ref() }
     }

@@ -67,7 +67,7 @@ pub fn remove_dead(directory: Option<&OsStr>) -> Result<Vec<Snapshot>, JoinError
 
 fn look(seats: &Seats) -> Result<Option<Snapshot>, JoinError> {
     let held = |side| seats.held(side).map_err(io("looking at the seats"));
-    let shared = Shared::map(seats).map_err(io("looking at the pipe"))?;
+    let shared = Shared::copy(seats).map_err(io("looking at the pipe"))?;
     let (producer, consumer) = (held(Side::Producer)?, held(Side::Consumer)?);
     let (magic, version) =
         (shared.header().magic.load(Ordering::Relaxed), shared.header().version.load(Ordering::Relaxed));

@@ -48,7 +48,8 @@ impl Producer {
 
     /// The user that the partner belongs to, as far as the kernel knows: the owner of a file that nobody else can have
     /// written, about this pairing and this end. Without a directory of others ([`Pipe::in_directory`](crate::Pipe::in_directory))
-    /// only this user can come. `None` on Windows.
+    /// only this user can come. `None` on Windows, and if nobody is there (it may have died just now).
+    /// Blocks for half a second at most, while somebody sits down.
     ///
     /// It tells who sat down, and is to be asked for after [`start`](Self::start), when there is somebody. Whoever else can enter the directory can still read and change what passes.
     ///

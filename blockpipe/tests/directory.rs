@@ -151,20 +151,12 @@ mod unix {
     }
 
     #[test]
-    fn what_was_made_and_not_yet_opened_up_is_opened_up_by_its_owner() {
-        let (place, name) = (Place::new(0o2770), Name::new());
-        let path = place.0.join(format!("{:032x}", name.key()));
-        fs::write(&path, "").unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-        let _producer = producer(&place.pipe(&name));
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o660);
-    }
-
-    #[test]
     fn a_directory_for_everybody_is_none() {
         let (open, name) = (Place::new(0o777), Name::new());
         let refused = open.pipe(&name).join().unwrap_err().to_string();
         assert!(refused.contains("any user may write in this directory"), "{refused}");
+        let sticky = Place::new(0o3770).pipe(&name).join().unwrap_err().to_string();
+        assert!(sticky.contains("sticky bit: chmod -t"), "{sticky}");
         let missing = Pipe::named("x").in_directory(open.0.join("nowhere")).join().unwrap_err();
         assert!(matches!(missing, JoinError::Io { .. }), "{missing}");
         let place = Place::new(0o2770);
@@ -205,6 +197,50 @@ mod unix {
             let consumer = place.pipe(&name).join_as_consumer().unwrap();
             assert!(matches!(consumer.partner(), Err(PipeError::Io { .. })), "{what}");
         }
+    }
+
+    /// A word that its owner has left is worth nothing when that process is gone, and at no other pipe.
+    #[test]
+    fn a_word_that_was_left_cannot_be_used_again() {
+        let _watchdog = Watchdog::new(60);
+        let (place, name) = (Place::new(0o2770), Name::new());
+        let (pipe, saved) = (place.0.join(format!("{:032x}", name.key())), place.0.join("saved"));
+        let mut dies = Actor::start();
+        dies.expect(&place.join(&name), "producer");
+        let contents = (fs::read(&pipe).unwrap(), fs::read(card(&place, &name)).unwrap());
+        fs::rename(card(&place, &name), &saved).unwrap();
+        dies.kill();
+        let mut producer = producer(&place.pipe(&name));
+        let consumer = place.pipe(&name).join_as_consumer().unwrap();
+        let set_generation = |generation: &[u8]| {
+            let file = fs::File::options().write(true).open(&pipe).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, generation, 16).unwrap();
+        };
+        // The generation is the old one again, and so is the word.
+        set_generation(&contents.0[16..24]);
+        fs::rename(&saved, card(&place, &name)).unwrap();
+        assert!(matches!(consumer.partner(), Err(PipeError::Io { .. })));
+        let _ = producer.ready(Geometry::new(4096, 1), &[0; 128]);
+    }
+
+    #[test]
+    fn a_word_of_somebody_who_waits_at_another_pipe_is_none() {
+        let _watchdog = Watchdog::new(60);
+        let (place, name) = (Place::new(0o2770), Name::new());
+        let pipe = place.0.join(format!("{:032x}", name.key()));
+        let mut waits = Actor::start();
+        waits.expect(&place.join(&name), "producer");
+        // Its pipe is moved away, and a like one is put there; its word stays.
+        let (content, word) = (fs::read(&pipe).unwrap(), card(&place, &name));
+        fs::rename(&pipe, pipe.with_extension("moved")).unwrap();
+        fs::rename(&word, word.with_extension("kept")).unwrap();
+        let _producer = producer(&place.pipe(&name));
+        let consumer = place.pipe(&name).join_as_consumer().unwrap();
+        let file = fs::File::options().write(true).open(&pipe).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &content[16..24], 16).unwrap();
+        fs::rename(word.with_extension("kept"), &word).unwrap();
+        assert!(matches!(consumer.partner(), Err(PipeError::Io { .. })));
+        fs::remove_file(pipe.with_extension("moved")).unwrap();
     }
 
     #[test]

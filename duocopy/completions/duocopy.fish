@@ -24,7 +24,7 @@ function __fish_duocopy_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c duocopy -n "__fish_duocopy_needs_command" -s t -l target-directory -d 'Put SRC into this directory: SRC [NAME] follow, and no DST' -r -F
+complete -c duocopy -n "__fish_duocopy_needs_command" -s t -l target-directory -d 'Put SRC into this directory; then there is no DST' -r -F
 complete -c duocopy -n "__fish_duocopy_needs_command" -l wait -d 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file\'s size]' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks]' -r
@@ -62,7 +62,7 @@ always\t'Also elsewhere: a plain line every 10 seconds'
 never\t''"
 complete -c duocopy -n "__fish_duocopy_needs_command" -s T -l no-target-directory -d 'Take DST for a file, and never for a directory to put it in'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s f -l force -d 'Replace DST if it exists (what is done anyway, except by `write`)'
-complete -c duocopy -n "__fish_duocopy_needs_command" -s n -l no-clobber -d 'Leave DST as it is if it exists'
+complete -c duocopy -n "__fish_duocopy_needs_command" -s n -l no-clobber -d 'Leave DST as it is if it exists, whatever --update says'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l dry-run -d 'Only say what would be done; start it once'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l no-resume -d 'Start over, whatever an interrupted copy left'
@@ -76,9 +76,9 @@ complete -c duocopy -n "__fish_duocopy_needs_command" -s V -l version -d 'Print 
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "cp" -d 'Copy a file with one command, which starts both processes'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "read" -d 'Read a file for a `duocopy write` under the same NAME, which may come first'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "write" -d 'Write what a `duocopy read` under the same NAME reads; it may come later'
-complete -c duocopy -n "__fish_duocopy_needs_command" -a "status" -d 'Which pipes somebody wants to know about. Show the pipes that are there now, who is at them and who waits for whom; disturbs nobody'
+complete -c duocopy -n "__fish_duocopy_needs_command" -a "status" -d 'Show the pipes that are there now, who is at them and who waits for whom; disturbs nobody'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s t -l target-directory -d 'Put SRC into this directory: SRC [NAME] follow, and no DST' -r -F
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s t -l target-directory -d 'Put SRC into this directory; then there is no DST' -r -F
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file\'s size]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
@@ -116,7 +116,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l wait -d 'How long
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l replace-within -d 'Wait so long for a new partner when the other process has died: start the same command again' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s T -l no-target-directory -d 'Take DST for a file, and never for a directory to put it in'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s f -l force -d 'Replace DST if it exists (what is done anyway, except by `write`)'
-complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s n -l no-clobber -d 'Leave DST as it is if it exists'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s n -l no-clobber -d 'Leave DST as it is if it exists, whatever --update says'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l dry-run -d 'Only say what would be done; start it once'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l no-resume -d 'Start over, whatever an interrupted copy left'
@@ -169,7 +169,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l json -d 'Write 
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s q -l quiet -d 'Say nothing but errors'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s v -l verbose -d 'Say what was chosen, and the checksum'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s f -l force -d 'Replace DST if it exists (what is done anyway, except by `write`)'
-complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s n -l no-clobber -d 'Leave DST as it is if it exists'
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s n -l no-clobber -d 'Leave DST as it is if it exists, whatever --update says'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l no-resume -d 'Start over, whatever an interrupted copy left'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -219,7 +219,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l no-sandbox -d 
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l json -d 'Write what happens to standard output, too: one JSON object per line (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s q -l quiet -d 'Say nothing but errors'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s v -l verbose -d 'Say what was chosen, and the checksum'
-complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s n -l no-clobber -d 'Leave DST as it is if it exists'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s n -l no-clobber -d 'Leave DST as it is if it exists, whatever --update says'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s V -l version -d 'Print version'
 complete -c duocopy -n "__fish_duocopy_using_subcommand status" -l dir -d 'Look into this directory [default: `DUOCOPY_DIR`, or this user\'s own]' -r -F
@@ -231,5 +231,5 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand status" -s V -l version 
 complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "cp" -d 'Copy a file with one command, which starts both processes'
 complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "read" -d 'Read a file for a `duocopy write` under the same NAME, which may come first'
 complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "write" -d 'Write what a `duocopy read` under the same NAME reads; it may come later'
-complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "status" -d 'Which pipes somebody wants to know about. Show the pipes that are there now, who is at them and who waits for whom; disturbs nobody'
+complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "status" -d 'Show the pipes that are there now, who is at them and who waits for whom; disturbs nobody'
 complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

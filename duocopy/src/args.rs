@@ -30,7 +30,6 @@ pub enum Destination {
     Directory(PathBuf),
 }
 
-/// Which pipes somebody wants to know about.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "duocopy status",
@@ -97,6 +96,11 @@ impl Permission {
         Self { existing, backup: options.backup_mode(), follow_links: true, most_bytes: None }
     }
 
+    /// As a number, for the other process, which must have been told the same.
+    pub fn wish(self) -> u8 {
+        1 + self.existing as u8 * 4 + self.backup as u8
+    }
+
     /// Whether it may be that nothing is to be done.
     pub fn skips(&self) -> bool {
         matches!(self.existing, Existing::Skip | Existing::ReplaceIfOlder)
@@ -135,7 +139,7 @@ Exit codes, the same from both processes:
    1  failed, DST unchanged                  9  too many instances
    2  wrong usage                           10  nobody came within --wait
    3  complete, without all of --preserve   11  the other process is of another version
-   4  the checksums differ                  12  refused: same file, in use, not a regular file
+   4  the checksums differ                  12  refused: same file, in use, exists, not allowed
    5  the source failed                    128+n  ended by signal n
    6  the destination failed
    7  no space (disk, quota, shared memory)";
@@ -169,7 +173,7 @@ struct Pair {
 /// What DST is.
 #[derive(Debug, clap::Args)]
 struct Target {
-    /// Put SRC into this directory: SRC [NAME] follow, and no DST
+    /// Put SRC into this directory; then there is no DST
     #[arg(short, long, value_name = "DIR", conflicts_with = "no_target_directory")]
     target_directory: Option<PathBuf>,
 
@@ -219,7 +223,7 @@ struct Cp {
 
 /// Read a file for a `duocopy write` under the same NAME, which may come first
 ///
-/// Neither learns the other's path. Both run as the same user.
+/// Neither learns the other's path. Both run as the same user, or meet in a --dir.
 #[derive(Debug, Parser)]
 #[command(
     name = "duocopy read",
@@ -243,7 +247,7 @@ struct Read {
 
 /// Write what a `duocopy read` under the same NAME reads; it may come later
 ///
-/// Neither learns the other's path. Both run as the same user.
+/// Neither learns the other's path. Both run as the same user, or meet in a --dir.
 #[derive(Debug, Parser)]
 #[command(
     name = "duocopy write",

@@ -5,6 +5,7 @@
 
 use crate::args::Permission;
 use crate::digest::{Kind, Value};
+use crate::dry_run;
 use crate::exit::{self, Failure};
 use crate::options::Options;
 use crate::os::{self, Signals};
@@ -46,6 +47,8 @@ pub struct Summary {
     pub digest: Value,
     /// What was to be taken over from the source and could not be.
     pub lost: Option<String>,
+    /// The same, for people and with its exit code.
+    pub incomplete: Option<Failure>,
 }
 
 /// Why a half stops: for a reason of its own, or because the pipe says so.
@@ -129,11 +132,12 @@ pub fn run(job: &Job, progress: &mut Progress) -> Result<Summary, Failure> {
         Some(Role::Reader) => pipe.join_as_producer().map(End::Producer),
         Some(Role::Writer) => {
             // It may be the first, and is held up until the Reader is ready.
-            progress.start(
-                (None, job.lonely_message(Role::Reader), String::new()),
-                job.signals.clone(),
-                || View::NOBODY,
-            );
+            let mut lonely = job.lonely_message(Role::Reader);
+            // Only the Reader can be told, and it has to come for that.
+            if let Err(failure) = dry_run::look_before_waiting(job.paths, job.permission) {
+                lonely = format!("{lonely}\nIt will be refused, as it looks now: {}", failure.message);
+            }
+            progress.start((None, lonely, String::new()), job.signals.clone(), || View::NOBODY);
             let joined = pipe.join_as_consumer().map(End::Consumer);
             progress.finish();
             joined
@@ -148,7 +152,7 @@ pub fn run(job: &Job, progress: &mut Progress) -> Result<Summary, Failure> {
 
 /// Whom this process deals with: said if it is somebody else.
 pub fn check_partner(partner: Role, user: Option<u32>, job: &Job, progress: &Progress) -> Result<(), Stop> {
-    if let Some(user) = user.filter(|user| !os::is_own_user(*user)) {
+    if let Some(user) = user.filter(|user| os::own_user() != Some(*user)) {
         progress.note(&format!("the {partner} belongs to user {}", os::show_user(user)));
     }
     Ok(job.peers.check(user)?)
@@ -163,7 +167,7 @@ pub fn other_check(path: &std::path::Path) -> Failure {
 pub fn say_stats(stats: &[String], job: &Job, progress: &Progress) {
     if job.options.stats {
         for line in stats {
-            progress.note(line);
+            progress.stats(line);
         }
     }
 }

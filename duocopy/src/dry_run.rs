@@ -1,9 +1,10 @@
 //! `--dry-run`: what a copy would do, as far as one look can tell. Nothing is made or changed, and nobody is waited for.
 
 use crate::args::{Existing, Permission};
+use crate::backup;
 use crate::copy::Summary;
 use crate::exit::{self, Failure};
-use crate::options::Options;
+use crate::options::{Backup, Options};
 use crate::os::{self, Nature};
 use crate::output::{Outlet, allow};
 use crate::place::Place;
@@ -35,7 +36,22 @@ pub fn run(
         progress::say(&format!("would {}", would.join(" and ")));
     }
     let bytes = source.and_then(|source| source.known_length()).unwrap_or(0);
-    Ok(Summary { bytes, kind: crate::digest::Kind::Nothing, digest: [0; 32], lost: None })
+    Ok(Summary { bytes, kind: crate::digest::Kind::Nothing, digest: [0; 32], lost: None, incomplete: None })
+}
+
+/// What a `write` can see before anybody has come. It may exist because an earlier copy has not had the time to say that
+/// it is complete: then the journal is still there.
+pub fn look_before_waiting(paths: &Paths, permission: Permission) -> Result<(), Failure> {
+    let path = paths.destination();
+    if Outlet::is_at(path) {
+        return Ok(());
+    }
+    let place = Place::find(path, permission.follow_links)?;
+    let continues = !matches!(place.directory.entry(&place.journal()), Ok(None));
+    match look_at_destination(path, true, permission, None) {
+        Err(failure) if continues && failure.code == exit::REFUSED => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 /// What would be read. Standard input and pipes are not opened: somebody would notice.
@@ -75,11 +91,15 @@ fn look_at_destination(
     }
     let Some(old) = replaces else { return Ok(format!("make {shown}, which does not exist")) };
     if permission.existing != Existing::Replace {
-        sink::keep_existing(path, permission.existing, &old, &source)?;
+        sink::keep_existing(path, &permission, &old, &source)?;
     }
     let kept = match permission.backup {
-        crate::options::Backup::None => "",
-        _ => ", which is kept under another name",
+        Backup::None => "",
+        Backup::Numbered => ", which is kept under a name with a number",
+        Backup::Simple | Backup::Existing => {
+            backup::check(&place, source.file)?;
+            ", which is kept under another name"
+        }
     };
     Ok(format!("replace {shown}{kept}"))
 }

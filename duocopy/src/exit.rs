@@ -110,7 +110,12 @@ pub fn show(path: &Path) -> String {
 
 /// Text that cannot move the cursor or hide anything on a terminal.
 pub fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    // Also what turns the direction of the text, or has no width.
+    let hides = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars().flat_map(|c| if hides(c) { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 #[cfg(test)]

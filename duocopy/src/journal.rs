@@ -184,6 +184,7 @@ mod tests {
 
     fn heading() -> Heading {
         let source = SourceRecord {
+            wish: 0,
             file: FileId { device: 1, inode: 2 },
             length: 1000,
             modified: (3, 4),

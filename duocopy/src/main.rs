@@ -65,34 +65,36 @@ fn main() -> ExitCode {
 fn copy(form: &Form, options: &Options, signals: &os::Signals) -> Result<(), Failure> {
     let begun = Instant::now();
     let copied = run(form, options, signals);
+    let failure = match &copied {
+        Ok(done) => done.incomplete.clone(),
+        Err(failure) => Some(failure.clone()),
+    };
+    let skipped = failure.as_ref().filter(|failure| failure.code == exit::SKIPPED);
     if options.json {
-        let (code, message) = match &copied {
-            Ok(_) => (exit::COMPLETE, None),
-            Err(failure) if failure.code == exit::SKIPPED => (exit::COMPLETE, Some(&failure.message)),
-            Err(failure) => (failure.code, Some(&failure.message)),
-        };
+        let code =
+            failure.as_ref().filter(|_| skipped.is_none()).map_or(exit::COMPLETE, |failure| failure.code);
         let (bytes, checksum) =
             copied.as_ref().map(|done| (done.bytes, done.kind.name(&done.digest))).ok().unzip();
         report::event(
             "end",
             json!({
                 "code": code,
-                "message": message,
+                "message": failure.as_ref().map(|failure| &failure.message),
+                "dry_run": options.dry_run,
                 "bytes": bytes,
                 "checksum": checksum.flatten().map(|(name, value)| json!({ "algorithm": name, "value": value })),
                 "seconds": begun.elapsed().as_secs_f64(),
             }),
         );
     }
-    match copied {
-        Err(failure) if failure.code == exit::SKIPPED => {
-            if options.verbose {
-                progress::say(&failure.message);
-            }
-            Ok(())
+    if let Some(failure) = skipped {
+        // Who asks what would be done is told that nothing would.
+        if options.verbose || options.dry_run && !options.quiet {
+            progress::say(&failure.message);
         }
-        other => other.map(drop),
+        return Ok(());
     }
+    failure.map_or(Ok(()), Err)
 }
 
 fn run(form: &Form, options: &Options, signals: &os::Signals) -> Result<copy::Summary, Failure> {
@@ -117,6 +119,7 @@ fn run(form: &Form, options: &Options, signals: &os::Signals) -> Result<copy::Su
             (paths, name.as_encoded_bytes().to_vec(), Some(Role::Writer), *permission)
         }
     };
+    let peers = Peers::of(options)?;
     if options.dry_run {
         return dry_run::run(&paths, role, permission, options);
     }
@@ -127,13 +130,13 @@ fn run(form: &Form, options: &Options, signals: &os::Signals) -> Result<copy::Su
         starts_partner: matches!(form, Form::Alone { .. }),
         permission,
         outlet: Cell::new(false),
-        peers: Peers::of(options)?,
+        peers,
         options,
         signals,
     };
     let mut progress = progress::Progress::new(options);
     let begun = Instant::now();
-    let done = copy::run(&job, &mut progress)?;
+    let mut done = copy::run(&job, &mut progress)?;
     let seconds = begun.elapsed().as_secs_f64();
     let complete =
         format!("complete: {} bytes in {seconds:.3} s{}", done.bytes, done.kind.show(&done.digest));
@@ -149,7 +152,7 @@ fn run(form: &Form, options: &Options, signals: &os::Signals) -> Result<copy::Su
         } else {
             "run as a user who may set it, or leave it out of --preserve"
         };
-        return Err(Failure::new(exit::NOT_KEPT, format!("{what}; {remedy}")));
+        done.incomplete = Some(Failure::new(exit::NOT_KEPT, format!("{what}; {remedy}")));
     }
     Ok(done)
 }

@@ -161,8 +161,8 @@ pub struct Options {
     #[arg(short, long)]
     pub force: bool,
 
-    /// Leave DST as it is if it exists
-    #[arg(short, long, conflicts_with_all = ["update", "backup"])]
+    /// Leave DST as it is if it exists, whatever --update says
+    #[arg(short, long, conflicts_with = "backup")]
     pub no_clobber: bool,
 
     /// What to do if DST exists; -u is --update=older
@@ -258,6 +258,9 @@ impl Options {
             value().map(|value| value.get_name().to_owned()).unwrap_or_default()
         };
         let mut words = Vec::new();
+        if self.no_sandbox && !other_half {
+            words.push("--no-sandbox".into());
+        }
         if let Some(dir) = &self.dir {
             words.push(format!("--dir={}", dir.display()));
         }

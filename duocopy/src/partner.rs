@@ -70,10 +70,8 @@ impl Partner {
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.trim_end().trim_start_matches("duocopy: ");
         match result {
-            // It has named what is missing, with all else that there is to say.
-            Ok(_) if output.status.code() == Some(i32::from(NOT_KEPT)) && !said.is_empty() => {
-                Err(Failure::new(NOT_KEPT, said))
-            }
+            // What is missing is known here, too.
+            Ok(done) if output.status.code() == Some(i32::from(NOT_KEPT)) => Ok(done),
             Ok(done) => {
                 if !said.is_empty() {
                     progress.note(said);

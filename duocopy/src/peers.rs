@@ -23,10 +23,17 @@ impl Peers {
             };
             names.iter().map(find).collect::<Result<Vec<_>, _>>()
         };
-        Ok(Self {
+        let peers = Self {
             users: known("--peer-user", &options.peer_user, os::user)?,
             groups: known("--peer-group", &options.peer_group, os::group)?,
-        })
+        };
+        if options.dir.is_none() && os::own_user().is_some_and(|own| peers.check(Some(own)).is_err()) {
+            let what = "without --dir only processes of this user can come, whom --peer-user and --peer-group do not allow";
+            return Err(Failure::new(exit::USAGE, format!("{what}; name the directory where the two meet")));
+        }
+        // What belongs to the groups now: later this process may not be able to look.
+        let members = peers.groups.iter().flat_map(|group| os::members(*group));
+        Ok(Self { users: peers.users.iter().copied().chain(members).collect(), ..peers })
     }
 
     /// A failure if this user's process is not to be dealt with.

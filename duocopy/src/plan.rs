@@ -37,7 +37,10 @@ impl Paths {
             && let Some(name) = source.file_name()
         {
             destination.push(name);
-        } else if slash_at_the_end || is_directory {
+        } else if is_directory && destination.exists() {
+            let what = format!("{}: it is no directory", exit::show(shown));
+            return Err(Failure::new(exit::DESTINATION, format!("{what}; name one, or leave out -t")));
+        } else if (slash_at_the_end || is_directory) && !destination.is_dir() {
             let what = format!("{}: there is no such directory", exit::show(shown));
             return Err(Failure::new(exit::DESTINATION, format!("{what}; make it first, or name a file")));
         }

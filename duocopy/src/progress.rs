@@ -103,6 +103,14 @@ impl Progress {
         }
     }
 
+    /// What `--stats` has to say.
+    pub fn stats(&self, text: &str) {
+        if self.json {
+            report::event("stats", json!({ "message": text }));
+        }
+        say(text);
+    }
+
     /// Something for those who asked for more.
     pub fn detail(&self, text: &str) {
         if self.verbose {
@@ -213,7 +221,12 @@ impl<V: FnMut() -> View> Screen<V> {
             if let Some(message) = &self.replacement {
                 // A partner that came and died between two looks has died too.
                 match view.partner {
-                    Presence::Died if !alone => self.above_the_bar(message),
+                    Presence::Died if !alone => {
+                        self.above_the_bar(message);
+                        if self.json {
+                            report::event("warning", json!({ "message": message }));
+                        }
+                    }
                     Presence::Here if alone => {
                         self.above_the_bar("another process has come in its place; the copy goes on");
                     }

@@ -5,7 +5,7 @@ use crate::exit;
 use crate::exit::Failure;
 use crate::pace::Pace;
 use crate::partner::Partner;
-use crate::plan;
+use crate::plan::{self, show_job};
 use crate::progress::{Progress, Role};
 use crate::record::{SourceRecord, TargetRecord};
 use crate::sandbox;
@@ -28,7 +28,7 @@ pub fn read(mut producer: Producer, job: &Job, progress: &mut Progress) -> Resul
             Ok(()) if let Some(closing) = producer.monitor().snapshot().closing => {
                 progress.note(&failure.message);
                 let (bytes, digest) = (closing.length, closing.digest);
-                Ok(Summary { bytes, kind: job.options.digest(), digest, lost: None })
+                Ok(Summary { bytes, kind: job.options.digest(), digest, lost: None, incomplete: None })
             }
             _ => Err(failure),
         },
@@ -73,8 +73,10 @@ fn send_file(
     if let Some(partner) = partner {
         partner.watch(job.signals)?;
     }
-    producer.ready(Geometry::new(cut.block_size, cut.blocks), &source.record().pack()).map_err(no_memory)?;
-    progress.begins(Role::Reader, length, &job.show_name());
+    let wish = if job.paths.both().is_some() { job.permission.wish() } else { 0 };
+    let record = SourceRecord { wish, ..*source.record() };
+    producer.ready(Geometry::new(cut.block_size, cut.blocks), &record.pack()).map_err(no_memory)?;
+    progress.begins(Role::Reader, length, &show_job(&job.name));
     let told = (length, job.lonely_message(Role::Writer), job.replacement_message(Role::Writer));
     progress.start(told, job.signals.clone(), view(producer.monitor(), Role::Reader));
 
@@ -144,7 +146,7 @@ fn send_file(
     say_stats(&stats, job, progress);
     let remark = producer.remark();
     let lost = (remark.code == u32::from(exit::NOT_KEPT)).then(|| exit::printable(&remark.message));
-    Ok(Summary { bytes, kind: job.options.digest(), digest, lost })
+    Ok(Summary { bytes, kind: job.options.digest(), digest, lost, incomplete: None })
 }
 
 /// Behind the last byte, so that a replacement of the Writer gets them too.

@@ -25,6 +25,8 @@ pub struct SourceRecord {
     pub stream: bool,
     /// What the Reader computes of the content; the Writer must do the same.
     pub checked_by: Kind,
+    /// What the Reader was told about a destination that exists (`Permission::wish`); 0 if it knows of none.
+    pub wish: u8,
 }
 
 /// The temporary file that the Writer fills, and where the Writer talks to people.
@@ -54,6 +56,7 @@ impl SourceRecord {
         punched: false,
         stream: true,
         checked_by: Kind::Nothing,
+        wish: 0,
     };
 
     /// Whether both are the same file with, as far as the file system can tell, the same content.
@@ -72,7 +75,10 @@ impl SourceRecord {
         let (m, c, a) = (self.modified, self.changed, self.accessed);
         let [m0, m1, c0, c1, a0, a1] = [m.0, m.1, c.0, c.1, a.0, a.1].map(i64::cast_unsigned);
         let owner = u64::from(self.owner.0) | u64::from(self.owner.1) << 32;
-        let flags = u64::from(self.punched) | u64::from(self.stream) << 1 | self.checked_by.number() << 8;
+        let flags = u64::from(self.punched)
+            | u64::from(self.stream) << 1
+            | self.checked_by.number() << 8
+            | u64::from(self.wish) << 16;
         let FileId { device, inode } = self.file;
         pack([device, inode, self.length, m0, m1, c0, c1, self.mode.into(), flags, a0, a1, owner])
     }
@@ -91,6 +97,7 @@ impl SourceRecord {
             punched: flags & 1 != 0,
             stream: flags & 2 != 0,
             checked_by: Kind::from_number(flags >> 8 & 0xff),
+            wish: (flags >> 16) as u8,
         }
     }
 }
@@ -135,6 +142,7 @@ mod tests {
             punched: true,
             stream: true,
             checked_by: Kind::Blake3,
+            wish: 7,
         };
         assert_eq!(SourceRecord::unpack(&source.pack()), source);
         let target = TargetRecord {

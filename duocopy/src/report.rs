@@ -8,8 +8,10 @@ pub const VERSION: u32 = 1;
 
 /// Writes one line at once. Nobody may be there to read it.
 pub fn write(object: &Value) {
+    // In one piece: the other process may write to the same pipe.
+    let line = format!("{object}\n");
     let mut output = io::stdout().lock();
-    let _ = writeln!(output, "{object}").and_then(|()| output.flush());
+    let _ = output.write_all(line.as_bytes()).and_then(|()| output.flush());
 }
 
 /// Something that happens to a copy.

@@ -9,7 +9,7 @@ use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::{Durable, Heading, Journal};
 use crate::metadata::FromSource;
-use crate::options::{Preserve, Sparse};
+use crate::options::{Backup, Preserve, Sparse};
 use crate::os::{self, Directory, Entry, FileId, Metadata};
 use crate::output::{Lost, Output, allow};
 use crate::place::Place;
@@ -64,10 +64,14 @@ impl Sink {
             && permission.existing != Existing::Replace
             && !done()
         {
-            keep_existing(path, permission.existing, old, source)?;
+            keep_existing(path, &permission, old, source)?;
         }
         let mut notes = Vec::new();
+        if replaces.is_some() && matches!(permission.backup, Backup::Simple | Backup::Existing) {
+            backup::check(&place, source.file)?;
+        }
         let found = temporary::acquire(&place, source, resume, &mut notes)?;
+        backup::tidy(&place);
         let mut sink = Self::new(place, permission, sparse, source, replaces, found)?;
         sink.notes = notes;
         if !sink.makes_holes()
@@ -169,6 +173,15 @@ impl Sink {
             }
             // What may have got lost between the cache and the disk is not trusted again.
             Err(error) => Err(self.failed("flushing what was copied so far", &error)),
+        }
+    }
+
+    /// Somebody may have made a newer one during the copy.
+    fn still_older(&self) -> Result<(), Failure> {
+        match self.place.directory.metadata(&self.place.name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.failed("looking at the destination", &error)),
+            Ok(now) => keep_existing(&self.place.path, &self.permission, &now, &self.heading.source),
         }
     }
 
@@ -412,7 +425,10 @@ impl Output for Sink {
         let (temporary, name) = (self.place.temporary(), &self.place.name);
         let renamed = match self.permission.existing {
             Existing::Replace | Existing::ReplaceIfOlder => {
-                backup::keep(&self.place, self.permission.backup)?;
+                if self.permission.existing == Existing::ReplaceIfOlder {
+                    self.still_older()?;
+                }
+                backup::keep(&self.place, self.permission.backup, self.heading.source.file)?;
                 self.place.directory.rename(&self.file, &temporary, name)
             }
             Existing::Skip | Existing::Refuse => self.place.directory.rename_to_a_free_name(&temporary, name),
@@ -422,7 +438,8 @@ impl Output for Sink {
                 match self.permission.existing {
                     Existing::Skip => return Failure::skipped(&self.place.path),
                     Existing::Refuse => {
-                        return exists(&self.place.path, "somebody has made the destination during the copy");
+                        let what = "somebody has made the destination during the copy";
+                        return exists(&self.place.path, what, &self.permission);
                     }
                     Existing::Replace | Existing::ReplaceIfOlder => {}
                 }
@@ -497,12 +514,12 @@ impl Output for Sink {
 /// A failure, or none if it may be replaced after all.
 pub fn keep_existing(
     path: &Path,
-    existing: Existing,
+    permission: &Permission,
     old: &Metadata,
     source: &SourceRecord,
 ) -> Result<(), Failure> {
-    match existing {
-        Existing::Refuse => Err(exists(path, "the destination exists")),
+    match permission.existing {
+        Existing::Refuse => Err(exists(path, "the destination exists", permission)),
         // Of a stream nobody knows how old it is.
         Existing::ReplaceIfOlder if source.stream || os::identify(old).modified < source.modified => Ok(()),
         Existing::Skip | Existing::ReplaceIfOlder => Err(Failure::skipped(path)),
@@ -510,8 +527,10 @@ pub fn keep_existing(
     }
 }
 
-fn exists(path: &Path, what: &str) -> Failure {
-    Failure::refused(path, what, "name another one, or have it replaced (--force, --update=all)")
+fn exists(path: &Path, what: &str, permission: &Permission) -> Failure {
+    // `write` follows no links, and is the one that has to be told.
+    let flag = if permission.follow_links { "--update=all" } else { "--force" };
+    Failure::refused(path, what, &format!("name another one, or have it replaced ({flag})"))
 }
 
 /// The shortest run of zeros that is looked for to make a hole of: the block of most file systems.

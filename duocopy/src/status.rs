@@ -53,7 +53,9 @@ pub fn run(query: &Query, signals: &Signals) -> Result<(), Failure> {
                 let _ = terminal.clear_last_lines(lines);
             }
             let text = text.join("\n");
-            show(&text);
+            if !text.is_empty() {
+                show(&text);
+            }
             lines = text.lines().count();
         }
         lines = lines.max(1);
@@ -157,6 +159,12 @@ fn cannot_look(error: &JoinError, query: &Query) -> Failure {
             Failure::new(exit::FAILED, format!("{doing}: {source}; give the NAME of one"))
         }
         JoinError::Io { doing, source } => no_pipe(doing, source, query.dir.as_deref()),
+        JoinError::Foreign { path, what }
+            if query.dir.as_ref().is_some_and(|dir| dir.as_os_str() == path.as_str()) =>
+        {
+            let path = exit::printable(path);
+            Failure::new(exit::REFUSED, format!("{path}: {what}; name the directory where the two meet"))
+        }
         other => Failure::new(exit::REFUSED, other.to_string()),
     }
 }

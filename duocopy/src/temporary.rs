@@ -56,7 +56,7 @@ pub fn look_at(place: &Place, source: &SourceRecord) -> Result<Option<Metadata>,
             return Err(Failure::refused(path, what, "name a regular file"));
         }
     };
-    for name in [place.temporary(), place.journal()] {
+    for name in [place.temporary(), place.journal(), place.backup()] {
         let entry = place.directory.entry(&name).map_err(failed("looking at its temporary file"))?;
         if entry == Some(Name::Regular(source.file)) {
             let what = "the source is the temporary file of an earlier copy to this destination, or its journal, which \

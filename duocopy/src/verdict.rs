@@ -295,7 +295,13 @@ impl Job<'_> {
             }
             Some(number) => Failure::new(exit::SIGNAL + number, format!("interrupted; {}", self.no_copy())),
             // Nobody sent a signal: the partner that this process started has ended.
-            None => Failure::new(exit::PARTNER, format!("the second process ended; {}", self.no_copy())),
+            None => Failure::new(
+                exit::PARTNER,
+                format!(
+                    "the second process ended; {}, and what the next copy goes on with may be left beside it",
+                    self.no_copy()
+                ),
+            ),
         }
     }
 }

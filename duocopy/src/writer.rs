@@ -7,6 +7,7 @@ use crate::journal::Durable;
 use crate::metadata::FromSource;
 use crate::options::{Fsync, Verify};
 use crate::output::{Outlet, Output, allow, out_already};
+use crate::plan::show_job;
 use crate::progress::{Progress, Role};
 use crate::record::{SourceRecord, TargetRecord};
 use crate::sandbox;
@@ -74,6 +75,11 @@ fn open_output(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Bo
     if let Some(failure) = other_check {
         return Err(failure.into());
     }
+    // Who comes first is chance, and must decide nothing.
+    if source.wish != 0 && source.wish != job.permission.wish() {
+        let what = "the other process was started with another --update, --no-clobber or --backup";
+        return Err(Failure::refused(destination, what, "start both with the same ones").into());
+    }
     if job.role.is_some() && Outlet::is_at(destination) {
         allow(destination, job.permission, source.length)?;
         return open_outlet(consumer, job);
@@ -132,7 +138,7 @@ fn receive_file(
     if !sink.can_have(position) || sink.is_placed() && position < source.length {
         return Err(sink.lost().into());
     }
-    progress.begins(Role::Writer, source.known_length(), &job.show_name());
+    progress.begins(Role::Writer, source.known_length(), &show_job(&job.name));
     let told = (source.known_length(), String::new(), job.replacement_message(Role::Reader));
     progress.start(told, job.signals.clone(), view(consumer.monitor(), Role::Writer));
 
@@ -236,7 +242,7 @@ fn put_in_its_place(
     if let Some(note) = lost.of_old {
         progress.note(&note);
     }
-    Ok(Summary { bytes: whole.position, kind, digest, lost: lost.of_source })
+    Ok(Summary { bytes: whole.position, kind, digest, lost: lost.of_source, incomplete: None })
 }
 
 /// What is said about the source.

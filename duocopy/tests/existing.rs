@@ -97,6 +97,78 @@ fn who_makes_it_during_the_copy_keeps_it() {
     assert_eq!(names(&folder), ["dst"]);
 }
 
+/// Also one that is newer than the source only when the copy is about to be put in its place.
+#[test]
+fn who_makes_a_newer_one_during_the_copy_keeps_it() {
+    let folder = Folder::new();
+    folder.write("src", bytes(MIB, 1));
+    age(&folder, "src", 10);
+    folder.write("dst", OLD);
+    age(&folder, "dst", 20);
+    let line = "--bwlimit=1M -u src dst";
+    let both = pair(folder.duocopy(line), folder.duocopy(line));
+    until("the copy has begun", || folder.left_over("part"));
+    folder.write("dst", "newer");
+    for ended in end(both) {
+        ended.expect(0, &["stays as it is"]);
+    }
+    assert!(folder.read("dst") == b"newer");
+    assert_eq!(names(&folder), ["dst"]);
+}
+
+/// Who comes first is chance.
+#[test]
+fn both_must_want_the_same_of_what_exists() {
+    for (first, second) in
+        [("-n", ""), ("", "-n"), ("-u", "-n"), ("--backup", ""), ("--backup=simple", "--backup=t")]
+    {
+        let folder = prepared();
+        let [one, two] = [first, second].map(|flags| format!("{flags} src dst"));
+        for ended in end(pair(folder.duocopy(&one), folder.duocopy(&two))) {
+            ended.expect(12, &["started with another --update, --no-clobber or --backup", "the same ones"]);
+        }
+        assert!(folder.read("dst") == OLD);
+    }
+    let folder = prepared();
+    // The same, said otherwise.
+    for ended in end(pair(folder.duocopy("-n -u src dst"), folder.duocopy("--update=none src dst"))) {
+        ended.expect(0, &["stays as it is"]);
+    }
+}
+
+#[test]
+fn a_backup_takes_the_place_of_nothing_that_matters() {
+    for line in ["cp --backup=simple dst~ dst", "cp --backup dst~ dst"] {
+        let folder = prepared();
+        folder.write("dst~", "the source");
+        folder.duocopy(line).end().expect(12, &["its backup, dst~, would take the place of the source"]);
+        folder.duocopy(&line.replace("cp", "cp --dry-run")).end().expect(12, &["would take the place"]);
+        assert_eq!((folder.read("dst~"), folder.read("dst")), (b"the source".to_vec(), OLD.to_vec()));
+        folder.duocopy("cp --backup=numbered dst~ dst").end().expect(0, &[]);
+        assert_eq!((folder.read("dst~"), folder.read("dst.~1~")), (b"the source".to_vec(), OLD.to_vec()));
+    }
+    let folder = prepared();
+    folder.make("dst~");
+    folder
+        .duocopy("cp --backup=simple src dst")
+        .end()
+        .expect(12, &["dst~, belongs to what is no regular file"]);
+    assert!(folder.read("dst") == OLD);
+    // What is there from a copy that was killed between two steps may be a source, and goes otherwise.
+    folder.duocopy("cp src other").end().expect(0, &[]);
+    let started =
+        pair(folder.duocopy("--bwlimit=100K src other"), folder.duocopy("--bwlimit=100K src other"));
+    let part = until("the temporary file", || folder.left_over("part"));
+    drop(started);
+    let left = part.with_extension("backup");
+    fs::write(&left, "left").expect("ours");
+    let left_name = left.file_name().and_then(|name| name.to_str()).expect("a readable name").to_owned();
+    folder.duocopy(&format!("cp {left_name} other")).end().expect(12, &["rename the source first"]);
+    assert_eq!(folder.read(&left_name), b"left");
+    folder.duocopy("cp src other").end().expect(0, &[]);
+    assert!(!left.exists());
+}
+
 /// The names that GNU `cp` gives, in order of the copies.
 #[test]
 fn what_is_replaced_is_kept_under_the_names_of_cp() {
@@ -186,7 +258,7 @@ fn a_destination_is_a_file_or_a_directory_as_it_is_said() {
         .duocopy("cp -t nowhere src")
         .end()
         .expect(6, &["nowhere: there is no such directory", "make it first"]);
-    folder.duocopy("cp -t dst src").end().expect(6, &["dst: there is no such directory"]);
+    folder.duocopy("cp -t dst src").end().expect(6, &["dst: it is no directory", "leave out -t"]);
     for ended in copied(&folder, "-t place src") {
         ended.expect(0, &[]);
     }
@@ -210,13 +282,30 @@ fn a_half_that_writes_may_keep_what_it_replaces() {
         folder.assert_same("src", "dst");
         assert_eq!(folder.is_there("dst~"), kept, "{flags}");
     }
+    // What is wrong already is said to whom nobody comes.
+    let folder = prepared();
+    folder.make("place");
+    let names = ["dst", "nowhere/dst", "place"];
+    let says = ["have it replaced (--force)", "make its directory first", "the destination is a directory"];
+    let waiting = names.map(|name| {
+        folder
+            .duocopy(&format!(
+                "write --wait=3s {name} x-{name}-{}",
+                folder.text("").replace(['/', '\\'], "-")
+            ))
+            .start()
+    });
+    for (writer, says) in waiting.into_iter().zip(says) {
+        let ended = writer.end();
+        ended.expect(10, &["It will be refused, as it looks now:", says]);
+    }
     let folder = prepared();
     for (line, says) in [
         ("write -n dst x", "without --force: leave out --no-clobber"),
         ("write -u dst x", "leave out --update"),
         ("read -f src x", "give --force to `write`"),
         ("read --backup src x", "give --backup to `write`"),
-        ("-n -u src dst", "cannot be used with"),
+        ("-n --backup src dst", "cannot be used with"),
     ] {
         folder.duocopy(line).end().expect(2, &[says]);
     }

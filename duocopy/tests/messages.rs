@@ -305,7 +305,7 @@ fn the_halves(book: &mut Book) {
     halves(&mut scene, "src", "--verify=none new");
     halves(&mut scene, "src", "--verify=reread -");
     halves(&mut scene, "src", "/dev/full");
-    halves(&mut scene, "src", "--peer-user=nobody new");
+    scene.run("write --peer-user=nobody new x");
     halves(&mut scene, "-", "-p new");
     scene.run(&format!("read missing {name}"));
     assert!(succeeds(Command::new("mkfifo").arg(scene.folder.path("fifo"))));

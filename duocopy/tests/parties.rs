@@ -101,6 +101,8 @@ fn who_is_not_expected_is_refused_by_both() {
     for ended in both.map(Run::start).map(Process::end) {
         ended.expect(0, &[]);
     }
+    let lonely = folder.duocopy(&format!("read --peer-user={STORE} backup/src x")).end();
+    lonely.expect(2, &["without --dir only processes of this user can come", "name the directory"]);
     let unknown = reader(&folder, "--peer-user=nobody-at-all").end();
     unknown.expect(2, &["--peer-user nobody-at-all: there is no such user; give a name or a number"]);
 }
@@ -110,7 +112,9 @@ fn who_is_not_expected_is_refused_by_both() {
 fn a_partner_may_be_expected_by_its_group() {
     let folder = Folder::new();
     folder.write("src", "x");
-    let line = "--wait=20s --peer-group=GROUP src dst";
+    folder.make("meet");
+    folder.set_mode("meet", 0o700);
+    let line = "--dir=meet --wait=20s --peer-group=GROUP src dst";
     let own = rustix::process::getegid().as_raw().to_string();
     let known = succeeds(Command::new("id").args(["-nu"]));
     for (group, code) in [(own.as_str(), 0), ("4294967294", 12)] {

@@ -4,6 +4,8 @@
 mod util;
 
 use serde_json::Value;
+#[cfg(unix)]
+use std::fs;
 use util::*;
 
 fn name(folder: &Folder) -> String {
@@ -162,3 +164,28 @@ fn programs_are_told_how_a_copy_begins_goes_on_and_ends() {
     let warnings = of_type(&objects(&warned), "warning");
     assert!(warnings.iter().any(|it| it["message"].as_str().is_some_and(|it| it.contains("using up to"))));
 }
+
+#[cfg(unix)]
+#[test]
+fn two_processes_that_share_one_output_do_not_cut_each_others_lines() {
+    let folder = Folder::new();
+    let long = folder.make("n".repeat(200));
+    fs::write(long.join("src"), bytes(300 * KIB, 2)).expect("ours");
+    for _ in 0..20 {
+        let line = format!(
+            "for i in 1 2; do {} --json --block-size=1 {long}/src dst & done | cat",
+            PROGRAM,
+            long = long.display()
+        );
+        let output =
+            std::process::Command::new("sh").args(["-c", &line]).current_dir(folder.path("")).output();
+        let output = output.expect("a shell");
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(
+            text.lines().count() >= 4 && text.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()),
+            "{text}"
+        );
+    }
+}
+
+left_out_on_windows!(two_processes_that_share_one_output_do_not_cut_each_others_lines, "there is no shell");

@@ -6,6 +6,7 @@
 //! `flock` can only ask by taking. So those who ask take a *shared* lock for a moment: they do not disturb each
 //! other, and whoever sits down meanwhile tries again.
 
+use super::fcntl;
 use super::folder::{Folder, SAFELY};
 use super::unix::Lock;
 use rustix::fd::OwnedFd;
@@ -128,4 +129,14 @@ fn try_lock(file: &OwnedFd, how: FlockOperation) -> io::Result<bool> {
         Err(Errno::WOULDBLOCK) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Locks a file that this process has made, as only a process that may write to it can: `flock` would let anybody.
+pub(super) fn hold(file: &OwnedFd) -> io::Result<()> {
+    fcntl::lock(file, libc::F_SETLK, 0, libc::F_WRLCK).map(drop)
+}
+
+/// Whether somebody who may write to it holds it now. These locks belong to processes, and nobody sees those of its own.
+pub(super) fn is_held(file: &OwnedFd, own: bool) -> io::Result<bool> {
+    Ok(own || fcntl::lock(file, libc::F_GETLK, 0, libc::F_RDLCK)? == libc::F_WRLCK as libc::c_short)
 }

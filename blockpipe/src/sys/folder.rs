@@ -1,20 +1,16 @@
 //! Where pipes lie, for systems where a pipe is a file: in a directory of this user alone, or in one that several users
 //! or containers can enter.
 
-use super::{OpenError, Side, pause, system};
+use super::{OpenError, Side, system};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::time::Duration;
 
 /// Never through a link, and never blocking on what is no file.
 pub(super) const SAFELY: OFlags =
     OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
-
-/// How many milliseconds to wait for what takes microseconds.
-const MOMENTS: u32 = 50;
 
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -54,6 +50,10 @@ impl Folder {
         let stat = rustix::fs::fstat(&descriptor).map_err(|error| doing("looking at", &shown, error))?;
         if stat.st_mode & 0o002 != 0 {
             return Err(OpenError::Foreign { path: shown, what: "any user may write in this directory" });
+        }
+        if stat.st_mode & 0o1000 != 0 {
+            let what = "users cannot remove each other's files in this directory (sticky bit: chmod -t)";
+            return Err(OpenError::Foreign { path: shown, what });
         }
         Ok(Self { descriptor, path: path.into(), shared: true })
     }
@@ -128,34 +128,49 @@ impl Folder {
             tries += 1;
             match retry_on_intr(|| rustix::fs::openat(&self.descriptor, name, open, Mode::empty())) {
                 Err(Errno::NOENT) => {}
-                // Its maker is about to open it up to others.
-                Err(Errno::ACCESS) if self.shared && tries < MOMENTS => {
-                    pause(Duration::from_millis(1));
-                    continue;
-                }
-                Err(error) => return Err(error),
-                Ok(file) => {
-                    self.open_up_if_left(&file)?;
-                    return Ok((file, false));
-                }
+                other => return Ok((other?, false)),
             }
-            let create = open | OFlags::CREATE | OFlags::EXCL;
-            match retry_on_intr(|| rustix::fs::openat(&self.descriptor, name, create, self.mode())) {
+            match self.create(name) {
                 Err(Errno::EXIST) if tries < 1000 => {}
-                other => {
-                    let file = other?;
-                    self.open_up(&file)?;
-                    return Ok((file, true));
-                }
+                other => return Ok((other?, true)),
             }
         }
     }
 
-    /// One that this user was killed over just when it had made it.
-    fn open_up_if_left(&self, file: &OwnedFd) -> rustix::io::Result<()> {
-        let stat = rustix::fs::fstat(file)?;
-        let own = stat.st_uid == rustix::process::geteuid().as_raw();
-        if self.shared && own && stat.st_mode & 0o060 != 0o060 { self.open_up(file) } else { Ok(()) }
+    /// Makes it, open to those who may come here from the first moment; an error if it is there.
+    fn create(&self, name: &str) -> rustix::io::Result<OwnedFd> {
+        let create = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFELY;
+        if !self.shared {
+            let file = retry_on_intr(|| rustix::fs::openat(&self.descriptor, name, create, self.mode()))?;
+            self.open_up(&file)?;
+            return Ok(file);
+        }
+        // Who is killed before it has its name leaves something that is in nobody's way.
+        let new = format!("{name}-new-{}", rustix::process::getpid().as_raw_nonzero());
+        let _ = rustix::fs::unlinkat(&self.descriptor, &new, AtFlags::empty());
+        let file = retry_on_intr(|| rustix::fs::openat(&self.descriptor, &new, create, self.mode()))?;
+        let named = self.open_up(&file).and_then(|()| self.rename_to_a_free_name(&new, name));
+        if named.is_err() {
+            let _ = rustix::fs::unlinkat(&self.descriptor, &new, AtFlags::empty());
+        }
+        named.map(|()| file)
+    }
+
+    fn rename_to_a_free_name(&self, from: &str, to: &str) -> rustix::io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "macos"))]
+        match rustix::fs::renameat_with(
+            &self.descriptor,
+            from,
+            &self.descriptor,
+            to,
+            rustix::fs::RenameFlags::NOREPLACE,
+        ) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            other => return other,
+        }
+        // Both names for a moment, in which somebody may take it for something foreign.
+        rustix::fs::linkat(&self.descriptor, from, &self.descriptor, to, AtFlags::empty())?;
+        rustix::fs::unlinkat(&self.descriptor, from, AtFlags::empty())
     }
 
     /// Whatever the umask says, those who may come here may open what is made here.
@@ -178,10 +193,17 @@ impl Folder {
         Ok(entries.flatten().filter_map(|entry| Some(entry.file_name().to_str().ok()?.to_owned())).collect())
     }
 
-    /// Leaves word of who sits down: a file that only its owner can have written, about this pairing and no other.
-    pub fn introduce(&self, key: &str, side: Side, generation: u64) -> io::Result<()> {
+    /// Leaves word of who sits down at this pipe: a file that only its owner can have written, about this pairing and no
+    /// other, and locked as only its owner can, for as long as what is returned lives.
+    pub fn introduce(
+        &self,
+        pipe: &OwnedFd,
+        key: &str,
+        side: Side,
+        generation: u64,
+    ) -> io::Result<Option<OwnedFd>> {
         if !self.shared {
-            return Ok(());
+            return Ok(None);
         }
         let name = card(key, side);
         // Of an earlier pairing, or of a dead one whose place this is.
@@ -189,30 +211,34 @@ impl Folder {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(error.into()),
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | SAFELY;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFELY;
         let mode = Mode::RUSR | Mode::RGRP;
         let file = retry_on_intr(|| rustix::fs::openat(&self.descriptor, &name, flags, mode))?;
+        system::hold(&file)?;
         self.give(&file, mode)?;
-        let text = introduction(key, side, generation);
+        let text = introduction(pipe, key, side, generation)?;
         let written = retry_on_intr(|| rustix::io::write(&file, text.as_bytes()))?;
-        if written == text.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+        if written == text.len() { Ok(Some(file)) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
-    /// The user who sits there, as the kernel knows who made a file.
-    pub fn user(&self, key: &str, side: Side, generation: u64) -> io::Result<u32> {
+    /// The user who sits there now, as the kernel knows who made a file and has it locked for writing: one of its owner
+    /// that is dead says nothing, and others cannot lock it so.
+    pub fn user(&self, pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<u32> {
+        let own = rustix::process::geteuid().as_raw();
         if !self.shared {
-            return Ok(rustix::process::geteuid().as_raw());
+            return Ok(own);
         }
         let flags = OFlags::RDONLY | SAFELY;
         let card =
             retry_on_intr(|| rustix::fs::openat(&self.descriptor, card(key, side), flags, Mode::empty()))?;
-        let (stat, text) = (rustix::fs::fstat(&card)?, introduction(key, side, generation));
+        let (stat, text) = (rustix::fs::fstat(&card)?, introduction(pipe, key, side, generation)?);
         // Longer than it should be, so that a longer one is seen.
         let mut there = vec![0; text.len() + 1];
         let length = retry_on_intr(|| rustix::io::read(&card, &mut there))?;
         let is_its_owners = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
             && stat.st_mode & 0o022 == 0
-            && stat.st_nlink == 1;
+            && stat.st_nlink == 1
+            && system::is_held(&card, stat.st_uid == own)?;
         if is_its_owners && &there[..length] == text.as_bytes() {
             Ok(stat.st_uid)
         } else {
@@ -240,8 +266,10 @@ fn card(key: &str, side: Side) -> String {
     format!("{key}-{}-user", word_of(side))
 }
 
-fn introduction(key: &str, side: Side, generation: u64) -> String {
-    format!("blockpipe {key} {generation:016x} {}\n", word_of(side))
+/// The pipe's own file is named by its number, so that nobody can have made another one with this generation.
+fn introduction(pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<String> {
+    let file = rustix::fs::fstat(pipe)?.st_ino;
+    Ok(format!("blockpipe {key} {file:x} {generation:016x} {}\n", word_of(side)))
 }
 
 pub(super) fn word_of(side: Side) -> &'static str {

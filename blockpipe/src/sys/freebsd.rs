@@ -1,7 +1,7 @@
 //! What FreeBSD has of its own: `_umtx_op`, which waits on addresses that other processes see.
 
 use super::Side;
-pub(super) use super::flock::Locks;
+pub(super) use super::flock::{Locks, hold, is_held};
 use super::unix::Seats;
 pub(super) use super::unix::write_zeros as reserve;
 use rustix::fd::OwnedFd;

@@ -1,7 +1,7 @@
 //! What Linux has of its own: where shared memory lives, and the futex.
 
 use super::Side;
-pub(super) use super::ofd::Locks;
+pub(super) use super::ofd::{Locks, hold, is_held};
 use super::unix::Seats;
 use rustix::fd::OwnedFd;
 use rustix::fs::FallocateFlags;

@@ -9,8 +9,10 @@
 //!   killed pairs left under other keys.
 //! - `existing(place, key)` makes nothing and is for whoever only looks. `keys(place)`: of all that are there, where the
 //!   system can list them.
-//! - `introduce(side, generation)`: under the gate, before a seat is taken: leaves what only this user can leave.
-//!   `user(side, generation)`: who left it, as the kernel knows; `None` where users have no numbers.
+//! - `introduce(side, generation)`: under the gate, before a seat is taken: leaves what only this user can leave, and
+//!   what lasts as long as the process. `user(side, generation)`: who has left it, as the kernel knows; `None` where
+//!   users have no numbers.
+//! - `header_copy()`: of what is there, which nobody can take away from who only looks.
 //! - `lock_gate(until)` / `unlock_gate()`: one process at a time looks and sits down. `false` after the deadline.
 //! - `current()`: under the gate, whether the key still leads to this object. If not, start again.
 //! - `held(seat)`: whether *another* holder has the seat. Takes nothing and disturbs nobody.
@@ -37,6 +39,8 @@
 
 use std::io;
 
+#[cfg(unix)]
+mod fcntl;
 #[cfg(any(target_os = "macos", blockpipe_portable))]
 mod fifo;
 #[cfg(any(target_os = "freebsd", blockpipe_portable))]

@@ -4,9 +4,10 @@
 //! and the kernel drops them when the last descriptor goes, however the process ends. They do survive in a child
 //! that was forked without exec; the documentation says so.
 
+use super::fcntl;
 use super::folder::Folder;
 use super::unix::Lock;
-use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use std::io;
 
 #[derive(Debug)]
@@ -21,7 +22,7 @@ impl Locks {
     /// `false` if somebody else has it.
     #[expect(clippy::unused_self, reason = "on other systems there are more files")]
     pub(super) fn take(&self, _folder: &Folder, _name: &str, file: &OwnedFd, lock: Lock) -> io::Result<bool> {
-        match fcntl_lock(file, libc::F_OFD_SETLK, lock, libc::F_WRLCK) {
+        match fcntl::lock(file, libc::F_OFD_SETLK, lock as u8, libc::F_WRLCK) {
             Ok(_) => Ok(true),
             Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
             Err(error) => Err(error),
@@ -30,7 +31,7 @@ impl Locks {
 
     #[expect(clippy::unused_self, reason = "as in `take`")]
     pub(super) fn give_back(&self, file: &OwnedFd, lock: Lock) -> io::Result<()> {
-        fcntl_lock(file, libc::F_OFD_SETLK, lock, libc::F_UNLCK).map(drop)
+        fcntl::lock(file, libc::F_OFD_SETLK, lock as u8, libc::F_UNLCK).map(drop)
     }
 
     /// Whether somebody else has it. Takes nothing.
@@ -42,8 +43,7 @@ impl Locks {
         file: &OwnedFd,
         lock: Lock,
     ) -> io::Result<bool> {
-        Ok(fcntl_lock(file, libc::F_OFD_GETLK, lock, libc::F_WRLCK)?
-            != i32::from(libc::F_UNLCK as libc::c_short))
+        Ok(fcntl::lock(file, libc::F_OFD_GETLK, lock as u8, libc::F_WRLCK)? != libc::F_UNLCK as libc::c_short)
     }
 
     /// Removes what belongs to the locks beside the pipe's file.
@@ -51,20 +51,12 @@ impl Locks {
     pub(super) fn forget(&self, _directory: &OwnedFd, _name: &str, _file: &OwnedFd) {}
 }
 
-/// One byte's lock through `fcntl`; returns the kind of lock that the kernel put into the answer.
-fn fcntl_lock(
-    file: &OwnedFd,
-    command: i32,
-    byte: Lock,
-    kind: impl TryInto<libc::c_short>,
-) -> io::Result<i32> {
-    // SAFETY: a `flock` is numbers only, and all zeros are numbers.
-    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-    lock.l_type = kind.try_into().unwrap_or_default();
-    lock.l_whence = libc::SEEK_SET as libc::c_short;
-    lock.l_start = byte as libc::off_t;
-    lock.l_len = 1;
-    // SAFETY: the descriptor is open, and these commands read and write one `flock`, which outlives the call.
-    let result = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) };
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(lock.l_type.into()) }
+/// Locks a file that this process has made, as only a process that may write to it can.
+pub(super) fn hold(file: &OwnedFd) -> io::Result<()> {
+    fcntl::lock(file, libc::F_OFD_SETLK, 0, libc::F_WRLCK).map(drop)
+}
+
+/// Whether somebody who may write to it holds it now.
+pub(super) fn is_held(file: &OwnedFd, _own: bool) -> io::Result<bool> {
+    Ok(fcntl::lock(file, libc::F_OFD_GETLK, 0, libc::F_RDLCK)? == libc::F_WRLCK as libc::c_short)
 }

@@ -2,7 +2,7 @@
 
 pub(crate) use super::fifo::Bell;
 pub(super) use super::fifo::forget as forget_bells;
-pub(super) use super::flock::Locks;
+pub(super) use super::flock::{Locks, hold, is_held};
 pub(super) use super::unix::write_zeros as reserve;
 use std::io;
 use std::ptr::NonNull;

@@ -12,6 +12,7 @@ use rustix::mm::{MapFlags, ProtFlags};
 use std::ffi::OsStr;
 use std::io;
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// What is locked. The numbers are those of the bytes where bytes are locked.
@@ -34,6 +35,8 @@ pub(crate) struct Seats {
     path: String,
     file: OwnedFd,
     locks: Locks,
+    /// What says who this is.
+    card: OnceLock<OwnedFd>,
 }
 
 impl From<Side> for Lock {
@@ -50,7 +53,8 @@ impl Seats {
         let (folder, name) = (Folder::open(place)?, name_of(key));
         let path = format!("{}/{name}", folder.path.to_string_lossy());
         let (file, created) = folder.open_or_create(&name).map_err(|error| cannot_open(&path, error))?;
-        let seats = Self { folder, name, path, file, locks: Locks::new() }.checked()?;
+        let seats =
+            Self { folder, name, path, file, locks: Locks::new(), card: OnceLock::new() }.checked()?;
         if created {
             seats.remove_dead();
         }
@@ -67,7 +71,8 @@ impl Seats {
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(cannot_open(&path, error)),
         };
-        let seats = Self { folder, name, path, file, locks: Locks::new() }.checked()?;
+        let seats =
+            Self { folder, name, path, file, locks: Locks::new(), card: OnceLock::new() }.checked()?;
         // One that nobody has used yet is no pipe, and must not become one by being looked at.
         let used = seats.is_used();
         Ok(used.then_some(seats))
@@ -124,7 +129,8 @@ impl Seats {
             let open =
                 rustix::fs::openat(&self.folder.descriptor, &name, OFlags::RDWR | SAFELY, Mode::empty());
             let (Ok(file), Ok(folder)) = (open, self.folder.try_clone()) else { continue };
-            let other = Self { folder, name, path: String::new(), file, locks: Locks::new() };
+            let other =
+                Self { folder, name, path: String::new(), file, locks: Locks::new(), card: OnceLock::new() };
             // As in every arrival: under the gate, still of this name, both seats free.
             if other.is_used()
                 && let Ok(true) = other.lock(Lock::Gate)
@@ -137,11 +143,14 @@ impl Seats {
     }
 
     pub(crate) fn introduce(&self, side: Side, generation: u64) -> io::Result<()> {
-        self.folder.introduce(&self.name, side, generation)
+        if let Some(card) = self.folder.introduce(&self.file, &self.name, side, generation)? {
+            let _ = self.card.set(card);
+        }
+        Ok(())
     }
 
     pub(crate) fn user(&self, side: Side, generation: u64) -> io::Result<Option<u32>> {
-        self.folder.user(&self.name, side, generation).map(Some)
+        self.folder.user(&self.file, &self.name, side, generation).map(Some)
     }
 
     pub(crate) fn where_it_is(&self) -> &str {
@@ -195,6 +204,21 @@ impl Seats {
             system::reserve(&self.file, 0, HEADER_LENGTH)?;
         }
         Segment::map(&self.file, 0, HEADER_LENGTH)
+    }
+
+    pub(crate) fn header_copy(&self) -> io::Result<Segment> {
+        let segment = Segment::anonymous(HEADER_LENGTH)?;
+        let mut at = 0;
+        let mut bytes = [0; HEADER_LENGTH as usize];
+        while at < bytes.len() {
+            match retry_on_intr(|| rustix::io::pread(&self.file, &mut bytes[at..], at as u64))? {
+                0 => break,
+                read => at += read,
+            }
+        }
+        // SAFETY: the mapping is as long as the bytes are, and nobody else has it.
+        unsafe { segment.address.copy_from_nonoverlapping(NonNull::from(&bytes).cast(), bytes.len()) };
+        Ok(segment)
     }
 
     pub(crate) fn create_region(&self, _generation: u64, length: u64) -> io::Result<Segment> {
@@ -323,6 +347,16 @@ impl Segment {
         };
         system::keep_from_children(segment.address, length)?;
         Ok(segment)
+    }
+
+    /// Of this process alone.
+    fn anonymous(length: u64) -> io::Result<Self> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let length = length as usize;
+        // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
+        let address =
+            unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), length, access, MapFlags::PRIVATE)? };
+        Ok(Self { address: NonNull::new(address.cast()).expect("mmap gives no null"), length })
     }
 
     /// The first byte, aligned to a page.

@@ -9,7 +9,7 @@
 //! - [`is_private_file`], [`is_own_file`], [`is_writable`]: what an open file is, whatever its name says.
 //! - [`while_others_may_read`], [`is_busy`]: where locks and open files are more than advice.
 //! - [`plain`], [`quoted`], [`folded`]: a path and a word as this system writes them, and as it compares them.
-//! - [`user`], [`group`], [`belongs`], [`show_user`], [`is_own_user`]: who may be behind a process.
+//! - [`user`], [`group`], [`belongs`], [`show_user`], [`own_user`], [`members`]: who may be behind a process.
 //! - [`Metadata`], [`look`], [`look_at`], [`identify`], [`FileId`], [`terminal`]: which file, which version of it, which terminal.
 //! - [`confine`]: gives up what a process does not need any more ([`Freedom`]).
 //! - [`Signals`]: a flag for the first signal; a second one ends the process at once.

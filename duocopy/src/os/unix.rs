@@ -75,9 +75,25 @@ pub fn show_user(user: u32) -> String {
     }
 }
 
-/// Whether this process runs as this user.
-pub fn is_own_user(user: u32) -> bool {
-    rustix::process::geteuid().as_raw() == user
+/// All who belong to this group, as far as this system itself knows them.
+pub fn members(group: u32) -> Vec<u32> {
+    let known = nix::unistd::Group::from_gid(group.into()).ok().flatten();
+    let named = known.map_or(Vec::new(), |group| group.mem);
+    let named = named.into_iter().filter_map(|name| user(&name).ok());
+    // Those whose primary group it is are in no list but this one: name, password, user, group.
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let primary = users.lines().filter_map(|line| {
+        let mut fields = line.split(':').skip(2);
+        let (user, primary) = (fields.next()?.parse().ok()?, fields.next()?.parse::<u32>().ok()?);
+        (primary == group).then_some(user)
+    });
+    named.chain(primary).collect()
+}
+
+/// The user that this process runs as.
+#[expect(clippy::unnecessary_wraps, reason = "on Windows users have no numbers")]
+pub fn own_user() -> Option<u32> {
+    Some(rustix::process::geteuid().as_raw())
 }
 
 pub fn look(file: &File) -> io::Result<Metadata> {
@@ -249,6 +265,7 @@ pub fn identify(metadata: &Metadata) -> SourceRecord {
         punched: metadata.blocks() * 512 < metadata.len(),
         stream: false,
         checked_by: Kind::Nothing,
+        wish: 0,
     }
 }
 
@@ -547,6 +564,9 @@ impl Signals {
             signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
         }
         signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&signals.status))?;
+        // Ctrl-T.
+        #[cfg(any(target_os = "macos", target_os = "freebsd"))]
+        signal_hook::flag::register(rustix::process::Signal::INFO.as_raw(), Arc::clone(&signals.status))?;
         // Caught only so that it does not kill: a write over `ulimit -f` then fails like any other.
         signal_hook::flag::register(rustix::process::Signal::XFSZ.as_raw(), Arc::default())?;
         Ok(signals)
@@ -558,7 +578,7 @@ impl Signals {
         (number != 0).then_some(number as u8)
     }
 
-    /// Whether somebody asked for a status line since the last look (SIGUSR1).
+    /// Whether somebody asked for a status line since the last look (SIGUSR1, or SIGINFO where there is one).
     pub fn status_wanted(&self) -> bool {
         self.status.swap(false, Ordering::Relaxed)
     }

@@ -66,8 +66,12 @@ pub fn show_user(user: u32) -> String {
     user.to_string()
 }
 
-pub fn is_own_user(_user: u32) -> bool {
-    true
+pub fn members(_group: u32) -> Vec<u32> {
+    Vec::new()
+}
+
+pub fn own_user() -> Option<u32> {
+    None
 }
 
 /// Unix modes as they are said of files here: whether the owner may write, and two attributes above them.
@@ -280,6 +284,7 @@ pub fn identify(metadata: &Metadata) -> SourceRecord {
             != 0,
         stream: false,
         checked_by: Kind::Nothing,
+        wish: 0,
     }
 }
 

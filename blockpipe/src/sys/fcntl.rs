@@ -1,0 +1,22 @@
+//! Locks on bytes of a file, as `fcntl` has them.
+
+use rustix::fd::{AsRawFd, OwnedFd};
+use std::io;
+
+/// One byte's lock; returns the kind of lock that the kernel put into the answer.
+pub(super) fn lock(
+    file: &OwnedFd,
+    command: i32,
+    byte: u8,
+    kind: impl TryInto<libc::c_short>,
+) -> io::Result<libc::c_short> {
+    // SAFETY: a `flock` is numbers only, and all zeros are numbers.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind.try_into().unwrap_or_default();
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock.l_start = byte.into();
+    lock.l_len = 1;
+    // SAFETY: the descriptor is open, and these commands read and write one `flock`, which outlives the call.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(lock.l_type) }
+}
