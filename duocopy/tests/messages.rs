@@ -402,7 +402,7 @@ fn the_end(book: &mut Book) {
     // Between the last word and the verdict, before and after the rename.
     for (title, call) in [
         ("The Writer dies before the rename", "renameat:signal=KILL:when=1"),
-        ("The Writer dies after its last word", "unlinkat:signal=KILL:when=1"),
+        ("The Writer dies after its last word", "unlinkat:signal=KILL:when=2"),
     ] {
         let mut scene = Scene::new();
         scene.pair_fails("src dst", call);
