@@ -151,7 +151,19 @@ pub fn run(job: &Job, progress: &mut Progress) -> Result<Summary, Failure> {
 }
 
 /// Whom this process deals with: said if it is somebody else.
-pub fn check_partner(partner: Role, user: Option<u32>, job: &Job, progress: &Progress) -> Result<(), Stop> {
+pub fn check_partner(
+    partner: Role,
+    user: Result<Option<u32>, PipeError>,
+    job: &Job,
+    progress: &Progress,
+) -> Result<(), Stop> {
+    let user = match user {
+        Err(PipeError::Io { source, .. }) => {
+            let what = format!("the other process has not proved which user it belongs to ({source})");
+            return Err(Failure::new(exit::REFUSED, format!("{what}; look who can enter --dir")).into());
+        }
+        other => other?,
+    };
     if let Some(user) = user.filter(|user| os::own_user() != Some(*user)) {
         progress.note(&format!("the {partner} belongs to user {}", os::show_user(user)));
     }

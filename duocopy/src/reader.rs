@@ -81,7 +81,7 @@ fn send_file(
     progress.start(told, job.signals.clone(), view(producer.monitor(), Role::Reader));
 
     let Mark { position: mut bytes, sum } = producer.start()?;
-    check_partner(Role::Writer, producer.partner()?, job, progress)?;
+    check_partner(Role::Writer, producer.partner(), job, progress)?;
     let mut digest = source.start_at(bytes, sum)?;
     let (begins, monitor) = (bytes, producer.monitor());
     // Who replaces a dead one finds its blocks.

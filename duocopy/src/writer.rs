@@ -55,7 +55,7 @@ pub fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Resu
 
 /// Where to write to: a new file, what an interrupted copy left, what a dead Writer had, or an outlet.
 fn open_output(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Box<dyn Output>, Stop> {
-    check_partner(Role::Reader, consumer.partner()?, job, progress)?;
+    check_partner(Role::Reader, consumer.partner(), job, progress)?;
     let (source, destination) = (SourceRecord::unpack(consumer.origin()), job.paths.destination());
     let other_check = (source.checked_by != job.options.digest()).then(|| other_check(destination));
     if let Some(dead) = consumer.predecessor() {

@@ -107,6 +107,24 @@ fn who_is_not_expected_is_refused_by_both() {
     unknown.expect(2, &["--peer-user nobody-at-all: there is no such user; give a name or a number"]);
 }
 
+/// A word of somebody else, laid there by who sits down.
+#[test]
+fn who_has_not_proved_who_it_is_is_refused() {
+    let Some(folder) = two_parties("a partner that does not say who it is") else { return };
+    let writer = writer(&folder, "").start();
+    let word = until("its word", || {
+        left_in(&folder).into_iter().find(|path| path.to_string_lossy().ends_with("-user"))
+    });
+    std::fs::remove_file(word).expect("root may");
+    let reader = reader(&folder, &format!("--peer-user={STORE}")).start();
+    reader.end().expect(
+        12,
+        &["the other process has not proved which user it belongs to", "look who can enter --dir"],
+    );
+    assert_ne!(writer.end().code, 0);
+    assert!(!folder.is_there("store/dst"));
+}
+
 /// Who belongs to a group is known for users of this system.
 #[test]
 fn a_partner_may_be_expected_by_its_group() {
