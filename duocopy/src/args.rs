@@ -314,6 +314,14 @@ const NOT_FOR_WRITE: [(&str, &str); 5] = [
 /// Reads the command line; ends the process for `--help`, `--version` and wrong usage.
 pub fn parse() -> Task {
     let mut task = parse_from(&std::env::args_os().collect::<Vec<_>>()).unwrap_or_else(|error| error.exit());
+    if let Task::Copy(_, options) = &task
+        && let Some(nonsense) = options.nonsense_of_the_surroundings()
+    {
+        let what = format!(
+            "VERSION_CONTROL is `{nonsense}`: make it none, numbered, existing or simple, or unset it"
+        );
+        wrong(&mut Pair::command(), &what).exit();
+    }
     let dir = match &mut task {
         // What it starts meets it, and nobody else does.
         Task::Copy(Form::Alone { .. }, _) => return task,

@@ -234,12 +234,14 @@ impl Options {
     /// As `cp` chooses it: by the option, or if it has no value, by the environment.
     pub fn backup_mode(&self) -> Backup {
         match self.backup {
-            Some(Backup::Existing) => {
-                let control = std::env::var("VERSION_CONTROL").unwrap_or_default();
-                Backup::from_str(&control, false).unwrap_or(Backup::Existing)
-            }
+            Some(Backup::Existing) => version_control().unwrap_or(Backup::Existing),
             other => other.unwrap_or(Backup::None),
         }
+    }
+
+    /// What the surroundings say instead of a way to keep the old file, if they say something else.
+    pub fn nonsense_of_the_surroundings(&self) -> Option<String> {
+        (self.backup == Some(Backup::Existing)).then(|| version_control().err())?
     }
 
     /// What both processes compute of the content.
@@ -309,6 +311,14 @@ impl Options {
             ));
         }
         words
+    }
+}
+
+/// `VERSION_CONTROL` of the environment: what `--backup` means without a value. An error is what it says instead.
+fn version_control() -> Result<Backup, String> {
+    match std::env::var("VERSION_CONTROL") {
+        Ok(control) if !control.is_empty() => Backup::from_str(&control, false).map_err(|_| control),
+        _ => Ok(Backup::Existing),
     }
 }
 

@@ -57,6 +57,7 @@ fn cases() -> Vec<Case> {
     const CP_SYNC: &str = "cp source destination && sync -d destination";
     const PAIR: &str = "duocopy --fsync=none source destination";
     const UNVERIFIED: &str = "duocopy --fsync=none --verify=none source destination";
+    const UNCONFINED: &str = "duocopy --fsync=none --no-sandbox source destination";
     const ONE: &str = "duocopy cp --fsync=none source destination";
 
     let plain = || vec![once(CP), again(CP), pair(PAIR), pair(UNVERIFIED)];
@@ -102,7 +103,7 @@ fn cases() -> Vec<Case> {
             ..case(
                 "small",
                 "4 KiB, a new file, nobody flushes",
-                vec![once(CP), again(CP), pair(PAIR), once(ONE)],
+                vec![once(CP), again(CP), pair(PAIR), pair(UNCONFINED), once(ONE)],
             )
         },
         Case {
