@@ -1036,6 +1036,28 @@ fn help_and_version_are_answers_and_not_errors() {
     assert_eq!((ended.code, ended.output), (0, format!("duocopy {}\n", env!("CARGO_PKG_VERSION"))));
 }
 
+#[cfg(unix)]
+#[test]
+fn colours_are_for_those_who_want_them() {
+    if !has_script() {
+        return;
+    }
+    let folder = Folder::new();
+    for (surroundings, coloured) in
+        [("true", true), ("export NO_COLOR=1", false), ("export TERM=dumb", false)]
+    {
+        let program = format!("{surroundings}; exec {PROGRAM} --nonsense");
+        let mut command = std::process::Command::new("script");
+        command.args(["-qec", &program, "/dev/null"]).current_dir(folder.path("")).env("TERM", "xterm");
+        let said =
+            command.env_remove("NO_COLOR").stdin(std::process::Stdio::null()).output().expect("it is there");
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(said.contains("--nonsense") && said.contains('\x1b') == coloured, "{surroundings}: {said:?}");
+    }
+}
+
+left_out_on_windows!(colours_are_for_those_who_want_them, "no terminal can be made");
+
 #[test]
 fn the_manual_and_the_help_name_the_same_options_and_exit_codes() {
     let folder = Folder::new();

@@ -166,6 +166,7 @@ fn the_source(book: &mut Book) {
     let mut scene = Scene::new();
     let only = format!("read:error=EIO:when=1 -P {}", scene.folder.text("src"));
     scene.fails("cp src dst", &only);
+    scene.fails("cp --preserve=xattr src dst", "flistxattr:error=EIO:when=1");
     book.tell("A source that cannot be read", &scene);
 
     let changes: [(&str, Change); 5] = [
