@@ -87,16 +87,17 @@ impl EmptyBlock<'_> {
 }
 
 impl FilledBlock<'_> {
-    /// Copies the bytes out, each read once, for whoever does not trust the producer: what it may change meanwhile is
-    /// the block and not the copy. Nothing of a hole.
+    /// Copies bytes out, from `at` on, each read once, for whoever does not trust the producer: what it may change
+    /// meanwhile is the block and not the copy. A hole has none.
     ///
     /// # Panics
-    /// If `to` is not as long as the block.
+    /// If the block does not have so many, or if `at` is no multiple of eight.
     #[expect(clippy::disallowed_methods, reason = "what was stored as bytes are bytes again")]
-    pub fn copy_to(&self, to: &mut [u8]) {
-        assert_eq!(to.len(), self.len(), "the copy is as long as the block");
-        // SAFETY: as in `deref`: so many bytes are mapped, page-aligned, for as long as the consumer is borrowed.
-        let (words, rest) = unsafe { atomics(self.consumer.region().block(self.n), to.len()) };
+    pub fn copy_to(&self, at: usize, to: &mut [u8]) {
+        assert!(at.is_multiple_of(8) && at <= self.len() && to.len() <= self.len() - at, "within the block");
+        // SAFETY: as in `deref`: so many bytes are mapped, page-aligned, for as long as the consumer is borrowed, and
+        // both numbers were just checked.
+        let (words, rest) = unsafe { atomics(self.consumer.region().block(self.n).add(at), to.len()) };
         let (chunks, last) = to.as_chunks_mut();
         for (chunk, word) in chunks.iter_mut().zip(words) {
             *chunk = word.load(Ordering::Relaxed).to_ne_bytes();

@@ -63,7 +63,8 @@ impl Consumer {
     /// It tells who sat down. Whoever else can enter the directory can still read and change what passes.
     ///
     /// # Errors
-    /// [`PipeError::Io`] if the partner has not said who it is, or said something that is not true.
+    /// [`PipeError::Io`] if the partner has not said who it is, or said something that is not true. This one error ends
+    /// nothing: the caller may [`abort`](Self::abort).
     pub fn partner(&self) -> Result<Option<u32>, PipeError> {
         self.end.still_on()?;
         self.end.partner()

@@ -202,7 +202,7 @@ impl Attached {
         loop {
             let user = self.seats.user(other(self.side), self.generation);
             if user.is_ok() || Instant::now() > deadline {
-                return self.conclude(user.map_err(io("asking who the partner is")));
+                return user.map_err(io("asking who the partner is"));
             }
             // Somebody may be sitting down just now, in a dead one's place.
             if !self.partner_lives()? {

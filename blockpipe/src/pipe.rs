@@ -312,6 +312,7 @@ impl Pipe {
         id.store(std::process::id(), Ordering::Relaxed);
         // Before the seat: afterwards a dead one's word would be taken for ours.
         admits.store(self.admits(), Ordering::Relaxed);
+        header.waits_since[side as usize].store(0, Ordering::Relaxed);
         let attached = Attached::new(Arc::clone(seats), shared, side, self.wishes.clone())
             .map_err(io("opening the bells"))?;
         seats.introduce(side, attached.generation).map_err(io("saying who this is"))?;

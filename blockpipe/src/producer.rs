@@ -54,7 +54,8 @@ impl Producer {
     /// It tells who sat down, and is to be asked for after [`start`](Self::start), when there is somebody. Whoever else can enter the directory can still read and change what passes.
     ///
     /// # Errors
-    /// [`PipeError::Io`] if the partner has not said who it is, or said something that is not true.
+    /// [`PipeError::Io`] if the partner has not said who it is, or said something that is not true. This one error ends
+    /// nothing: the caller may [`abort`](Self::abort).
     pub fn partner(&self) -> Result<Option<u32>, PipeError> {
         self.end.still_on()?;
         self.end.partner()

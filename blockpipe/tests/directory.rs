@@ -115,7 +115,10 @@ mod unix {
 
             let sending = scope.spawn(move || producer.close(&[0; 32]));
             let (block, mut copy) = (consumer.filled_block().unwrap().unwrap(), [0; 17]);
-            block.copy_to(&mut copy);
+            block.copy_to(0, &mut copy);
+            let mut end = [0; 4];
+            block.copy_to(8, &mut end);
+            assert_eq!(&end, b"nd a");
             assert_eq!(&copy, b"a word and a half");
             block.done(0);
             assert!(consumer.filled_block().unwrap().is_none());

@@ -71,6 +71,8 @@ pub struct Permission {
     /// Take a link for the file that it names.
     pub follow_links: bool,
     pub most_bytes: Option<u64>,
+    /// Take over what gives rights: only from who is the same user.
+    pub trusted: bool,
 }
 
 /// What becomes of a destination that exists.
@@ -93,7 +95,13 @@ impl Permission {
             Some(Update::NoneFail) => Existing::Refuse,
             Some(Update::Older) => Existing::ReplaceIfOlder,
         };
-        Self { existing, backup: options.backup_mode(), follow_links: true, most_bytes: None }
+        Self {
+            existing,
+            backup: options.backup_mode(),
+            follow_links: true,
+            most_bytes: None,
+            trusted: options.dir.is_none(),
+        }
     }
 
     /// As a number, for the other process, which must have been told the same.
@@ -111,7 +119,7 @@ impl Permission {
         let backup = options.backup_mode();
         let replaces = options.force || backup != Backup::None;
         let existing = if replaces { Existing::Replace } else { Existing::Refuse };
-        Self { existing, backup, follow_links: false, most_bytes }
+        Self { existing, backup, follow_links: false, most_bytes, trusted: false }
     }
 }
 

@@ -24,7 +24,7 @@ pub fn keep(place: &Place, how: Backup, source: FileId) -> Result<(), Failure> {
         (Backup::Numbered, Ok(highest)) => numbered(place, highest.unwrap_or(0)),
         (Backup::Existing, Ok(Some(highest))) => numbered(place, highest),
         (_, Ok(_)) => {
-            check(place, source)?;
+            check(place, how, source)?;
             simple(place)
         }
     };
@@ -40,7 +40,12 @@ pub fn keep(place: &Place, how: Backup, source: FileId) -> Result<(), Failure> {
 }
 
 /// What has the simple name must be something that may be replaced, and not the source.
-pub fn check(place: &Place, source: FileId) -> Result<(), Failure> {
+pub fn check(place: &Place, how: Backup, source: FileId) -> Result<(), Failure> {
+    let numbered =
+        how == Backup::Numbered || how == Backup::Existing && matches!(highest(place), Ok(Some(_)));
+    if numbered || how == Backup::None {
+        return Ok(());
+    }
     let name = simple_name(place);
     let shown = exit::show(Path::new(&name));
     match place.directory.entry(&name) {
@@ -58,7 +63,9 @@ pub fn check(place: &Place, source: FileId) -> Result<(), Failure> {
 
 /// Takes away what a copy has left that was killed between two steps: a second name of what is, or was, the destination.
 pub fn tidy(place: &Place) {
-    let _ = place.directory.remove_if_there(&place.backup());
+    if let Ok(Some(Entry::Regular(_))) = place.directory.entry(&place.backup()) {
+        let _ = place.directory.remove_if_there(&place.backup());
+    }
 }
 
 /// The highest number that is taken, if there is one.
@@ -66,7 +73,8 @@ fn highest(place: &Place) -> io::Result<Option<u64>> {
     let number = |name: &OsStr| {
         let rest = name.as_encoded_bytes().strip_prefix(place.name.as_encoded_bytes())?;
         let digits = std::str::from_utf8(rest.strip_prefix(b".~")?.strip_suffix(b"~")?).ok()?;
-        digits.parse::<u64>().ok().filter(|number| *number < u64::MAX - TRIES)
+        let only_digits = digits.bytes().all(|digit| digit.is_ascii_digit());
+        only_digits.then(|| digits.parse::<u64>())?.ok().filter(|number| *number < u64::MAX - TRIES)
     };
     Ok(place.directory.names()?.iter().filter_map(|name| number(name)).max())
 }

@@ -4,7 +4,7 @@ use crate::args::{Existing, Permission};
 use crate::backup;
 use crate::copy::Summary;
 use crate::exit::{self, Failure};
-use crate::options::{Backup, Options};
+use crate::options::{Backup, Options, Verify};
 use crate::os::{self, Nature};
 use crate::output::{Outlet, allow};
 use crate::place::Place;
@@ -30,7 +30,13 @@ pub fn run(
         source = record;
     }
     if role != Some(Role::Reader) {
-        would.push(look_at_destination(paths.destination(), role.is_some(), permission, source.as_ref())?);
+        would.push(look_at_destination(
+            paths.destination(),
+            role.is_some(),
+            options.verify == Verify::Reread,
+            permission,
+            source.as_ref(),
+        )?);
     }
     if !options.quiet {
         progress::say(&format!("would {}", would.join(" and ")));
@@ -48,7 +54,7 @@ pub fn look_before_waiting(paths: &Paths, permission: Permission) -> Result<(), 
     }
     let place = Place::find(path, permission.follow_links)?;
     let continues = !matches!(place.directory.entry(&place.journal()), Ok(None));
-    match look_at_destination(path, true, permission, None) {
+    match look_at_destination(path, true, false, permission, None) {
         Err(failure) if continues && failure.code == exit::REFUSED => Ok(()),
         other => other.map(drop),
     }
@@ -74,11 +80,13 @@ fn look_at_source(
 fn look_at_destination(
     path: &Path,
     streams: bool,
+    read_again: bool,
     permission: Permission,
     source: Option<&SourceRecord>,
 ) -> Result<String, Failure> {
     let shown = exit::show(path);
     if streams && Outlet::is_at(path) {
+        Outlet::check(path, permission, read_again)?;
         return Ok(format!("write to {shown} as it comes, which cannot be taken back"));
     }
     let source = source.copied().unwrap_or(SourceRecord::STREAM);
@@ -97,7 +105,7 @@ fn look_at_destination(
         Backup::None => "",
         Backup::Numbered => ", which is kept under a name with a number",
         Backup::Simple | Backup::Existing => {
-            backup::check(&place, source.file)?;
+            backup::check(&place, permission.backup, source.file)?;
             ", which is kept under another name"
         }
     };

@@ -4,6 +4,7 @@
 //! the stream, behind its last byte, if the Writer has asked for them: `attr`, a version, then for each its name and
 //! its value, each behind its length.
 
+use crate::exit;
 use crate::options::Preserve;
 use crate::os;
 use crate::record::SourceRecord;
@@ -13,6 +14,10 @@ use std::fs::File;
 /// More than any file system allows for one file.
 const MOST: usize = 1 << 20;
 const HEAD: &[u8; 8] = b"attr\0\0\0\x01";
+/// A piece begins with its place.
+const PLACE: usize = 4;
+/// What the names may take of that.
+const NAMES: usize = 128 << 10;
 /// Stands for the length of a value that could not be read.
 const UNREADABLE: u32 = u32::MAX;
 /// Access lists, as Linux keeps them.
@@ -48,10 +53,21 @@ impl<'a> FromSource<'a> {
         preserve.contains(&Preserve::Xattr) || preserve.contains(&Preserve::Acl)
     }
 
-    /// Keeps what came in a block beside the stream. `false` if it is more than there can be.
-    pub fn take(&mut self, bytes: &[u8]) -> bool {
+    /// Whether a block beside the stream may be so long.
+    pub fn may_take(length: usize) -> bool {
+        (PLACE..=MOST + PLACE).contains(&length)
+    }
+
+    /// Keeps what came in a block beside the stream. `false` if it is nothing that there can be.
+    pub fn take(&mut self, piece: &[u8]) -> bool {
+        let Some((place, bytes)) = piece.split_first_chunk() else { return false };
+        let place = u32::from_le_bytes(*place) as usize;
+        if place > self.attributes.len() || place + bytes.len() > MOST {
+            return false;
+        }
+        self.attributes.truncate(place);
         self.attributes.extend_from_slice(bytes);
-        self.attributes.len() <= MOST
+        true
     }
 
     /// Gives the file all of it, and says what it could not give. `trusted` is whoever runs both halves: only then
@@ -62,25 +78,35 @@ impl<'a> FromSource<'a> {
         }
         let mut with_rights = trusted && os::is_owned_by(file, source.owner);
         let mut lost = Vec::new();
-        let mut note = |name: &str, taken: std::io::Result<()>| {
-            if let Err(error) = taken {
-                lost.push(format!("{name} ({error})"));
-            }
-        };
         // The owner first: changing it clears some bits of the mode.
         if self.wants(Preserve::Ownership) {
-            note("ownership", os::set_owner(file, source.owner));
+            if let Err(error) = os::set_owner(file, source.owner) {
+                lost.push(format!("ownership ({error})"));
+            }
             with_rights = trusted && os::is_owned_by(file, source.owner);
+        }
+        let attributes = self.attributes();
+        if self.wants(Preserve::Xattr) {
+            lost.extend(with_write_permission(file, || {
+                apply(attributes.as_deref(), file, false, trusted, with_rights)
+            }));
         }
         if self.wants(Preserve::Mode) {
             let mode = if with_rights { source.mode } else { source.mode & os::WITHOUT_SPECIAL_BITS };
-            note("mode", os::set_mode(file, mode));
+            if let Err(error) = os::set_mode(file, mode) {
+                lost.push(format!("mode ({error})"));
+            }
             if mode != source.mode {
                 lost.push("the set-user-ID and set-group-ID bits of the mode".into());
             }
         }
-        if Self::wants_attributes(self.preserve) {
-            lost.extend(self.apply_attributes(file, trusted, with_rights));
+        // Behind the mode, which is a part of it.
+        if self.wants(Preserve::Acl) {
+            if attributes.iter().flatten().all(|(name, _)| name != ACCESS) {
+                // The directory may have given it one.
+                os::remove_attribute(file, OsStr::new(ACCESS));
+            }
+            lost.extend(apply(attributes.as_deref(), file, true, trusted, with_rights));
         }
         if self.wants(Preserve::Timestamps)
             && let Err(error) = os::set_times(file, source.accessed, source.modified)
@@ -90,41 +116,72 @@ impl<'a> FromSource<'a> {
         (!lost.is_empty()).then(|| lost.join(", "))
     }
 
-    fn apply_attributes(&self, file: &File, trusted: bool, with_rights: bool) -> Vec<String> {
-        let Some(attributes) = unpack(&self.attributes) else {
-            return vec!["extended attributes and access lists (they did not come)".into()];
-        };
-        let mut lost = Vec::new();
-        let (xattr, acl) = (self.wants(Preserve::Xattr), self.wants(Preserve::Acl));
-        if acl && attributes.iter().all(|(name, _)| name != ACCESS) {
-            // The directory may have given it one.
-            os::remove_attribute(file, OsStr::new(ACCESS));
-        }
-        for (name, value) in attributes {
-            let is_acl = name == ACCESS;
-            let wanted = if is_acl { acl } else { xattr };
-            if !wanted {
-                continue;
-            }
-            let shown = crate::exit::printable(&name.to_string_lossy());
-            let own = name.as_encoded_bytes().starts_with(b"user.") || is_acl;
-            match value {
-                None => lost.push(format!("{shown} (it could not be read)")),
-                Some(_) if !own && !trusted => {
-                    lost.push(format!("{shown} (`write` takes over none of this kind)"));
-                }
-                Some(_) if name == CAPABILITIES && !with_rights => {
-                    lost.push(format!("{shown} (of another owner)"));
-                }
-                Some(value) => {
-                    if let Err(error) = os::set_attribute(file, &name, &value) {
-                        lost.push(format!("{shown} ({error})"));
-                    }
-                }
-            }
-        }
-        lost
+    fn attributes(&self) -> Option<Vec<Attribute>> {
+        Self::wants_attributes(self.preserve).then(|| unpack(&self.attributes))?
     }
+}
+
+/// Attributes of users can be set only on a file that may be written to, even if it is open.
+fn with_write_permission<T>(file: &File, act: impl FnOnce() -> T) -> T {
+    let mode = os::look(file).map(|metadata| os::identify(&metadata).mode);
+    let opened =
+        mode.as_ref().is_ok_and(|mode| mode & 0o200 == 0 && os::set_mode(file, mode | 0o200).is_ok());
+    let done = act();
+    if let (true, Ok(mode)) = (opened, mode) {
+        let _ = os::set_mode(file, mode);
+    }
+    done
+}
+
+/// The access list, or all others. Returns what could not be had.
+fn apply(
+    attributes: Option<&[Attribute]>,
+    file: &File,
+    lists: bool,
+    trusted: bool,
+    with_rights: bool,
+) -> Vec<String> {
+    let (kind, there) = if lists {
+        ("access lists", os::HAS_ACCESS_LISTS)
+    } else {
+        ("extended attributes", os::HAS_ATTRIBUTES)
+    };
+    if !there {
+        return vec![format!("{kind} (not on this system)")];
+    }
+    let Some(attributes) = attributes else {
+        return vec![format!("{kind} (they did not come, or came to a Writer that died)")];
+    };
+    let mut lost = Vec::new();
+    for (name, value) in attributes.iter().filter(|(name, _)| (name == ACCESS) == lists) {
+        let shown = exit::printable(&name.to_string_lossy());
+        let own = name.as_encoded_bytes().starts_with(b"user.") || lists;
+        match value {
+            None => lost.push(format!("{shown} (it could not be read)")),
+            Some(_) if !own && !trusted => {
+                lost.push(format!("{shown} (none of this kind is taken over from somebody else)"));
+            }
+            Some(_) if name == CAPABILITIES && !with_rights => {
+                lost.push(format!("{shown} (of another owner)"));
+            }
+            Some(value) => {
+                if let Err(error) = os::set_attribute(file, name, value) {
+                    lost.push(format!("{shown} ({error})"));
+                }
+            }
+        }
+    }
+    lost
+}
+
+/// The pieces in which what is [packed](pack) goes across: each begins with its place, because who takes a dead Reader's
+/// place begins anew.
+pub fn pieces(packed: &[u8], size: usize) -> impl Iterator<Item = Vec<u8>> {
+    let size = size - PLACE;
+    packed.chunks(size).enumerate().map(move |(number, piece)| {
+        let place = (number * size) as u32;
+        [&place.to_le_bytes(), piece].concat()
+    })
 }
 
 /// What a source has, for the other process.
@@ -132,10 +189,10 @@ pub fn pack(attributes: &[Attribute]) -> Vec<u8> {
     let mut packed = HEAD.to_vec();
     for (name, value) in attributes {
         let name = name.as_encoded_bytes();
-        let room = MOST.saturating_sub(packed.len() + name.len() + 8);
+        let room = (MOST - NAMES).saturating_sub(packed.len() + name.len() + 8);
         let value = value.as_deref().filter(|value| value.len() <= room);
         let length = value.map_or(UNREADABLE, |value| value.len() as u32);
-        if room == 0 {
+        if packed.len() + name.len() + 8 > MOST {
             break;
         }
         packed.extend_from_slice(&(name.len() as u32).to_le_bytes());

@@ -152,12 +152,23 @@ impl Outlet {
         plan::is_standard(path) || os::nature_of(path).is_ok_and(passes)
     }
 
-    /// Opens it, if it need not be `read_again`. `None` if it is a named pipe that nobody reads yet.
-    pub fn open(path: &Path, permission: Permission, read_again: bool) -> Result<Option<Self>, Failure> {
+    /// A failure if it may not be written to so.
+    pub fn check(path: &Path, permission: Permission, read_again: bool) -> Result<(), Failure> {
         if read_again {
             let what = "what was written to it cannot be read again";
             return Err(Failure::refused(path, what, "copy to a file, or leave out --verify=reread"));
         }
+        let disk = !plan::is_standard(path) && os::nature_of(path).is_ok_and(|nature| nature == Nature::Disk);
+        if disk && permission.existing != Existing::Replace {
+            let what = "the destination is a disk, and all that is on it would be lost";
+            return Err(Failure::refused(path, what, "name another one, or write to it with --force"));
+        }
+        Ok(())
+    }
+
+    /// Opens it, if it need not be `read_again`. `None` if it is a named pipe that nobody reads yet.
+    pub fn open(path: &Path, permission: Permission, read_again: bool) -> Result<Option<Self>, Failure> {
+        Self::check(path, permission, read_again)?;
         let opening = |error: io::Error| Failure::destination(path, "opening the destination", &error);
         let (file, nature, ours) = if plan::is_standard(path) {
             let file = os::standard_output().map_err(opening)?;
@@ -165,10 +176,6 @@ impl Outlet {
             (file, nature, false)
         } else {
             let nature = os::nature_of(path).map_err(opening)?;
-            if nature == Nature::Disk && permission.existing != Existing::Replace {
-                let what = "the destination is a disk, and all that is on it would be lost";
-                return Err(Failure::refused(path, what, "name another one, or write to it with --force"));
-            }
             match os::open_outlet(path).map_err(opening)? {
                 Some(file) if os::nature(&file).map_err(opening)? == nature => (file, nature, true),
                 Some(_) => {

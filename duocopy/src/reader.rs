@@ -3,6 +3,7 @@
 use crate::copy::{Job, PRIVATE, Stop, Summary, check_partner, other_check, say_stats, view};
 use crate::exit;
 use crate::exit::Failure;
+use crate::metadata;
 use crate::pace::Pace;
 use crate::partner::Partner;
 use crate::plan::{self, show_job};
@@ -149,15 +150,13 @@ fn send_file(
     Ok(Summary { bytes, kind: job.options.digest(), digest, lost, incomplete: None })
 }
 
-/// Behind the last byte, so that a replacement of the Writer gets them too.
+/// Behind the last byte: a replacement of the Writer gets those that the dead one had not given back.
 fn send_attributes(packed: &[u8], producer: &Producer, sum: u64) -> Result<(), Stop> {
-    let mut rest = packed;
-    while !rest.is_empty() {
+    // No smaller than a block can be.
+    for piece in metadata::pieces(packed, 4096) {
         let mut block = producer.empty_block()?;
-        let (now, later) = rest.split_at(rest.len().min(block.len()));
-        block.copy_from(now);
-        block.send_aside(now.len(), sum);
-        rest = later;
+        block.copy_from(&piece);
+        block.send_aside(piece.len(), sum);
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::{Durable, Heading, Journal};
 use crate::metadata::FromSource;
-use crate::options::{Backup, Preserve, Sparse};
+use crate::options::{Preserve, Sparse};
 use crate::os::{self, Directory, Entry, FileId, Metadata};
 use crate::output::{Lost, Output, allow};
 use crate::place::Place;
@@ -67,8 +67,8 @@ impl Sink {
             keep_existing(path, &permission, old, source)?;
         }
         let mut notes = Vec::new();
-        if replaces.is_some() && matches!(permission.backup, Backup::Simple | Backup::Existing) {
-            backup::check(&place, source.file)?;
+        if replaces.is_some() {
+            backup::check(&place, permission.backup, source.file)?;
         }
         let found = temporary::acquire(&place, source, resume, &mut notes)?;
         backup::tidy(&place);
@@ -101,6 +101,7 @@ impl Sink {
         allow(path, permission, source.length)?;
         let replaces = temporary::look_at(&place, source)?;
         let found = temporary::take_over(&place, source, dead, committing)?;
+        backup::tidy(&place);
         Self::new(place, permission, sparse, source, replaces, found)
     }
 
@@ -143,13 +144,13 @@ impl Sink {
 
     /// Gives the temporary file what the source has of this, and says what it could not give.
     fn apply(&self, from_source: &FromSource) -> Option<String> {
-        from_source.apply(&self.file, &self.heading.source, self.permission.follow_links)
+        from_source.apply(&self.file, &self.heading.source, self.permission.trusted)
     }
 
     /// A program of the old file's owner must not become one of whoever may be read from.
     fn drop_special_bits(&self) -> io::Result<()> {
         let mode = os::identify(&os::look(&self.file)?).mode;
-        if self.permission.follow_links || mode & os::WITHOUT_SPECIAL_BITS == mode {
+        if self.permission.trusted || mode & os::WITHOUT_SPECIAL_BITS == mode {
             return Ok(());
         }
         os::set_mode(&self.file, mode & os::WITHOUT_SPECIAL_BITS)

@@ -26,7 +26,7 @@ pub struct Source {
 }
 
 /// BLAKE3 computes so many zeros in a few seconds, and progress is seen after each.
-const LONGEST_HOLE: u64 = 16 << 30;
+pub const LONGEST_HOLE: u64 = 16 << 30;
 
 /// What comes next in the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

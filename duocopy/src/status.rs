@@ -4,6 +4,7 @@ use crate::args::Query;
 use crate::exit::{self, Failure};
 use crate::os::{self, Signals};
 use crate::plan::show_job;
+use crate::progress;
 use crate::record::SourceRecord;
 use crate::report;
 use crate::verdict::no_pipe;
@@ -31,11 +32,11 @@ pub fn run(query: &Query, signals: &Signals) -> Result<(), Failure> {
         return clean(query);
     }
     let mut before = Looked::new(query)?;
-    let (terminal, mut lines) = (Term::stdout(), 0);
+    let (terminal, mut lines, mut first) = (Term::stdout(), 0, true);
     loop {
         // Only what is moving has a rate, and is worth a second look at once.
-        if before.is_moving() || query.watch && lines > 0 {
-            wait(if lines > 0 { WATCH_EVERY } else { BETWEEN_LOOKS }, signals);
+        if before.is_moving() || !first {
+            wait(if first { BETWEEN_LOOKS } else { WATCH_EVERY }, signals);
         }
         let now = Looked::new(query)?;
         let seen = now.since(&before);
@@ -43,9 +44,14 @@ pub fn run(query: &Query, signals: &Signals) -> Result<(), Failure> {
             for seen in &seen {
                 report::write(&object(seen));
             }
+            for error in &now.others {
+                progress::say(&refused(error, query));
+            }
         } else {
             let mut text: Vec<String> = seen.iter().flat_map(describe).collect();
-            text.extend(now.others.iter().map(|error| refused(error, query)));
+            if query.name.is_none() {
+                text.extend(now.others.iter().map(|error| refused(error, query)));
+            }
             if text.is_empty() && query.name.is_none() {
                 text.push("no pipes".into());
             }
@@ -58,9 +64,9 @@ pub fn run(query: &Query, signals: &Signals) -> Result<(), Failure> {
             }
             lines = text.lines().count();
         }
-        lines = lines.max(1);
+        first = false;
         if !query.watch {
-            return seen_at_all(query, &seen);
+            return seen_at_all(query, &seen, &now);
         }
         if signals.stop.load(Ordering::Relaxed) {
             return Ok(());
@@ -69,8 +75,9 @@ pub fn run(query: &Query, signals: &Signals) -> Result<(), Failure> {
     }
 }
 
-fn seen_at_all(query: &Query, seen: &[Seen]) -> Result<(), Failure> {
+fn seen_at_all(query: &Query, seen: &[Seen], now: &Looked) -> Result<(), Failure> {
     match &query.name {
+        Some(_) if !now.others.is_empty() => Err(cannot_look(&now.others[0], query)),
         Some(name) if seen.is_empty() => {
             let name = exit::printable(&name.to_string_lossy());
             let what = format!("there is no pipe \u{201c}{name}\u{201d}");

@@ -59,7 +59,7 @@ pub fn look_at(place: &Place, source: &SourceRecord) -> Result<Option<Metadata>,
     for name in [place.temporary(), place.journal(), place.backup()] {
         let entry = place.directory.entry(&name).map_err(failed("looking at its temporary file"))?;
         if entry == Some(Name::Regular(source.file)) {
-            let what = "the source is the temporary file of an earlier copy to this destination, or its journal, which \
+            let what = "the source is the temporary file of an earlier copy to this destination, or what belongs to it, which \
                         this copy would remove";
             return Err(Failure::refused(path, what, "rename the source first"));
         }

@@ -1,7 +1,7 @@
 //! The second half of a copy: opens the destination and nothing else, and touches nothing before the Reader has its source.
 
-use crate::copy::{Job, Stop, Summary, check_partner, other_check, say_stats, view};
-use crate::digest::{Kind, Value};
+use crate::copy::{Job, PRIVATE, Stop, Summary, check_partner, other_check, say_stats, view};
+use crate::digest::{Digest, Kind, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
 use crate::metadata::FromSource;
@@ -12,6 +12,7 @@ use crate::progress::{Progress, Role};
 use crate::record::{SourceRecord, TargetRecord};
 use crate::sandbox;
 use crate::sink::Sink;
+use crate::source::LONGEST_HOLE;
 use crate::stats::Meter;
 use blockpipe::{Consumer, FilledBlock, Mark, PipeError, Reason, Side};
 use std::sync::atomic::Ordering;
@@ -161,16 +162,20 @@ fn receive_file(
             continue;
         }
         // One of the two is 0.
-        let (zeros, position) = (block.hole(), block.offset() + block.hole() + block.len() as u64);
+        let position = block.offset() + block.hole() + block.len() as u64;
         sink.allow(position)?;
         if let Some(own) = &mut private {
-            own.resize(block.len(), 0);
-            block.copy_to(own);
+            for at in (0..block.len()).step_by(PRIVATE) {
+                own.resize(PRIVATE.min(block.len() - at), 0);
+                block.copy_to(at, own);
+                digest.update(own);
+                put(own, block.offset() + at as u64, sink, consumer)?;
+            }
+        } else {
+            digest.update(&block);
+            put(&block, block.offset(), sink, consumer)?;
         }
-        let bytes = private.as_deref().unwrap_or(&block);
-        digest.update(bytes);
-        digest.update_zeros(zeros);
-        put(bytes, &block, sink, consumer, job)?;
+        put_zeros(&block, &mut digest, sink, consumer, job)?;
         *reached = Durable { position, sum: digest.sum() };
         block.done(reached.sum);
         sink.reached(*reached)?;
@@ -247,43 +252,61 @@ fn put_in_its_place(
 
 /// What is said about the source.
 fn take_aside(block: &FilledBlock<'_>, from_source: &mut FromSource, job: &Job) -> Result<(), Stop> {
-    let mut bytes = vec![0; block.len()];
-    block.copy_to(&mut bytes);
-    if from_source.take(&bytes) {
-        return Ok(());
+    if FromSource::may_take(block.len()) {
+        let mut bytes = vec![0; block.len()];
+        block.copy_to(0, &mut bytes);
+        if from_source.take(&bytes) {
+            return Ok(());
+        }
     }
     let what = "the Reader sends more about its source than there can be";
     Err(Failure::refused(job.paths.destination(), what, "look who it is, or copy without --preserve").into())
 }
 
-/// Writes what was in the block. Nothing may be written for some time where somebody else has to make room.
-fn put(
-    bytes: &[u8],
+/// Writes these bytes. Nothing may be written for some time where somebody else has to make room.
+fn put(bytes: &[u8], offset: u64, sink: &mut dyn Output, consumer: &Consumer) -> Result<(), Stop> {
+    let (mut written, mut looked) = (0, Instant::now());
+    while written < bytes.len() {
+        written += sink.write(offset + written as u64, &bytes[written..])?;
+        if written < bytes.len() {
+            look(&mut looked, consumer)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same for the zeros of a hole, which may be as long as the Reader says.
+fn put_zeros(
     block: &FilledBlock<'_>,
+    digest: &mut Digest,
     sink: &mut dyn Output,
     consumer: &Consumer,
     job: &Job,
 ) -> Result<(), Stop> {
-    let (mut written, mut zeros, mut looked) = (0, 0, Instant::now());
-    let mut look = || {
-        if looked.elapsed() >= Duration::from_millis(50) {
-            consumer.check()?;
-            looked = Instant::now();
-        }
-        Ok::<(), Stop>(())
-    };
-    while written < bytes.len() {
-        written += sink.write(block.offset() + written as u64, &bytes[written..])?;
-        if written < bytes.len() {
-            look()?;
+    let (mut written, mut computed, mut looked) = (0, 0, Instant::now());
+    while computed < block.hole() {
+        stop_if_asked(consumer, job)?;
+        // BLAKE3 takes seconds for so many; for the other one their number does not matter.
+        let some = block.hole() - computed;
+        let some = if job.options.digest() == Kind::Blake3 { some.min(LONGEST_HOLE) } else { some };
+        digest.update_zeros(some);
+        computed += some;
+    }
+    while written < block.hole() {
+        stop_if_asked(consumer, job)?;
+        written += sink.write_zeros(block.offset() + written, block.hole() - written)?;
+        if written < block.hole() {
+            look(&mut looked, consumer)?;
         }
     }
-    while zeros < block.hole() {
-        stop_if_asked(consumer, job)?;
-        zeros += sink.write_zeros(block.offset() + zeros, block.hole() - zeros)?;
-        if zeros < block.hole() {
-            look()?;
-        }
+    Ok(())
+}
+
+/// Whether this can go on, asked now and then.
+fn look(looked: &mut Instant, consumer: &Consumer) -> Result<(), Stop> {
+    if looked.elapsed() >= Duration::from_millis(50) {
+        consumer.check()?;
+        *looked = Instant::now();
     }
     Ok(())
 }

@@ -89,6 +89,13 @@ mod unix {
         to.expect(3, &["dst has not got from the source: the set-user-ID and set-group-ID bits"]);
         from.expect(3, &["complete, but the destination has not got from the source: the set-user-ID"]);
         folder.assert_same("src", "dst");
+        // Nor may a pair that others could take part in.
+        folder.make("meet");
+        folder.set_mode("meet", 0o700);
+        for ended in end([(); 2].map(|()| folder.duocopy("--dir=meet -p src third").start())) {
+            ended.expect(3, &["the set-user-ID and set-group-ID bits"]);
+        }
+        assert_eq!(folder.mode("third"), 0o755);
         // Nor by replacing one.
         folder.set_mode("dst", 0o4755);
         let from = folder.duocopy(&format!("read src {name}")).start();
@@ -200,6 +207,23 @@ mod unix {
         }
     }
 
+    /// Whoever may not write to a file may not set attributes either, open or not.
+    #[test]
+    fn attributes_of_a_file_that_is_read_only_are_taken_over_by_any_user() {
+        let Some(folder) = with_attributes("attributes of a file that is read-only") else { return };
+        folder.set_mode("src", 0o444);
+        folder.make("place");
+        if is_root() {
+            chown(folder.path("place"), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        for flags in ["--preserve=xattr", "--preserve=mode,xattr,timestamps"] {
+            folder.duocopy(&format!("cp {flags} src place/dst")).by_nobody().end().expect(0, &[]);
+            assert!(get(&folder, "place/dst", "user.short").is_some(), "{flags}");
+            assert_eq!(folder.mode("place/dst"), 0o444, "{flags}");
+            fs::remove_file(folder.path("place/dst")).unwrap();
+        }
+    }
+
     #[test]
     fn a_half_takes_over_no_attribute_that_gives_rights() {
         let Some(folder) = with_attributes("attributes that give rights") else { return };
@@ -213,7 +237,7 @@ mod unix {
         assert!(get(&folder, "dst", "user.short").is_some(), "{to:?}");
         if trusted || capable {
             for ended in [&from, &to] {
-                ended.expect(3, &["`write` takes over none of this kind"]);
+                ended.expect(3, &["none of this kind is taken over from somebody else"]);
             }
             assert_eq!(get(&folder, "dst", "trusted.x").or(get(&folder, "dst", "security.capability")), None);
         }
@@ -259,8 +283,11 @@ mod unix {
         reader.ready(Geometry::new(256 * KIB, 2), &origin).unwrap();
         let writer = folder.duocopy("write --preserve=xattr dst").word(&name).start();
         reader.start().unwrap();
-        while let Ok(block) = reader.empty_block() {
+        let mut place = 0_u32;
+        while let Ok(mut block) = reader.empty_block() {
+            block.copy_from(&place.to_le_bytes());
             block.send_aside(256 * KIB, 0);
+            place += 256 * 1024 - 4;
         }
         writer.end().expect(12, &["sends more about its source than there can be"]);
         assert!(!folder.is_there("dst"));

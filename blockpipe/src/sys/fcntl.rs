@@ -12,7 +12,7 @@ pub(super) fn lock(
 ) -> io::Result<libc::c_short> {
     // SAFETY: a `flock` is numbers only, and all zeros are numbers.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-    lock.l_type = kind.try_into().unwrap_or_default();
+    lock.l_type = kind.try_into().unwrap_or_else(|_| unreachable!("kinds of locks are small numbers"));
     lock.l_whence = libc::SEEK_SET as libc::c_short;
     lock.l_start = byte.into();
     lock.l_len = 1;

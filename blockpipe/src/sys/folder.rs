@@ -146,8 +146,8 @@ impl Folder {
             return Ok(file);
         }
         // Who is killed before it has its name leaves something that is in nobody's way.
-        let new = format!("{name}-new-{}", rustix::process::getpid().as_raw_nonzero());
-        let _ = rustix::fs::unlinkat(&self.descriptor, &new, AtFlags::empty());
+        let random = getrandom::u64().map_err(|_| Errno::AGAIN)?;
+        let new = format!("{name}-new-{random:016x}");
         let file = retry_on_intr(|| rustix::fs::openat(&self.descriptor, &new, create, self.mode()))?;
         let named = self.open_up(&file).and_then(|()| self.rename_to_a_free_name(&new, name));
         if named.is_err() {

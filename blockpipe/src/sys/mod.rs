@@ -81,7 +81,7 @@ pub(crate) use {
 compile_error!(
     "blockpipe runs on Linux, Windows, macOS and FreeBSD. For another system write src/sys/<system>.rs after the \
      contract in src/sys/mod.rs: `Seats`, `Segment` and `Bell`; or, where a pipe can be a file, only what src/sys/unix.rs \
-     takes from `system`: `directory`, `Locks`, `reserve`, `keep_from_children`, `Bell` and `forget_bells`."
+     takes from `system`: `directory`, `Locks`, `hold`, `is_held`, `reserve`, `keep_from_children`, `Bell` and `forget_bells`."
 );
 
 /// One of the two ends of a pipe. Each is a seat that at most one living process holds.

@@ -30,7 +30,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub use std::fs::Metadata;
-pub use system::{PIPE_ROOM, attributes, confine, remove_attribute, set_attribute};
+pub use system::{
+    HAS_ACCESS_LISTS, HAS_ATTRIBUTES, PIPE_ROOM, attributes, confine, remove_attribute, set_attribute,
+};
 
 /// What to do about shared memory that is full, or cannot be had at all.
 pub const MORE_SHARED_MEMORY: &str =
@@ -222,8 +224,11 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 pub const PRESERVED: [&str; 3] = ["mode", "ownership", "timestamps"];
 
 /// What it means with `all`.
-pub const ALL_PRESERVED: &[&str] =
-    if system::HAS_ATTRIBUTES { &["mode", "ownership", "timestamps", "xattr", "acl"] } else { &PRESERVED };
+pub const ALL_PRESERVED: &[&str] = match (HAS_ATTRIBUTES, HAS_ACCESS_LISTS) {
+    (true, true) => &["mode", "ownership", "timestamps", "xattr", "acl"],
+    (true, false) => &["mode", "ownership", "timestamps", "xattr"],
+    (false, _) => &PRESERVED,
+};
 
 /// A name of an attribute that came from elsewhere.
 pub fn attribute_name(name: &[u8]) -> Option<OsString> {

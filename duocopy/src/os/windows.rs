@@ -221,6 +221,11 @@ pub const PRESERVED: [&str; 2] = ["mode", "timestamps"];
 /// What it means with `all`.
 pub const ALL_PRESERVED: &[&str] = &PRESERVED;
 
+/// There is nothing here that is like them.
+pub const HAS_ATTRIBUTES: bool = false;
+/// As for attributes.
+pub const HAS_ACCESS_LISTS: bool = false;
+
 /// Named streams and access lists stay where they are.
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere they are read")]
 pub fn attributes(_file: &File) -> io::Result<Vec<(OsString, Option<Vec<u8>>)>> {

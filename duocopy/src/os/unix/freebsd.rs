@@ -56,6 +56,8 @@ pub fn confine(_freedom: &Freedom) -> Vec<String> {
 
 /// There are extended attributes here, with other calls, which no crate has.
 pub const HAS_ATTRIBUTES: bool = false;
+/// And access lists among them.
+pub const HAS_ACCESS_LISTS: bool = false;
 
 /// As if there were none.
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere they are read")]

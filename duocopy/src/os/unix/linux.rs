@@ -74,3 +74,5 @@ pub fn rename_to_a_free_name(directory: &OwnedFd, from: &OsStr, to: &OsStr) -> r
 
 /// There are extended attributes here.
 pub const HAS_ATTRIBUTES: bool = true;
+/// And access lists among them.
+pub const HAS_ACCESS_LISTS: bool = true;

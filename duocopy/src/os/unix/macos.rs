@@ -61,3 +61,5 @@ pub fn confine(_freedom: &Freedom) -> Vec<String> {
 
 /// There are extended attributes here.
 pub const HAS_ATTRIBUTES: bool = true;
+/// And access lists among them.
+pub const HAS_ACCESS_LISTS: bool = false;

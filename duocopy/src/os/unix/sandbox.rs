@@ -98,7 +98,6 @@ const ANY_ARGUMENTS: &[libc::c_long] = &[
     libc::SYS_fstatfs,
     libc::SYS_readlinkat,
     libc::SYS_getdents64,
-    libc::SYS_fcntl,
     libc::SYS_dup,
     libc::SYS_flock,
     libc::SYS_ftruncate,
@@ -109,7 +108,6 @@ const ANY_ARGUMENTS: &[libc::c_long] = &[
     libc::SYS_fdatasync,
     libc::SYS_fchmod,
     libc::SYS_fchown,
-    libc::SYS_utimensat,
     libc::SYS_flistxattr,
     libc::SYS_fgetxattr,
     libc::SYS_fsetxattr,
@@ -163,6 +161,21 @@ const ANY_ARGUMENTS: &[libc::c_long] = &[
     libc::SYS_unlink,
 ];
 
+/// What `fcntl` is used for.
+const FLAGS_AND_LOCKS: [libc::c_int; 11] = [
+    libc::F_GETFD,
+    libc::F_SETFD,
+    libc::F_GETFL,
+    libc::F_SETFL,
+    libc::F_DUPFD_CLOEXEC,
+    libc::F_GETLK,
+    libc::F_SETLK,
+    libc::F_SETLKW,
+    libc::F_OFD_GETLK,
+    libc::F_OFD_SETLK,
+    libc::F_OFD_SETLKW,
+];
+
 /// `TCGETS`, `TIOCGWINSZ`, `FIONBIO` and `FIOCLEX` of asm-generic/ioctls.h, whose type is another in each C library.
 const TERMINAL_AND_FLAGS: [u64; 4] = [0x5401, 0x5413, 0x5421, 0x5451];
 
@@ -182,6 +195,10 @@ fn allowed() -> BTreeMap<i64, Vec<SeccompRule>> {
         // Nothing that can be run.
         (libc::SYS_mmap, vec![is(2, code, 0)]),
         (libc::SYS_mprotect, vec![is(2, code, 0)]),
+        // Flags and locks, and not signals to others.
+        (libc::SYS_fcntl, FLAGS_AND_LOCKS.map(|command| is(1, u64::from(u32::MAX), flag(command))).into()),
+        // The times of what is open, and of nothing that is named.
+        (libc::SYS_utimensat, vec![is(1, u64::MAX, 0)]),
         // The name of a thread.
         (libc::SYS_prctl, vec![is(0, u64::MAX, flag(libc::PR_SET_NAME))]),
         // Its own end, after a panic.
@@ -244,6 +261,13 @@ mod tests {
         try_to("start a program", Command::new("true").status().map(drop));
         try_to("listen", TcpListener::bind("127.0.0.1:0").map(drop));
         try_to("connect", UnixStream::connect(at("socket")).map(drop));
+        let times = rustix::fs::Timestamps {
+            last_access: rustix::fs::Timespec { tv_sec: 1, tv_nsec: 0 },
+            last_modification: rustix::fs::Timespec { tv_sec: 1, tv_nsec: 0 },
+        };
+        let named =
+            rustix::fs::utimensat(rustix::fs::CWD, at("secret"), &times, rustix::fs::AtFlags::empty());
+        try_to("set another file's times", named.map_err(Into::into));
         try_to("become somebody else", rustix::process::chdir("/").map_err(Into::into));
         println!("missing: {missing:?}; could: {}", could.join(", "));
     }
