@@ -3,8 +3,8 @@
 //! `DUOCOPY_GENERATE=1 cargo test -p duocopy --test messages` writes it anew; read what has changed as somebody who sees
 //! it for the first time: what happened, to which path, and what to do next.
 
-// On Windows the system's own words are others, and strace is missing.
-#![cfg(target_os = "linux")]
+// On Windows the system's own words are others, and strace is missing. (The portable build makes other calls.)
+#![cfg(all(target_os = "linux", not(blockpipe_portable)))]
 
 mod util;
 

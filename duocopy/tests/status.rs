@@ -85,7 +85,10 @@ fn a_list_names_all_and_cleaning_removes_only_the_dead() {
     let is_strange = |path: &std::path::Path| {
         std::fs::read(path).is_ok_and(|content| content.windows(7).any(|part| part == b"strange"))
     };
-    let path = pipes.find_map(|entry| is_strange(&entry.path()).then_some(entry.path())).expect("its pipe");
+    let path = pipes
+        .filter(|entry| entry.file_name().len() == 32)
+        .find_map(|entry| is_strange(&entry.path()).then_some(entry.path()))
+        .expect("its pipe");
     std::fs::File::options().write(true).open(path).expect("ours").write_all_at(&[9], 8).expect("ours");
 
     let all = status("");
