@@ -81,7 +81,7 @@ fn a_list_names_all_and_cleaning_removes_only_the_dead() {
         reader.says("this is the Reader");
     }
     dead.kill();
-    let mut pipes = std::fs::read_dir(folder.path("meet")).expect("a folder").flatten();
+    let pipes = std::fs::read_dir(folder.path("meet")).expect("a folder").flatten();
     let is_strange = |path: &std::path::Path| {
         std::fs::read(path).is_ok_and(|content| content.windows(7).any(|part| part == b"strange"))
     };
