@@ -196,7 +196,8 @@ impl Attached {
         ring::wake(self.parked(other(self.side)), &self.partner_bell);
     }
 
-    /// The user that the partner belongs to, as far as the kernel knows; `None` where users have no numbers, or if nobody is there now.
+    /// The user that the partner belongs to, as far as the kernel knows; `None` where users have no numbers, or if nobody
+    /// is there now.
     pub(crate) fn partner(&self) -> Result<Option<u32>, PipeError> {
         let deadline = Instant::now() + ARRIVAL_LIMIT;
         loop {

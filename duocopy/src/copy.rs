@@ -45,10 +45,8 @@ pub struct Summary {
     pub bytes: u64,
     pub kind: Kind,
     pub digest: Value,
-    /// What was to be taken over from the source and could not be.
-    pub lost: Option<String>,
-    /// The same, for people and with its exit code.
-    pub incomplete: Option<Failure>,
+    /// What was to be taken over from the source and could not be: the copy is complete all the same.
+    pub not_kept: Option<Failure>,
 }
 
 /// Why a half stops: for a reason of its own, or because the pipe says so.
@@ -100,8 +98,8 @@ impl Job<'_> {
     fn pipe(&self) -> Pipe {
         let pipe = Pipe::named(&self.name);
         match &self.options.dir {
-            Some(dir) if !self.starts_partner => pipe.in_directory(dir),
-            _ => pipe,
+            Some(dir) => pipe.in_directory(dir),
+            None => pipe,
         }
     }
 
@@ -113,7 +111,7 @@ impl Job<'_> {
     /// Where a block's bytes are looked at if others than this user may write to the block meanwhile: what counts in
     /// the checksum is then what was read, or is written.
     pub fn private_copy(&self) -> Option<Vec<u8>> {
-        (self.options.dir.is_some() && !self.starts_partner).then(Vec::new)
+        self.options.dir.is_some().then(Vec::new)
     }
 }
 

@@ -42,7 +42,7 @@ pub fn run(
         progress::say(&format!("would {}", would.join(" and ")));
     }
     let bytes = source.and_then(|source| source.known_length()).unwrap_or(0);
-    Ok(Summary { bytes, kind: crate::digest::Kind::Nothing, digest: [0; 32], lost: None, incomplete: None })
+    Ok(Summary { bytes, kind: crate::digest::Kind::Nothing, digest: [0; 32], not_kept: None })
 }
 
 /// What a `write` can see before anybody has come. It may exist because an earlier copy has not had the time to say that

@@ -66,7 +66,7 @@ fn copy(form: &Form, options: &Options, signals: &os::Signals) -> Result<(), Fai
     let begun = Instant::now();
     let copied = run(form, options, signals);
     let failure = match &copied {
-        Ok(done) => done.incomplete.clone(),
+        Ok(done) => done.not_kept.clone(),
         Err(failure) => Some(failure.clone()),
     };
     let skipped = failure.as_ref().filter(|failure| failure.code == exit::SKIPPED);
@@ -75,7 +75,7 @@ fn copy(form: &Form, options: &Options, signals: &os::Signals) -> Result<(), Fai
             failure.as_ref().filter(|_| skipped.is_none()).map_or(exit::COMPLETE, |failure| failure.code);
         let (bytes, checksum) =
             copied.as_ref().map(|done| (done.bytes, done.kind.name(&done.digest))).ok().unzip();
-        report::event(
+        report::object(
             "end",
             json!({
                 "code": code,
@@ -136,7 +136,7 @@ fn run(form: &Form, options: &Options, signals: &os::Signals) -> Result<copy::Su
     };
     let mut progress = progress::Progress::new(options);
     let begun = Instant::now();
-    let mut done = copy::run(&job, &mut progress)?;
+    let done = copy::run(&job, &mut progress)?;
     let seconds = begun.elapsed().as_secs_f64();
     let complete =
         format!("complete: {} bytes in {seconds:.3} s{}", done.bytes, done.kind.show(&done.digest));
@@ -144,15 +144,6 @@ fn run(form: &Form, options: &Options, signals: &os::Signals) -> Result<copy::Su
         progress.note(&complete);
     } else {
         progress.detail(&complete);
-    }
-    if let Some(lost) = &done.lost {
-        let what = format!("complete, but {} has not got from the source: {lost}", paths.show_destination());
-        let remedy = if lost == metadata::NOTHING {
-            "a stream has nothing else: leave out --preserve"
-        } else {
-            "run as a user who may set it, or leave it out of --preserve"
-        };
-        done.incomplete = Some(Failure::new(exit::NOT_KEPT, format!("{what}; {remedy}")));
     }
     Ok(done)
 }

@@ -36,7 +36,7 @@ pub type Attribute = (OsString, Option<Vec<u8>>);
 pub struct FromSource<'a> {
     pub preserve: &'a [Preserve],
     /// All that came beside the stream.
-    pub attributes: Vec<u8>,
+    attributes: Vec<u8>,
 }
 
 impl<'a> FromSource<'a> {
@@ -62,11 +62,15 @@ impl<'a> FromSource<'a> {
     pub fn take(&mut self, piece: &[u8]) -> bool {
         let Some((place, bytes)) = piece.split_first_chunk() else { return false };
         let place = u32::from_le_bytes(*place) as usize;
-        if place > self.attributes.len() || place + bytes.len() > MOST {
+        if place + bytes.len() > MOST {
             return false;
         }
-        self.attributes.truncate(place);
-        self.attributes.extend_from_slice(bytes);
+        // A Writer before this one had what is missing; without its beginning it is none at all.
+        let follows = place <= self.attributes.len();
+        self.attributes.truncate(if follows { place } else { 0 });
+        if follows {
+            self.attributes.extend_from_slice(bytes);
+        }
         true
     }
 
@@ -250,5 +254,29 @@ mod tests {
         let large = pack(&[("user.large".into(), Some(vec![0; MOST])), ("user.small".into(), Some(vec![1]))]);
         let [(_, None), (_, Some(small))] = &unpack(&large).unwrap()[..] else { panic!("{}", large.len()) };
         assert_eq!(small, &[1]);
+    }
+
+    #[test]
+    fn pieces_are_put_together_also_if_somebody_begins_again() {
+        let packed = pack(&[("user.a".into(), Some((0..=255).cycle().take(300).collect()))]);
+        let pieces: Vec<_> = pieces(&packed, 100).collect();
+        let preserve = [Preserve::Xattr];
+        let together = |order: &[usize]| {
+            let mut from = FromSource::new(&preserve);
+            assert!(order.iter().all(|piece| from.take(&pieces[*piece])));
+            from.attributes().map(|attributes| pack(&attributes))
+        };
+        assert_eq!(pieces.len(), 4);
+        assert_eq!(together(&[0, 1, 2, 3]).as_ref(), Some(&packed));
+        assert_eq!(
+            together(&[0, 1, 0, 1, 2, 3]).as_ref(),
+            Some(&packed),
+            "a Reader that takes a dead one's place"
+        );
+        for gap in [&[][..], &[2, 3], &[1, 2, 3], &[0, 1, 3]] {
+            assert_eq!(together(gap), None, "a Writer that takes a dead one's place");
+        }
+        let mut from = FromSource::new(&preserve);
+        assert!(!from.take(&[0; 3]) && !from.take(&[&(MOST as u32).to_le_bytes()[..], b"x"].concat()));
     }
 }

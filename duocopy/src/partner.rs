@@ -11,16 +11,15 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
-/// A running partner.
+/// A partner that nobody waits for yet.
 #[derive(Debug)]
-pub enum Partner {
-    Started(Child),
-    /// A thread waits for its end.
-    Watched(JoinHandle<io::Result<Output>>),
-    Lost,
-}
+pub struct Started(Child);
 
-impl Partner {
+/// A running partner. A thread waits for its end.
+#[derive(Debug)]
+pub struct Partner(JoinHandle<io::Result<Output>>);
+
+impl Started {
     /// Starts the same program with the same paths under this name.
     pub fn start(paths: &Paths, name: &[u8], options: &Options) -> Result<Self, Failure> {
         let mut command = Command::new(std::env::current_exe().map_err(|error| failed(&error))?);
@@ -42,31 +41,26 @@ impl Partner {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| failed(&error))?;
-        Ok(Self::Started(child))
+        Ok(Self(child))
     }
 
     /// Begins to wait for its end.
-    pub fn watch(&mut self, signals: &Signals) -> Result<(), Failure> {
-        let Self::Started(child) = std::mem::replace(self, Self::Lost) else { return Ok(()) };
+    pub fn watch(self, signals: &Signals) -> Result<Partner, Failure> {
         let stop = signals.stop.clone();
         let watch = move || {
-            let output = child.wait_with_output();
+            let output = self.0.wait_with_output();
             // Without a partner there is nothing to wait for. If there is a verdict already, that counts.
             stop.store(true, Ordering::Relaxed);
             output
         };
-        *self = Self::Watched(std::thread::Builder::new().spawn(watch).map_err(|error| failed(&error))?);
-        Ok(())
+        Ok(Partner(std::thread::Builder::new().spawn(watch).map_err(|error| failed(&error))?))
     }
+}
 
+impl Partner {
     /// Waits for its end. What it had to say is shown if this side knows less.
     pub fn conclude<T>(self, result: Result<T, Failure>, progress: &Progress) -> Result<T, Failure> {
-        let output = match self {
-            Self::Started(child) => child.wait_with_output().ok(),
-            Self::Watched(thread) => thread.join().ok().and_then(Result::ok),
-            Self::Lost => None,
-        };
-        let Some(output) = output else { return result };
+        let Ok(Ok(output)) = self.0.join() else { return result };
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.trim_end().trim_start_matches("duocopy: ");
         match result {

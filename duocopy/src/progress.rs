@@ -96,7 +96,7 @@ impl Progress {
     /// Something that the user should know.
     pub fn note(&self, text: &str) {
         if self.json {
-            report::event("warning", json!({ "message": text }));
+            report::object("warning", json!({ "message": text }));
         }
         if !self.quiet {
             say(text);
@@ -106,7 +106,7 @@ impl Progress {
     /// What `--stats` has to say.
     pub fn stats(&self, text: &str) {
         if self.json {
-            report::event("stats", json!({ "message": text }));
+            report::object("stats", json!({ "message": text }));
         }
         say(text);
     }
@@ -122,7 +122,7 @@ impl Progress {
     pub fn begins(&self, role: Role, length: Option<u64>, pipe: &str) {
         if self.json {
             let role = role.to_string().to_lowercase();
-            report::event(
+            report::object(
                 "start",
                 json!({ "role": role, "process": std::process::id(), "pipe": pipe, "length": length }),
             );
@@ -224,7 +224,7 @@ impl<V: FnMut() -> View> Screen<V> {
                     Presence::Died if !alone => {
                         self.above_the_bar(message);
                         if self.json {
-                            report::event("warning", json!({ "message": message }));
+                            report::object("warning", json!({ "message": message }));
                         }
                     }
                     Presence::Here if alone => {
@@ -284,7 +284,7 @@ impl<V: FnMut() -> View> Screen<V> {
     fn report(&self, view: View) {
         let (reading, writing) = self.rates();
         let waits = view.asleep.map(|role| role.to_string().to_lowercase());
-        report::event(
+        report::object(
             "progress",
             json!({
                 "read": view.read, "written": view.written, "length": self.total,

@@ -1,11 +1,10 @@
 //! The first half of a copy: opens the source and nothing else.
 
 use crate::copy::{Job, PRIVATE, Stop, Summary, check_partner, other_check, say_stats, view};
-use crate::exit;
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::metadata;
 use crate::pace::Pace;
-use crate::partner::Partner;
+use crate::partner::{Partner, Started};
 use crate::plan::{self, show_job};
 use crate::progress::{Progress, Role};
 use crate::record::{SourceRecord, TargetRecord};
@@ -29,7 +28,7 @@ pub fn read(mut producer: Producer, job: &Job, progress: &mut Progress) -> Resul
             Ok(()) if let Some(closing) = producer.monitor().snapshot().closing => {
                 progress.note(&failure.message);
                 let (bytes, digest) = (closing.length, closing.digest);
-                Ok(Summary { bytes, kind: job.options.digest(), digest, lost: None, incomplete: None })
+                Ok(Summary { bytes, kind: job.options.digest(), digest, not_kept: None })
             }
             _ => Err(failure),
         },
@@ -67,12 +66,11 @@ fn send_file(
     let bytes = length.map_or("bytes until it ends".into(), |length| format!("{length} bytes"));
     let s = if cut.blocks == 1 { "" } else { "s" };
     progress.detail(&format!("{bytes}, {} block{s} of {} bytes", cut.blocks, cut.block_size));
-    if job.starts_partner {
-        *partner = Some(Partner::start(job.paths, &job.name, job.options)?);
-    }
+    let start = || Started::start(job.paths, &job.name, job.options);
+    let started = job.starts_partner.then(start).transpose()?;
     sandbox::confine_the_reader(job, progress);
-    if let Some(partner) = partner {
-        partner.watch(job.signals)?;
+    if let Some(started) = started {
+        *partner = Some(started.watch(job.signals)?);
     }
     let wish = if job.paths.both().is_some() { job.permission.wish() } else { 0 };
     let record = SourceRecord { wish, ..*source.record() };
@@ -147,13 +145,13 @@ fn send_file(
     say_stats(&stats, job, progress);
     let remark = producer.remark();
     let lost = (remark.code == u32::from(exit::NOT_KEPT)).then(|| exit::printable(&remark.message));
-    Ok(Summary { bytes, kind: job.options.digest(), digest, lost, incomplete: None })
+    let not_kept = lost.map(|lost| job.not_kept(&lost));
+    Ok(Summary { bytes, kind: job.options.digest(), digest, not_kept })
 }
 
 /// Behind the last byte: a replacement of the Writer gets those that the dead one had not given back.
 fn send_attributes(packed: &[u8], producer: &Producer, sum: u64) -> Result<(), Stop> {
-    // No smaller than a block can be.
-    for piece in metadata::pieces(packed, 4096) {
+    for piece in metadata::pieces(packed, Geometry::MIN_BLOCK_SIZE) {
         let mut block = producer.empty_block()?;
         block.copy_from(&piece);
         block.send_aside(piece.len(), sum);

@@ -42,7 +42,7 @@ pub fn run(query: &Query, signals: &Signals) -> Result<(), Failure> {
         let seen = now.since(&before);
         if query.json {
             for seen in &seen {
-                report::write(&object(seen));
+                report::object("pipe", fields(seen));
             }
             for error in &now.others {
                 progress::say(&refused(error, query));
@@ -99,7 +99,7 @@ fn clean(query: &Query) -> Result<(), Failure> {
     let removed = remove_dead(dir(query)).map_err(|error| cannot_look(&error, query))?;
     for pipe in &removed {
         if query.json {
-            report::write(&object(&Seen { pipe: pipe.clone(), rates: None }));
+            report::object("pipe", fields(&Seen { pipe: pipe.clone(), rates: None }));
         } else {
             show(&format!("removed {}, which a killed pair had left", name_of(pipe)));
         }
@@ -265,12 +265,10 @@ fn phase(pipe: &Snapshot) -> &'static str {
 }
 
 /// The same for programs.
-fn object(seen: &Seen) -> Value {
+fn fields(seen: &Seen) -> Value {
     let Seen { pipe, rates } = seen;
     let process = |side| who(pipe, side).map(|(process, user)| json!({ "process": process, "user": user }));
     json!({
-        "type": "pipe",
-        "version": report::VERSION,
         "name": show_job(&pipe.name),
         "job": show_job(&pipe.job),
         "dead": pipe.is_dead(),

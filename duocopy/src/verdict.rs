@@ -3,6 +3,7 @@
 use crate::args::Permission;
 use crate::copy::Job;
 use crate::exit::{self, Failure};
+use crate::metadata::NOTHING;
 use crate::os;
 use crate::output::Output;
 use crate::place;
@@ -44,6 +45,18 @@ impl Job<'_> {
             None => words.extend([if other == Role::Reader { b"SRC" } else { b"DST" }, &self.name[..]]),
         }
         command_line(words.into_iter())
+    }
+
+    /// What a complete copy has not got from its source.
+    pub fn not_kept(&self, lost: &str) -> Failure {
+        let what =
+            format!("complete, but {} has not got from the source: {lost}", self.paths.show_destination());
+        let remedy = if lost == NOTHING {
+            "a stream has nothing else: leave out --preserve"
+        } else {
+            "run as a user who may set it, or leave it out of --preserve"
+        };
+        Failure::new(exit::NOT_KEPT, format!("{what}; {remedy}"))
     }
 
     /// What is said to whom nobody comes, if the process in this role is missing.

@@ -247,7 +247,8 @@ fn put_in_its_place(
     if let Some(note) = lost.of_old {
         progress.note(&note);
     }
-    Ok(Summary { bytes: whole.position, kind, digest, lost: lost.of_source, incomplete: None })
+    let not_kept = lost.of_source.map(|lost| job.not_kept(&lost));
+    Ok(Summary { bytes: whole.position, kind, digest, not_kept })
 }
 
 /// What is said about the source.

@@ -16,6 +16,8 @@
 
 use std::ffi::OsString;
 
+#[cfg(any(target_os = "freebsd", windows))]
+mod no_attributes;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]

@@ -42,24 +42,17 @@ pub const LOOK_AT_THE_DISK: &str = "look at its disk (dmesg)";
 
 /// The user of this name, or number.
 pub fn user(name: &str) -> io::Result<u32> {
-    match name.parse() {
-        Ok(number) => Ok(number),
-        Err(_) => match nix::unistd::User::from_name(name)? {
-            Some(user) => Ok(user.uid.as_raw()),
-            None => Err(io::Error::new(io::ErrorKind::NotFound, "there is no such user")),
-        },
-    }
+    number_of(name, "user", || Ok(nix::unistd::User::from_name(name)?.map(|user| user.uid.as_raw())))
 }
 
 /// The group of this name, or number.
 pub fn group(name: &str) -> io::Result<u32> {
-    match name.parse() {
-        Ok(number) => Ok(number),
-        Err(_) => match nix::unistd::Group::from_name(name)? {
-            Some(group) => Ok(group.gid.as_raw()),
-            None => Err(io::Error::new(io::ErrorKind::NotFound, "there is no such group")),
-        },
-    }
+    number_of(name, "group", || Ok(nix::unistd::Group::from_name(name)?.map(|group| group.gid.as_raw())))
+}
+
+fn number_of(name: &str, what: &str, look_up: impl FnOnce() -> io::Result<Option<u32>>) -> io::Result<u32> {
+    let number = name.parse().ok().map_or_else(look_up, |number| Ok(Some(number)))?;
+    number.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no such {what}")))
 }
 
 /// Whether this user belongs to this group, as the user database says.

@@ -4,6 +4,8 @@ mod signals;
 
 pub use signals::Signals;
 
+pub use super::no_attributes::*;
+
 use super::{Entry, FileId, Freedom, Nature};
 use crate::digest::Kind;
 use crate::record::SourceRecord;
@@ -220,23 +222,6 @@ pub const PRESERVED: [&str; 2] = ["mode", "timestamps"];
 
 /// What it means with `all`.
 pub const ALL_PRESERVED: &[&str] = &PRESERVED;
-
-/// There is nothing here that is like them.
-pub const HAS_ATTRIBUTES: bool = false;
-/// As for attributes.
-pub const HAS_ACCESS_LISTS: bool = false;
-
-/// Named streams and access lists stay where they are.
-#[expect(clippy::unnecessary_wraps, reason = "elsewhere they are read")]
-pub fn attributes(_file: &File) -> io::Result<Vec<(OsString, Option<Vec<u8>>)>> {
-    Ok(Vec::new())
-}
-
-pub fn set_attribute(_file: &File, _name: &OsStr, _value: &[u8]) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-pub fn remove_attribute(_file: &File, _name: &OsStr) {}
 
 /// A name of an attribute that came from elsewhere.
 pub fn attribute_name(name: &[u8]) -> Option<OsString> {

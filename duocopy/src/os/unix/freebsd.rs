@@ -1,10 +1,12 @@
 //! What FreeBSD has of its own about files.
 
+pub use crate::os::no_attributes::*;
+
 use crate::os::Freedom;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 
@@ -53,20 +55,3 @@ pub fn rename_to_a_free_name(_directory: &OwnedFd, _from: &OsStr, _to: &OsStr) -
 pub fn confine(_freedom: &Freedom) -> Vec<String> {
     Vec::new()
 }
-
-/// There are extended attributes here, with other calls, which no crate has.
-pub const HAS_ATTRIBUTES: bool = false;
-/// And access lists among them.
-pub const HAS_ACCESS_LISTS: bool = false;
-
-/// As if there were none.
-#[expect(clippy::unnecessary_wraps, reason = "elsewhere they are read")]
-pub fn attributes(_file: &File) -> io::Result<Vec<(OsString, Option<Vec<u8>>)>> {
-    Ok(Vec::new())
-}
-
-pub fn set_attribute(_file: &File, _name: &OsStr, _value: &[u8]) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-pub fn remove_attribute(_file: &File, _name: &OsStr) {}
