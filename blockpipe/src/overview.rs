@@ -6,7 +6,7 @@ use crate::memory::Shared;
 use crate::monitor::Snapshot;
 use crate::pipe::{Pipe, io};
 use crate::sync::Ordering;
-use crate::sys::{self, Seats, Side};
+use crate::sys::{Seats, Side};
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ impl Pipe {
 /// [`JoinError::Io`] if they cannot be listed, as on Windows, where only names that are known can be looked at
 /// ([`Pipe::look`]).
 pub fn pipes(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, JoinError>>, JoinError> {
-    let keys = sys::Seats::keys(directory)?;
+    let keys = Seats::keys(directory)?;
     let pipe = |key| match Seats::existing(directory, key) {
         Ok(seats) => seats.and_then(|seats| look(&seats).transpose()),
         Err(error) => Some(Err(error.into())),
@@ -43,21 +43,30 @@ pub fn pipes(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, JoinError
 }
 
 /// Removes what killed pairs left, as whoever makes a new pipe does, too: pipes whose seats are both free, which is
-/// looked at under the gate. Returns what was removed.
+/// looked at under the gate. Returns what was removed, as far as this version knows it.
 ///
 /// # Errors
 /// As [`pipes`]. What cannot be removed is left.
-pub fn remove_dead(directory: Option<&OsStr>) -> Result<Vec<Snapshot>, JoinError> {
+pub fn remove_dead(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, JoinError>>, JoinError> {
+    sweep(directory, None, A_MOMENT)
+}
+
+/// The same but for one's own pipe, waiting so long for each gate that somebody holds.
+pub(crate) fn sweep(
+    directory: Option<&OsStr>,
+    own: Option<u128>,
+    patience: Duration,
+) -> Result<Vec<Result<Snapshot, JoinError>>, JoinError> {
     let mut removed = Vec::new();
-    for key in sys::Seats::keys(directory)? {
+    for key in Seats::keys(directory)?.into_iter().filter(|key| Some(*key) != own) {
         let Ok(Some(seats)) = Seats::existing(directory, key) else { continue };
-        if let Ok(true) = seats.lock_gate(Instant::now() + A_MOMENT) {
-            if let Ok(true) = seats.current()
-                && let Ok(Some(snapshot)) = look(&seats)
-                && snapshot.is_dead()
-                && seats.forget().is_ok()
+        if let Ok(true) = seats.lock_gate(Instant::now() + patience) {
+            // As in every arrival: still of this name, both seats free.
+            if let (Ok(true), Ok(false), Ok(false)) =
+                (seats.current(), seats.held(Side::Producer), seats.held(Side::Consumer))
             {
-                removed.push(snapshot);
+                let dead = look(&seats).transpose();
+                removed.extend(dead.filter(|_| seats.forget().is_ok()));
             }
             let _ = seats.unlock_gate();
         }

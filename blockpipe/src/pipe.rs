@@ -10,6 +10,7 @@ use crate::error::{JoinError, PipeError, Reason};
 use crate::layout::{self, Header, MAGIC, OPENING, OVER, READY, VERSION, fingerprint};
 use crate::memory::Shared;
 use crate::monitor::{Phase, Snapshot};
+use crate::overview;
 use crate::producer::Producer;
 use crate::sync::{Ordering, step};
 use crate::sys::{self, OpenError, Seats, Side};
@@ -201,7 +202,12 @@ impl Pipe {
     fn arrive(&self, key: u128, wish: Wish) -> Result<(Attached, Turn), JoinError> {
         let deadline = Instant::now() + ARRIVAL_LIMIT;
         loop {
-            let seats = Arc::new(Seats::open(self.place(), key)?);
+            let (seats, new) = Seats::open(self.place(), key)?;
+            let seats = Arc::new(seats);
+            if new {
+                // To which perhaps nobody ever comes again. What cannot be had at once is left to the next one.
+                let _ = overview::sweep(self.place(), Some(key), Duration::ZERO);
+            }
             if !seats.lock_gate(deadline).map_err(io("locking the gate"))? {
                 return Err(JoinError::Busy);
             }

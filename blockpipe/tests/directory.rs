@@ -141,7 +141,7 @@ mod unix {
         let seen = pipes(Some(place.0.as_os_str())).unwrap();
         assert_eq!(seen.iter().filter(|pipe| pipe.as_ref().unwrap().is_dead()).count(), 1, "{seen:?}");
         let removed = remove_dead(Some(place.0.as_os_str())).unwrap();
-        assert!(matches!(&removed[..], [one] if one.name == dead.bytes()), "{removed:?}");
+        assert!(matches!(&removed[..], [Ok(one)] if one.name == dead.bytes()), "{removed:?}");
         assert!(place.pipe(&dead).look().unwrap().is_none());
         assert!(
             place

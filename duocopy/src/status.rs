@@ -97,15 +97,16 @@ fn wait(time: Duration, signals: &Signals) {
 
 fn clean(query: &Query) -> Result<(), Failure> {
     let removed = remove_dead(dir(query)).map_err(|error| cannot_look(&error, query))?;
-    for pipe in &removed {
-        if query.json {
-            report::object("pipe", fields(&Seen { pipe: pipe.clone(), rates: None }));
-        } else {
-            show(&format!("removed {}, which a killed pair had left", name_of(pipe)));
-        }
-    }
     if removed.is_empty() && !query.json {
         show("nothing to remove");
+    }
+    for pipe in removed {
+        let name = pipe.as_ref().map_or("one of another version".into(), name_of);
+        match pipe {
+            Ok(pipe) if query.json => report::object("pipe", fields(&Seen { pipe, rates: None })),
+            _ if query.json => {}
+            _ => show(&format!("removed {name}, which a killed pair had left")),
+        }
     }
     Ok(())
 }

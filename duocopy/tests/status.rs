@@ -106,6 +106,10 @@ fn a_list_names_all_and_cleaning_removes_only_the_dead() {
 
     assert_eq!(status("--clean").output, "removed \u{201c}dead\u{201d}, which a killed pair had left\n");
     assert_eq!(status("--clean").output, "nothing to remove\n");
+    strange.kill();
+    until("its end", || strange.ended());
+    let removed = status("--clean").output;
+    assert_eq!(removed, "removed one of another version, which a killed pair had left\n");
     assert!(status("").output.contains("alive"));
     assert_eq!(folder.duocopy("status --dir=nowhere").end().expect(1, &["nowhere", "first"]).output, "");
 }

@@ -96,10 +96,6 @@ impl Folder {
         Ok(Some(Self { descriptor, path: path.into(), shared: false }))
     }
 
-    pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { descriptor: self.descriptor.try_clone()?, path: self.path.clone(), shared: self.shared })
-    }
-
     /// Of what is made here.
     pub fn mode(&self) -> Mode {
         let own = Mode::RUSR | Mode::WUSR;

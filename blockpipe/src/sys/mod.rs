@@ -5,8 +5,7 @@
 //! **[`Seats`]** decide who is who. A key (128 bits) stands for one pipe in a place: this user's own, or a directory
 //! that several users can enter, where the system has such.
 //! - `open(place, key)` opens the pipe's object or makes an empty one; it never touches something that this library did
-//!   not make ([`OpenError::Foreign`]). Where objects outlive their processes, making one also removes those that
-//!   killed pairs left under other keys.
+//!   not make ([`OpenError::Foreign`]). Where objects outlive their processes it also says whether this one is new.
 //! - `existing(place, key)` makes nothing and is for whoever only looks. `keys(place)`: of all that are there, where the
 //!   system can list them.
 //! - `introduce(side, generation)`: under the gate, before a seat is taken: leaves what only this user can leave, and

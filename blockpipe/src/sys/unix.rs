@@ -49,16 +49,12 @@ impl From<Side> for Lock {
 }
 
 impl Seats {
-    pub(crate) fn open(place: Option<&OsStr>, key: u128) -> Result<Self, OpenError> {
+    pub(crate) fn open(place: Option<&OsStr>, key: u128) -> Result<(Self, bool), OpenError> {
         let (folder, name) = (Folder::open(place)?, name_of(key));
         let path = format!("{}/{name}", folder.path.to_string_lossy());
-        let (file, created) = folder.open_or_create(&name).map_err(|error| cannot_open(&path, error))?;
-        let seats =
-            Self { folder, name, path, file, locks: Locks::new(), card: OnceLock::new() }.checked()?;
-        if created {
-            seats.remove_dead();
-        }
-        Ok(seats)
+        let (file, new) = folder.open_or_create(&name).map_err(|error| cannot_open(&path, error))?;
+        let seats = Self { folder, name, path, file, locks: Locks::new(), card: OnceLock::new() };
+        Ok((seats.checked()?, new))
     }
 
     pub(crate) fn existing(place: Option<&OsStr>, key: u128) -> Result<Option<Self>, OpenError> {
@@ -117,29 +113,6 @@ impl Seats {
         let mut magic = [0; MAGIC.len()];
         let read = rustix::io::pread(&self.file, &mut magic, 0);
         matches!(read, Ok(length) if length == MAGIC.len() && magic == *MAGIC)
-    }
-
-    /// Removes what killed pairs left under other names, to which perhaps nobody ever comes again. Whatever cannot
-    /// be had at once is left to the next one.
-    fn remove_dead(&self) {
-        for name in self.folder.names().unwrap_or_default() {
-            if name.len() != self.name.len() || name == self.name {
-                continue;
-            }
-            let open =
-                rustix::fs::openat(&self.folder.descriptor, &name, OFlags::RDWR | SAFELY, Mode::empty());
-            let (Ok(file), Ok(folder)) = (open, self.folder.try_clone()) else { continue };
-            let other =
-                Self { folder, name, path: String::new(), file, locks: Locks::new(), card: OnceLock::new() };
-            // As in every arrival: under the gate, still of this name, both seats free.
-            if other.is_used()
-                && let Ok(true) = other.lock(Lock::Gate)
-                && let Ok(true) = other.current()
-                && let (Ok(false), Ok(false)) = (other.held(Side::Producer), other.held(Side::Consumer))
-            {
-                let _ = other.forget();
-            }
-        }
     }
 
     pub(crate) fn introduce(&self, side: Side, generation: u64) -> io::Result<()> {

@@ -83,7 +83,8 @@ struct Sitting {
 }
 
 impl Seats {
-    pub(crate) fn open(place: Option<&OsStr>, key: u128) -> Result<Self, OpenError> {
+    /// Nothing here outlives its processes, so that nobody has to clear away what is left.
+    pub(crate) fn open(place: Option<&OsStr>, key: u128) -> Result<(Self, bool), OpenError> {
         if let Some(place) = place {
             return Err(unsupported(&format!("meeting in {}", place.to_string_lossy())));
         }
@@ -96,7 +97,7 @@ impl Seats {
         };
         let open =
             |what: &str, result: Result<_, Failed>| result.map_err(|error| error.about(&names.full(what)));
-        Ok(Self {
+        let seats = Self {
             gate: open("gate", names.mutex("gate"))?,
             chairs: [chair(Side::Producer)?, chair(Side::Consumer)?],
             root: Segment::named(&names, "root", HEADER_LENGTH, Access::OpenOrCreate)
@@ -105,12 +106,13 @@ impl Seats {
             names,
             header: OnceLock::new(),
             taken: Mutex::default(),
-        })
+        };
+        Ok((seats, false))
     }
 
     pub(crate) fn existing(place: Option<&OsStr>, key: u128) -> Result<Option<Self>, OpenError> {
         // What is opened here goes again with its last handle.
-        let seats = Self::open(place, key)?;
+        let (seats, _) = Self::open(place, key)?;
         let used = seats.root_word().load(Ordering::Acquire) != 0;
         Ok(used.then_some(seats))
     }
