@@ -65,10 +65,9 @@ impl<'a> FromSource<'a> {
         if place + bytes.len() > MOST {
             return false;
         }
-        // A Writer before this one had what is missing; without its beginning it is none at all.
-        let follows = place <= self.attributes.len();
-        self.attributes.truncate(if follows { place } else { 0 });
-        if follows {
+        // Behind a gap nothing counts: a Writer before this one had the beginning.
+        if place <= self.attributes.len() {
+            self.attributes.truncate(place);
             self.attributes.extend_from_slice(bytes);
         }
         true
