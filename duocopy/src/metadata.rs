@@ -65,11 +65,9 @@ impl<'a> FromSource<'a> {
         if place + bytes.len() > MOST {
             return false;
         }
-        // Behind a gap nothing counts: a Writer before this one had the beginning.
-        if place <= self.attributes.len() {
-            self.attributes.truncate(place);
-            self.attributes.extend_from_slice(bytes);
-        }
+        // If a Writer before this one has had the beginning, what comes together here has no head, and counts for nothing.
+        self.attributes.truncate(place);
+        self.attributes.extend_from_slice(bytes);
         true
     }
 
