@@ -1,7 +1,7 @@
 //! What was typed. Nothing here looks at a file.
 
 use crate::exit;
-use crate::options::{Backup, Options, Update, size};
+use crate::options::{Backup, Options, Update, Verify, size};
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use std::ffi::{OsStr, OsString};
@@ -354,6 +354,10 @@ fn parse_from(typed: &[OsString]) -> Result<Task, clap::Error> {
         }
         Some("read") => {
             let Read { source, name, options } = without(&typed[1..], &NOT_FOR_READ)?;
+            if options.verify == Verify::Reread {
+                let what = "`read` writes nothing that could be read again: give --verify=reread to `write`";
+                return Err(wrong(&mut Read::command(), what));
+            }
             Ok(Task::Copy(Form::Read { source, name }, options.into()))
         }
         Some("write") => {

@@ -983,6 +983,7 @@ fn wrong_usage_is_explained() {
         ("status --clean x", "--clean"),
         ("--peer-user=a --replace-within=1s a b", "--replace-within"),
         ("write --json - x", "carries the data"),
+        ("read --verify=reread a x", "give --verify=reread to `write`"),
         ("read a", "<NAME>"),
         ("read --fsync=none a n", "give --fsync to `write`"),
         ("write a b c", "'c'"),
