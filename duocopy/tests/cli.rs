@@ -1050,8 +1050,11 @@ fn colours_are_for_those_who_want_them() {
         let program = format!("{surroundings}; exec {PROGRAM} --nonsense");
         let mut command = std::process::Command::new("script");
         command.args(["-qec", &program, "/dev/null"]).current_dir(folder.path("")).env("TERM", "xterm");
-        let said =
-            command.env_remove("NO_COLOR").stdin(std::process::Stdio::null()).output().expect("it is there");
+        // Each of these has a say about colours; build servers set CI.
+        for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
+            command.env_remove(variable);
+        }
+        let said = command.stdin(std::process::Stdio::null()).output().expect("it is there");
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
         assert!(said.contains("--nonsense") && said.contains('\x1b') == coloured, "{surroundings}: {said:?}");
     }
