@@ -5,7 +5,8 @@ use crate::layout::{Geometry, OVER, READY};
 use crate::memory::{Region, Shared};
 use crate::monitor;
 use crate::ring::{self, Ring, Stage};
-use crate::sync::{AtomicU32, Bell, Ordering, spins, step};
+use crate::spin::Spin;
+use crate::sync::{AtomicU32, Bell, Ordering, step};
 use crate::sys::{self, Seats, Side};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub(crate) struct Attached {
     own_bell: Bell,
     partner_bell: Bell,
     wishes: Wishes,
+    spin: Spin,
     /// Since when the waits have found the partner's seat free; patience is counted from here.
     alone_since: Cell<Option<Instant>>,
     over: Cell<bool>,
@@ -67,8 +69,6 @@ impl Attached {
         wishes: Wishes,
     ) -> std::io::Result<Self> {
         let generation = shared.header().generation.load(Ordering::Relaxed);
-        // It looks into files, and a process may give up the right to that before it waits for the first time.
-        spins();
         Ok(Self {
             own_bell: Bell::open(&seats, generation, side)?,
             partner_bell: Bell::open(&seats, generation, other(side))?,
@@ -77,6 +77,8 @@ impl Attached {
             generation,
             side,
             wishes,
+            // Here because it looks into files, and a process may give up the right to that before it waits.
+            spin: Spin::new(),
             alone_since: Cell::new(None),
             over: Cell::new(false),
             says_it_waits: Cell::new(false),
@@ -186,10 +188,7 @@ impl Attached {
     }
 
     fn parked(&self, side: Side) -> &AtomicU32 {
-        match side {
-            Side::Producer => &self.ring().producer.parked,
-            Side::Consumer => &self.ring().consumer.parked,
-        }
+        &self.ring().parked[side as usize]
     }
 
     pub(crate) fn wake_partner(&self) {
@@ -230,7 +229,10 @@ impl Attached {
             if let Err(error) = self.stop_if_interrupted() {
                 break Err(error);
             }
-            if let Some(found) = ring::wait(self.parked(self.side), &self.own_bell, PARK_LIMIT, &mut look) {
+            let park = |look: &mut dyn FnMut() -> _| {
+                ring::park(self.parked(self.side), &self.own_bell, PARK_LIMIT, look)
+            };
+            if let Some(found) = self.spin.wait(&mut look, park) {
                 self.alone_since.set(None);
                 break found;
             }

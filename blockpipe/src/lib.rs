@@ -31,6 +31,8 @@ mod pipe;
 #[cfg(not(loom))]
 mod producer;
 #[cfg(not(loom))]
+mod spin;
+#[cfg(not(loom))]
 #[allow(unsafe_code, reason = "system calls and mappings")]
 mod sys;
 #[cfg(not(loom))]

@@ -102,10 +102,10 @@ impl Snapshot {
             header.block_size.load(Ordering::Relaxed),
             header.blocks.load(Ordering::Relaxed),
         );
-        let asleep = if ring.producer.parked.load(Ordering::Relaxed) == 1 {
+        let asleep = if ring.parked[0].load(Ordering::Relaxed) == 1 {
             Some(Side::Producer)
         } else {
-            (ring.consumer.parked.load(Ordering::Relaxed) == 1).then_some(Side::Consumer)
+            (ring.parked[1].load(Ordering::Relaxed) == 1).then_some(Side::Consumer)
         };
         Self {
             generation: header.generation.load(Ordering::Relaxed),

@@ -5,7 +5,7 @@
 //!
 //! Every word that the partner writes is read once, into a local, and checked before it is used.
 
-use crate::sync::{AtomicU32, AtomicU64, Bell, Ordering, fence, spin_loop, spins, step};
+use crate::sync::{AtomicU32, AtomicU64, Bell, Ordering, fence, step};
 use std::time::Duration;
 
 /// A place in the stream from which somebody can go on: how many bytes come before it, and the caller's running
@@ -35,8 +35,6 @@ pub(crate) struct MarkWords {
 pub(crate) struct ProducerLine {
     /// Blocks sent so far. Block `n` lies in slot `n mod count`.
     pub filled: AtomicU64,
-    /// 1 while the producer sleeps or is about to; whoever rings puts it back to 0.
-    pub parked: AtomicU32,
     /// 1 if the producer keeps its place when the consumer dies, and waits for another.
     pub admits: AtomicU32,
     marks: [MarkWords; 2],
@@ -51,7 +49,6 @@ pub(crate) struct ProducerLine {
 pub(crate) struct ConsumerLine {
     /// Blocks given back so far.
     pub emptied: AtomicU64,
-    pub parked: AtomicU32,
     /// Not 0 once the consumer has stored what it works on: from here on its death is a death of the pipe.
     pub begun: AtomicU32,
     /// The first one says, until block 0 is given back, where the consumer wants the stream to begin.
@@ -62,7 +59,7 @@ pub(crate) struct ConsumerLine {
 
 /// One word, moved by compare-and-swap only: `generation << 8 | stage`.
 #[derive(Debug)]
-#[repr(C, align(128))]
+#[repr(C)]
 pub(crate) struct VerdictWord(AtomicU64);
 
 /// What the two ends share besides the blocks.
@@ -71,7 +68,10 @@ pub(crate) struct VerdictWord(AtomicU64);
 pub(crate) struct Ring {
     pub producer: ProducerLine,
     pub consumer: ConsumerLine,
+    // What both look at all the time and nobody often writes to: not in a line with what changes with every block.
     pub verdict: VerdictWord,
+    /// Of the producer and of the consumer: 1 while it sleeps or is about to; whoever rings puts it back to 0.
+    pub parked: [AtomicU32; 2],
 }
 
 /// What a block holds. Written by its owner before the counter that gives it away.
@@ -427,22 +427,16 @@ impl Drainer {
     }
 }
 
-/// Looks a few times, then sleeps at most `limit`, then looks once more.
+/// Looks, sleeps at most `limit` if there is nothing, then looks once more.
 ///
 /// `parked` is this side's word. The fence pairs with the one in [`wake`]: either the sleeper's last look sees
 /// the change, or the one who made it sees the sleeper.
-pub(crate) fn wait<T>(
+pub(crate) fn park<T>(
     parked: &AtomicU32,
     bell: &Bell,
     limit: Duration,
     mut look: impl FnMut() -> Option<T>,
 ) -> Option<T> {
-    for _ in 0..spins() {
-        if let Some(found) = look() {
-            return Some(found);
-        }
-        spin_loop();
-    }
     parked.store(1, Ordering::Relaxed);
     fence(Ordering::SeqCst);
     let mut found = look();
@@ -499,7 +493,6 @@ mod loom_tests {
             let ring = Ring {
                 producer: ProducerLine {
                     filled: word(),
-                    parked: AtomicU32::new(0),
                     admits: AtomicU32::new(0),
                     marks: [mark(), mark()],
                     closing_digest: [word(), word(), word(), word()],
@@ -507,12 +500,12 @@ mod loom_tests {
                 },
                 consumer: ConsumerLine {
                     emptied: word(),
-                    parked: AtomicU32::new(0),
                     begun: AtomicU32::new(0),
                     marks: [mark(), mark()],
                     admits: AtomicU32::new(0),
                 },
                 verdict: VerdictWord(word()),
+                parked: [AtomicU32::new(0), AtomicU32::new(0)],
             };
             ring.begin(GENERATION);
             Arc::new(Self {
@@ -525,13 +518,13 @@ mod loom_tests {
         }
 
         fn parked(&self, side: usize) -> &AtomicU32 {
-            [&self.ring.producer.parked, &self.ring.consumer.parked][side]
+            &self.ring.parked[side]
         }
 
         /// As `Attached::wait` does it, but without a time limit: a lost ring is a deadlock, which loom reports.
         fn wait<T>(&self, side: usize, mut look: impl FnMut() -> Option<T>) -> T {
             loop {
-                if let Some(found) = wait(self.parked(side), &self.bells[side], Duration::ZERO, &mut look) {
+                if let Some(found) = park(self.parked(side), &self.bells[side], Duration::ZERO, &mut look) {
                     return found;
                 }
             }

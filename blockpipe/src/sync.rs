@@ -3,29 +3,13 @@
 #[cfg(not(loom))]
 mod real {
     pub(crate) use crate::sys::Bell;
-    pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-    use std::{sync::OnceLock, thread::available_parallelism};
-
-    /// How often a wait looks before it parks: some 20 µs, about what a park and a wake-up cost, so that a wait takes at
-    /// most about twice as long as it must. With one processor not at all: nothing changes while somebody looks.
-    pub(crate) fn spins() -> u32 {
-        static SPINS: OnceLock<u32> = OnceLock::new();
-        let one = || available_parallelism().is_ok_and(|processors| processors.get() == 1);
-        *SPINS.get_or_init(|| if one() { 0 } else { 2_000 })
-    }
 }
 
 #[cfg(loom)]
 mod real {
-    pub(crate) use loom::hint::spin_loop;
     pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
     use std::time::Duration;
-
-    /// The model parks at once: spinning is only a shorter way to the same states.
-    pub(crate) fn spins() -> u32 {
-        0
-    }
 
     /// A word that both sides write, with its stores made by swaps.
     ///

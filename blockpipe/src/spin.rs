@@ -1,0 +1,96 @@
+//! How long a wait looks before it sleeps.
+
+use std::cell::Cell;
+use std::hint::spin_loop;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+/// About what it takes to sleep and be woken (`docs/benchmarks.md`), so that a wait takes at most about twice as long as it
+/// must: Karlin et al., Empirical Studies of Competitive Spinning for a Shared-Memory Multiprocessor, 1991.
+const LONGEST: Duration = Duration::from_micros(50);
+/// What is tried even after long waits.
+const SHORTEST: Duration = Duration::from_micros(3);
+/// Looks between two looks at the clock.
+const LOOKS: u32 = 16;
+
+/// What the last waits of one side cost decides how long the next one looks.
+#[derive(Debug)]
+pub(crate) struct Spin {
+    longest: Duration,
+    budget: Cell<Duration>,
+}
+
+impl Spin {
+    /// With one processor nobody spins: nothing changes while somebody looks.
+    pub(crate) fn new() -> Self {
+        let one = available_parallelism().is_ok_and(|processors| processors.get() == 1);
+        let longest = if one { Duration::ZERO } else { LONGEST };
+        Self { longest, budget: Cell::new(longest) }
+    }
+
+    /// Looks at least once, then sleeps by `park`, which looks too.
+    pub(crate) fn wait<T>(
+        &self,
+        mut look: impl FnMut() -> Option<T>,
+        park: impl FnOnce(&mut dyn FnMut() -> Option<T>) -> Option<T>,
+    ) -> Option<T> {
+        // Most often nobody has to wait.
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        let (budget, begun) = (self.budget.get(), Instant::now());
+        while !budget.is_zero() && begun.elapsed() < budget {
+            for _ in 0..LOOKS {
+                spin_loop();
+                if let Some(found) = look() {
+                    return Some(found);
+                }
+            }
+        }
+        let found = park(&mut look);
+        // What a wake-up takes must not look like a slow partner, or both sides would sleep in turn for ever.
+        let short = begun.elapsed() < 2 * self.longest;
+        self.budget.set(if short { self.longest } else { (budget / 2).max(SHORTEST).min(self.longest) });
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_looks_less_after_long_waits_until_one_is_short() {
+        let spin = Spin { longest: LONGEST, budget: Cell::new(LONGEST) };
+        let mut seen = Vec::new();
+        for _ in 0..8 {
+            let found = spin.wait(
+                || None::<()>,
+                |_| {
+                    crate::sys::pause(3 * LONGEST);
+                    None
+                },
+            );
+            assert_eq!(found, None);
+            seen.push(spin.budget.get());
+        }
+        assert!(seen.is_sorted_by(|earlier, later| earlier >= later) && seen[7] == SHORTEST, "{seen:?}");
+        // Nobody's processor is taken away for so long in every one of so many rounds.
+        assert!((0..1000).any(|_| {
+            assert_eq!(spin.wait(|| None, |_| Some(())), Some(()));
+            spin.budget.get() == LONGEST
+        }));
+    }
+
+    #[test]
+    fn with_one_processor_it_looks_once() {
+        let spin = Spin { longest: Duration::ZERO, budget: Cell::new(Duration::ZERO) };
+        let looks = Cell::new(0);
+        let look = || {
+            looks.set(looks.get() + 1);
+            None::<()>
+        };
+        assert_eq!(spin.wait(look, |_| None), None);
+        assert_eq!((looks.get(), spin.budget.get()), (1, Duration::ZERO));
+    }
+}
