@@ -16,6 +16,8 @@ use rustix::io::{Errno, retry_on_intr};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::num::NonZeroU64;
+use std::ops::Range;
 
 /// Opens a file only to look at it, which needs no right to read it.
 pub const LOOK: OFlags = OFlags::PATH;
@@ -37,6 +39,14 @@ pub fn bits(mode: Mode) -> u32 {
 /// Advice that a file is read once from its start.
 pub fn read_ahead(file: &File) {
     let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
+}
+
+/// Begins to bring what is new in these bytes of a file to the disk, and lets what is there already go from the cache.
+/// Whoever has just written them gets only the first: what is on its way stays.
+pub fn let_go(file: &File, bytes: Range<u64>) {
+    // Linux calls it advice; it writes without waiting (mm/fadvise.c). Nothing to be done is no failure.
+    let length = NonZeroU64::new(bytes.end - bytes.start);
+    let _ = rustix::fs::fadvise(file, bytes.start, length, Advice::DontNeed);
 }
 
 /// Opens a file so that reads come from the medium and not from the page cache. The second value says whether

@@ -12,6 +12,7 @@ use rustix::io::retry_on_intr;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 
 /// Opens a file only to look at it. It must be one that this user may read.
 pub const LOOK: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
@@ -35,6 +36,9 @@ pub fn open_past_the_cache(directory: &OwnedFd, name: &OsStr) -> io::Result<(Fil
     let _ = rustix::fs::fcntl_nocache(&file, true);
     Ok((file.into(), false))
 }
+
+/// There is no such call.
+pub fn let_go(_file: &File, _bytes: Range<u64>) {}
 
 /// What a pipe takes when it takes anything: `PIPE_BUF` of limits.h.
 pub const PIPE_ROOM: usize = 512;
