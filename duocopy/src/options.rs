@@ -110,11 +110,11 @@ pub struct Options {
     #[arg(long, value_name = "DUR", value_parser = duration)]
     pub wait: Option<Duration>,
 
-    /// Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: chosen by the file's size]
+    /// Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K, or what a small file fills]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub block_size: Option<u64>,
 
-    /// Shared memory for all blocks together [default: 4 blocks]
+    /// Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub buffer_size: Option<u64>,
 

@@ -130,32 +130,59 @@ pub struct Cut {
     pub block_size: usize,
     pub blocks: usize,
     pub note: Option<String>,
+    /// Why so many.
+    pub why: &'static str,
+}
+
+/// Where the source comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// The page cache.
+    Memory,
+    /// A disk.
+    Device,
+    /// Whatever is at the other end of a pipe.
+    Stream,
 }
 
 /// A block that passes through the caches of both processors on its way; `docs/benchmarks.md` has the figures.
 const DEFAULT_BLOCK_SIZE: u64 = 512 << 10;
-/// One is filled, one is drained, and each side may be one ahead.
+/// One is filled, one is drained, and each side may be one ahead. More of them pass through slower caches.
 const DEFAULT_BLOCKS: u64 = 4;
+/// For a source that may come in bursts, and hardly faster than any memory.
+const BLOCKS_FOR_BURSTS: u64 = 16;
+/// What is reserved for them must not take longer than the copy.
+const LONG: u64 = 64 << 20;
 /// The limits of `blockpipe::Geometry`.
 const SIZES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 const MOST_BLOCKS: u64 = 1 << 16;
 
-/// How to cut the shared memory for a file of this length.
-pub fn cut(length: u64, block_size: Option<u64>, buffer_size: Option<u64>) -> Cut {
+/// How to cut the shared memory for a file of this length (a stream may have any).
+pub fn cut(length: Option<u64>, supply: Supply, block_size: Option<u64>, buffer_size: Option<u64>) -> Cut {
+    let length = length.unwrap_or(u64::MAX);
+    let (usual, why) = match supply {
+        _ if block_size.is_some() || buffer_size.is_some() => (DEFAULT_BLOCKS, "as was asked for"),
+        Supply::Stream => (BLOCKS_FOR_BURSTS, "a stream may come in bursts"),
+        Supply::Device if length >= LONG => {
+            (BLOCKS_FOR_BURSTS, "SRC is not in memory, and may come in bursts")
+        }
+        Supply::Device | Supply::Memory if length < LONG => (DEFAULT_BLOCKS, "no more than SRC needs"),
+        _ => (DEFAULT_BLOCKS, "SRC is in memory: few blocks stay in the processors' caches"),
+    };
     let fits = |size: u64| size.clamp(*SIZES.start(), *SIZES.end()).next_multiple_of(4096);
     let asked = match (block_size, buffer_size) {
         (Some(block), _) => fits(block),
         (None, Some(buffer)) => fits((buffer / DEFAULT_BLOCKS).min(DEFAULT_BLOCK_SIZE)),
         (None, None) => DEFAULT_BLOCK_SIZE,
     };
-    let most = buffer_size.map_or(DEFAULT_BLOCKS, |buffer| (buffer / asked).clamp(2, MOST_BLOCKS));
+    let most = buffer_size.map_or(usual, |buffer| (buffer / asked).clamp(2, MOST_BLOCKS));
     let mended = block_size.is_some_and(|block| block != asked)
         || buffer_size.is_some_and(|buffer| most * asked > buffer || buffer / asked > MOST_BLOCKS);
     let note = mended.then(|| format!("using up to {most} blocks of {asked} bytes, the nearest that works"));
     // A small file needs no more than it fills.
     let wanted = asked.min(fits(length));
     let blocks = most.min(length.div_ceil(wanted).max(1));
-    Cut { block_size: wanted as usize, blocks: blocks as usize, note }
+    Cut { block_size: wanted as usize, blocks: blocks as usize, note, why }
 }
 
 #[cfg(test)]
@@ -163,7 +190,7 @@ mod tests {
     use super::*;
 
     fn blocks_of(length: u64, block: Option<u64>, buffer: Option<u64>) -> (usize, usize, bool) {
-        let cut = cut(length, block, buffer);
+        let cut = cut(Some(length), Supply::Memory, block, buffer);
         (cut.blocks, cut.block_size, cut.note.is_some())
     }
 
@@ -173,6 +200,15 @@ mod tests {
         assert_eq!(blocks_of(5000, None, None), (1, 8192, false));
         assert_eq!(blocks_of(600 << 10, None, None), (2, 512 << 10, false));
         assert_eq!(blocks_of(5 << 30, None, None), (4, 512 << 10, false));
+    }
+
+    #[test]
+    fn what_may_come_in_bursts_gets_more_blocks() {
+        let blocks = |length, supply| cut(length, supply, None, None).blocks;
+        assert_eq!(blocks(None, Supply::Stream), 16);
+        assert_eq!(blocks(Some(5 << 30), Supply::Device), 16);
+        assert_eq!(blocks(Some(10 << 20), Supply::Device), 4);
+        assert_eq!(cut(None, Supply::Stream, Some(1 << 20), None).blocks, 4);
     }
 
     #[test]

@@ -59,13 +59,14 @@ fn send_file(
         progress.note("this Reader takes the place of one that died");
     }
     let length = source.record().known_length();
-    let cut = plan::cut(length.unwrap_or(u64::MAX), job.options.block_size, job.options.buffer_size);
+    let (supply, options) = (source.supply(), job.options);
+    let cut = plan::cut(length, supply, options.block_size, options.buffer_size);
     if let Some(note) = &cut.note {
         progress.note(note);
     }
     let bytes = length.map_or("bytes until it ends".into(), |length| format!("{length} bytes"));
     let s = if cut.blocks == 1 { "" } else { "s" };
-    progress.detail(&format!("{bytes}, {} block{s} of {} bytes", cut.blocks, cut.block_size));
+    progress.detail(&format!("{bytes}, {} block{s} of {} bytes: {}", cut.blocks, cut.block_size, cut.why));
     let start = || Started::start(job.paths, &job.name, job.options);
     let started = job.starts_partner.then(start).transpose()?;
     sandbox::confine_the_reader(job, progress);

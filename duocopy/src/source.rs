@@ -4,7 +4,7 @@ use crate::digest::{Digest, Kind, PIECE};
 use crate::exit::Failure;
 use crate::metadata;
 use crate::os::{self, FileId, Nature};
-use crate::plan;
+use crate::plan::{self, Supply};
 use crate::record::SourceRecord;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -107,6 +107,21 @@ impl Source {
 
     pub fn record(&self) -> &SourceRecord {
         &self.record
+    }
+
+    /// How fast it will come, as far as that can be known.
+    pub fn supply(&self) -> Supply {
+        let length = self.record.length;
+        let in_memory = |place: u64| os::is_in_memory(&self.file, place);
+        if self.record.stream {
+            Supply::Stream
+        // Looking into a hole would tell nothing.
+        } else if self.record.punched || length == 0 || [0, length / 2, length - 1].into_iter().all(in_memory)
+        {
+            Supply::Memory
+        } else {
+            Supply::Device
+        }
     }
 
     /// Its extended attributes, packed for the other process.

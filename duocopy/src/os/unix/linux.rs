@@ -41,6 +41,15 @@ pub fn read_ahead(file: &File) {
     let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
 }
 
+/// Whether the byte at this place of a file can be had without waiting for a device.
+pub fn is_in_memory(file: &File, place: u64) -> bool {
+    let mut byte = [0];
+    let flags = rustix::io::ReadWriteFlags::NOWAIT;
+    let read = rustix::io::preadv2(file, &mut [io::IoSliceMut::new(&mut byte)], place, flags);
+    // A file system that cannot tell says that it cannot.
+    !matches!(read, Err(Errno::AGAIN))
+}
+
 /// Begins to bring what is new in these bytes of a file to the disk, and lets what is there already go from the cache.
 /// Whoever has just written them gets only the first: what is on its way stays.
 pub fn let_go(file: &File, bytes: Range<u64>) {
