@@ -53,7 +53,7 @@ _duocopy() {
 
     case "${cmd}" in
         duocopy)
-            opts="-t -T -p -f -n -u -g -q -v -h -V --target-directory --no-target-directory --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --fsync --verify --hash --sparse --preserve --force --no-clobber --update --backup --dry-run --partial --no-resume --replace-within --progress --stats --no-sandbox --json --quiet --verbose --help --version cp read write status help"
+            opts="-t -T -p -f -n -u -g -q -v -h -V --target-directory --no-target-directory --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --direct --drop-cache --fsync --verify --hash --sparse --preserve --force --no-clobber --update --backup --dry-run --partial --no-resume --replace-within --progress --stats --no-sandbox --json --quiet --verbose --help --version cp read write status help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -93,6 +93,10 @@ _duocopy() {
                     ;;
                 --peer-group)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --direct)
+                    COMPREPLY=($(compgen -W "source destination both" -- "${cur}"))
                     return 0
                     ;;
                 --fsync)
@@ -151,7 +155,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__cp)
-            opts="-t -T -p -f -n -u -g -q -v -h -V --target-directory --no-target-directory --block-size --buffer-size --bwlimit --fsync --verify --hash --sparse --preserve --force --no-clobber --update --backup --dry-run --partial --no-resume --progress --stats --no-sandbox --json --quiet --verbose --dir --peer-user --peer-group --wait --replace-within --help --version"
+            opts="-t -T -p -f -n -u -g -q -v -h -V --target-directory --no-target-directory --block-size --buffer-size --bwlimit --direct --drop-cache --fsync --verify --hash --sparse --preserve --force --no-clobber --update --backup --dry-run --partial --no-resume --progress --stats --no-sandbox --json --quiet --verbose --dir --peer-user --peer-group --wait --replace-within --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -175,6 +179,10 @@ _duocopy() {
                     ;;
                 --bwlimit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --direct)
+                    COMPREPLY=($(compgen -W "source destination both" -- "${cur}"))
                     return 0
                     ;;
                 --fsync)
@@ -333,7 +341,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__read)
-            opts="-g -q -v -f -n -u -p -h -V --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --verify --hash --dry-run --replace-within --progress --stats --no-sandbox --json --quiet --verbose --force --no-clobber --update --backup --preserve --fsync --sparse --partial --no-resume --help --version"
+            opts="-g -q -v -f -n -u -p -h -V --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --direct --drop-cache --verify --hash --dry-run --replace-within --progress --stats --no-sandbox --json --quiet --verbose --force --no-clobber --update --backup --preserve --fsync --sparse --partial --no-resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -365,6 +373,10 @@ _duocopy() {
                     ;;
                 --peer-group)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --direct)
+                    COMPREPLY=($(compgen -W "source destination both" -- "${cur}"))
                     return 0
                     ;;
                 --verify)
@@ -441,7 +453,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__write)
-            opts="-p -f -g -q -v -n -u -h -V --max-bytes --wait --dir --peer-user --peer-group --fsync --verify --hash --sparse --preserve --force --backup --dry-run --partial --no-resume --replace-within --progress --stats --no-sandbox --json --quiet --verbose --no-clobber --update --block-size --buffer-size --bwlimit --help --version"
+            opts="-p -f -g -q -v -n -u -h -V --max-bytes --wait --dir --peer-user --peer-group --direct --drop-cache --fsync --verify --hash --sparse --preserve --force --backup --dry-run --partial --no-resume --replace-within --progress --stats --no-sandbox --json --quiet --verbose --no-clobber --update --block-size --buffer-size --bwlimit --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -465,6 +477,10 @@ _duocopy() {
                     ;;
                 --peer-group)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --direct)
+                    COMPREPLY=($(compgen -W "source destination both" -- "${cur}"))
                     return 0
                     ;;
                 --fsync)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_duocopy_global_optspecs
-    string join \n t/target-directory= T/no-target-directory wait= block-size= buffer-size= bwlimit= dir= peer-user= peer-group= fsync= verify= hash= sparse= p/preserve= f/force n/no-clobber u/update= backup= dry-run partial no-resume replace-within= g/progress= stats no-sandbox json q/quiet v/verbose h/help V/version
+    string join \n t/target-directory= T/no-target-directory wait= block-size= buffer-size= bwlimit= dir= peer-user= peer-group= direct= drop-cache fsync= verify= hash= sparse= p/preserve= f/force n/no-clobber u/update= backup= dry-run partial no-resume replace-within= g/progress= stats no-sandbox json q/quiet v/verbose h/help V/version
 end
 
 function __fish_duocopy_needs_command
@@ -32,6 +32,9 @@ complete -c duocopy -n "__fish_duocopy_needs_command" -l bwlimit -d 'Read at mos
 complete -c duocopy -n "__fish_duocopy_needs_command" -l dir -d 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user\'s own]' -r -F
 complete -c duocopy -n "__fish_duocopy_needs_command" -l peer-user -d 'Refuse a partner of any other user than these (names or numbers)' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -l peer-group -d 'Refuse a partner whose user belongs to none of these groups' -r
+complete -c duocopy -n "__fish_duocopy_needs_command" -l direct -d 'Read and write past the page cache, straight from and to the disk; alone it means both' -r -f -a "source\t''
+destination\t''
+both\t''"
 complete -c duocopy -n "__fish_duocopy_needs_command" -l fsync -d 'What must be on the disk before a copy counts as complete' -r -f -a "none\t'The copy may still be in the page cache, as with `cp`'
 end\t'The copy is on the disk, and so is its name'"
 complete -c duocopy -n "__fish_duocopy_needs_command" -l verify -d 'How to make sure that the copy is the source' -r -f -a "none\t'Not at all'
@@ -61,6 +64,7 @@ complete -c duocopy -n "__fish_duocopy_needs_command" -s g -l progress -d 'Show 
 always\t'Also elsewhere: a plain line every 10 seconds'
 never\t''"
 complete -c duocopy -n "__fish_duocopy_needs_command" -s T -l no-target-directory -d 'Take DST for a file, and never for a directory to put it in'
+complete -c duocopy -n "__fish_duocopy_needs_command" -l drop-cache -d 'Leave nothing of the files in the page cache'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s f -l force -d 'Replace DST if it exists (what is done anyway, except by `write`)'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s n -l no-clobber -d 'Leave DST as it is if it exists, whatever --update says'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l dry-run -d 'Only say what would be done; start it once'
@@ -82,6 +86,9 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s t -l target-direc
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K, or what a small file fills]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l direct -d 'Read and write past the page cache, straight from and to the disk; alone it means both' -r -f -a "source\t''
+destination\t''
+both\t''"
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l fsync -d 'What must be on the disk before a copy counts as complete' -r -f -a "none\t'The copy may still be in the page cache, as with `cp`'
 end\t'The copy is on the disk, and so is its name'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l verify -d 'How to make sure that the copy is the source' -r -f -a "none\t'Not at all'
@@ -115,6 +122,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l peer-group -d 'Re
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l wait -d 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l replace-within -d 'Wait so long for a new partner when the other process has died: start the same command again' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s T -l no-target-directory -d 'Take DST for a file, and never for a directory to put it in'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l drop-cache -d 'Leave nothing of the files in the page cache'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s f -l force -d 'Replace DST if it exists (what is done anyway, except by `write`)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s n -l no-clobber -d 'Leave DST as it is if it exists, whatever --update says'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l dry-run -d 'Only say what would be done; start it once'
@@ -134,6 +142,9 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l bwlimit -d 'Rea
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l dir -d 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user\'s own]' -r -F
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l peer-user -d 'Refuse a partner of any other user than these (names or numbers)' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l peer-group -d 'Refuse a partner whose user belongs to none of these groups' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l direct -d 'Read and write past the page cache, straight from and to the disk; alone it means both' -r -f -a "source\t''
+destination\t''
+both\t''"
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l verify -d 'How to make sure that the copy is the source' -r -f -a "none\t'Not at all'
 stream\t'Both processes compute a checksum of their own bytes, and compare'
 reread\t'The Writer also reads the copy again, from the disk if the file system can do that: takes as long again as reading'"
@@ -162,6 +173,7 @@ end\t'The copy is on the disk, and so is its name'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l sparse -d 'Which zeros take no space in DST' -r -f -a "auto\t'Holes of the source stay holes'
 always\t'Other long runs of zeros become holes, too'
 never\t'Every byte is written and takes its space'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l drop-cache -d 'Leave nothing of the files in the page cache'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l dry-run -d 'Only say what would be done; start it once'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l stats -d 'Say at the end how fast it was, who waited for whom, and how full the blocks were'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l no-sandbox -d 'Do not give up the rights that a half does not need (docs/cli.md)'
@@ -179,6 +191,9 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l wait -d 'How l
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l dir -d 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user\'s own]' -r -F
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l peer-user -d 'Refuse a partner of any other user than these (names or numbers)' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l peer-group -d 'Refuse a partner whose user belongs to none of these groups' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l direct -d 'Read and write past the page cache, straight from and to the disk; alone it means both' -r -f -a "source\t''
+destination\t''
+both\t''"
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l fsync -d 'What must be on the disk before a copy counts as complete' -r -f -a "none\t'The copy may still be in the page cache, as with `cp`'
 end\t'The copy is on the disk, and so is its name'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l verify -d 'How to make sure that the copy is the source' -r -f -a "none\t'Not at all'
@@ -210,6 +225,7 @@ older\t'It is replaced if it was last written to before SRC was; else it stays, 
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K, or what a small file fills]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l drop-cache -d 'Leave nothing of the files in the page cache'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s f -l force -d 'Replace DST if it exists (what is done anyway, except by `write`)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l dry-run -d 'Only say what would be done; start it once'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l partial -d 'Keep what was copied when the copy fails or is interrupted (Ctrl-C), to go on from there the next time'

@@ -4,6 +4,7 @@
 //! program's words; in the library they hold the producer and the consumer.
 
 use crate::args::Permission;
+use crate::cache::Pages;
 use crate::digest::{Kind, Value};
 use crate::dry_run;
 use crate::exit::{self, Failure};
@@ -110,8 +111,8 @@ impl Job<'_> {
 
     /// Where a block's bytes are looked at if others than this user may write to the block meanwhile: what counts in
     /// the checksum is then what was read, or is written.
-    pub fn private_copy(&self) -> Option<Vec<u8>> {
-        self.options.dir.is_some().then(Vec::new)
+    pub fn private_copy(&self) -> Option<Pages> {
+        self.options.dir.is_some().then(|| Pages::new(PRIVATE))
     }
 }
 

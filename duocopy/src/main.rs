@@ -4,6 +4,7 @@
 
 mod args;
 mod backup;
+mod cache;
 mod checkpoint;
 mod copy;
 mod digest;

@@ -93,6 +93,14 @@ pub enum Backup {
     Simple,
 }
 
+/// What is read or written past the page cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Direct {
+    Source,
+    Destination,
+    Both,
+}
+
 /// When progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Show {
@@ -133,6 +141,16 @@ pub struct Options {
     /// Refuse a partner whose user belongs to none of these groups
     #[arg(long, value_name = "GROUP", value_delimiter = ',', conflicts_with = "replace_within")]
     pub peer_group: Vec<String>,
+
+    /// Read and write past the page cache, straight from and to the disk; alone it means both
+    #[arg(
+        long, value_enum, value_name = "END", num_args = 0..=1, require_equals = true, default_missing_value = "both"
+    )]
+    pub direct: Option<Direct>,
+
+    /// Leave nothing of the files in the page cache
+    #[arg(long)]
+    pub drop_cache: bool,
 
     /// What must be on the disk before a copy counts as complete
     #[arg(long, value_enum, value_name = "WHEN", default_value = "end")]
@@ -244,6 +262,11 @@ impl Options {
         (self.backup == Some(Backup::Existing)).then(|| version_control().err())?
     }
 
+    /// Whether this end is to be read or written past the page cache.
+    pub fn past_the_cache(&self, end: Direct) -> bool {
+        self.direct.is_some_and(|direct| direct == end || direct == Direct::Both)
+    }
+
     /// What both processes compute of the content.
     pub fn digest(&self) -> Kind {
         match (self.verify, self.hash) {
@@ -274,6 +297,14 @@ impl Options {
         }
         if self.verify == Verify::None || self.verify == Verify::Reread && !other_half {
             words.push(format!("--verify={}", name(&|| self.verify.to_possible_value())));
+        }
+        if let Some(direct) = self.direct
+            && !other_half
+        {
+            words.push(format!("--direct={}", name(&|| direct.to_possible_value())));
+        }
+        if self.drop_cache && !other_half {
+            words.push("--drop-cache".into());
         }
         if self.hash != Hash::Crc64 {
             words.push(format!("--hash={}", name(&|| self.hash.to_possible_value())));

@@ -2,6 +2,7 @@
 //! anything back.
 
 use crate::args::{Existing, Permission};
+use crate::cache::Passage;
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
@@ -55,6 +56,9 @@ pub trait Output: Debug {
     fn digest(&self, kind: Kind, _from: Durable) -> Result<Digest, Failure> {
         Ok(Digest::new(kind))
     }
+
+    /// How it is to pass through the page cache. Notes say what cannot be.
+    fn pass_the_cache(&mut self, direct: bool, drops: bool) -> Vec<String>;
 
     /// From here on the copy is brought to the disk from time to time, and a journal says how far it is.
     fn start_checkpoints(&mut self) -> Result<(), Failure> {
@@ -111,10 +115,10 @@ pub trait Output: Debug {
 /// What a copy does not have, for people.
 #[derive(Debug, Default)]
 pub struct Lost {
-    /// Of the file that it replaces.
-    pub of_old: Option<String>,
     /// Of what was to be taken over from the source.
     pub of_source: Option<String>,
+    /// Of anything else.
+    pub notes: Vec<String>,
 }
 
 /// An error if not so many bytes may be written there.
@@ -136,6 +140,7 @@ pub struct Outlet {
     permission: Permission,
     /// So much can be written at once without being held up.
     at_once: usize,
+    passage: Passage,
     notes: Vec<String>,
 }
 
@@ -190,7 +195,7 @@ impl Outlet {
         let what =
             "this cannot be put in its place in one step: what is written is out before the copy is complete";
         let notes = vec![format!("{}: {what}", exit::show(path))];
-        Ok(Some(Self { file, path: path.into(), permission, at_once, notes }))
+        Ok(Some(Self { file, path: path.into(), permission, at_once, passage: Passage::default(), notes }))
     }
 
     fn failed(&self, doing: &str, error: &io::Error) -> Failure {
@@ -219,10 +224,27 @@ impl Output for Outlet {
         allow(&self.path, self.permission, reached)
     }
 
-    fn write(&mut self, _offset: u64, bytes: &[u8]) -> Result<usize, Failure> {
+    fn pass_the_cache(&mut self, direct: bool, drops: bool) -> Vec<String> {
+        // Only a disk has one; and what others have open too is left as it is.
+        if plan::is_standard(&self.path) || !os::nature(&self.file).is_ok_and(|nature| nature == Nature::Disk)
+        {
+            return Vec::new();
+        }
+        self.passage.set(&self.file, direct, drops)
+    }
+
+    fn reached(&mut self, reached: Durable) -> Result<(), Failure> {
+        if self.passage.drops() {
+            self.passage.written_up_to(&self.file, reached.position);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Failure> {
         let some = &bytes[..bytes.len().min(self.at_once)];
-        let written = match os::ready(&self.file, true) {
-            Ok(true) => (&self.file).write(some),
+        let file = &self.file;
+        let written = match os::ready(file, true) {
+            Ok(true) => self.passage.pass(file, (offset, some.len()), || (&*file).write(some)),
             Ok(false) => return Ok(0),
             Err(error) => Err(error),
         };
@@ -237,11 +259,12 @@ impl Output for Outlet {
         }
     }
 
-    fn prepare(&mut self, _whole: Durable, from_source: &FromSource, durable: bool) -> Result<Lost, Failure> {
+    fn prepare(&mut self, whole: Durable, from_source: &FromSource, durable: bool) -> Result<Lost, Failure> {
         if durable {
             os::flush(&self.file).map_err(|error| self.failed("flushing the copy to the disk", &error))?;
         }
         let of_source = (!from_source.preserve.is_empty()).then(|| NOTHING.into());
-        Ok(Lost { of_source, ..Lost::default() })
+        let notes = self.passage.end(&self.file, whole.position).into_iter().collect();
+        Ok(Lost { of_source, notes })
     }
 }

@@ -163,9 +163,7 @@ pub fn cut(length: Option<u64>, supply: Supply, block_size: Option<u64>, buffer_
     let (usual, why) = match supply {
         _ if block_size.is_some() || buffer_size.is_some() => (DEFAULT_BLOCKS, "as was asked for"),
         Supply::Stream => (BLOCKS_FOR_BURSTS, "a stream may come in bursts"),
-        Supply::Device if length >= LONG => {
-            (BLOCKS_FOR_BURSTS, "SRC is not in memory, and may come in bursts")
-        }
+        Supply::Device if length >= LONG => (BLOCKS_FOR_BURSTS, "SRC comes from a disk, perhaps in bursts"),
         Supply::Device | Supply::Memory if length < LONG => (DEFAULT_BLOCKS, "no more than SRC needs"),
         _ => (DEFAULT_BLOCKS, "SRC is in memory: few blocks stay in the processors' caches"),
     };

@@ -3,9 +3,10 @@
 use crate::copy::{Job, PRIVATE, Stop, Summary, check_partner, other_check, say_stats, view};
 use crate::exit::{self, Failure};
 use crate::metadata;
+use crate::options::{Direct, Options};
 use crate::pace::Pace;
 use crate::partner::{Partner, Started};
-use crate::plan::{self, show_job};
+use crate::plan::{self, Cut, Supply, show_job};
 use crate::progress::{Progress, Role};
 use crate::record::{SourceRecord, TargetRecord};
 use crate::sandbox;
@@ -58,15 +59,7 @@ fn send_file(
         source.check_same_version(&before)?;
         progress.note("this Reader takes the place of one that died");
     }
-    let length = source.record().known_length();
-    let (supply, options) = (source.supply(), job.options);
-    let cut = plan::cut(length, supply, options.block_size, options.buffer_size);
-    if let Some(note) = &cut.note {
-        progress.note(note);
-    }
-    let bytes = length.map_or("bytes until it ends".into(), |length| format!("{length} bytes"));
-    let s = if cut.blocks == 1 { "" } else { "s" };
-    progress.detail(&format!("{bytes}, {} block{s} of {} bytes: {}", cut.blocks, cut.block_size, cut.why));
+    let (length, cut) = (source.record().known_length(), cut(&mut source, job.options, progress));
     let start = || Started::start(job.paths, &job.name, job.options);
     let started = job.starts_partner.then(start).transpose()?;
     sandbox::confine_the_reader(job, progress);
@@ -97,7 +90,7 @@ fn send_file(
         let room = pace.as_ref().map_or(block.len(), |pace| pace.at_once(block.len()));
         let piece = match &mut private {
             Some(own) => {
-                own.resize(room.min(PRIVATE), 0);
+                own.resize(room.min(PRIVATE));
                 source.next(own)?
             }
             None => source.next(&mut block[..room])?,
@@ -139,6 +132,9 @@ fn send_file(
         send_attributes(&source.attributes()?, producer, digest.sum())?;
     }
     source.check_unchanged(bytes)?;
+    if let Some(note) = source.leave_the_cache() {
+        progress.note(&note);
+    }
     // An interrupt may look like the end of what somebody types.
     producer.check()?;
     let digest = digest.value();
@@ -148,6 +144,24 @@ fn send_file(
     let lost = (remark.code == u32::from(exit::NOT_KEPT)).then(|| exit::printable(&remark.message));
     let not_kept = lost.map(|lost| job.not_kept(&lost));
     Ok(Summary { bytes, kind: job.options.digest(), digest, not_kept })
+}
+
+/// How to cut the memory for this source, which also learns how to pass through the page cache; says what was chosen.
+fn cut(source: &mut Source, options: &Options, progress: &Progress) -> Cut {
+    let length = source.record().known_length();
+    let direct = options.past_the_cache(Direct::Source);
+    let supply = if direct { Supply::Device } else { source.supply() };
+    for note in source.pass_the_cache(direct, options.drop_cache) {
+        progress.note(&note);
+    }
+    let cut = plan::cut(length, supply, options.block_size, options.buffer_size);
+    if let Some(note) = &cut.note {
+        progress.note(note);
+    }
+    let bytes = length.map_or("bytes until it ends".into(), |length| format!("{length} bytes"));
+    let s = if cut.blocks == 1 { "" } else { "s" };
+    progress.detail(&format!("{bytes}, {} block{s} of {} bytes: {}", cut.blocks, cut.block_size, cut.why));
+    cut
 }
 
 /// Behind the last byte: a replacement of the Writer gets those that the dead one had not given back.

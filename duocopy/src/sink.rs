@@ -4,6 +4,7 @@
 
 use crate::args::{Existing, Permission};
 use crate::backup;
+use crate::cache::{Pages, Passage};
 use crate::checkpoint::{Checkpoints, Keeper};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
@@ -41,8 +42,7 @@ pub struct Sink {
     /// What an interrupted copy left, until checkpoints begin.
     journal: Option<Journal>,
     checkpoints: Option<Checkpoints>,
-    /// How much of the file is on its way to the disk.
-    flushing: u64,
+    passage: Passage,
     /// What the checkpoints worked on, after they have ended.
     keeper: Option<Keeper>,
 }
@@ -139,7 +139,7 @@ impl Sink {
             placed,
             journal,
             checkpoints: None,
-            flushing: 0,
+            passage: Passage::default(),
             keeper: None,
             place,
         })
@@ -165,6 +165,12 @@ impl Sink {
             Sparse::Always => true,
             Sparse::Never => false,
         }
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
+        let file = &self.file;
+        let written = self.passage.pass(file, (offset, bytes.len()), || os::write_at(file, bytes, offset));
+        written.map_err(|error| self.failed("writing", &error))
     }
 
     fn end_checkpoints(&mut self) -> Result<(), Failure> {
@@ -252,6 +258,10 @@ impl Output for Sink {
         Ok(digest)
     }
 
+    fn pass_the_cache(&mut self, direct: bool, drops: bool) -> Vec<String> {
+        self.passage.set(&self.file, direct, drops)
+    }
+
     /// From here on the copy is brought to the disk from time to time, and a journal says how far it is.
     fn start_checkpoints(&mut self) -> Result<(), Failure> {
         let keeper = |journal| -> io::Result<Keeper> {
@@ -281,7 +291,7 @@ impl Output for Sink {
             return Err(self.refused(what, "look at it, then copy again"));
         }
         if self.sparse != Sparse::Always {
-            os::write_at(&self.file, bytes, offset).map_err(|error| self.failed("writing", &error))?;
+            self.write_at(offset, bytes)?;
             return Ok(bytes.len());
         }
         let is_zero = |piece: &[u8]| piece.iter().all(|byte| *byte == 0);
@@ -293,7 +303,7 @@ impl Output for Sink {
             if zero {
                 self.write_zeros(offset, run.len() as u64)?;
             } else {
-                os::write_at(&self.file, run, offset).map_err(|error| self.failed("writing", &error))?;
+                self.write_at(offset, run)?;
             }
             (rest, offset) = (others, offset + run.len() as u64);
         }
@@ -326,13 +336,13 @@ impl Output for Sink {
 
     /// Everything up to here is written. An error if what was written before did not get to the disk.
     fn reached(&mut self, reached: Durable) -> Result<(), Failure> {
-        let Some(checkpoints) = &self.checkpoints else { return Ok(()) };
-        // Else most of it would be left for the end.
-        if reached.position >= self.flushing + FLUSH {
-            os::let_go(&self.file, self.flushing..reached.position);
-            self.flushing = reached.position;
+        if self.checkpoints.is_some() || self.passage.drops() {
+            self.passage.written_up_to(&self.file, reached.position);
         }
-        if checkpoints.reached(reached) { Ok(()) } else { self.end_checkpoints() }
+        if self.checkpoints.as_ref().is_none_or(|checkpoints| checkpoints.reached(reached)) {
+            return Ok(());
+        }
+        self.end_checkpoints()
     }
 
     /// Everything before the rename: mode, owner and times, and, if wanted, the content on the disk; if there is a
@@ -345,7 +355,7 @@ impl Output for Sink {
             if durable {
                 self.file.sync_all().map_err(|error| self.failed("flushing the copy to the disk", &error))?;
             }
-            return Ok(Lost { of_old: None, of_source });
+            return Ok(Lost { of_source, notes: Vec::new() });
         }
         // Preallocation may have made it longer than what came.
         self.file.set_len(whole.position).map_err(|error| self.failed("setting the length", &error))?;
@@ -372,11 +382,12 @@ impl Output for Sink {
                 let _ = keeper.write_down(whole, os::identify(&metadata).modified);
             }
         }
-        let of_old = (!owner_kept && !from_source.wants(Preserve::Ownership)).then(|| {
+        let old_owner = (!owner_kept && !from_source.wants(Preserve::Ownership)).then(|| {
             let path = exit::show(&self.place.path);
             format!("{path}: owner and group of the old file could not be kept, nor the rights that they had")
         });
-        Ok(Lost { of_old, of_source })
+        let passed = self.passage.end(&self.file, whole.position);
+        Ok(Lost { of_source, notes: old_owner.into_iter().chain(passed).collect() })
     }
 
     /// Reads the whole file again, from the medium if the file system can do that (the second value). Comes after
@@ -391,10 +402,7 @@ impl Output for Sink {
             if FileId::from(&metadata) != self.heading.target.file {
                 return Err(io::Error::other("somebody replaced it"));
             }
-            // Direct reads want memory, offsets and lengths in whole pages.
-            let mut memory = vec![0; PIECE + PAGE];
-            let start = memory.as_ptr().align_offset(PAGE);
-            digest.update_from(&file, metadata.len(), &mut memory[start..start + PIECE])?;
+            digest.update_from(&file, metadata.len(), &mut Pages::new(PIECE))?;
             Ok(past)
         };
         match os::while_others_may_read(&self.file, read) {
@@ -540,9 +548,5 @@ fn exists(path: &Path, what: &str, permission: &Permission) -> Failure {
     Failure::refused(path, what, &format!("name another one, or have it replaced ({flag})"))
 }
 
-/// So much is brought to the disk at once while the copy goes on (`docs/benchmarks.md`).
-const FLUSH: u64 = 4 << 20;
 /// The shortest run of zeros that is looked for to make a hole of: the block of most file systems.
 const HOLE: usize = 4096;
-/// Largest page of the systems that this runs on; also more than any disk's block.
-const PAGE: usize = 64 << 10;

@@ -1,5 +1,6 @@
 //! The Reader's file: opened once, read from start to end, and looked at again afterwards.
 
+use crate::cache::Passage;
 use crate::digest::{Digest, Kind, PIECE};
 use crate::exit::Failure;
 use crate::metadata;
@@ -17,6 +18,7 @@ pub struct Source {
     path: PathBuf,
     record: SourceRecord,
     position: u64,
+    passage: Passage,
     /// The bytes around the position, or next behind it, that are in no hole.
     data: Range<u64>,
     /// Whether it is a named pipe, which was opened here so that reading never waits.
@@ -83,6 +85,7 @@ impl Source {
                 path: path.into(),
                 record,
                 position: 0,
+                passage: Passage::default(),
                 data: 0..u64::MAX,
                 own_pipe,
                 unopened: own_pipe,
@@ -92,7 +95,8 @@ impl Source {
         let record = SourceRecord { checked_by: kind, ..os::identify(&metadata) };
         // One that takes all of its space has no holes to look for.
         let data = 0..if record.punched { 0 } else { u64::MAX };
-        Ok(Self { file, path: path.into(), record, position: 0, data, own_pipe: false, unopened: false })
+        let (path, passage) = (path.into(), Passage::default());
+        Ok(Self { file, path, record, position: 0, passage, data, own_pipe: false, unopened: false })
     }
 
     /// Whether it is a named pipe that nobody has opened for writing yet.
@@ -122,6 +126,21 @@ impl Source {
         } else {
             Supply::Device
         }
+    }
+
+    /// How it is to pass through the page cache. Notes say what cannot be.
+    pub fn pass_the_cache(&mut self, direct: bool, drops: bool) -> Vec<String> {
+        // What others have open too is left as it is, and a pipe has no cache.
+        let nature = os::nature(&self.file);
+        if plan::is_standard(&self.path) || !matches!(nature, Ok(Nature::Regular | Nature::Disk)) {
+            return Vec::new();
+        }
+        self.passage.set(&self.file, direct, drops)
+    }
+
+    /// Everything is read. A note if not all of it passed the cache as it was to.
+    pub fn leave_the_cache(&self) -> Option<String> {
+        self.passage.end(&self.file, self.position)
     }
 
     /// Its extended attributes, packed for the other process.
@@ -205,9 +224,10 @@ impl Source {
 
     fn fill(&mut self, block: &mut [u8]) -> io::Result<usize> {
         let room = (block.len() as u64).min(self.data.end.saturating_sub(self.position)) as usize;
-        let mut filled = 0;
+        let (mut filled, file) = (0, &self.file);
         while filled < room {
-            match self.file.read(&mut block[filled..room]) {
+            let next = (self.position + filled as u64, room - filled);
+            match self.passage.pass(file, next, || (&*file).read(&mut block[filled..room])) {
                 Ok(0) => break,
                 Ok(bytes) => filled += bytes,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -215,6 +235,7 @@ impl Source {
             }
         }
         self.position += filled as u64;
+        self.passage.read_up_to(file, self.position);
         Ok(filled)
     }
 
@@ -224,7 +245,8 @@ impl Source {
         if !ready && !self.own_pipe {
             return Ok(Piece::NotYet);
         }
-        match self.file.read(block) {
+        let (next, file) = ((self.position, block.len()), &self.file);
+        match self.passage.pass(file, next, || (&*file).read(block)) {
             // No end is said where others read, too, so that nothing but this tells an end; or no beginning.
             Ok(0) if !ready && self.unopened => Ok(Piece::NotYet),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Piece::NotYet),
@@ -235,6 +257,8 @@ impl Source {
             }
             read => {
                 self.unopened = false;
+                self.position += *read.as_ref().unwrap_or(&0) as u64;
+                self.passage.read_up_to(file, self.position);
                 read.map(Piece::Bytes)
             }
         }

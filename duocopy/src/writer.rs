@@ -5,7 +5,7 @@ use crate::digest::{Digest, Kind, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
 use crate::metadata::FromSource;
-use crate::options::{Fsync, Verify};
+use crate::options::{Direct, Fsync, Verify};
 use crate::output::{Outlet, Output, allow, out_already};
 use crate::plan::show_job;
 use crate::progress::{Progress, Role};
@@ -115,7 +115,8 @@ fn receive_file(
     progress: &mut Progress,
 ) -> Result<Summary, Stop> {
     sandbox::confine_the_writer(sink.directory(), job, progress);
-    for note in sink.notes() {
+    let cache = sink.pass_the_cache(job.options.past_the_cache(Direct::Destination), job.options.drop_cache);
+    for note in sink.notes().iter().chain(&cache) {
         progress.note(note);
     }
     let Durable { position, sum } = sink.begins();
@@ -166,7 +167,7 @@ fn receive_file(
         sink.allow(position)?;
         if let Some(own) = &mut private {
             for at in (0..block.len()).step_by(PRIVATE) {
-                own.resize(PRIVATE.min(block.len() - at), 0);
+                own.resize(PRIVATE.min(block.len() - at));
                 block.copy_to(at, own);
                 digest.update(own);
                 put(own, block.offset() + at as u64, sink, consumer)?;
@@ -245,7 +246,7 @@ fn put_in_its_place(
     committing.complete()?;
     sink.tidy();
     say_stats(&stats, job, progress);
-    if let Some(note) = lost.of_old {
+    for note in lost.notes {
         progress.note(&note);
     }
     let not_kept = lost.of_source.map(|lost| job.not_kept(&lost));

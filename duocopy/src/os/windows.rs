@@ -303,12 +303,20 @@ pub fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()
     Ok(())
 }
 
+/// Nobody can ask that of an open file here.
+pub fn set_direct(_file: &File, _direct: bool) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Whether the byte at this place of a file can be had without waiting for a device: nobody tells.
 pub fn is_in_memory(_file: &File, _place: u64) -> bool {
     true
 }
 
 /// There is no such call.
+pub const LETS_GO: bool = false;
+
+/// Does nothing.
 pub fn let_go(_file: &File, _bytes: Range<u64>) {}
 
 /// Fills the buffer from this position; an error if the file ends before.

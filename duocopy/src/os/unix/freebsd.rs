@@ -34,12 +34,23 @@ pub fn open_past_the_cache(directory: &OwnedFd, name: &OsStr) -> io::Result<(Fil
     Ok((retry_on_intr(|| rustix::fs::openat(directory, name, flags, Mode::empty()))?.into(), false))
 }
 
+/// Has reads and writes go past the cache from now on, or through it again. Then addresses, places and lengths must be
+/// multiples of what the disk wants, or they fail ([`io::ErrorKind::InvalidInput`]).
+pub fn set_direct(file: &File, direct: bool) -> io::Result<()> {
+    let mut flags = rustix::fs::fcntl_getfl(file)?;
+    flags.set(OFlags::DIRECT, direct);
+    Ok(rustix::fs::fcntl_setfl(file, flags)?)
+}
+
 /// Whether the byte at this place of a file can be had without waiting for a device: nobody tells.
 pub fn is_in_memory(_file: &File, _place: u64) -> bool {
     true
 }
 
 /// There is no such call.
+pub const LETS_GO: bool = false;
+
+/// Does nothing.
 pub fn let_go(_file: &File, _bytes: Range<u64>) {}
 
 /// What a pipe takes when it takes anything: `PIPE_BUF` of limits.h.

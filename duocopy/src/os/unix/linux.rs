@@ -50,6 +50,17 @@ pub fn is_in_memory(file: &File, place: u64) -> bool {
     !matches!(read, Err(Errno::AGAIN))
 }
 
+/// Has reads and writes go past the cache from now on, or through it again. Then addresses, places and lengths must be
+/// multiples of what the disk wants, or they fail ([`io::ErrorKind::InvalidInput`]).
+pub fn set_direct(file: &File, direct: bool) -> io::Result<()> {
+    let mut flags = rustix::fs::fcntl_getfl(file)?;
+    flags.set(OFlags::DIRECT, direct);
+    Ok(rustix::fs::fcntl_setfl(file, flags)?)
+}
+
+/// [`let_go`] does something.
+pub const LETS_GO: bool = true;
+
 /// Begins to bring what is new in these bytes of a file to the disk, and lets what is there already go from the cache.
 /// Whoever has just written them gets only the first: what is on its way stays.
 pub fn let_go(file: &File, bytes: Range<u64>) {

@@ -37,12 +37,21 @@ pub fn open_past_the_cache(directory: &OwnedFd, name: &OsStr) -> io::Result<(Fil
     Ok((file.into(), false))
 }
 
+/// Has reads and writes not be kept in the cache from now on, or kept again. What is in it already may be used all the
+/// same.
+pub fn set_direct(file: &File, direct: bool) -> io::Result<()> {
+    Ok(rustix::fs::fcntl_nocache(file, direct)?)
+}
+
 /// Whether the byte at this place of a file can be had without waiting for a device: nobody tells.
 pub fn is_in_memory(_file: &File, _place: u64) -> bool {
     true
 }
 
 /// There is no such call.
+pub const LETS_GO: bool = false;
+
+/// Does nothing.
 pub fn let_go(_file: &File, _bytes: Range<u64>) {}
 
 /// What a pipe takes when it takes anything: `PIPE_BUF` of limits.h.

@@ -1,0 +1,134 @@
+//! What a half does about the page cache, for its own file: `--direct` and `--drop-cache`.
+
+use crate::os;
+use std::fs::File;
+use std::io;
+use std::ops::{Deref, DerefMut};
+
+/// A multiple of what any disk or page asks for.
+const PAGE: usize = 64 << 10;
+/// What disks ask for at least.
+const SECTOR: u64 = 512;
+/// So much is brought to the disk, or let go, at once while the copy goes on (`docs/benchmarks.md`).
+const STEP: u64 = 4 << 20;
+/// What is written takes a while to get to the disk, and can be let go only then.
+const ON_ITS_WAY: u64 = 64 << 20;
+
+/// How a file passes through the page cache.
+#[derive(Debug, Default)]
+pub struct Passage {
+    /// Past it.
+    direct: bool,
+    /// From where on it went through it all the same.
+    not_from: Option<u64>,
+    /// Nothing stays in it.
+    drops: bool,
+    /// Up to here it has been told about.
+    told: u64,
+}
+
+impl Passage {
+    /// As the user wants it. Notes say what cannot be.
+    pub fn set(&mut self, file: &File, direct: bool, drops: bool) -> Vec<String> {
+        let denied = if direct { os::set_direct(file, true).err() } else { None };
+        (self.direct, self.drops) = (direct && denied.is_none(), drops);
+        let denied =
+            denied.map(|error| format!("--direct: cannot be had here, so that the cache is used: {error}"));
+        let kept = (drops && !os::LETS_GO).then(|| "--drop-cache: this system has no such thing".into());
+        denied.into_iter().chain(kept).collect()
+    }
+
+    /// Whether nothing stays in the cache.
+    pub fn drops(&self) -> bool {
+        self.drops
+    }
+
+    /// Reads or writes. What the disk cannot do directly (at the end of a file, or in odd pieces) goes through the
+    /// cache, like everything behind it.
+    pub fn pass<T>(
+        &mut self,
+        file: &File,
+        (place, length): (u64, usize),
+        mut act: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
+        if !self.direct {
+            return act();
+        }
+        let odd = !place.is_multiple_of(SECTOR) || !(length as u64).is_multiple_of(SECTOR);
+        let result = if odd { Err(io::ErrorKind::InvalidInput.into()) } else { act() };
+        if !matches!(&result, Err(error) if error.kind() == io::ErrorKind::InvalidInput) {
+            return result;
+        }
+        os::set_direct(file, false)?;
+        self.direct = false;
+        self.not_from = Some(place);
+        act()
+    }
+
+    /// The file is read up to here.
+    pub fn read_up_to(&mut self, file: &File, place: u64) {
+        if self.drops && place >= self.told + STEP {
+            os::let_go(file, self.told..place);
+            self.told = place;
+        }
+    }
+
+    /// The file is written up to here, and is to be on the disk at the end: what is left for then is little.
+    pub fn written_up_to(&mut self, file: &File, place: u64) {
+        if place < self.told + STEP {
+            return;
+        }
+        os::let_go(file, self.told..place);
+        self.told = place;
+        if self.drops {
+            os::let_go(file, 0..place.saturating_sub(ON_ITS_WAY));
+        }
+    }
+
+    /// All of so many bytes are read, or on the disk. A note if it was not as the user wants it.
+    pub fn end(&self, file: &File, length: u64) -> Option<String> {
+        if self.drops {
+            os::let_go(file, 0..length);
+        }
+        // The end of a file is seldom that of a sector.
+        let from = self.not_from.filter(|from| from + STEP < length)?;
+        Some(format!(
+            "--direct: from byte {from} on it went through the cache: the pieces were no whole sectors"
+        ))
+    }
+}
+
+/// Memory that begins with a page, as direct reads want it.
+#[derive(Debug)]
+pub struct Pages {
+    memory: Vec<u8>,
+    start: usize,
+    length: usize,
+}
+
+impl Pages {
+    pub fn new(most: usize) -> Self {
+        let memory = vec![0; most + PAGE];
+        let start = memory.as_ptr().align_offset(PAGE);
+        Self { memory, start, length: most }
+    }
+
+    /// So much of it is used from now on: not more than at first.
+    pub fn resize(&mut self, length: usize) {
+        self.length = length;
+    }
+}
+
+impl Deref for Pages {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.memory[self.start..][..self.length]
+    }
+}
+
+impl DerefMut for Pages {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..][..self.length]
+    }
+}

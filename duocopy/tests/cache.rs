@@ -1,0 +1,124 @@
+//! What stays in the page cache, asked of the kernel by `fincore` (util-linux).
+
+#[macro_use]
+mod util;
+
+#[cfg(not(target_os = "linux"))]
+use util::left_out;
+
+#[cfg(not(target_os = "linux"))]
+#[test]
+fn the_page_cache() {
+    left_out("the page cache: nobody tells here what is in it");
+}
+
+#[cfg(target_os = "linux")]
+mod cached {
+    use super::util::*;
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+    use std::process::{Command, Stdio};
+
+    const SIZE: usize = 24 * MIB + 777;
+    /// What is left of a file that is not cached: its last pages.
+    const REST: u64 = MIB as u64;
+
+    /// Bytes of a file that are cached.
+    fn cached(folder: &Folder, name: &str) -> u64 {
+        let asked =
+            Command::new("fincore").args(["-nb", "-o", "RES"]).arg(folder.path(name)).output().unwrap();
+        String::from_utf8(asked.stdout).unwrap().trim().parse().unwrap()
+    }
+
+    fn forget(folder: &Folder, name: &str) {
+        let file = File::open(folder.path(name)).unwrap();
+        file.sync_all().unwrap();
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    }
+
+    /// A source on the disk, and nowhere else. `None` if this cannot be told, or had, here.
+    fn folder() -> Option<Folder> {
+        let folder = Folder::new();
+        folder.write("src", bytes(SIZE, 1));
+        forget(&folder, "src");
+        let fincore = Command::new("fincore").arg("--version").stdout(Stdio::null()).status();
+        if !fincore.is_ok_and(|status| status.success()) || cached(&folder, "src") > 0 {
+            left_out("what stays in the page cache (package util-linux, and a file system with a disk)");
+            return None;
+        }
+        Some(folder)
+    }
+
+    #[test]
+    fn usually_both_stay_and_with_drop_cache_neither_does() {
+        let Some(folder) = folder() else { return };
+        complete(pair(folder.duocopy("src dst"), folder.duocopy("src dst")));
+        for name in ["src", "dst"] {
+            assert!(cached(&folder, name) >= SIZE as u64, "{name}: {}", cached(&folder, name));
+        }
+        let line = "--drop-cache src new";
+        complete(pair(folder.duocopy(line), folder.duocopy(line)));
+        for name in ["src", "new"] {
+            assert!(cached(&folder, name) < REST, "{name}: {}", cached(&folder, name));
+        }
+        folder.assert_same("src", "new");
+    }
+
+    #[test]
+    fn direct_ends_pass_the_cache_and_others_do_not() {
+        let Some(folder) = folder() else { return };
+        for (flag, ends) in [("=source", [true, false]), ("=destination", [false, true]), ("", [true, true])]
+        {
+            for more in ["", "--bwlimit=200M", "--fsync=none", "--sparse=always", "--verify=reread"] {
+                let what = format!("cp --direct{flag} {more} src dst");
+                forget(&folder, "src");
+                let ended = folder.duocopy(&what).end();
+                ended.expect(0, &[]);
+                assert!(!ended.said.contains("--direct"), "{what}: {ended:?}");
+                for (name, direct) in ["src", "dst"].into_iter().zip(ends) {
+                    let there = cached(&folder, name);
+                    assert_eq!(there < REST, direct, "{what}: {there} bytes of {name} are cached");
+                }
+                folder.assert_same("src", "dst");
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_in_odd_pieces_goes_through_the_cache_and_that_is_said() {
+        let Some(folder) = folder() else { return };
+        let script = "dd if=src bs=10007 status=none | exec \"$0\" read -q - odd";
+        let mut read = Command::new("sh");
+        read.args(["-c", script, env!("CARGO_BIN_EXE_duocopy")]).current_dir(folder.path(""));
+        let mut read = read.spawn().unwrap();
+        let ended = folder.duocopy("write --direct dst odd").end();
+        assert!(read.wait().unwrap().success());
+        ended.expect(0, &["from byte ", "went through the cache"]);
+        folder.assert_same("src", "dst");
+    }
+
+    #[test]
+    fn an_end_in_the_middle_of_a_sector_and_holes_are_no_odd_pieces() {
+        let Some(folder) = folder() else { return };
+        let file = File::options().write(true).open(folder.path("src")).unwrap();
+        file.set_len(40 * MIB as u64).unwrap();
+        file.write_all_at(&bytes(12 * MIB + 99, 2), 64 * MIB as u64).unwrap();
+        forget(&folder, "src");
+        folder.duocopy("cp --direct src dst").end().expect(0, &[]);
+        for name in ["src", "dst"] {
+            assert!(cached(&folder, name) < REST, "{name}: {}", cached(&folder, name));
+        }
+        folder.assert_same("src", "dst");
+    }
+
+    #[test]
+    fn who_does_not_trust_the_other_reads_and_writes_past_the_cache_too() {
+        let Some(folder) = folder() else { return };
+        let line = "--direct --dir=. src dst";
+        complete(pair(folder.duocopy(line), folder.duocopy(line)));
+        for name in ["src", "dst"] {
+            assert!(cached(&folder, name) < REST, "{name}: {}", cached(&folder, name));
+        }
+        folder.assert_same("src", "dst");
+    }
+}
