@@ -3,13 +3,15 @@
 use crate::cases::Outcome;
 use crate::files;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, sync::mpsc, thread};
 use wait4::Wait4;
 
 const TIME_LIMIT: Duration = Duration::from_secs(120);
+/// Argument with which this executable copies alone, through the same calls as the two processes.
+pub const ALONE: &str = "--alone";
 /// Argument with which this executable only writes: what the file system takes for the bytes alone. A program
 /// that reserves the room beforehand, or writes from a buffer that fits the caches better, can be faster.
 pub const WRITE_ONLY: &str = "--write-only";
@@ -17,10 +19,11 @@ pub const WRITE_ONLY: &str = "--write-only";
 /// One way to make `destination` from `source`, both in the directory in which its line runs.
 pub struct Candidate {
     /// Commands run one after another; one that pipes or redirects is left to `sh`, which takes a millisecond.
-    pub line: &'static str,
+    pub line: String,
     /// How many processes each command is started as.
     pub starts: usize,
-    pub remark: &'static str,
+    /// What the report calls it.
+    pub label: String,
     /// The timed ones, in the order of the rounds.
     pub runs: Vec<Run>,
 }
@@ -32,20 +35,20 @@ pub struct Run {
     pub elapsed: Duration,
     /// Of all its processes.
     pub processors: Duration,
+    /// Bytes that the largest process had in memory at once, shared ones too.
+    pub memory: u64,
 }
 
 impl Candidate {
-    pub fn label(&self) -> String {
-        format!("`{}`{}", self.line, self.remark)
-    }
-
     /// Whether it is installed.
     pub fn is_there(&self) -> bool {
-        self.line == WRITE_ONLY || self.line.split(' ').next().is_some_and(|tool| version(tool).is_some())
+        let own = [WRITE_ONLY, ALONE].contains(&&*self.line);
+        let first = |step: &str| step.split(' ').next().is_some_and(|tool| version(tool).is_some());
+        own || self.line.split(" && ").all(first)
     }
 
-    /// Makes `destination`, checks and removes it.
-    pub fn run(&self, directory: &Path, existing: bool) -> Outcome<Run> {
+    /// Makes `destination`, checks and removes it. `existing`: it is there before; `cold`: the source is on the disk only.
+    pub fn run(&self, directory: &Path, existing: bool, cold: bool) -> Outcome<Run> {
         let [source, destination, spare] =
             ["source", "destination", "spare"].map(|name| directory.join(name));
         let size = fs::metadata(&source)?.len();
@@ -54,20 +57,26 @@ impl Candidate {
         }
         // The writeback of an earlier copy must not be in the way, and nor must free memory that a virtual
         // machine has handed back to its host: fetching it again can take ten times as long as the copy.
-        run_step("sync", 1, directory)?;
+        if cfg!(unix) {
+            run_step("sync", 1, directory)?;
+        }
         files::write(&spare, files::space(&source)? / 4 * 5)?;
         fs::remove_file(spare)?;
+        if cold {
+            run_step("dd if=source iflag=nocache count=0 status=none", 1, directory)?;
+        }
 
         let mut whole = Run::default();
         for step in self.line.split(" && ") {
             let run = run_step(step, self.starts, directory)?;
             whole.elapsed += run.elapsed;
             whole.processors += run.processors;
+            whole.memory = whole.memory.max(run.memory);
         }
         if files::space(&source)? < size {
             files::compare_sparse(&source, &destination)?;
         } else if self.line != WRITE_ONLY {
-            run_step("cmp source destination", 1, directory)?;
+            files::compare(&source, &destination)?;
         } else if fs::metadata(&destination)?.len() != size {
             return Err("wrote too little".into());
         }
@@ -77,14 +86,15 @@ impl Candidate {
 }
 
 pub fn command(step: &str) -> io::Result<Command> {
-    let words = if step.contains(['>', '|']) { vec!["sh", "-c", step] } else { step.split(' ').collect() };
-    let (program, arguments) = match words[0] {
-        "duocopy" => (PathBuf::from(env!("CARGO_BIN_EXE_duocopy")), &words[1..]),
-        WRITE_ONLY => (env::current_exe()?, &words[..]),
-        tool => (PathBuf::from(tool), &words[1..]),
-    };
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+    let own = |word| if word == "duocopy" { env!("CARGO_BIN_EXE_duocopy") } else { word };
+    let mut words: Vec<String> = step.split(' ').map(|word| own(word).into()).collect();
+    if [WRITE_ONLY, ALONE].contains(&step) {
+        words.insert(0, env::current_exe()?.display().to_string());
+    } else if step.contains(['>', '|']) {
+        words = vec!["sh".into(), "-c".into(), words.join(" ")];
+    }
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
     Ok(command)
 }
 
@@ -112,7 +122,7 @@ fn run_step(step: &str, starts: usize, directory: &Path) -> Outcome<Run> {
         commands.iter_mut().try_for_each(|command| command.spawn().map(|child| children.push(child)));
     drop(commands);
     let said = started.is_ok().then(|| ended.recv_timeout(TIME_LIMIT).ok()).flatten();
-    let (mut succeeded, mut processors) = (true, Duration::ZERO);
+    let (mut succeeded, mut processors, mut memory) = (true, Duration::ZERO, 0);
     for child in &mut children {
         if said.is_none() {
             child.kill()?;
@@ -120,13 +130,14 @@ fn run_step(step: &str, starts: usize, directory: &Path) -> Outcome<Run> {
         let ended = child.wait4()?;
         succeeded &= ended.status.success();
         processors += ended.rusage.utime + ended.rusage.stime;
+        memory = memory.max(ended.rusage.maxrss);
     }
     let elapsed = begin.elapsed();
 
     started.map_err(|error| format!("{step}: {error}"))?;
     let said = said.ok_or_else(|| format!("{step}: killed after {} s", TIME_LIMIT.as_secs()))?;
     let failure = || format!("{step}: failed. {}", String::from_utf8_lossy(&said)).into();
-    succeeded.then_some(Run { elapsed, processors }).ok_or_else(failure)
+    succeeded.then_some(Run { elapsed, processors, memory }).ok_or_else(failure)
 }
 
 /// First line of what a command prints, if there is such a command.

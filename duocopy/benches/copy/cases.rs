@@ -1,6 +1,6 @@
 //! What is measured.
 
-use crate::candidate::{Candidate, WRITE_ONLY, command, first_line, version};
+use crate::candidate::{ALONE, Candidate, WRITE_ONLY, command, first_line, version};
 use crate::files::{self, MIB};
 use crate::report;
 use crate::statistics::Random;
@@ -17,6 +17,8 @@ struct Case {
     source: Source,
     /// Whether the destination is there before.
     existing: bool,
+    /// Whether the source is on the disk only.
+    cold: bool,
     /// Copied in memory (a tmpfs) instead of on the disk.
     in_memory: bool,
     candidates: Vec<Candidate>,
@@ -32,36 +34,49 @@ enum Source {
     Sparse,
 }
 
-fn once(line: &'static str) -> Candidate {
-    Candidate { line, starts: 1, remark: "", runs: Vec::new() }
+fn once(line: &str) -> Candidate {
+    let label = format!("`{}`", line.replace('|', r"\|"));
+    Candidate { line: line.into(), starts: 1, label, runs: Vec::new() }
 }
 
-fn pair(line: &'static str) -> Candidate {
-    Candidate { starts: 2, remark: " (started twice)", ..once(line) }
+fn with(remark: &str, candidate: Candidate) -> Candidate {
+    Candidate { label: format!("{} ({remark})", candidate.label), ..candidate }
 }
 
-fn again(line: &'static str) -> Candidate {
-    Candidate { remark: " (again: the noise)", ..once(line) }
+fn called(label: &str, line: &str) -> Candidate {
+    Candidate { label: label.into(), ..once(line) }
 }
 
-fn write_only() -> Candidate {
-    Candidate { remark: " (1 MiB writes, no copy)", ..once(WRITE_ONLY) }
+fn pair(line: &str) -> Candidate {
+    Candidate { starts: 2, ..with("started twice", once(line)) }
+}
+
+fn again(line: &str) -> Candidate {
+    with("again: the noise", once(line))
 }
 
 fn case(key: &'static str, title: &'static str, candidates: Vec<Candidate>) -> Case {
-    Case { key, title, source: Source::Usual, existing: false, in_memory: false, candidates }
+    Case { key, title, source: Source::Usual, existing: false, cold: false, in_memory: false, candidates }
 }
+
+const PAIR: &str = "duocopy --fsync=none source destination";
+const UNVERIFIED: &str = "duocopy --fsync=none --verify=none source destination";
 
 fn cases() -> Vec<Case> {
     const CP: &str = "cp source destination";
     const CP_SYNC: &str = "cp source destination && sync -d destination";
-    const PAIR: &str = "duocopy --fsync=none source destination";
-    const UNVERIFIED: &str = "duocopy --fsync=none --verify=none source destination";
     const UNCONFINED: &str = "duocopy --fsync=none --no-sandbox source destination";
     const ONE: &str = "duocopy cp --fsync=none source destination";
 
+    let alone = || with("one process, the same calls", once(ALONE));
+    if cfg!(windows) {
+        // Nothing to compare with is sure to be there.
+        let candidates = vec![alone(), with("again: the noise", alone()), pair(PAIR), pair(UNVERIFIED)];
+        return vec![case("new", "A new file, nobody flushes", candidates)];
+    }
+    let write_only = || with("1 MiB writes, no copy", once(WRITE_ONLY));
     let plain = || vec![once(CP), again(CP), pair(PAIR), pair(UNVERIFIED)];
-    let with_ceiling = || plain().into_iter().chain([write_only()]).collect();
+    let with_bounds = || plain().into_iter().chain([alone(), write_only()]).collect();
     let rivals = vec![
         once(CP),
         pair(PAIR),
@@ -87,15 +102,20 @@ fn cases() -> Vec<Case> {
         pair("duocopy --verify=reread source destination"),
     ];
     let sparse = vec![once("cp --sparse=auto source destination"), pair(PAIR), pair(UNVERIFIED)];
+    let throttled = |key, title, read, write| Case {
+        source: Source::Mebibytes(96),
+        cold: true,
+        ..case(key, title, throttled(read, write))
+    };
     vec![
-        case("new", "A new file, nobody flushes", with_ceiling()),
+        case("new", "A new file, nobody flushes", with_bounds()),
         case("rivals", "A new file, nobody flushes: other tools", rivals),
         Case { existing: true, ..case("existing", "Over an existing file, nobody flushes", plain()) },
         Case {
             source: Source::Mebibytes(4096),
-            ..case("large", "4 GiB, a new file, nobody flushes", with_ceiling())
+            ..case("large", "4 GiB, a new file, nobody flushes", with_bounds())
         },
-        Case { in_memory: true, ..case("memory", "From tmpfs to tmpfs", with_ceiling()) },
+        Case { in_memory: true, ..case("memory", "From tmpfs to tmpfs", with_bounds()) },
         case("flushed", "A new file, flushed to the disk", flushed),
         case("reread", "A new file, flushed and read again", read_again),
         Case {
@@ -110,6 +130,34 @@ fn cases() -> Vec<Case> {
             source: Source::Sparse,
             ..case("sparse", "64 GiB with 64 MiB of data, a new file, nobody flushes", sparse)
         },
+        throttled("slow", "Two slow ends, equally fast", "4000", "4000"),
+        throttled(
+            "bursty",
+            "Two slow ends that come in bursts, in the mean equally fast",
+            "32000:when=1+8",
+            "32000:when=5+8",
+        ),
+    ]
+}
+
+/// Calls that move half a MiB and take so many microseconds more, because strace holds them up when they are done.
+fn throttled(read: &str, write: &str) -> Vec<Candidate> {
+    let traced = |calls: &str| format!("strace -f -qq -o /dev/null -e trace={calls}");
+    let slow = |call: &str, time: &str| format!("-e inject={call}:delay_exit={time}");
+    let (reading, writing) = (slow("read", read), slow("write", write));
+    // strace knows only files that are there.
+    let (make, dd) = ("touch destination", "dd if=source of=destination bs=512K status=none");
+    let half = format!("{} -P source {reading} duocopy read source bench", traced("read"));
+    let other = slow("pwrite64", write);
+    let other = format!("{} {other} duocopy write --fsync=none destination bench", traced("pwrite64"));
+    let both = "-P source -P destination";
+    vec![
+        called(
+            "the slower end alone",
+            &format!("{make} && {} -P destination {writing} {dd}", traced("write")),
+        ),
+        called("`dd`", &format!("{make} && {} {both} {reading} {writing} {dd}", traced("read,write"))),
+        called("`duocopy read`, `duocopy write`", &format!("{half} | {other}")),
     ]
 }
 
@@ -156,8 +204,8 @@ impl Case {
             order.sort_by_cached_key(|_| random.next());
             for candidate in order {
                 let run = candidate
-                    .run(directory, self.existing)
-                    .map_err(|error| format!("{}: {error}", candidate.label()))?;
+                    .run(directory, self.existing, self.cold)
+                    .map_err(|error| format!("{}: {error}", candidate.label))?;
                 if round > 0 {
                     candidate.runs.push(run);
                 }

@@ -5,24 +5,19 @@
 //! `DUOCOPY_BENCH_DIR` says where to copy, `DUOCOPY_BENCH_MIB` how much where the case does not say, and
 //! `DUOCOPY_BENCH_ROUNDS` how often.
 
-#[cfg(unix)]
 mod candidate;
-#[cfg(unix)]
 mod cases;
-#[cfg(unix)]
 mod files;
-#[cfg(unix)]
 mod report;
-#[cfg(unix)]
 #[path = "../../../blockpipe/benches/util/statistics.rs"]
 mod statistics;
 
-#[cfg(unix)]
 fn main() -> std::process::ExitCode {
-    use std::env;
-
-    let write_only = env::args().any(|argument| argument == candidate::WRITE_ONLY);
-    let outcome = if write_only { files::write_as_much() } else { cases::measure() };
+    let outcome = match std::env::args().nth(1).as_deref() {
+        Some(candidate::WRITE_ONLY) => files::write_as_much(),
+        Some(candidate::ALONE) => files::copy_alone(),
+        _ => cases::measure(),
+    };
     match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
@@ -30,9 +25,4 @@ fn main() -> std::process::ExitCode {
             std::process::ExitCode::FAILURE
         }
     }
-}
-
-#[cfg(not(unix))]
-fn main() {
-    println!("LEFT OUT: what is compared with are tools of Unix");
 }
