@@ -264,9 +264,11 @@ impl Output for Sink {
 
     /// From here on the copy is brought to the disk from time to time, and a journal says how far it is.
     fn start_checkpoints(&mut self) -> Result<(), Failure> {
+        let temporary = self.place.temporary();
+        let name = if self.placed { &self.place.name } else { &temporary };
         let keeper = |journal| -> io::Result<Keeper> {
             Ok(Keeper {
-                file: self.file.try_clone()?,
+                file: self.place.directory.open_again(&self.file, name)?,
                 directory: self.place.directory.try_clone()?,
                 name: self.place.journal(),
                 temporary: self.place.temporary(),

@@ -208,6 +208,16 @@ fn what_is_no_file_is_refused() {
 }
 
 #[test]
+fn a_name_that_no_file_can_have_is_refused_before_anything_is_copied() {
+    let folder = Folder::new();
+    folder.write("src", OLD);
+    let ended = folder.duocopy("cp src").word("x".repeat(256)).end();
+    ended.expect(2, &["more than 255 characters"]);
+    let ended = folder.duocopy("cp src").word("x".repeat(255)).end();
+    ended.expect(0, &[]);
+}
+
+#[test]
 fn a_file_is_not_copied_onto_itself() {
     let folder = Folder::new();
     folder.write("src", OLD);

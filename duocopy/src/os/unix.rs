@@ -460,6 +460,12 @@ impl Directory {
         Ok(file.into())
     }
 
+    /// This open file once more, for a thread that flushes it.
+    #[expect(clippy::unused_self, reason = "other systems open it by its name")]
+    pub fn open_again(&self, file: &File, _name: &OsStr) -> io::Result<File> {
+        file.try_clone()
+    }
+
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
     }

@@ -14,6 +14,7 @@ use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
+use std::os::windows::ffi::OsStrExt;
 use std::os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::os::windows::io::AsHandle;
 use std::path::{Component, Path, PathBuf, Prefix};
@@ -395,6 +396,12 @@ pub fn plain(path: &Path) -> io::Result<PathBuf> {
             "a name with a colon, which is a stream of a file",
         ));
     }
+    // Only the last step would tell: until then it has another name.
+    let is_long =
+        |part: Component| matches!(part, Component::Normal(name) if name.encode_wide().count() > 255);
+    if path.components().any(is_long) {
+        return Err(io::Error::new(io::ErrorKind::InvalidFilename, "a name of more than 255 characters"));
+    }
     Ok(plainly(path.components().collect()))
 }
 
@@ -545,6 +552,11 @@ impl Directory {
             let access = GENERIC_READ | FILE_WRITE_ATTRIBUTES;
             OpenOptions::new().access_mode(access).custom_flags(link).open(&path).map_err(|_| error)
         })
+    }
+
+    /// Another handle of this open file of ours, for a thread that flushes: calls with one handle wait for each other.
+    pub fn open_again(&self, _file: &File, name: &OsStr) -> io::Result<File> {
+        self.open_existing(name)
     }
 
     /// Removes a file of ours, which may have got its last attributes already: read-only, say.
