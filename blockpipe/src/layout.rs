@@ -22,7 +22,7 @@ use std::sync::atomic::AtomicU8;
 /// `BLKPIPE` and a zero, read as bytes.
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"BLKPIPE\0");
 /// Two builds meet only if this is equal. Any change of this file or of `ring.rs` that the other end can see raises it.
-pub(crate) const VERSION: u32 = 5;
+pub(crate) const VERSION: u32 = 6;
 /// Length of the header; it is mapped on its own, from arrival on.
 pub(crate) const HEADER_LENGTH: usize = 4096;
 /// Where descriptors and blocks begin: the largest page size and the Windows allocation granularity.
@@ -184,6 +184,7 @@ pub(crate) fn fingerprint(bytes: &[u8]) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ring::{ConsumerLine, ProducerLine};
     use proptest::prelude::*;
     use std::mem::offset_of;
 
@@ -210,6 +211,16 @@ mod tests {
         let documented = [0, 8, 12, 16, 24, 32, 128, 136, 160, 256, 768, 2048, 2176, 2304, 2688, 3392];
         assert_eq!(offsets, documented);
         assert_eq!((size_of::<Ring>(), size_of::<Slot>()), (384, 64));
+        let offsets = [
+            offset_of!(Ring, producer) + offset_of!(ProducerLine, filled),
+            offset_of!(Ring, producer) + offset_of!(ProducerLine, admits),
+            offset_of!(Ring, consumer) + offset_of!(ConsumerLine, emptied),
+            offset_of!(Ring, consumer) + offset_of!(ConsumerLine, begun),
+            offset_of!(Ring, consumer) + offset_of!(ConsumerLine, admits),
+            offset_of!(Ring, verdict),
+            offset_of!(Ring, parked),
+        ];
+        assert_eq!(offsets, [0, 12, 128, 140, 176, 256, 264]);
     }
 
     #[test]

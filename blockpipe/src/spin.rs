@@ -48,8 +48,8 @@ impl Spin {
             }
         }
         let found = park(&mut look);
-        // What a wake-up takes must not look like a slow partner, or both sides would sleep in turn for ever.
-        let short = begun.elapsed() < 2 * self.longest;
+        // What wake-ups take must not look like a slow partner, or both sides would sleep in turn for ever.
+        let short = begun.elapsed() < 5 * self.longest;
         self.budget.set(if short { self.longest } else { (budget / 2).max(SHORTEST).min(self.longest) });
         found
     }
@@ -67,7 +67,7 @@ mod tests {
             let found = spin.wait(
                 || None::<()>,
                 |_| {
-                    crate::sys::pause(3 * LONGEST);
+                    crate::sys::pause(6 * LONGEST);
                     None
                 },
             );

@@ -259,7 +259,7 @@ const WORDS: &[(u64, usize)] = &[
     (2048, 8), // origin
     (2176, 8), // target
     (FILLED, 8),
-    (2312, 4), // the producer sleeps
+    (2568, 4), // the producer sleeps
     (2316, 4), // the producer admits another consumer
     (2320, 8), // the producer's marks
     (2328, 8),
@@ -268,7 +268,7 @@ const WORDS: &[(u64, usize)] = &[
     (2352, 8), // closing digest
     (2384, 8), // closing length + 1
     (EMPTIED, 8),
-    (2440, 4), // the consumer sleeps
+    (2572, 4), // the consumer sleeps
     (BEGUN, 4),
     (CONSUMER_MARKS, 8),
     (CONSUMER_MARKS + 8, 8),

@@ -1,9 +1,12 @@
 //! What a half does about the page cache, for its own file: `--direct` and `--drop-cache`.
 
+use crate::exit;
 use crate::os;
 use std::fs::File;
 use std::io;
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// A multiple of what any disk or page asks for.
 const PAGE: usize = 64 << 10;
@@ -14,6 +17,9 @@ const STEP: u64 = 4 << 20;
 /// What is written takes a while to get to the disk, and can be let go only then.
 const ON_ITS_WAY: u64 = 64 << 20;
 
+/// A copy that is slower than this for a step has checkpoints often enough, and no hurry at the end.
+const SLOW: Duration = Duration::from_millis(250);
+
 /// How a file passes through the page cache.
 #[derive(Debug, Default)]
 pub struct Passage {
@@ -21,26 +27,34 @@ pub struct Passage {
     direct: bool,
     /// From where on it went through it all the same.
     not_from: Option<u64>,
+    /// What is written is to be on the disk at the end.
+    flushes: bool,
     /// Nothing stays in it.
     drops: bool,
-    /// Up to here it has been told about.
+    /// Up to here it has been told about, and when.
     told: u64,
+    since: Option<Instant>,
+}
+
+/// What the user wants of the cache for one of the two files.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    pub direct: bool,
+    pub drops: bool,
+    pub flushes: bool,
 }
 
 impl Passage {
-    /// As the user wants it. Notes say what cannot be.
-    pub fn set(&mut self, file: &File, direct: bool, drops: bool) -> Vec<String> {
-        let denied = if direct { os::set_direct(file, true).err() } else { None };
-        (self.direct, self.drops) = (direct && denied.is_none(), drops);
-        let denied =
-            denied.map(|error| format!("--direct: cannot be had here, so that the cache is used: {error}"));
-        let kept = (drops && !os::LETS_GO).then(|| "--drop-cache: this system has no such thing".into());
+    /// As the user wants it from this place on. Notes say what cannot be.
+    pub fn set(&mut self, file: &File, path: &Path, from: u64, wish: Wish) -> Vec<String> {
+        let denied = if wish.direct { os::set_direct(file, true).err() } else { None };
+        self.direct = wish.direct && denied.is_none();
+        (self.drops, self.flushes, self.told) = (wish.drops, wish.flushes, from);
+        let path = exit::show(path);
+        let denied = denied.map(|error| format!("{path}: --direct is not to be had here ({error})"));
+        let kept =
+            (wish.drops && !os::LETS_GO).then(|| format!("{path}: there is no --drop-cache on this system"));
         denied.into_iter().chain(kept).collect()
-    }
-
-    /// Whether nothing stays in the cache.
-    pub fn drops(&self) -> bool {
-        self.drops
     }
 
     /// Reads or writes. What the disk cannot do directly (at the end of a file, or in odd pieces) goes through the
@@ -73,27 +87,32 @@ impl Passage {
         }
     }
 
-    /// The file is written up to here, and is to be on the disk at the end: what is left for then is little.
+    /// The file is written up to here: what is left to be flushed at the end is little.
     pub fn written_up_to(&mut self, file: &File, place: u64) {
-        if place < self.told + STEP {
+        if !self.flushes && !self.drops || place < self.told + STEP {
             return;
         }
-        os::let_go(file, self.told..place);
+        // What has got to the disk in the meantime, by a checkpoint, would go from the cache.
+        let fast = self.since.replace(Instant::now()).is_none_or(|since| since.elapsed() < SLOW);
+        if fast || self.drops {
+            os::let_go(file, self.told..place);
+        }
         self.told = place;
         if self.drops {
-            os::let_go(file, 0..place.saturating_sub(ON_ITS_WAY));
+            os::let_go(file, place.saturating_sub(8 * ON_ITS_WAY)..place.saturating_sub(ON_ITS_WAY));
         }
     }
 
     /// All of so many bytes are read, or on the disk. A note if it was not as the user wants it.
-    pub fn end(&self, file: &File, length: u64) -> Option<String> {
+    pub fn end(&self, file: &File, path: &Path, length: u64) -> Option<String> {
         if self.drops {
             os::let_go(file, 0..length);
         }
         // The end of a file is seldom that of a sector.
         let from = self.not_from.filter(|from| from + STEP < length)?;
+        let path = exit::show(path);
         Some(format!(
-            "--direct: from byte {from} on it went through the cache: the pieces were no whole sectors"
+            "{path}: from byte {from} on --direct was not possible: what came was not in whole sectors"
         ))
     }
 }

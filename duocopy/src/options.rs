@@ -1,5 +1,6 @@
 //! The options that all halves share, and the values that they take.
 
+use crate::cache::Wish;
 use crate::digest::Kind;
 use crate::os;
 use clap::{Parser, ValueEnum};
@@ -262,9 +263,10 @@ impl Options {
         (self.backup == Some(Backup::Existing)).then(|| version_control().err())?
     }
 
-    /// Whether this end is to be read or written past the page cache.
-    pub fn past_the_cache(&self, end: Direct) -> bool {
-        self.direct.is_some_and(|direct| direct == end || direct == Direct::Both)
+    /// How this end is to pass through the page cache.
+    pub fn cache(&self, end: Direct) -> Wish {
+        let direct = self.direct.is_some_and(|direct| direct == end || direct == Direct::Both);
+        Wish { direct, drops: self.drop_cache, flushes: false }
     }
 
     /// What both processes compute of the content.

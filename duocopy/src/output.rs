@@ -2,7 +2,7 @@
 //! anything back.
 
 use crate::args::{Existing, Permission};
-use crate::cache::Passage;
+use crate::cache::{Pages, Passage, Wish};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
@@ -57,8 +57,8 @@ pub trait Output: Debug {
         Ok(Digest::new(kind))
     }
 
-    /// How it is to pass through the page cache. Notes say what cannot be.
-    fn pass_the_cache(&mut self, direct: bool, drops: bool) -> Vec<String>;
+    /// How it is to pass through the page cache from here on. Notes say what cannot be.
+    fn pass_the_cache(&mut self, from: u64, wish: Wish) -> Vec<String>;
 
     /// From here on the copy is brought to the disk from time to time, and a journal says how far it is.
     fn start_checkpoints(&mut self) -> Result<(), Failure> {
@@ -73,7 +73,7 @@ pub trait Output: Debug {
 
     /// The same for so many zeros.
     fn write_zeros(&mut self, offset: u64, length: u64) -> Result<u64, Failure> {
-        let zeros = vec![0; length.min(PIECE as u64) as usize];
+        let zeros = Pages::new(length.min(PIECE as u64) as usize);
         self.write(offset, &zeros).map(|written| written as u64)
     }
 
@@ -224,19 +224,17 @@ impl Output for Outlet {
         allow(&self.path, self.permission, reached)
     }
 
-    fn pass_the_cache(&mut self, direct: bool, drops: bool) -> Vec<String> {
+    fn pass_the_cache(&mut self, from: u64, wish: Wish) -> Vec<String> {
         // Only a disk has one; and what others have open too is left as it is.
         if plan::is_standard(&self.path) || !os::nature(&self.file).is_ok_and(|nature| nature == Nature::Disk)
         {
             return Vec::new();
         }
-        self.passage.set(&self.file, direct, drops)
+        self.passage.set(&self.file, &self.path, from, wish)
     }
 
     fn reached(&mut self, reached: Durable) -> Result<(), Failure> {
-        if self.passage.drops() {
-            self.passage.written_up_to(&self.file, reached.position);
-        }
+        self.passage.written_up_to(&self.file, reached.position);
         Ok(())
     }
 
@@ -264,7 +262,7 @@ impl Output for Outlet {
             os::flush(&self.file).map_err(|error| self.failed("flushing the copy to the disk", &error))?;
         }
         let of_source = (!from_source.preserve.is_empty()).then(|| NOTHING.into());
-        let notes = self.passage.end(&self.file, whole.position).into_iter().collect();
+        let notes = self.passage.end(&self.file, &self.path, whole.position).into_iter().collect();
         Ok(Lost { of_source, notes })
     }
 }

@@ -165,7 +165,10 @@ pub fn cut(length: Option<u64>, supply: Supply, block_size: Option<u64>, buffer_
         Supply::Stream => (BLOCKS_FOR_BURSTS, "a stream may come in bursts"),
         Supply::Device if length >= LONG => (BLOCKS_FOR_BURSTS, "SRC comes from a disk, perhaps in bursts"),
         Supply::Device | Supply::Memory if length < LONG => (DEFAULT_BLOCKS, "no more than SRC needs"),
-        _ => (DEFAULT_BLOCKS, "SRC is in memory: few blocks stay in the processors' caches"),
+        _ => (
+            DEFAULT_BLOCKS,
+            "SRC is in memory, as far as can be told, and few blocks stay in the processors' caches",
+        ),
     };
     let fits = |size: u64| size.clamp(*SIZES.start(), *SIZES.end()).next_multiple_of(4096);
     let asked = match (block_size, buffer_size) {

@@ -59,7 +59,7 @@ fn send_file(
         source.check_same_version(&before)?;
         progress.note("this Reader takes the place of one that died");
     }
-    let (length, cut) = (source.record().known_length(), cut(&mut source, job.options, progress));
+    let (length, cut) = (source.record().known_length(), cut(&source, job.options, progress));
     let start = || Started::start(job.paths, &job.name, job.options);
     let started = job.starts_partner.then(start).transpose()?;
     sandbox::confine_the_reader(job, progress);
@@ -76,6 +76,9 @@ fn send_file(
     let Mark { position: mut bytes, sum } = producer.start()?;
     check_partner(Role::Writer, producer.partner(), job, progress)?;
     let mut digest = source.start_at(bytes, sum)?;
+    for note in source.pass_the_cache(job.options.cache(Direct::Source)) {
+        progress.note(&note);
+    }
     let (begins, monitor) = (bytes, producer.monitor());
     // Who replaces a dead one finds its blocks.
     let blocks = monitor.snapshot().geometry.map_or(cut.blocks, Geometry::blocks);
@@ -146,14 +149,10 @@ fn send_file(
     Ok(Summary { bytes, kind: job.options.digest(), digest, not_kept })
 }
 
-/// How to cut the memory for this source, which also learns how to pass through the page cache; says what was chosen.
-fn cut(source: &mut Source, options: &Options, progress: &Progress) -> Cut {
+/// How to cut the memory for this source; says what was chosen.
+fn cut(source: &Source, options: &Options, progress: &Progress) -> Cut {
     let length = source.record().known_length();
-    let direct = options.past_the_cache(Direct::Source);
-    let supply = if direct { Supply::Device } else { source.supply() };
-    for note in source.pass_the_cache(direct, options.drop_cache) {
-        progress.note(&note);
-    }
+    let supply = if options.cache(Direct::Source).direct { Supply::Device } else { source.supply() };
     let cut = plan::cut(length, supply, options.block_size, options.buffer_size);
     if let Some(note) = &cut.note {
         progress.note(note);

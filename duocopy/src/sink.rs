@@ -4,7 +4,7 @@
 
 use crate::args::{Existing, Permission};
 use crate::backup;
-use crate::cache::{Pages, Passage};
+use crate::cache::{Pages, Passage, Wish};
 use crate::checkpoint::{Checkpoints, Keeper};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
@@ -258,8 +258,8 @@ impl Output for Sink {
         Ok(digest)
     }
 
-    fn pass_the_cache(&mut self, direct: bool, drops: bool) -> Vec<String> {
-        self.passage.set(&self.file, direct, drops)
+    fn pass_the_cache(&mut self, from: u64, wish: Wish) -> Vec<String> {
+        self.passage.set(&self.file, &self.place.path, from, wish)
     }
 
     /// From here on the copy is brought to the disk from time to time, and a journal says how far it is.
@@ -315,7 +315,7 @@ impl Output for Sink {
     /// At most so many zeros: all of them if that makes a hole, or as many as are soon written. Returns how many.
     fn write_zeros(&mut self, offset: u64, length: u64) -> Result<u64, Failure> {
         if self.placed || !self.makes_holes() {
-            let zeros = vec![0; length.min(PIECE as u64) as usize];
+            let zeros = Pages::new(length.min(PIECE as u64) as usize);
             return self.write(offset, &zeros).map(|written| written as u64);
         }
         // There is nothing behind the offset: what was there is forgotten.
@@ -338,9 +338,7 @@ impl Output for Sink {
 
     /// Everything up to here is written. An error if what was written before did not get to the disk.
     fn reached(&mut self, reached: Durable) -> Result<(), Failure> {
-        if self.checkpoints.is_some() || self.passage.drops() {
-            self.passage.written_up_to(&self.file, reached.position);
-        }
+        self.passage.written_up_to(&self.file, reached.position);
         if self.checkpoints.as_ref().is_none_or(|checkpoints| checkpoints.reached(reached)) {
             return Ok(());
         }
@@ -357,7 +355,8 @@ impl Output for Sink {
             if durable {
                 self.file.sync_all().map_err(|error| self.failed("flushing the copy to the disk", &error))?;
             }
-            return Ok(Lost { of_source, notes: Vec::new() });
+            let passed = self.passage.end(&self.file, &self.place.path, whole.position);
+            return Ok(Lost { of_source, notes: passed.into_iter().collect() });
         }
         // Preallocation may have made it longer than what came.
         self.file.set_len(whole.position).map_err(|error| self.failed("setting the length", &error))?;
@@ -388,7 +387,7 @@ impl Output for Sink {
             let path = exit::show(&self.place.path);
             format!("{path}: owner and group of the old file could not be kept, nor the rights that they had")
         });
-        let passed = self.passage.end(&self.file, whole.position);
+        let passed = self.passage.end(&self.file, &self.place.path, whole.position);
         Ok(Lost { of_source, notes: old_owner.into_iter().chain(passed).collect() })
     }
 

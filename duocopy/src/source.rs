@@ -1,6 +1,6 @@
 //! The Reader's file: opened once, read from start to end, and looked at again afterwards.
 
-use crate::cache::Passage;
+use crate::cache::{Passage, Wish};
 use crate::digest::{Digest, Kind, PIECE};
 use crate::exit::Failure;
 use crate::metadata;
@@ -128,19 +128,19 @@ impl Source {
         }
     }
 
-    /// How it is to pass through the page cache. Notes say what cannot be.
-    pub fn pass_the_cache(&mut self, direct: bool, drops: bool) -> Vec<String> {
+    /// How it is to pass through the page cache from here on. Notes say what cannot be.
+    pub fn pass_the_cache(&mut self, wish: Wish) -> Vec<String> {
         // What others have open too is left as it is, and a pipe has no cache.
         let nature = os::nature(&self.file);
         if plan::is_standard(&self.path) || !matches!(nature, Ok(Nature::Regular | Nature::Disk)) {
             return Vec::new();
         }
-        self.passage.set(&self.file, direct, drops)
+        self.passage.set(&self.file, &self.path, self.position, wish)
     }
 
     /// Everything is read. A note if not all of it passed the cache as it was to.
     pub fn leave_the_cache(&self) -> Option<String> {
-        self.passage.end(&self.file, self.position)
+        self.passage.end(&self.file, &self.path, self.position)
     }
 
     /// Its extended attributes, packed for the other process.

@@ -1,5 +1,6 @@
 //! The second half of a copy: opens the destination and nothing else, and touches nothing before the Reader has its source.
 
+use crate::cache::Wish;
 use crate::copy::{Job, PRIVATE, Stop, Summary, check_partner, other_check, say_stats, view};
 use crate::digest::{Digest, Kind, Value};
 use crate::exit::{self, Failure};
@@ -115,8 +116,7 @@ fn receive_file(
     progress: &mut Progress,
 ) -> Result<Summary, Stop> {
     sandbox::confine_the_writer(sink.directory(), job, progress);
-    let cache = sink.pass_the_cache(job.options.past_the_cache(Direct::Destination), job.options.drop_cache);
-    for note in sink.notes().iter().chain(&cache) {
+    for note in sink.notes() {
         progress.note(note);
     }
     let Durable { position, sum } = sink.begins();
@@ -147,6 +147,13 @@ fn receive_file(
     let (durable, kind) = (job.options.fsync == Fsync::End, job.options.digest());
     sink.forget_behind(position)?;
     let mut digest = sink.digest(kind, *reached)?;
+    let wish = Wish {
+        flushes: durable || job.options.verify == Verify::Reread,
+        ..job.options.cache(Direct::Destination)
+    };
+    for note in sink.pass_the_cache(position, wish) {
+        progress.note(&note);
+    }
     if durable && !source.stream {
         sink.start_checkpoints()?;
     }

@@ -93,7 +93,7 @@ mod cached {
         let mut read = read.spawn().unwrap();
         let ended = folder.duocopy("write --direct dst odd").end();
         assert!(read.wait().unwrap().success());
-        ended.expect(0, &["from byte ", "went through the cache"]);
+        ended.expect(0, &["from byte ", "--direct was not possible"]);
         folder.assert_same("src", "dst");
     }
 
@@ -108,6 +108,30 @@ mod cached {
         for name in ["src", "dst"] {
             assert!(cached(&folder, name) < REST, "{name}: {}", cached(&folder, name));
         }
+        folder.assert_same("src", "dst");
+    }
+
+    #[test]
+    fn what_goes_on_reads_the_beginning_again_all_the_same() {
+        let Some(folder) = folder() else { return };
+        let line = "cp --direct --hash=blake3 --partial --block-size=512K";
+        let pieces = folder.duocopy(&format!("{line} --bwlimit=10M src dst")).start();
+        until("something is copied", || (!folder.temporaries("").is_empty()).then_some(()));
+        pause(milliseconds(800));
+        pieces.signal(Signal::INT);
+        pieces.end().expect(130, &[]);
+        folder.duocopy(&format!("{line} src dst")).end().expect(0, &["going on"]);
+        folder.assert_same("src", "dst");
+    }
+
+    #[test]
+    fn zeros_of_holes_are_no_odd_pieces() {
+        let Some(folder) = folder() else { return };
+        let file = File::options().write(true).open(folder.path("src")).unwrap();
+        file.set_len(0).unwrap();
+        file.set_len(40 * MIB as u64).unwrap();
+        folder.duocopy("cp --direct --sparse=never src dst").end().expect(0, &[]);
+        assert!(cached(&folder, "dst") < REST, "{}", cached(&folder, "dst"));
         folder.assert_same("src", "dst");
     }
 

@@ -47,7 +47,7 @@ const WORDS: [(u64, usize); 28] = [
     (2048, 8),
     (TARGET, 8),
     (FILLED, 8),
-    (2312, 4), // the Reader sleeps
+    (2568, 4), // the Reader sleeps
     (2316, 4),
     (PRODUCER_MARKS, 8),
     (PRODUCER_MARKS + 8, 8),
@@ -56,7 +56,7 @@ const WORDS: [(u64, usize); 28] = [
     (CLOSING, 8),
     (CLOSING_LENGTH, 8),
     (EMPTIED, 8),
-    (2440, 4), // the Writer sleeps
+    (2572, 4), // the Writer sleeps
     (BEGUN, 4),
     (CONSUMER_MARKS, 8),
     (CONSUMER_MARKS + 8, 8),

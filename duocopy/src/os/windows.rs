@@ -555,8 +555,10 @@ impl Directory {
     }
 
     /// Another handle of this open file of ours, for a thread that flushes: calls with one handle wait for each other.
-    pub fn open_again(&self, _file: &File, name: &OsStr) -> io::Result<File> {
-        self.open_existing(name)
+    pub fn open_again(&self, file: &File, name: &OsStr) -> io::Result<File> {
+        let again = self.open_existing(name)?;
+        let same = FileId::from(&look(&again)?) == FileId::from(&look(file)?);
+        if same { Ok(again) } else { Err(io::Error::other("somebody replaced it")) }
     }
 
     /// Removes a file of ours, which may have got its last attributes already: read-only, say.

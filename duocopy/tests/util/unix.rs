@@ -104,13 +104,13 @@ impl Folder {
         pipe_file([self.text("src"), self.text("dst")].join("\0").as_bytes())
     }
 
-    /// For the story of a failure: state, counters, who sleeps, whether the consumer has begun, and the verdict
+    /// For the story of a failure: state, counters, whether the consumer has begun, who sleeps, and the verdict
     /// (`ring.rs` of the library).
     pub fn header(&self) -> Option<[u64; 6]> {
         let mut header = [0; 4096];
         self.pipe()?.read_exact_at(&mut header, 0).ok()?;
         let word = |at: usize| u64::from_ne_bytes(header[at..at + 8].try_into().expect("eight bytes"));
-        Some([word(12) & 0xff, word(2304), word(2312), word(2432), word(2440), word(2560) & 0xff])
+        Some([word(12) & 0xff, word(2304), word(2432), word(2440) >> 32, word(2568), word(2560) & 0xff])
     }
 
     /// Runs a script with a mount table of its own; `$0` is the program. Nothing if this user may not.

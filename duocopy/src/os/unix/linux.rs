@@ -53,6 +53,10 @@ pub fn is_in_memory(file: &File, place: u64) -> bool {
 /// Has reads and writes go past the cache from now on, or through it again. Then addresses, places and lengths must be
 /// multiples of what the disk wants, or they fail ([`io::ErrorKind::InvalidInput`]).
 pub fn set_direct(file: &File, direct: bool) -> io::Result<()> {
+    // It says yes, and has nothing besides the cache.
+    if direct && rustix::fs::fstatfs(file)?.f_type == TMPFS {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     let mut flags = rustix::fs::fcntl_getfl(file)?;
     flags.set(OFlags::DIRECT, direct);
     Ok(rustix::fs::fcntl_setfl(file, flags)?)
@@ -62,8 +66,12 @@ pub fn set_direct(file: &File, direct: bool) -> io::Result<()> {
 pub const LETS_GO: bool = true;
 
 /// Begins to bring what is new in these bytes of a file to the disk, and lets what is there already go from the cache.
-/// Whoever has just written them gets only the first: what is on its way stays.
+/// Whoever has just written them gets the first of it: hardly any is there already.
 pub fn let_go(file: &File, bytes: Range<u64>) {
+    if bytes.is_empty() {
+        // It would mean everything up to the end.
+        return;
+    }
     // Linux calls it advice; it writes without waiting (mm/fadvise.c). Nothing to be done is no failure.
     let length = NonZeroU64::new(bytes.end - bytes.start);
     let _ = rustix::fs::fadvise(file, bytes.start, length, Advice::DontNeed);
