@@ -205,7 +205,7 @@ fn all_threads_of_both_halves_have_given_up_their_rights() {
         }
         until("it is in the middle", || {
             let header = folder.header()?;
-            (header[1] > 4 && header[3] > 4).then_some(())
+            (header[1] > 4 && header[2] > 4).then_some(())
         });
         for process in &both {
             let tasks = fs::read_dir(format!("/proc/{}/task", process.id())).expect("it lives");
