@@ -43,7 +43,7 @@ pub struct Pipe {
 /// What one attempt to arrive led to.
 enum Arrival {
     /// A seat, and whether somebody had it before in this pairing.
-    Seated(Attached, Turn),
+    Seated(Box<Attached>, Turn),
     /// The file was nobody's any more, or vanished: start again at once.
     Again,
     /// A pair is ending: look again a little later, until the time is up.
@@ -216,7 +216,7 @@ impl Pipe {
             step();
             seats.unlock_gate().map_err(io("unlocking the gate"))?;
             match arrival? {
-                Arrival::Seated(attached, turn) => return Ok((attached, turn)),
+                Arrival::Seated(attached, turn) => return Ok((*attached, turn)),
                 Arrival::Again if Instant::now() < deadline => {}
                 Arrival::Again => return Err(JoinError::Busy),
                 Arrival::Leaving(_) if Instant::now() < deadline => sys::pause(Duration::from_millis(1)),
@@ -329,7 +329,7 @@ impl Pipe {
         if !seats.take(side).map_err(io("taking a seat"))? {
             return Ok(Arrival::Again);
         }
-        Ok(Arrival::Seated(attached, turn))
+        Ok(Arrival::Seated(Box::new(attached), turn))
     }
 
     /// Fills the zeros of a file that nobody has used yet. Its first word says that from here on it is used.
