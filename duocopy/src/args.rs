@@ -1,7 +1,7 @@
 //! What was typed. Nothing here looks at a file.
 
 use crate::exit;
-use crate::options::{Backup, Options, Update, Verify, size};
+use crate::options::{Backup, Direct, Options, Update, Verify, size};
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use std::ffi::{OsStr, OsString};
@@ -354,6 +354,9 @@ fn parse_from(typed: &[OsString]) -> Result<Task, clap::Error> {
         }
         Some("read") => {
             let Read { source, name, options } = without(&typed[1..], &NOT_FOR_READ)?;
+            if options.direct == Some(Direct::Destination) {
+                return Err(wrong(&mut Read::command(), "`read` has no destination: give it to `write`"));
+            }
             if options.verify == Verify::Reread {
                 let what = "`read` writes nothing that could be read again: give --verify=reread to `write`";
                 return Err(wrong(&mut Read::command(), what));
@@ -362,6 +365,9 @@ fn parse_from(typed: &[OsString]) -> Result<Task, clap::Error> {
         }
         Some("write") => {
             let Write { destination, name, max_bytes, options } = without(&typed[1..], &NOT_FOR_WRITE)?;
+            if options.direct == Some(Direct::Source) {
+                return Err(wrong(&mut Write::command(), "`write` has no source: give it to `read`"));
+            }
             let permission = Permission::of_write(&options, max_bytes);
             if options.json && destination.as_os_str() == "-" {
                 return Err(wrong(
@@ -517,6 +523,9 @@ mod tests {
         assert!(parsed("cp --wait 1s a b").unwrap_err().contains("never waits"));
         assert!(parsed("read --fsync=none a n").unwrap_err().contains("to `write`"));
         assert!(parsed("write --block-size=1M b n").unwrap_err().contains("to `read`"));
+        assert!(parsed("read --direct=destination a n").unwrap_err().contains("no destination"));
+        assert!(parsed("write --direct=source b n").unwrap_err().contains("no source"));
+        assert!(parsed("read --direct=source a n").is_ok() && parsed("write --direct b n").is_ok());
         assert!(parsed("read a").is_err() && parsed("read a b n").is_err());
     }
 

@@ -57,6 +57,14 @@ impl Passage {
         denied.into_iter().chain(kept).collect()
     }
 
+    /// What to say where there is no cache to pass, or one that others pass too.
+    pub fn none(path: &Path, wish: Wish) -> Vec<String> {
+        let what =
+            "--direct and --drop-cache have no effect on standard input and output, pipes and terminals";
+        let wanted = wish.direct || wish.drops;
+        wanted.then(|| format!("{}: {what}", exit::show(path))).into_iter().collect()
+    }
+
     /// Reads or writes. What the disk cannot do directly (at the end of a file, or in odd pieces) goes through the
     /// cache, like everything behind it.
     pub fn pass<T>(

@@ -228,7 +228,7 @@ impl Output for Outlet {
         // Only a disk has one; and what others have open too is left as it is.
         if plan::is_standard(&self.path) || !os::nature(&self.file).is_ok_and(|nature| nature == Nature::Disk)
         {
-            return Vec::new();
+            return Passage::none(&self.path, wish);
         }
         self.passage.set(&self.file, &self.path, from, wish)
     }

@@ -64,11 +64,15 @@ impl Partner {
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.trim_end().trim_start_matches("duocopy: ");
         match result {
-            // What is missing is known here, too.
-            Ok(done) if output.status.code() == Some(i32::from(NOT_KEPT)) => Ok(done),
             Ok(done) => {
-                if !said.is_empty() {
-                    progress.note(said);
+                // What is missing is known here, too.
+                let known = output.status.code() == Some(i32::from(NOT_KEPT));
+                for line in said.split("\nduocopy: ").filter(|line| !line.is_empty()) {
+                    if line.starts_with(STATS) {
+                        progress.stats(line);
+                    } else if !known {
+                        progress.note(line);
+                    }
                 }
                 Ok(done)
             }
@@ -84,6 +88,9 @@ impl Partner {
         }
     }
 }
+
+/// With this begins what the Writer says for `--stats`, and nothing else.
+const STATS: &str = "Writer: ";
 
 fn failed(error: &io::Error) -> Failure {
     Failure::new(

@@ -151,6 +151,7 @@ const DEFAULT_BLOCK_SIZE: u64 = 512 << 10;
 const DEFAULT_BLOCKS: u64 = 4;
 /// For a source that may come in bursts, and hardly faster than any memory.
 const BLOCKS_FOR_BURSTS: u64 = 16;
+const ROOM_FOR_BURSTS: u64 = 8 << 20;
 /// What is reserved for them must not take longer than the copy.
 const LONG: u64 = 64 << 20;
 /// The limits of `blockpipe::Geometry`.
@@ -160,10 +161,13 @@ const MOST_BLOCKS: u64 = 1 << 16;
 /// How to cut the shared memory for a file of this length (a stream may have any).
 pub fn cut(length: Option<u64>, supply: Supply, block_size: Option<u64>, buffer_size: Option<u64>) -> Cut {
     let length = length.unwrap_or(u64::MAX);
+    // Large ones are fewer.
+    let for_bursts =
+        (ROOM_FOR_BURSTS / block_size.unwrap_or(DEFAULT_BLOCK_SIZE)).clamp(DEFAULT_BLOCKS, BLOCKS_FOR_BURSTS);
     let (usual, why) = match supply {
-        _ if block_size.is_some() || buffer_size.is_some() => (DEFAULT_BLOCKS, "as was asked for"),
-        Supply::Stream => (BLOCKS_FOR_BURSTS, "a stream may come in bursts"),
-        Supply::Device if length >= LONG => (BLOCKS_FOR_BURSTS, "SRC comes from a disk, perhaps in bursts"),
+        _ if buffer_size.is_some() => (DEFAULT_BLOCKS, "as was asked for"),
+        Supply::Stream => (for_bursts, "a stream may come in bursts"),
+        Supply::Device if length >= LONG => (for_bursts, "SRC comes from a disk, perhaps in bursts"),
         Supply::Device | Supply::Memory if length < LONG => (DEFAULT_BLOCKS, "no more than SRC needs"),
         _ => (
             DEFAULT_BLOCKS,
@@ -209,7 +213,9 @@ mod tests {
         assert_eq!(blocks(None, Supply::Stream), 16);
         assert_eq!(blocks(Some(5 << 30), Supply::Device), 16);
         assert_eq!(blocks(Some(10 << 20), Supply::Device), 4);
-        assert_eq!(cut(None, Supply::Stream, Some(1 << 20), None).blocks, 4);
+        assert_eq!(cut(None, Supply::Stream, Some(1 << 20), None).blocks, 8);
+        assert_eq!(cut(None, Supply::Stream, Some(64 << 20), None).blocks, 4);
+        assert_eq!(cut(None, Supply::Stream, None, Some(1 << 20)).blocks, 4);
     }
 
     #[test]

@@ -152,7 +152,10 @@ fn send_file(
 /// How to cut the memory for this source; says what was chosen.
 fn cut(source: &Source, options: &Options, progress: &Progress) -> Cut {
     let length = source.record().known_length();
-    let supply = if options.cache(Direct::Source).direct { Supply::Device } else { source.supply() };
+    let supply = match source.supply() {
+        Supply::Memory if options.cache(Direct::Source).direct => Supply::Device,
+        supply => supply,
+    };
     let cut = plan::cut(length, supply, options.block_size, options.buffer_size);
     if let Some(note) = &cut.note {
         progress.note(note);

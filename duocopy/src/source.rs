@@ -133,7 +133,7 @@ impl Source {
         // What others have open too is left as it is, and a pipe has no cache.
         let nature = os::nature(&self.file);
         if plan::is_standard(&self.path) || !matches!(nature, Ok(Nature::Regular | Nature::Disk)) {
-            return Vec::new();
+            return Passage::none(&self.path, wish);
         }
         self.passage.set(&self.file, &self.path, self.position, wish)
     }

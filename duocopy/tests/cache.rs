@@ -87,12 +87,14 @@ mod cached {
     #[test]
     fn what_comes_in_odd_pieces_goes_through_the_cache_and_that_is_said() {
         let Some(folder) = folder() else { return };
-        let script = "dd if=src bs=10007 status=none | exec \"$0\" read -q - odd";
+        let script = "dd if=src bs=10007 status=none | exec \"$0\" read --direct - odd";
         let mut read = Command::new("sh");
         read.args(["-c", script, env!("CARGO_BIN_EXE_duocopy")]).current_dir(folder.path(""));
-        let mut read = read.spawn().unwrap();
+        let read = read.stderr(Stdio::piped()).spawn().unwrap();
         let ended = folder.duocopy("write --direct dst odd").end();
-        assert!(read.wait().unwrap().success());
+        let read = read.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&read.stderr);
+        assert!(read.status.success() && said.contains("no effect on standard input"), "{said}");
         ended.expect(0, &["from byte ", "--direct was not possible"]);
         folder.assert_same("src", "dst");
     }

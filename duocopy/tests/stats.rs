@@ -62,3 +62,15 @@ fn a_rate_is_kept_and_named_and_can_be_interrupted() {
     writer.expect(8, &["was interrupted"]);
     assert_eq!(folder.read("dst"), b"old");
 }
+
+#[test]
+fn with_one_command_the_writers_lines_are_no_warnings() {
+    let folder = Folder::new();
+    folder.write("src", bytes(2 * MIB, 1));
+    let ended = folder.duocopy("cp --json --stats src dst").end();
+    ended.expect(0, &["Writer: ", "Reader: "]);
+    let of_type = |kind: &str| {
+        ended.output.lines().filter(|line| line.contains(&format!("\"type\":\"{kind}\""))).count()
+    };
+    assert_eq!((of_type("warning"), of_type("stats")), (0, 5), "{}", ended.output);
+}
