@@ -102,11 +102,8 @@ impl Snapshot {
             header.block_size.load(Ordering::Relaxed),
             header.blocks.load(Ordering::Relaxed),
         );
-        let asleep = if ring.parked[0].load(Ordering::Relaxed) == 1 {
-            Some(Side::Producer)
-        } else {
-            (ring.parked[1].load(Ordering::Relaxed) == 1).then_some(Side::Consumer)
-        };
+        let sleeps = |side: &Side| ring.parked[*side as usize].load(Ordering::Relaxed) == 1;
+        let asleep = [Side::Producer, Side::Consumer].into_iter().find(sleeps);
         Self {
             generation: header.generation.load(Ordering::Relaxed),
             name: header.name.get(),

@@ -38,7 +38,7 @@ pub struct Passage {
 
 /// What the user wants of the cache for one of the two files.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish {
+pub struct CacheUse {
     pub direct: bool,
     pub drops: bool,
     pub flushes: bool,
@@ -46,22 +46,22 @@ pub struct Wish {
 
 impl Passage {
     /// As the user wants it from this place on. Notes say what cannot be.
-    pub fn set(&mut self, file: &File, path: &Path, from: u64, wish: Wish) -> Vec<String> {
-        let denied = if wish.direct { os::set_direct(file, true).err() } else { None };
-        self.direct = wish.direct && denied.is_none();
-        (self.drops, self.flushes, self.told) = (wish.drops, wish.flushes, from);
+    pub fn set(&mut self, file: &File, path: &Path, from: u64, usage: CacheUse) -> Vec<String> {
+        let denied = if usage.direct { os::set_direct(file, true).err() } else { None };
+        self.direct = usage.direct && denied.is_none();
+        (self.drops, self.flushes, self.told) = (usage.drops, usage.flushes, from);
         let path = exit::show(path);
         let denied = denied.map(|error| format!("{path}: --direct is not to be had here ({error})"));
         let kept =
-            (wish.drops && !os::LETS_GO).then(|| format!("{path}: there is no --drop-cache on this system"));
+            (usage.drops && !os::LETS_GO).then(|| format!("{path}: there is no --drop-cache on this system"));
         denied.into_iter().chain(kept).collect()
     }
 
     /// What to say where there is no cache to pass, or one that others pass too.
-    pub fn none(path: &Path, wish: Wish) -> Vec<String> {
+    pub fn none(path: &Path, usage: CacheUse) -> Vec<String> {
         let what =
             "--direct and --drop-cache have no effect on standard input and output, pipes and terminals";
-        let wanted = wish.direct || wish.drops;
+        let wanted = usage.direct || usage.drops;
         wanted.then(|| format!("{}: {what}", exit::show(path))).into_iter().collect()
     }
 

@@ -1,6 +1,6 @@
 //! The options that all halves share, and the values that they take.
 
-use crate::cache::Wish;
+use crate::cache::CacheUse;
 use crate::digest::Kind;
 use crate::os;
 use clap::{Parser, ValueEnum};
@@ -264,9 +264,9 @@ impl Options {
     }
 
     /// How this end is to pass through the page cache.
-    pub fn cache(&self, end: Direct) -> Wish {
+    pub fn cache(&self, end: Direct) -> CacheUse {
         let direct = self.direct.is_some_and(|direct| direct == end || direct == Direct::Both);
-        Wish { direct, drops: self.drop_cache, flushes: false }
+        CacheUse { direct, drops: self.drop_cache, flushes: false }
     }
 
     /// What both processes compute of the content.

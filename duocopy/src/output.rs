@@ -2,7 +2,7 @@
 //! anything back.
 
 use crate::args::{Existing, Permission};
-use crate::cache::{Pages, Passage, Wish};
+use crate::cache::{CacheUse, Pages, Passage};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
@@ -58,7 +58,7 @@ pub trait Output: Debug {
     }
 
     /// How it is to pass through the page cache from here on. Notes say what cannot be.
-    fn pass_the_cache(&mut self, from: u64, wish: Wish) -> Vec<String>;
+    fn pass_the_cache(&mut self, from: u64, usage: CacheUse) -> Vec<String>;
 
     /// From here on the copy is brought to the disk from time to time, and a journal says how far it is.
     fn start_checkpoints(&mut self) -> Result<(), Failure> {
@@ -224,13 +224,13 @@ impl Output for Outlet {
         allow(&self.path, self.permission, reached)
     }
 
-    fn pass_the_cache(&mut self, from: u64, wish: Wish) -> Vec<String> {
+    fn pass_the_cache(&mut self, from: u64, usage: CacheUse) -> Vec<String> {
         // Only a disk has one; and what others have open too is left as it is.
         if plan::is_standard(&self.path) || !os::nature(&self.file).is_ok_and(|nature| nature == Nature::Disk)
         {
-            return Passage::none(&self.path, wish);
+            return Passage::none(&self.path, usage);
         }
-        self.passage.set(&self.file, &self.path, from, wish)
+        self.passage.set(&self.file, &self.path, from, usage)
     }
 
     fn reached(&mut self, reached: Durable) -> Result<(), Failure> {

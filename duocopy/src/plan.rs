@@ -149,7 +149,7 @@ pub enum Supply {
 const DEFAULT_BLOCK_SIZE: u64 = 512 << 10;
 /// One is filled, one is drained, and each side may be one ahead. More of them pass through slower caches.
 const DEFAULT_BLOCKS: u64 = 4;
-/// For a source that may come in bursts, and hardly faster than any memory.
+/// For a source that may come in bursts, and is slower than any cache.
 const BLOCKS_FOR_BURSTS: u64 = 16;
 const ROOM_FOR_BURSTS: u64 = 8 << 20;
 /// What is reserved for them must not take longer than the copy.

@@ -4,7 +4,7 @@
 
 use crate::args::{Existing, Permission};
 use crate::backup;
-use crate::cache::{Pages, Passage, Wish};
+use crate::cache::{CacheUse, Pages, Passage};
 use crate::checkpoint::{Checkpoints, Keeper};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
@@ -17,6 +17,7 @@ use crate::place::Place;
 use crate::record::{SourceRecord, TargetRecord};
 use crate::temporary::{self, Found};
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -167,6 +168,11 @@ impl Sink {
         }
     }
 
+    /// What the file is called now.
+    fn own_name(&self) -> OsString {
+        if self.placed { self.place.name.clone() } else { self.place.temporary() }
+    }
+
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
         let file = &self.file;
         let written = self.passage.pass(file, (offset, bytes.len()), || os::write_at(file, bytes, offset));
@@ -258,17 +264,16 @@ impl Output for Sink {
         Ok(digest)
     }
 
-    fn pass_the_cache(&mut self, from: u64, wish: Wish) -> Vec<String> {
-        self.passage.set(&self.file, &self.place.path, from, wish)
+    fn pass_the_cache(&mut self, from: u64, usage: CacheUse) -> Vec<String> {
+        self.passage.set(&self.file, &self.place.path, from, usage)
     }
 
     /// From here on the copy is brought to the disk from time to time, and a journal says how far it is.
     fn start_checkpoints(&mut self) -> Result<(), Failure> {
-        let temporary = self.place.temporary();
-        let name = if self.placed { &self.place.name } else { &temporary };
+        let name = self.own_name();
         let keeper = |journal| -> io::Result<Keeper> {
             Ok(Keeper {
-                file: self.place.directory.open_again(&self.file, name)?,
+                file: self.place.directory.open_again(&self.file, &name)?,
                 directory: self.place.directory.try_clone()?,
                 name: self.place.journal(),
                 temporary: self.place.temporary(),
@@ -396,9 +401,7 @@ impl Output for Sink {
     fn read_again(&mut self, kind: Kind) -> Result<(Value, bool), Failure> {
         let mut digest = Digest::new(kind);
         let read = || {
-            let temporary = self.place.temporary();
-            let name = if self.placed { &self.place.name } else { &temporary };
-            let (file, past) = self.place.directory.open_past_the_cache(name)?;
+            let (file, past) = self.place.directory.open_past_the_cache(&self.own_name())?;
             let metadata = os::look(&file)?;
             if FileId::from(&metadata) != self.heading.target.file {
                 return Err(io::Error::other("somebody replaced it"));

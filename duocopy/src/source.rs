@@ -1,6 +1,6 @@
 //! The Reader's file: opened once, read from start to end, and looked at again afterwards.
 
-use crate::cache::{Passage, Wish};
+use crate::cache::{CacheUse, Passage};
 use crate::digest::{Digest, Kind, PIECE};
 use crate::exit::Failure;
 use crate::metadata;
@@ -129,13 +129,13 @@ impl Source {
     }
 
     /// How it is to pass through the page cache from here on. Notes say what cannot be.
-    pub fn pass_the_cache(&mut self, wish: Wish) -> Vec<String> {
+    pub fn pass_the_cache(&mut self, usage: CacheUse) -> Vec<String> {
         // What others have open too is left as it is, and a pipe has no cache.
         let nature = os::nature(&self.file);
         if plan::is_standard(&self.path) || !matches!(nature, Ok(Nature::Regular | Nature::Disk)) {
-            return Passage::none(&self.path, wish);
+            return Passage::none(&self.path, usage);
         }
-        self.passage.set(&self.file, &self.path, self.position, wish)
+        self.passage.set(&self.file, &self.path, self.position, usage)
     }
 
     /// Everything is read. A note if not all of it passed the cache as it was to.

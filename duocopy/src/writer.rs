@@ -1,6 +1,6 @@
 //! The second half of a copy: opens the destination and nothing else, and touches nothing before the Reader has its source.
 
-use crate::cache::Wish;
+use crate::cache::CacheUse;
 use crate::copy::{Job, PRIVATE, Stop, Summary, check_partner, other_check, say_stats, view};
 use crate::digest::{Digest, Kind, Value};
 use crate::exit::{self, Failure};
@@ -147,11 +147,11 @@ fn receive_file(
     let (durable, kind) = (job.options.fsync == Fsync::End, job.options.digest());
     sink.forget_behind(position)?;
     let mut digest = sink.digest(kind, *reached)?;
-    let wish = Wish {
+    let usage = CacheUse {
         flushes: durable || job.options.verify == Verify::Reread,
         ..job.options.cache(Direct::Destination)
     };
-    for note in sink.pass_the_cache(position, wish) {
+    for note in sink.pass_the_cache(position, usage) {
         progress.note(&note);
     }
     if durable && !source.stream {
