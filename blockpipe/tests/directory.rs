@@ -1,8 +1,5 @@
 //! Pipes in a directory that several users can enter, and pipes seen from outside.
 
-#[cfg(unix)]
-mod util;
-
 /// Kernel objects have no directory, and nobody lists them.
 #[cfg(windows)]
 #[test]
@@ -12,15 +9,6 @@ fn there_are_no_directories_here_and_no_list() {
     assert!(is_unsupported(&Pipe::named("x").in_directory(r"C:\").join().unwrap_err()));
     assert!(is_unsupported(&pipes(None).unwrap_err()));
     println!("LEFT OUT: directories of several users: here pipes are no files");
-}
-
-/// Not a test of its own: what the children of the tests below run.
-#[cfg(unix)]
-#[test]
-fn actor() {
-    if util::is_actor() {
-        util::actor::run();
-    }
 }
 
 #[cfg(unix)]

@@ -1,21 +1,11 @@
 //! Either side is killed or stopped at every step, and at any moment.
 
-mod util;
-
+use crate::util::{Actor, Copied, Name, Random, Watchdog, answers_of_all, finish, now, pair, until};
 use std::time::{Duration, Instant};
-use util::{Actor, Copied, Name, Random, Watchdog, answers_of_all, finish, now, pair, until};
 
 /// What is promised is 50 ms plus what the kernel needs to bury the dead; machines that run tests are busy,
 /// and Windows is only played on them.
 const SOON: Duration = Duration::from_secs(if cfg!(windows) { 5 } else { 1 });
-
-/// Not a test of its own: what the children of the tests below run.
-#[test]
-fn actor() {
-    if util::is_actor() {
-        util::actor::run();
-    }
-}
 
 /// Kills one, and expects the other one's pending command to be answered like this soon.
 #[track_caller]

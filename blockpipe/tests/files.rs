@@ -1,8 +1,5 @@
 //! Pipes that are files: what else may have their name, what becomes of one that is removed, and a full file system.
 
-#[cfg(unix)]
-mod util;
-
 #[cfg(windows)]
 #[test]
 fn what_files_can_do_to_a_pipe() {
@@ -11,22 +8,12 @@ fn what_files_can_do_to_a_pipe() {
     );
 }
 
-/// Not a test of its own: what the children of the tests below run.
-#[cfg(unix)]
-#[test]
-fn actor() {
-    if util::is_actor() {
-        util::actor::run();
-    }
-}
-
 #[cfg(unix)]
 mod unix {
-    use super::util;
+    use crate::util::{Actor, Name, Watchdog, directory, finish, is_refused, left_out, until};
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
     use std::process::{Command, Stdio};
-    use util::{Actor, Name, Watchdog, directory, finish, is_refused, until};
 
     #[test]
     fn what_nobody_holds_is_garbage_whatever_its_version() {
@@ -132,7 +119,7 @@ mod unix {
         let _watchdog = Watchdog::new(60);
         let possible = with_little_memory("").arg("true").stderr(Stdio::null()).status();
         if !possible.is_ok_and(|status| status.success()) {
-            return util::left_out("a full shared memory (unshare --mount and mount need root)");
+            return left_out("a full shared memory (unshare --mount and mount need root)");
         }
         let name = Name::new();
 

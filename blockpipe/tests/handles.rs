@@ -1,22 +1,11 @@
 //! What a pipe takes from the system it gives back, and gives to no child.
 
-mod util;
-
+use crate::util::{Actor, Name, Watchdog, handles};
 use blockpipe::{End, Geometry, JoinError, Pipe};
 use std::time::Duration;
-use util::{Actor, Name, Watchdog, handles};
-
-/// Not a test of its own: what the children of the tests below run.
-#[test]
-fn actor() {
-    if util::is_actor() {
-        many_pipes();
-        util::actor::run();
-    }
-}
 
 /// Opens and closes many pipes before it listens, if this is the process that is to do so.
-fn many_pipes() {
+pub fn many_pipes() {
     let Ok(count) = std::env::var("BLOCKPIPE_TEST_PIPES") else { return };
     let count: usize = count.parse().unwrap();
     let (name, mut before) = (Name::new(), (0, 0));

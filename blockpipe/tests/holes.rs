@@ -1,9 +1,7 @@
 //! Zeros that are sent without being written.
 
-mod util;
-
+use crate::util::{Name, Watchdog};
 use blockpipe::{Consumer, Geometry, Pipe, PipeError, Producer};
-use util::{Name, Watchdog};
 
 /// More than any memory, or any file.
 const LONG: u64 = 1 << 60;

@@ -7,30 +7,20 @@
 //! interrupted, and takes no other length for the whole stream than that of the bytes that went through its hands.
 //!
 //! `BLOCKPIPE_HOSTILE=N` runs N rounds of each kind instead of a few; round n has the seed n.
+//!
+//! Not on Windows (it writes into the file of a pipe); windows.rs says so there.
 
-// Not on Windows (it writes into the file of a pipe); windows.rs says so there.
-#![cfg(unix)]
-
-mod util;
-
+use crate::util::{Actor, Name, Random, Watchdog, hex};
 use blockpipe::{Consumer, End, Geometry, Mark, Pipe, PipeError, Producer, Reason};
 use std::fmt::Write;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
-use util::{Actor, Name, Random, Watchdog, hex};
-
-/// Not a test of its own: the honest ends.
-#[test]
-fn actor() {
-    if util::is_actor() {
-        honest();
-    }
-}
 
 const BLOCK: usize = 8192;
 const BLOCKS: usize = 3;
@@ -50,13 +40,19 @@ fn rounds(few: u64) -> std::ops::RangeInclusive<u64> {
 
 // ------------------------------------------------------------------------------------------- the honest ends
 
+/// The environment variable that makes an actor an honest end.
+const HONEST: &str = "BLOCKPIPE_TEST_HONEST";
+
 struct Honest {
     lines: Receiver<String>,
     interrupted: Arc<AtomicBool>,
 }
 
-/// Copies again and again, asking before each step, until standard input ends.
-fn honest() -> ! {
+/// Copies again and again, asking before each step, until standard input ends, if this is a process that is to do so.
+pub fn honest() {
+    if std::env::var_os(HONEST).is_none() {
+        return;
+    }
     let interrupted = Arc::new(AtomicBool::new(false));
     let (sender, lines) = mpsc::channel();
     std::thread::spawn({
@@ -424,7 +420,15 @@ struct Victim {
 
 impl Victim {
     fn new() -> Self {
-        Self { actor: Actor::start(), at: String::new(), works: false, ended: None, frozen: false }
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.env(HONEST, "1");
+        Self {
+            actor: Actor::start_through(command),
+            at: String::new(),
+            works: false,
+            ended: None,
+            frozen: false,
+        }
     }
 
     fn begin(&mut self, name: &Name, replaces: bool, starts: bool) {

@@ -175,6 +175,23 @@ fn the_sources_keep_the_rules() {
     assert!(broken.is_empty(), "\n{broken}");
 }
 
+/// A test file that nobody names would never run.
+#[test]
+fn every_test_file_is_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is in a workspace");
+    for folder in ["blockpipe/tests", "duocopy/tests"] {
+        let suite = fs::read_to_string(root.join(folder).join("main.rs")).expect("a suite");
+        for entry in fs::read_dir(root.join(folder)).expect("a folder of tests") {
+            let path = entry.expect("an entry").path();
+            // The second has no harness, and is named in Cargo.toml.
+            let itself = ["main", "one_memory"].map(OsStr::new).contains(&path.file_stem().expect("a name"));
+            let module = format!("mod {};", path.file_stem().expect("a name").display());
+            let is_test = path.extension() == Some(OsStr::new("rs")) && !itself;
+            assert!(!is_test || suite.contains(&module), "{folder}/main.rs lacks `{module}`");
+        }
+    }
+}
+
 #[test]
 fn every_rule_notices_when_it_is_broken() {
     for rule in RULES {

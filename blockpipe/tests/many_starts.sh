@@ -3,4 +3,4 @@
 set -eu
 cd "$(dirname "$0")/.."
 export BLOCKPIPE_ROUNDS="${BLOCKPIPE_ROUNDS:-100000}"
-exec cargo test --release --test two_processes --test roles many_starts -- --show-output
+exec cargo test --release -p blockpipe --test suite many_starts -- --show-output

@@ -1,17 +1,7 @@
 //! A dead half is replaced, and the stream goes on: in both directions, any number of times, and only by who may.
 
-mod util;
-
+use crate::util::{Actor, Name, Random, Watchdog, pause};
 use std::time::{Duration, Instant};
-use util::{Actor, Name, Random, Watchdog, pause};
-
-/// Not a test of its own: what the children of the tests below run.
-#[test]
-fn actor() {
-    if util::is_actor() {
-        util::actor::run();
-    }
-}
 
 const WAITS: &str = "replace 20000";
 

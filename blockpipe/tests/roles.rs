@@ -1,21 +1,11 @@
 //! Processes that ask for one of the two ends, and start in any order.
 
-mod util;
-
-use blockpipe::{Geometry, JoinError, Pipe, PipeError, Side};
-use std::time::{Duration, Instant};
-use util::actor::interruption;
-use util::{
+use crate::util::actor::interruption;
+use crate::util::{
     Actor, Copied, HALF_A_SECOND, Name, Random, Watchdog, answers_of_all, finish, hex, is_refused, now, pause,
 };
-
-/// Not a test of its own: what the children of the tests below run.
-#[test]
-fn actor() {
-    if util::is_actor() {
-        util::actor::run();
-    }
-}
+use blockpipe::{Geometry, JoinError, Pipe, PipeError, Side};
+use std::time::{Duration, Instant};
 
 fn join_as(name: &Name, role: &str) -> String {
     format!("join {} as {role}", name.hex())

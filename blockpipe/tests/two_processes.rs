@@ -1,22 +1,12 @@
 //! Real processes that meet under a name: who is who, data, names, refusals, verdicts.
 
-mod util;
-
+use crate::util::actor::interruption;
+use crate::util::{
+    Actor, Copied, HALF_A_SECOND, Name, Random, Watchdog, answers_of_all, finish, hex, is_refused, now, pair,
+    pause, until,
+};
 use blockpipe::{End, Geometry, JoinError, Mark, Phase, Pipe, PipeError, Reason, Side};
 use std::time::{Duration, Instant};
-use util::actor::interruption;
-use util::{
-    Actor, Copied, HALF_A_SECOND, Name, Random, Watchdog, answers_of_all, finish, hex, is_refused, now, pair,
-    until,
-};
-
-/// Not a test of its own: what the children of the tests below run.
-#[test]
-fn actor() {
-    if util::is_actor() {
-        util::actor::run();
-    }
-}
 
 /// How both sides' results look when this side aborted.
 fn aborted(by: Side, code: u32, message: &str) -> String {
@@ -368,9 +358,9 @@ fn a_producer_with_patience_gives_up_when_nobody_comes() {
     let mut consumer = Actor::start();
     let start = Instant::now();
     producer.tell("stream 0 1");
-    util::pause(350);
+    pause(350);
     consumer.joins(&name, "consumer");
-    util::pause(350);
+    pause(350);
     consumer.expect("leave", "left");
     producer.expect_answer("Err(NoPartner)");
     println!("with a visitor for 350 ms, 600 ms of patience lasted {:?}", start.elapsed());

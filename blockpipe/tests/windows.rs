@@ -1,27 +1,15 @@
 //! What is special about pipes that are named objects: who else may have their names, handles, seats and threads.
 
-#![cfg(windows)]
-
-mod util;
-
+use crate::util::{Actor, Name, Watchdog, finish, is_refused, left_out, mutex, pair, user};
 use blockpipe::{End, Geometry, Pipe, PipeError};
 use std::io;
 use std::os::windows::io::{FromRawHandle, OwnedHandle};
 use std::ptr::null;
-use util::{Actor, Name, Watchdog, finish, is_refused, mutex, pair, user};
 use windows_sys::Win32::System::Threading::{CreateEventW, EVENT_ALL_ACCESS, OpenEventW};
-
-/// Not a test of its own: what the children of the tests below run.
-#[test]
-fn actor() {
-    if util::is_actor() {
-        util::actor::run();
-    }
-}
 
 #[test]
 fn hostile() {
-    util::left_out("hostile.rs: it writes into the file of a pipe");
+    left_out("hostile.rs: it writes into the file of a pipe");
 }
 
 fn event(name: &[u16]) -> OwnedHandle {

@@ -1,10 +1,7 @@
 //! What stays in the page cache, asked of the kernel by `fincore` (util-linux).
 
-#[macro_use]
-mod util;
-
 #[cfg(not(target_os = "linux"))]
-use util::left_out;
+use crate::util::left_out;
 
 #[cfg(not(target_os = "linux"))]
 #[test]
@@ -14,7 +11,7 @@ fn the_page_cache() {
 
 #[cfg(target_os = "linux")]
 mod cached {
-    use super::util::*;
+    use crate::util::*;
     use std::fs::File;
     use std::os::unix::fs::FileExt;
     use std::process::{Command, Stdio};

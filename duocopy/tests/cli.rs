@@ -1,8 +1,6 @@
 //! What two processes, a third one and `cp` do with the files that people have: exit codes, messages, files.
 
-#[macro_use]
-mod util;
-
+use crate::util::*;
 #[cfg(unix)]
 use rustix::fs::{CWD, FileType, Mode};
 use std::collections::BTreeSet;
@@ -13,7 +11,6 @@ use std::fs::{self, File};
 use std::os::unix::{ffi::OsStrExt, fs::MetadataExt};
 use std::path::Path;
 use std::time::Duration;
-use util::*;
 
 /// Copies so many bytes by a pair with these flags.
 fn copies(folder: &Folder, length: usize, flags: &str) {

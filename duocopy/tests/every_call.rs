@@ -3,12 +3,10 @@
 //!
 //! An undisturbed pair is traced first; the cases are made from its calls, and `strace` injects them. A sample runs
 //! by default, all with `DUOCOPY_ALL_CALLS=1`, and with any other value the cases whose name contains it.
+//!
+//! Not on Windows (its kills are placed by strace); windows.rs says so there, and has what there is.
 
-// Not on Windows (its kills are placed by strace); windows.rs says so there, and has what there is.
-#![cfg(unix)]
-
-mod util;
-
+use crate::util::*;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::fs::{self, File};
@@ -17,7 +15,6 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use util::*;
 
 /// The destination has a directory of its own: anything else in it is a left-over. The source has ten blocks, of which
 /// four are in memory at a time.

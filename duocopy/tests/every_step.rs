@@ -5,11 +5,9 @@
 //! This needs a build of the program that can die there: `duocopy/tests/every_step.sh` makes it. `DUOCOPY_STEPS=all`
 //! takes every step and not a few.
 
-mod util;
-
+use crate::util::*;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use util::*;
 
 /// Six blocks in three slots.
 const LINE: &str = "--block-size=4K --buffer-size=12K";

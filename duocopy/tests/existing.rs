@@ -1,11 +1,8 @@
 //! A destination that exists: what `cp` users know as -f, -n, -u, --backup, -T, -t; and --dry-run.
 
-#[macro_use]
-mod util;
-
+use crate::util::*;
 use std::fs::{self, FileTimes};
 use std::time::{Duration, SystemTime};
-use util::*;
 
 fn prepared() -> Folder {
     let folder = Folder::new();

@@ -1,11 +1,8 @@
 //! `duocopy read` and `duocopy write`: halves that come in any order and know nothing of each other's path.
 
-#[macro_use]
-mod util;
-
+use crate::util::*;
 use std::fs;
 use std::path::Path;
-use util::*;
 
 /// Names are shared by all tests of this user.
 fn name(folder: &Folder) -> String {

@@ -1,15 +1,12 @@
 //! Nothing of a copy can be reached by others before it is complete, and nothing foreign is touched on the way.
+//!
+//! Not on Windows (modes, links and owners); windows.rs says so there, and has what there is.
 
-// Not on Windows (modes, links and owners); windows.rs says so there, and has what there is.
-#![cfg(unix)]
-
-mod util;
-
+use crate::util::*;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use util::*;
 
 /// What the temporary file of a copy to `dst` and its journal are called: the names depend on `dst` alone.
 fn names(folder: &Folder) -> [PathBuf; 2] {

@@ -4,18 +4,15 @@
 //! What is never touched here is the content of the blocks and a verdict *complete* of the right generation: whoever
 //! writes those is believed (`docs/guarantees.md`). `DUOCOPY_HOSTILE=N` takes N rounds instead of a few; round n has
 //! the seed n.
+//!
+//! Not on Windows (it writes into the file of a pipe); windows.rs says so there.
 
-// Not on Windows (it writes into the file of a pipe); windows.rs says so there.
-#![cfg(unix)]
-
-mod util;
-
+use crate::util::*;
 use blockpipe::{End, Geometry, Pipe, PipeError, Producer, Reason};
 use rustix::process::Signal;
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::{Duration, Instant};
-use util::*;
 
 /// From a signal to the end.
 const LIMIT: Duration = Duration::from_secs(3);

@@ -1,13 +1,10 @@
 //! What signals and kills at any moment do to a copy: nobody hangs, and the destination is the old file or the new.
 
-#[macro_use]
-mod util;
-
+use crate::util::*;
 #[cfg(unix)]
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use util::*;
 
 /// A folder with a source and an old destination.
 fn prepared(length: usize) -> Folder {

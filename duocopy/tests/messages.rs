@@ -1,19 +1,16 @@
 //! What people read when something goes wrong, word for word: `messages.txt` has every story that is told here.
 //!
-//! `DUOCOPY_GENERATE=1 cargo test -p duocopy --test messages` writes it anew; read what has changed as somebody who sees
-//! it for the first time: what happened, to which path, and what to do next.
+//! `DUOCOPY_GENERATE=1 cargo test -p duocopy --test suite messages::` writes it anew; read what has changed as
+//! somebody who sees it for the first time: what happened, to which path, and what to do next.
+//!
+//! On Windows the system's own words are others, and strace is missing. (The portable build makes other calls.)
 
-// On Windows the system's own words are others, and strace is missing. (The portable build makes other calls.)
-#![cfg(all(target_os = "linux", not(blockpipe_portable)))]
-
-mod util;
-
+use crate::util::*;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use util::*;
 
 type Change = fn(&Folder);
 /// The path is that of the temporary file.
@@ -283,7 +280,11 @@ fn what_fails_in_the_middle(book: &mut Book) {
         let line = "--bwlimit=1M src place/dst";
         let started = scene.folder.duocopy(line).start_reader();
         let both = [started, scene.folder.duocopy(line).start()];
-        let part = until("the copy", || scene.folder.temporaries("place").into_iter().next());
+        // With something in it: one that is swapped before is made anew.
+        let written = |part: &PathBuf| {
+            part.extension().is_some_and(|it| it == "part") && fs::metadata(part).is_ok_and(|it| it.len() > 0)
+        };
+        let part = until("the copy", || scene.folder.temporaries("place").into_iter().find(written));
         change(&scene.folder, &part);
         let mut ended = end(both);
         ended[0].said = last_line(&ended[0].said);

@@ -1,15 +1,11 @@
 //! Two parties: users and containers that may not open each other's file, and meet in a directory that both can enter.
+//!
+//! Not on Windows, where only processes of the same user can meet.
 
-// Not on Windows, where only processes of the same user can meet.
-#![cfg(unix)]
-
-#[macro_use]
-mod util;
-
+use crate::util::*;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::process::Command;
-use util::*;
 
 /// The group of both, the one who may read, and the one who may write.
 const GROUP: u32 = 20_000;

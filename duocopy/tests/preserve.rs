@@ -1,11 +1,8 @@
 //! `--preserve`: what the copy takes over from its source besides the content.
 
-#[macro_use]
-mod util;
-
+use crate::util::*;
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use util::*;
 
 /// Long ago, with nanoseconds.
 fn long_ago() -> SystemTime {

@@ -1,12 +1,9 @@
 //! With `--replace-within` the one that survives waits, and the same command started again takes the free place.
 
-#[macro_use]
-mod util;
-
+use crate::util::*;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use util::*;
 
 /// A copy that waits for replacements.
 fn waits() -> String {

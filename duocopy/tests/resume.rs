@@ -1,13 +1,10 @@
 //! A copy that was interrupted goes on where it was safe, and only then.
 
-#[macro_use]
-mod util;
-
+use crate::util::*;
 use std::fs::{self, File};
 #[cfg(unix)]
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use util::*;
 
 /// A source of which a part can get to the disk before the copy is killed, and an old destination.
 fn prepared() -> Folder {

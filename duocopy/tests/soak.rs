@@ -1,16 +1,13 @@
 //! Anything at any time: lengths, options, kills, stops and changes at random, and what must be true afterwards.
 //!
 //! Five seconds in every run; `DUOCOPY_SOAK=SECONDS` for longer. `DUOCOPY_SEED` repeats a run's choices.
+//!
+//! Not on Windows (its kills, stops and changes are Unix'); windows.rs says so there, and has what there is.
 
-// Not on Windows (its kills, stops and changes are Unix'); windows.rs says so there, and has what there is.
-#![cfg(unix)]
-
-mod util;
-
+use crate::util::*;
 use rustix::process::Signal;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use util::*;
 
 const LENGTHS: [usize; 8] = [0, 1, 4095, 4096, 65_537, 300_000, 2_000_000, 8_000_000];
 const SIZES: [&str; 4] = ["", "--block-size=4K --buffer-size=8K", "--block-size=64K", "--buffer-size=1M"];

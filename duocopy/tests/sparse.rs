@@ -1,13 +1,10 @@
 //! Zeros that take no space.
 
-#[macro_use]
-mod util;
-
 left_out_on_windows!(holes, "holes are read as zeros, and left out only with --sparse=always");
 
 #[cfg(unix)]
 mod holes {
-    use super::util::*;
+    use crate::util::*;
     use std::fs::{File, OpenOptions};
     use std::os::unix::fs::{FileExt, MetadataExt};
 

@@ -1,8 +1,6 @@
 //! `--stats`: what each half says of itself, and of the other one.
 
-#[macro_use]
-mod util;
-use util::*;
+use crate::util::*;
 
 #[test]
 fn both_say_what_they_did_and_only_if_they_are_asked() {

@@ -1,12 +1,9 @@
 //! `duocopy status`, and what `--json` tells programs.
 
-#[macro_use]
-mod util;
-
+use crate::util::*;
 use serde_json::Value;
 #[cfg(unix)]
 use std::fs;
-use util::*;
 
 fn name(folder: &Folder) -> String {
     folder.text("").rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap().to_owned()

@@ -1,16 +1,13 @@
 //! A partner that is somebody else, and hostile: in a directory of several users it can waste time and lie about its
 //! own half, and it cannot make the other one say *complete* of other bytes than those that this one has handled.
+//!
+//! Not on Windows, where only processes of the same user can meet.
 
-// Not on Windows, where only processes of the same user can meet.
-#![cfg(unix)]
-
-mod util;
-
+use crate::util::*;
 use blockpipe::{Consumer, Geometry, Mark, Pipe, Producer};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use util::*;
 
 const BLOCK: usize = 64 * KIB;
 const BLOCKS: usize = 2;

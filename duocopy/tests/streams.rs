@@ -1,16 +1,13 @@
 //! Ends that are no files: standard input and output, named pipes, devices, and files whose length means nothing.
+//!
+//! Not on Windows, whose pipes and devices are others.
 
-// Not on Windows, whose pipes and devices are others.
-#![cfg(unix)]
-
-mod util;
-
+use crate::util::*;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
-use util::*;
 
 /// Names are shared by all tests of this user.
 fn name(folder: &Folder) -> String {

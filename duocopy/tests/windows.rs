@@ -1,17 +1,12 @@
 //! What is special about Windows: its paths, attributes, open files and console.
 
-#![cfg(windows)]
-
-#[macro_use]
-mod util;
-
+use crate::util::*;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::os::windows::ffi::OsStringExt;
 use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use util::*;
 
 const READ_ONLY: u32 = 1;
 const HIDDEN: u32 = 2;
@@ -266,7 +261,7 @@ fn control_break_stops_in_an_orderly_way() {
     let folder = Folder::new();
     folder.write("src", "content");
     let reader = folder.duocopy("src dst").start_reader();
-    let output = util::event(reader.id(), CTRL_BREAK);
+    let output = crate::util::event(reader.id(), CTRL_BREAK);
     if !output.status.success() {
         return left_out("Ctrl-Break: it cannot be sent here");
     }

@@ -1,0 +1,30 @@
+//! The tests of the library with real processes, in one executable: what they share is compiled once.
+//!
+//! `one_memory.rs` is not among them: sanitizers run it, without a harness.
+
+mod util;
+
+mod directory;
+mod faults;
+mod files;
+mod handles;
+mod holes;
+#[cfg(unix)]
+mod hostile;
+mod layers;
+mod replacement;
+mod roles;
+mod two_processes;
+#[cfg(windows)]
+mod windows;
+
+/// Not a test of its own: what the children of the tests run.
+#[test]
+fn actor() {
+    if util::is_actor() {
+        handles::many_pipes();
+        #[cfg(unix)]
+        hostile::honest();
+        util::actor::run();
+    }
+}
