@@ -149,7 +149,7 @@ impl Consumer {
                 Err(nonsense) => Some(Err(nonsense.into())),
             },
         };
-        match self.end.conclude(self.end.wait(look, |alone| self.absent(n, alone)))? {
+        match self.end.conclude(self.end.wait_for_block(look, |alone| self.absent(n, alone)))? {
             Next::Filled(extent) => {
                 let n = window.hand_out(extent);
                 Ok(Some(FilledBlock::new(self, n, extent)))
@@ -249,7 +249,7 @@ impl Consumer {
         window.settle(n, settled);
         while let Some(Settled { length, kind, sum }) = window.pop() {
             drainer.confirm(self.end.ring(), kind.of_the_stream(length), sum);
-            self.end.wake_partner();
+            self.end.wake_partner_if(|| drainer.has_few(self.end.ring()));
         }
     }
 

@@ -45,6 +45,8 @@ pub(crate) struct Attached {
     partner_bell: Bell,
     wishes: Wishes,
     spin: Spin,
+    /// The partner slept when this side last looked, and it was not worth waking it.
+    left_asleep: Cell<bool>,
     /// Since when the waits have found the partner's seat free; patience is counted from here.
     alone_since: Cell<Option<Instant>>,
     over: Cell<bool>,
@@ -79,6 +81,7 @@ impl Attached {
             wishes,
             // Here because it looks into files, and a process may give up the right to that before it waits.
             spin: Spin::new(),
+            left_asleep: Cell::new(false),
             alone_since: Cell::new(None),
             over: Cell::new(false),
             says_it_waits: Cell::new(false),
@@ -192,7 +195,12 @@ impl Attached {
     }
 
     pub(crate) fn wake_partner(&self) {
-        ring::wake(self.parked(other(self.side)), &self.partner_bell);
+        self.wake_partner_if(|| true);
+    }
+
+    pub(crate) fn wake_partner_if(&self, worth: impl FnOnce() -> bool) {
+        let left = ring::wake(self.parked(other(self.side)), &self.partner_bell, worth);
+        self.left_asleep.set(left);
     }
 
     /// The user that the partner belongs to, as far as the kernel knows; `None` where users have no numbers, or if nobody
@@ -230,6 +238,9 @@ impl Attached {
                 break Err(error);
             }
             let park = |look: &mut dyn FnMut() -> _| {
+                if self.left_asleep.get() {
+                    self.wake_partner();
+                }
                 ring::park(self.parked(self.side), &self.own_bell, PARK_LIMIT, look)
             };
             if let Some(found) = self.spin.wait(&mut look, park) {
@@ -245,6 +256,23 @@ impl Attached {
         };
         self.say_waiting(false);
         waited
+    }
+
+    /// The same for a block, which is what a copy consists of: how long it took is added to what everybody can see.
+    pub(crate) fn wait_for_block<T>(
+        &self,
+        look: impl FnMut() -> Option<Result<T, PipeError>>,
+        absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
+    ) -> Result<T, PipeError> {
+        let before = self.spin.waited();
+        let found = self.wait(look, absent);
+        let took = self.spin.waited().saturating_sub(before);
+        if !took.is_zero() {
+            let waited = &self.shared.header().waited[self.side as usize];
+            let sum = waited.load(Ordering::Relaxed).wrapping_add(took.as_nanos() as u64);
+            waited.store(sum, Ordering::Relaxed);
+        }
+        found
     }
 
     /// For whoever looks from outside: since when this side waits. A short wait is none.

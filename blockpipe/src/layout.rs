@@ -22,7 +22,7 @@ use std::sync::atomic::AtomicU8;
 /// `BLKPIPE` and a zero, read as bytes.
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"BLKPIPE\0");
 /// Two builds meet only if this is equal. Any change of this file or of `ring.rs` that the other end can see raises it.
-pub(crate) const VERSION: u32 = 6;
+pub(crate) const VERSION: u32 = 7;
 /// Length of the header; it is mapped on its own, from arrival on.
 pub(crate) const HEADER_LENGTH: usize = 4096;
 /// Where descriptors and blocks begin: the largest page size and the Windows allocation granularity.
@@ -159,7 +159,9 @@ pub(crate) struct Header {
     pub job_hash: [AtomicU64; 2],
     /// Milliseconds since 1970 when each side began to wait; 0 if it does not. For display.
     pub waits_since: [AtomicU64; 2],
-    reserved_too: [AtomicU64; 10],
+    /// Nanoseconds that each side has waited for blocks. For display.
+    pub waited: [AtomicU64; 2],
+    reserved_too: [AtomicU64; 8],
     pub name: Text<508>,
     pub job: Text<1276>,
     pub origin: [AtomicU8; 128],
@@ -200,6 +202,7 @@ mod tests {
             offset_of!(Header, producer_pid),
             offset_of!(Header, job_length),
             offset_of!(Header, waits_since),
+            offset_of!(Header, waited),
             offset_of!(Header, name),
             offset_of!(Header, job),
             offset_of!(Header, origin),
@@ -208,7 +211,7 @@ mod tests {
             offset_of!(Header, producer_reason),
             offset_of!(Header, consumer_reason),
         ];
-        let documented = [0, 8, 12, 16, 24, 32, 128, 136, 160, 256, 768, 2048, 2176, 2304, 2688, 3392];
+        let documented = [0, 8, 12, 16, 24, 32, 128, 136, 160, 176, 256, 768, 2048, 2176, 2304, 2688, 3392];
         assert_eq!(offsets, documented);
         assert_eq!((size_of::<Ring>(), size_of::<Slot>()), (384, 64));
         let offsets = [

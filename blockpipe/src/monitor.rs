@@ -58,6 +58,9 @@ pub struct Snapshot {
     /// Who has been waiting for the other one, or for somebody to come, and for how long. Waits under some 50 ms are not
     /// seen, and the time is that of the system's clock.
     pub waits: Option<(Side, Duration)>,
+    /// How long the producer has waited for empty blocks so far, and the consumer for filled ones, as each says. Waits
+    /// under a microsecond may be missing.
+    pub waited: [Duration; 2],
     /// What the producer reads, once it is ready.
     pub origin: Option<Identity>,
     /// What the consumer works on, once it has begun.
@@ -125,6 +128,7 @@ impl Snapshot {
                     waits.then(|| (side, Duration::from_millis(now().saturating_sub(since))))
                 },
             ),
+            waited: header.waited.each_ref().map(|sum| Duration::from_nanos(sum.load(Ordering::Relaxed))),
             origin: (state == layout::READY).then(|| layout::load_identity(&header.origin)),
             target: shared.target(),
             closing: ring.closing(),

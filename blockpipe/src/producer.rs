@@ -192,7 +192,7 @@ impl Producer {
                 Err(nonsense) => Some(Err(nonsense.into())),
             },
         };
-        self.end.conclude(self.end.wait(look, |alone| self.absent(alone)))?;
+        self.end.conclude(self.end.wait_for_block(look, |alone| self.absent(alone)))?;
         let n = turn.window.hand_out(());
         Ok(EmptyBlock::new(self, n))
     }

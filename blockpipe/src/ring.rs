@@ -350,6 +350,8 @@ impl Filler {
 pub(crate) struct Drainer {
     slots: u64,
     block_size: u64,
+    /// With so few full blocks left, a producer that sleeps is woken.
+    few: u64,
     filled: u64,
     emptied: u64,
     /// Where block `taken` must begin.
@@ -359,7 +361,9 @@ pub(crate) struct Drainer {
 
 impl Drainer {
     pub(crate) fn new(slots: u64, block_size: u64) -> Self {
-        Self { slots, block_size, filled: 0, emptied: 0, expected: 0, position: 0 }
+        // One is left to work on until the producer is awake.
+        let few = (slots / 4).max(1);
+        Self { slots, block_size, few, filled: 0, emptied: 0, expected: 0, position: 0 }
     }
 
     /// Begins where this end says. Nobody has given anything back, whatever the counters say.
@@ -373,7 +377,7 @@ impl Drainer {
         let (filled, emptied) = ring.counters(slots)?;
         let mark = ring.done_up_to(emptied).possible()?;
         let position = mark.position;
-        Ok((Self { slots, block_size, filled, emptied, expected: position, position }, mark))
+        Ok((Self { filled, emptied, expected: position, position, ..Self::new(slots, block_size) }, mark))
     }
 
     /// The number of the next block to be given back.
@@ -418,6 +422,12 @@ impl Drainer {
         Ok(filled > n)
     }
 
+    /// Whether it is time to wake a producer that sleeps because all blocks were full: to do it for each block costs
+    /// both sides more than it saves. A consumer that is about to sleep itself wakes whom it has left asleep.
+    pub(crate) fn has_few(&self, ring: &Ring) -> bool {
+        ring.producer.filled.load(Ordering::Relaxed).wrapping_sub(self.emptied) <= self.few
+    }
+
     /// Gives the oldest block back, which had so much of the stream: mark, then the counter.
     pub(crate) fn confirm(&mut self, ring: &Ring, length: u64, sum: u64) {
         self.position += length;
@@ -450,12 +460,18 @@ pub(crate) fn park<T>(
     found
 }
 
-/// Rings for the other side if it sleeps. `parked` is the other side's word.
-pub(crate) fn wake(parked: &AtomicU32, bell: &Bell) {
+/// Rings for the other side if it sleeps and it is `worth` it; whether it is left asleep. `parked` is the other
+/// side's word.
+pub(crate) fn wake(parked: &AtomicU32, bell: &Bell, worth: impl FnOnce() -> bool) -> bool {
     fence(Ordering::SeqCst);
-    if parked.load(Ordering::Relaxed) == 1 && parked.swap(0, Ordering::Relaxed) == 1 {
-        bell.ring(parked);
+    let sleeps = parked.load(Ordering::Relaxed) == 1;
+    if sleeps && worth() {
+        if parked.swap(0, Ordering::Relaxed) == 1 {
+            bell.ring(parked);
+        }
+        return false;
     }
+    sleeps
 }
 
 #[cfg(all(test, loom))]
@@ -535,7 +551,7 @@ mod loom_tests {
         }
 
         fn wake_other(&self, side: usize) {
-            wake(self.parked(1 - side), &self.bells[1 - side]);
+            wake(self.parked(1 - side), &self.bells[1 - side], || true);
         }
 
         fn put(cell: &UnsafeCell<u64>, value: u64) {
@@ -593,48 +609,67 @@ mod loom_tests {
 
     /// As a first consumer or a replacement: from wherever the ring says.
     fn consume(shared: &Shared, count: u64) {
+        consume_late(shared, count, 0);
+    }
+
+    /// Gives each block back when it has so many later ones.
+    fn consume_late(shared: &Shared, count: u64, held: u64) {
         let (mut drainer, mark) = Drainer::going_on(&shared.ring, SLOTS, length(count)).unwrap();
+        // There are too few blocks here for it to be seen otherwise that nobody is woken for each.
+        drainer.few = 0;
         let Mark { mut sum, mut position } = mark;
+        let mut left_asleep = false;
         for n in drainer.given_back().. {
+            if left_asleep {
+                shared.wake_other(CONSUMER);
+            }
             let next =
                 shared.wait(CONSUMER, || match drainer.next(&shared.ring, &shared.slots, n).unwrap() {
                     Next::Nothing => None,
                     next => Some(next),
                 });
-            let extent = match next {
-                Next::Filled(extent) => extent,
-                Next::End(closing) => {
-                    assert_eq!((n, closing), (count, Closing { length: position, digest: digest(sum) }));
-                    return;
+            let (up_to, closing) = match next {
+                Next::Filled(extent) => {
+                    let offset = (0..n).map(length).sum();
+                    assert_eq!(extent, Extent { offset, length: length(n), kind: Kind::Data });
+                    ((n + 1).saturating_sub(held), None)
                 }
+                Next::End(closing) => (n, Some(closing)),
                 Next::Nothing => unreachable!("the wait goes on"),
             };
-            assert_eq!(extent, Extent { offset: position, length: length(n), kind: Kind::Data });
-            sum = add(sum, Shared::get(&shared.blocks[(n % SLOTS) as usize]));
-            position += length(n);
-            // The producer cannot have sent the block that overwrites this mark before this one is confirmed.
-            let mark = &shared.ring.producer.marks[((n + 1) % 2) as usize];
-            let marked = (mark.sum.load(Ordering::Relaxed), mark.position.load(Ordering::Relaxed));
-            assert_eq!(marked, (sum, position));
-            drainer.confirm(&shared.ring, length(n), sum);
-            shared.wake_other(CONSUMER);
+            while drainer.given_back() < up_to {
+                let n = drainer.given_back();
+                sum = add(sum, Shared::get(&shared.blocks[(n % SLOTS) as usize]));
+                position += length(n);
+                // The producer cannot have sent the block that overwrites this mark before this one is confirmed.
+                let mark = &shared.ring.producer.marks[((n + 1) % 2) as usize];
+                let marked = (mark.sum.load(Ordering::Relaxed), mark.position.load(Ordering::Relaxed));
+                assert!(held > 0 || marked == (sum, position));
+                drainer.confirm(&shared.ring, length(n), sum);
+                let (parked, bell) = (shared.parked(PRODUCER), &shared.bells[PRODUCER]);
+                left_asleep = wake(parked, bell, || drainer.has_few(&shared.ring));
+            }
+            if let Some(closing) = closing {
+                assert_eq!((n, closing), (count, Closing { length: position, digest: digest(sum) }));
+                return;
+            }
         }
     }
 
     /// Two ends at once, from the first block to the last word.
-    fn hand_over(count: u64) {
+    fn hand_over(count: u64, held: u64) {
         let shared = Shared::new();
         let producer = thread::spawn({
             let shared = Arc::clone(&shared);
             move || produce(&shared, count)
         });
-        consume(&shared, count);
+        consume_late(&shared, count, held);
         producer.join().unwrap();
     }
 
     #[test]
     fn a_block_arrives_whole_in_every_order_of_steps() {
-        loom::model(|| hand_over(1));
+        loom::model(|| hand_over(1, 0));
     }
 
     /// Four blocks in two slots: each slot and each mark is used again, and the producer has to wait.
@@ -645,7 +680,15 @@ mod loom_tests {
     fn blocks_arrive_whole_once_and_in_order() {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = builder.preemption_bound.or(Some(3));
-        builder.check(|| hand_over(4));
+        builder.check(|| hand_over(4, 0));
+    }
+
+    /// A producer that nobody has woken yet and a consumer that waits with blocks in its hands do not sleep both.
+    #[test]
+    fn a_consumer_that_is_about_to_sleep_wakes_whom_it_has_left_asleep() {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(Some(2));
+        builder.check(|| hand_over(4, 1));
     }
 
     /// One side is killed before any of its steps, and another takes its place; the kernel gives a dead one's seat

@@ -18,6 +18,7 @@ const LOOKS: u32 = 16;
 pub(crate) struct Spin {
     longest: Duration,
     budget: Cell<Duration>,
+    waited: Cell<Duration>,
 }
 
 impl Spin {
@@ -25,7 +26,12 @@ impl Spin {
     pub(crate) fn new() -> Self {
         let one = available_parallelism().is_ok_and(|processors| processors.get() == 1);
         let longest = if one { Duration::ZERO } else { LONGEST };
-        Self { longest, budget: Cell::new(longest) }
+        Self { longest, budget: Cell::new(longest), waited: Cell::default() }
+    }
+
+    /// What all waits together have taken so far, but for the last looks of those that did not sleep.
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited.get()
     }
 
     /// Looks at least once, then sleeps by `park`, which looks too.
@@ -38,18 +44,23 @@ impl Spin {
         if let Some(found) = look() {
             return Some(found);
         }
-        let (budget, begun) = (self.budget.get(), Instant::now());
-        while !budget.is_zero() && begun.elapsed() < budget {
+        let (budget, before, begun) = (self.budget.get(), self.waited.get(), Instant::now());
+        let mut took = Duration::ZERO;
+        while took < budget {
             for _ in 0..LOOKS {
                 spin_loop();
                 if let Some(found) = look() {
+                    self.waited.set(before + took);
                     return Some(found);
                 }
             }
+            took = begun.elapsed();
         }
         let found = park(&mut look);
+        took = begun.elapsed();
+        self.waited.set(before + took);
         // What wake-ups take must not look like a slow partner, or both sides would sleep in turn for ever.
-        let short = begun.elapsed() < 5 * self.longest;
+        let short = took < 2 * self.longest;
         self.budget.set(if short { self.longest } else { (budget / 2).max(SHORTEST).min(self.longest) });
         found
     }
@@ -61,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_wait_looks_less_after_long_waits_until_one_is_short() {
-        let spin = Spin { longest: LONGEST, budget: Cell::new(LONGEST) };
+        let spin = Spin { longest: LONGEST, budget: Cell::new(LONGEST), waited: Cell::default() };
         let mut seen = Vec::new();
         for _ in 0..8 {
             let found = spin.wait(
@@ -84,7 +95,7 @@ mod tests {
 
     #[test]
     fn with_one_processor_it_looks_once() {
-        let spin = Spin { longest: Duration::ZERO, budget: Cell::new(Duration::ZERO) };
+        let spin = Spin { longest: Duration::ZERO, budget: Cell::default(), waited: Cell::default() };
         let looks = Cell::new(0);
         let look = || {
             looks.set(looks.get() + 1);

@@ -121,7 +121,9 @@ fn an_end_that_is_dropped_under_a_monitor_is_gone() {
     consumer.expect_silence(70);
     drop(producer);
     consumer.expect_answer("Err(PartnerDied)");
-    assert_eq!(monitor.snapshot().phase, Phase::Over);
+    let seen = monitor.snapshot();
+    assert_eq!(seen.phase, Phase::Over);
+    assert!(seen.waited[0].is_zero() && seen.waited[1] > Duration::from_millis(60), "{:?}", seen.waited);
     name.assert_gone();
 }
 
@@ -166,6 +168,32 @@ fn a_sleeper_is_rung_awake() {
         let soon = Duration::from_millis(if cfg!(windows) { 30 } else { 10 });
         assert!(times[5] < soon, "{what}: {times:?}");
     }
+}
+
+/// A producer that sleeps is not woken for each block that comes back. With the rest of them in the consumer's hands
+/// nobody else would wake it before it looks by itself.
+#[test]
+fn a_consumer_that_waits_wakes_whom_it_has_left_asleep() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = pair(&name, 4096, 4);
+    producer.expect("send 16384", "Ok(())");
+    for block in 0..4 {
+        consumer.expect("take", &format!("taken {} 4096", block * 4096));
+    }
+    let mut times = Vec::new();
+    for round in 0..11 {
+        producer.tell("send 4096");
+        producer.expect_silence(10);
+        consumer.expect(&format!("done {round}"), "done");
+        let start = Instant::now();
+        consumer.expect("take", &format!("taken {} 4096", (round + 4) * 4096));
+        times.push(start.elapsed());
+        producer.expect_answer("Ok(())");
+    }
+    times.sort();
+    let soon = Duration::from_millis(if cfg!(windows) { 30 } else { 10 });
+    assert!(times[5] < soon, "{times:?}");
 }
 
 #[test]

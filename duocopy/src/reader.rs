@@ -81,12 +81,13 @@ fn send_file(
     }
     let (begins, monitor) = (bytes, producer.monitor());
     // Who replaces a dead one finds its blocks.
-    let blocks = monitor.snapshot().geometry.map_or(cut.blocks, Geometry::blocks);
-    let mut meter = Meter::start(Role::Reader, blocks);
+    let now = monitor.snapshot();
+    let blocks = now.geometry.map_or(cut.blocks, Geometry::blocks);
+    let mut meter = Meter::start(Role::Reader, blocks, now.waited);
     let mut pace = job.options.bwlimit.map(Pace::new);
     let (begun, mut private) = (Instant::now(), job.private_copy());
     loop {
-        let mut block = meter.wait(|| producer.empty_block())?;
+        let mut block = producer.empty_block()?;
         if job.options.stats {
             meter.see(monitor.snapshot().waiting_blocks);
         }
@@ -129,7 +130,7 @@ fn send_file(
             }
         }
     }
-    let stats = meter.conclude(bytes - begins);
+    let stats = meter.conclude(bytes - begins, monitor.snapshot().waited);
     let target = monitor.snapshot().target.map(|target| TargetRecord::unpack(&target));
     if target.is_some_and(|target| target.attributes) {
         send_attributes(&source.attributes()?, producer, digest.sum())?;

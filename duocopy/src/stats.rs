@@ -8,37 +8,19 @@ use std::time::{Duration, Instant};
 pub struct Meter {
     role: Role,
     begun: Instant,
-    /// For the other side to fill a block or give one back.
-    waited: Duration,
+    /// What the Reader and the Writer had waited for each other before.
+    before: [Duration; 2],
     /// For `--bwlimit`.
     held_back: Duration,
     blocks: u64,
     /// How often so many quarters of the blocks were filled when this side asked for one.
     quarters: [u64; 5],
-    /// All that it found filled.
-    filled: u64,
 }
 
 impl Meter {
-    pub fn start(role: Role, blocks: usize) -> Self {
-        let blocks = blocks as u64;
-        Self {
-            role,
-            begun: Instant::now(),
-            waited: Duration::ZERO,
-            held_back: Duration::ZERO,
-            blocks,
-            quarters: [0; 5],
-            filled: 0,
-        }
-    }
-
-    /// Times what waits for the other side, and passes on what it returns.
-    pub fn wait<T>(&mut self, wait: impl FnOnce() -> T) -> T {
-        let begun = Instant::now();
-        let result = wait();
-        self.waited += begun.elapsed();
-        result
+    pub fn start(role: Role, blocks: usize, waited: [Duration; 2]) -> Self {
+        let (begun, held_back, blocks) = (Instant::now(), Duration::ZERO, blocks as u64);
+        Self { role, begun, before: waited, held_back, blocks, quarters: [0; 5] }
     }
 
     /// Times what only takes time because somebody wanted that.
@@ -52,40 +34,36 @@ impl Meter {
     pub fn see(&mut self, filled: u64) {
         let filled = filled.min(self.blocks);
         self.quarters[(filled * 4 / self.blocks) as usize] += 1;
-        self.filled += filled;
     }
 
-    /// What there is to say after so many bytes, before anything else is done.
-    pub fn conclude(&self, bytes: u64) -> Vec<String> {
-        self.say(bytes, self.begun.elapsed())
+    /// What there is to say after so many bytes, before anything else is done, when the two have waited for so long.
+    pub fn conclude(&self, bytes: u64, waited: [Duration; 2]) -> Vec<String> {
+        self.say(bytes, waited, self.begun.elapsed())
     }
 
-    fn say(&self, bytes: u64, took: Duration) -> Vec<String> {
-        let (took, waited) = (took.as_secs_f64().max(1e-9), self.waited.as_secs_f64());
-        let share = waited / took;
+    fn say(&self, bytes: u64, waited: [Duration; 2], took: Duration) -> Vec<String> {
+        let took = took.as_secs_f64().max(1e-9);
+        let waited = [0, 1].map(|side| waited[side].saturating_sub(self.before[side]).as_secs_f64());
         let rate = bytes as f64 / took / f64::from(1 << 20);
         let times = self.quarters.iter().sum::<u64>().max(1);
-        let (mean, all) = (self.filled as f64 / times as f64, self.blocks as f64);
-        // The block that is being written counts as filled, and the one that is being read does not.
-        let few = 1.0 + all / 8.0;
-        let (what, own, other, all_for_us) = match self.role {
-            Role::Reader => ("empty", "reading SRC", "writing DST", mean <= few),
-            Role::Writer => ("filled", "writing DST", "reading SRC", mean >= all - few),
+        let (what, own) = match self.role {
+            Role::Reader => ("empty", waited[0]),
+            Role::Writer => ("filled", waited[1]),
         };
-        // What both say must not contradict: each knows only how long it has waited itself, and both see the blocks.
-        let bottleneck = match share {
-            _ if self.held_back.as_secs_f64() / took >= 0.5 => "--bwlimit is the bottleneck".into(),
-            0.5.. => format!("{other} is the bottleneck"),
-            ..0.1 if all_for_us => format!("{own} is the bottleneck"),
-            _ => "reading and writing are about equally fast".into(),
+        // Both halves know both, and so say the same.
+        let bottleneck = match (waited[0] - waited[1]) / took {
+            _ if self.held_back.as_secs_f64() / took >= 0.5 => "--bwlimit is the bottleneck",
+            0.25.. => "writing DST is the bottleneck",
+            ..=-0.25 => "reading SRC is the bottleneck",
+            _ => "reading and writing are about equally fast",
         };
         let [fewer, quarter, half, most, full] = self.quarters.map(|count| count * 100 / times);
         vec![
             format!(
-                "{}: {bytes} bytes in {took:.3} s ({rate:.0} MiB/s), of which {waited:.3} s ({:.0} %) were spent \
+                "{}: {bytes} bytes in {took:.3} s ({rate:.0} MiB/s), of which {own:.3} s ({:.0} %) were spent \
                  waiting for {what} blocks: {bottleneck}",
                 self.role,
-                share * 100.0
+                own / took * 100.0
             ),
             format!(
                 "{}: blocks that were filled when it asked for one: less than a quarter {fewer} %, a quarter \
@@ -102,33 +80,32 @@ mod tests {
 
     #[test]
     fn who_waits_is_not_the_bottleneck() {
-        let says = |role, waited, filled: [u64; 4]| {
-            let mut meter = Meter::start(role, 4);
-            meter.waited = Duration::from_millis(waited);
-            for filled in filled {
+        let says = |role, waited: [u64; 2]| {
+            let mut meter = Meter::start(role, 4, [Duration::from_secs(1); 2]);
+            for filled in [0, 4, 4, 9] {
                 meter.see(filled);
             }
-            meter.say(100 << 20, Duration::from_secs(1)).join("\n")
+            let waited = waited.map(|milliseconds| Duration::from_millis(1000 + milliseconds));
+            meter.say(100 << 20, waited, Duration::from_secs(1)).join("\n")
         };
-        let said = says(Role::Reader, 900, [0, 4, 4, 9]);
+        let said = says(Role::Reader, [900, 20]);
         assert!(said.contains("(100 MiB/s), of which 0.900 s (90 %)"), "{said}");
         assert!(
             said.ends_with("less than a quarter 25 %, a quarter 0 %, half 0 %, three quarters 0 %, all 75 %"),
             "{said}"
         );
-        let (none, some, all) = ([0, 1, 1, 1], [1, 2, 3, 2], [3, 4, 3, 4]);
-        for (role, waited, filled, bottleneck) in [
-            (Role::Reader, 900, all, "writing DST is"),
-            (Role::Writer, 900, none, "reading SRC is"),
-            (Role::Reader, 0, none, "reading SRC is"),
-            (Role::Writer, 0, all, "writing DST is"),
-            // Who did not wait knows nothing of whether the other one did.
-            (Role::Reader, 0, some, "about equally fast"),
-            (Role::Writer, 0, some, "about equally fast"),
-            (Role::Writer, 300, all, "about equally fast"),
+        for (waited, bottleneck) in [
+            ([900, 20], "writing DST is"),
+            ([10, 500], "reading SRC is"),
+            ([300, 0], "writing DST is"),
+            ([200, 0], "about equally fast"),
+            ([0, 0], "about equally fast"),
+            ([400, 400], "about equally fast"),
         ] {
-            let said = says(role, waited, filled);
-            assert!(said.contains(bottleneck), "{said}");
+            for role in [Role::Reader, Role::Writer] {
+                let said = says(role, waited);
+                assert!(said.contains(bottleneck), "{said}");
+            }
         }
     }
 }

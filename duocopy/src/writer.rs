@@ -157,9 +157,10 @@ fn receive_file(
     if durable && !source.stream {
         sink.start_checkpoints()?;
     }
-    let (monitor, mut meter) = (consumer.monitor(), Meter::start(Role::Writer, consumer.geometry().blocks()));
+    let monitor = consumer.monitor();
+    let mut meter = Meter::start(Role::Writer, consumer.geometry().blocks(), monitor.snapshot().waited);
     let (mut private, mut from_source) = (job.private_copy(), FromSource::new(&preserve));
-    while let Some(block) = meter.wait(|| consumer.filled_block())? {
+    while let Some(block) = consumer.filled_block()? {
         if job.options.stats {
             // One of them is this one.
             meter.see(monitor.snapshot().waiting_blocks);
@@ -193,7 +194,7 @@ fn receive_file(
     if consumer.closing().is_none_or(|closing| (closing.length, closing.digest) != (bytes, value)) {
         return Err(job.mismatch("what arrived is not what was read (checksum or length)", sink).into());
     }
-    let stats = meter.conclude(bytes - position);
+    let stats = meter.conclude(bytes - position, monitor.snapshot().waited);
     let arrived = Arrived { whole: *reached, digest: value, from_source, stats };
     put_in_its_place(consumer, sink, arrived, job, progress)
 }

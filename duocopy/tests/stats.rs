@@ -34,10 +34,16 @@ fn the_slower_side_is_named() {
     let folder = Folder::new();
     folder.write("src", bytes(MIB, 1));
     let line = "--stats --fsync=none --block-size=64K src dst";
-    let slow = "-f -e trace=pwrite64 -e inject=pwrite64:delay_enter=20000";
-    let ended = end(pair(folder.duocopy(line), folder.duocopy(line).traced(slow)));
-    for half in &ended {
-        half.expect(0, &[": writing DST is the bottleneck"]);
+    for (call, slow_one, says) in [("pwrite64", 1, "writing DST"), ("read", 0, "reading SRC")] {
+        let slow = format!("-f -e trace={call} -e inject={call}:delay_enter=20000");
+        let halves = [0, 1].map(|half| {
+            let run = folder.duocopy(line);
+            if half == slow_one { run.traced(&slow) } else { run }
+        });
+        let [one, other] = halves;
+        for half in &end(pair(one, other)) {
+            half.expect(0, &[&format!(": {says} is the bottleneck")]);
+        }
     }
 }
 

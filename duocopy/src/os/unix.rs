@@ -353,10 +353,16 @@ pub fn quoted(word: &[u8]) -> String {
     }
 }
 
-/// Reserves space, so that a full disk shows before the copy. `false` if the file system cannot.
+/// Reserves space, so that a full disk shows before the copy. `false` if the file system cannot, or if it is memory, of
+/// which there must only be enough now.
 pub fn preallocate(file: &File, length: u64) -> io::Result<bool> {
     if length == 0 {
         return Ok(true);
+    }
+    // To reserve memory is a third of what it takes to write there.
+    if let Some(free) = system::free_memory(file) {
+        let has = file.metadata()?.blocks() * 512;
+        return if length.saturating_sub(has) > free { Err(Errno::NOSPC.into()) } else { Ok(false) };
     }
     match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length)) {
         Ok(()) => Ok(true),

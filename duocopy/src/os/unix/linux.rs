@@ -41,6 +41,13 @@ pub fn read_ahead(file: &File) {
     let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
 }
 
+/// What is free, in bytes, of a file system that is memory.
+pub fn free_memory(file: &File) -> Option<u64> {
+    let system = rustix::fs::fstatfs(file).ok().filter(|system| system.f_type == TMPFS)?;
+    // Without blocks it has no limit.
+    if system.f_blocks == 0 { Some(u64::MAX) } else { Some(system.f_bavail * system.f_bsize.unsigned_abs()) }
+}
+
 /// Whether the byte at this place of a file can be had without waiting for a device.
 pub fn is_in_memory(file: &File, place: u64) -> bool {
     let mut byte = [0];

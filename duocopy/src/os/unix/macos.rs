@@ -43,6 +43,11 @@ pub fn set_direct(file: &File, direct: bool) -> io::Result<()> {
     Ok(rustix::fs::fcntl_nocache(file, direct)?)
 }
 
+/// What is free, in bytes, of a file system that is memory: nobody tells which one is.
+pub fn free_memory(_file: &File) -> Option<u64> {
+    None
+}
+
 /// Whether the byte at this place of a file can be had without waiting for a device: nobody tells.
 pub fn is_in_memory(_file: &File, _place: u64) -> bool {
     true
