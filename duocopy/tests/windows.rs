@@ -187,10 +187,16 @@ fn what_is_no_file_is_refused() {
     let folder = Folder::new();
     folder.write("src", "content");
     folder.make("folder");
-    for (line, code) in [("src NUL", 12), ("NUL dst", 5), ("folder dst", 5), ("missing dst", 5)] {
+    let device = "the name of a device";
+    for (line, code, says) in [
+        ("src NUL", 2, device),
+        ("con dst", 2, device),
+        ("folder dst", 5, "folder"),
+        ("missing dst", 5, "missing"),
+    ] {
         for ended in [(); 2].map(|()| folder.duocopy(&format!("--wait=5s {line}")).start()).map(Process::end)
         {
-            assert_eq!(ended.code, code, "{line}: {ended:?}");
+            ended.expect(code, &[says]);
         }
         assert!(!folder.is_there("dst"));
     }

@@ -387,7 +387,13 @@ pub fn terminal() -> u64 {
 /// any length goes where the path means the same without it.
 ///
 /// A colon in a name is refused: what comes behind it is no file but a stream, or, at the front of a path, a drive.
+/// So is what Windows makes of `NUL`, `CON` and the like.
 pub fn plain(path: &Path) -> io::Result<PathBuf> {
+    if let Some(Component::Prefix(prefix)) = path.components().next()
+        && matches!(prefix.kind(), Prefix::DeviceNS(_))
+    {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the name of a device, and of no file"));
+    }
     let is_stream =
         |part: Component| matches!(part, Component::Normal(name) if name.as_encoded_bytes().contains(&b':'));
     if path.components().any(is_stream) {
