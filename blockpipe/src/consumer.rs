@@ -172,6 +172,7 @@ impl Consumer {
     /// this process.
     pub fn check(&self) -> Result<(), PipeError> {
         self.end.still_on()?;
+        self.end.leave_nobody_asleep();
         // No block is later than this one: what is left without a last word is not waited for.
         self.end.conclude(self.end.check(|alone| self.absent(u64::MAX, alone)))
     }
@@ -249,7 +250,7 @@ impl Consumer {
         window.settle(n, settled);
         while let Some(Settled { length, kind, sum }) = window.pop() {
             drainer.confirm(self.end.ring(), kind.of_the_stream(length), sum);
-            self.end.wake_partner_if(|| drainer.has_few(self.end.ring()));
+            self.end.wake_producer(|| drainer.has_few(self.end.ring()));
         }
     }
 

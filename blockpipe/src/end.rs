@@ -19,6 +19,9 @@ pub(crate) const ARRIVAL_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing
 /// How long a wait sleeps before it asks the kernel whether the partner still lives.
 const PARK_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 50 });
 
+/// A producer that sleeps for want of blocks is not woken more often without need: some ten times what waking it costs.
+const BETWEEN_WAKES: Duration = Duration::from_micros(500);
+
 /// A flag to stop waiting, and what the partner is told then.
 #[derive(Clone, Debug)]
 pub(crate) struct Interrupt {
@@ -47,6 +50,8 @@ pub(crate) struct Attached {
     spin: Spin,
     /// The partner slept when this side last looked, and it was not worth waking it.
     left_asleep: Cell<bool>,
+    /// When this side last woke a producer that slept for want of blocks.
+    woken: Cell<Option<Instant>>,
     /// Since when the waits have found the partner's seat free; patience is counted from here.
     alone_since: Cell<Option<Instant>>,
     over: Cell<bool>,
@@ -82,6 +87,7 @@ impl Attached {
             // Here because it looks into files, and a process may give up the right to that before it waits.
             spin: Spin::new(),
             left_asleep: Cell::new(false),
+            woken: Cell::new(None),
             alone_since: Cell::new(None),
             over: Cell::new(false),
             says_it_waits: Cell::new(false),
@@ -198,9 +204,30 @@ impl Attached {
         self.wake_partner_if(|| true);
     }
 
-    pub(crate) fn wake_partner_if(&self, worth: impl FnOnce() -> bool) {
+    /// The same for a producer that sleeps because all blocks were full. To do it for each block that comes back would
+    /// cost both sides more than it saves, so if it is not `urgent` it is done now and then.
+    pub(crate) fn wake_producer(&self, urgent: impl FnOnce() -> bool) {
+        self.wake_partner_if(|| {
+            let now = Instant::now();
+            let late = self.woken.get().is_none_or(|woken| now.duration_since(woken) > BETWEEN_WAKES);
+            let wakes = late || urgent();
+            if wakes {
+                self.woken.set(Some(now));
+            }
+            wakes
+        });
+    }
+
+    fn wake_partner_if(&self, worth: impl FnOnce() -> bool) {
         let left = ring::wake(self.parked(other(self.side)), &self.partner_bell, worth);
         self.left_asleep.set(left);
+    }
+
+    /// All blocks that are full may be in the caller's hands: then nobody else wakes whom this side has left asleep.
+    pub(crate) fn leave_nobody_asleep(&self) {
+        if self.left_asleep.get() {
+            self.wake_partner();
+        }
     }
 
     /// The user that the partner belongs to, as far as the kernel knows; `None` where users have no numbers, or if nobody
@@ -230,6 +257,36 @@ impl Attached {
     /// An interrupt aborts the pipe; once the consumer is committing that is too late, and the wait goes on.
     pub(crate) fn wait<T>(
         &self,
+        look: impl FnMut() -> Option<Result<T, PipeError>>,
+        absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
+    ) -> Result<T, PipeError> {
+        self.wait_and(|_| (), look, absent)
+    }
+
+    /// The same for a block, which is what a copy consists of: how long the partner took is added to what everybody can
+    /// see.
+    pub(crate) fn wait_for_block<T>(
+        &self,
+        mut look: impl FnMut() -> Option<Result<T, PipeError>>,
+        absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
+    ) -> Result<T, PipeError> {
+        if self.left_asleep.get() {
+            if let Some(found) = look() {
+                return found;
+            }
+            self.leave_nobody_asleep();
+        }
+        let count = |took: Duration| {
+            let waited = &self.shared.header().waited[self.side as usize];
+            let sum = waited.load(Ordering::Relaxed).wrapping_add(took.as_nanos() as u64);
+            waited.store(sum, Ordering::Relaxed);
+        };
+        self.wait_and(count, look, absent)
+    }
+
+    fn wait_and<T>(
+        &self,
+        count: impl Fn(Duration),
         mut look: impl FnMut() -> Option<Result<T, PipeError>>,
         mut absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
     ) -> Result<T, PipeError> {
@@ -238,12 +295,14 @@ impl Attached {
                 break Err(error);
             }
             let park = |look: &mut dyn FnMut() -> _| {
-                if self.left_asleep.get() {
-                    self.wake_partner();
-                }
                 ring::park(self.parked(self.side), &self.own_bell, PARK_LIMIT, look)
             };
-            if let Some(found) = self.spin.wait(&mut look, park) {
+            let (found, took) = self.spin.wait(&mut look, park);
+            // Nobody is slow who is not there.
+            if !took.is_zero() && self.alone_since.get().is_none() {
+                count(took);
+            }
+            if let Some(found) = found {
                 self.alone_since.set(None);
                 break found;
             }
@@ -256,23 +315,6 @@ impl Attached {
         };
         self.say_waiting(false);
         waited
-    }
-
-    /// The same for a block, which is what a copy consists of: how long it took is added to what everybody can see.
-    pub(crate) fn wait_for_block<T>(
-        &self,
-        look: impl FnMut() -> Option<Result<T, PipeError>>,
-        absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
-    ) -> Result<T, PipeError> {
-        let before = self.spin.waited();
-        let found = self.wait(look, absent);
-        let took = self.spin.waited().saturating_sub(before);
-        if !took.is_zero() {
-            let waited = &self.shared.header().waited[self.side as usize];
-            let sum = waited.load(Ordering::Relaxed).wrapping_add(took.as_nanos() as u64);
-            waited.store(sum, Ordering::Relaxed);
-        }
-        found
     }
 
     /// For whoever looks from outside: since when this side waits. A short wait is none.

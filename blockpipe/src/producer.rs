@@ -163,7 +163,9 @@ impl Producer {
     /// The next empty block. Blocks until the consumer has given one back, after the first
     /// [`blocks`](Geometry::blocks) ones.
     ///
-    /// A killed consumer is noticed within 50 ms of such waiting; a stopped one is waited for.
+    /// A killed consumer is noticed within 50 ms of such waiting; a stopped one is waited for. A producer that has gone
+    /// to sleep is woken for several blocks at once if they come back fast, and for those before the consumer itself
+    /// waits for a block; it looks by itself every 50 ms.
     ///
     /// # Errors
     /// See [`PipeError`]. [`PipeError::Misuse`] before [`ready`](Self::ready), and when all blocks are in the

@@ -422,8 +422,8 @@ impl Drainer {
         Ok(filled > n)
     }
 
-    /// Whether it is time to wake a producer that sleeps because all blocks were full: to do it for each block costs
-    /// both sides more than it saves. A consumer that is about to sleep itself wakes whom it has left asleep.
+    /// Whether there is so little left to work on that a producer that sleeps has to be woken now. A consumer that is
+    /// about to sleep itself wakes whom it has left asleep.
     pub(crate) fn has_few(&self, ring: &Ring) -> bool {
         ring.producer.filled.load(Ordering::Relaxed).wrapping_sub(self.emptied) <= self.few
     }

@@ -18,7 +18,6 @@ const LOOKS: u32 = 16;
 pub(crate) struct Spin {
     longest: Duration,
     budget: Cell<Duration>,
-    waited: Cell<Duration>,
 }
 
 impl Spin {
@@ -26,43 +25,37 @@ impl Spin {
     pub(crate) fn new() -> Self {
         let one = available_parallelism().is_ok_and(|processors| processors.get() == 1);
         let longest = if one { Duration::ZERO } else { LONGEST };
-        Self { longest, budget: Cell::new(longest), waited: Cell::default() }
+        Self { longest, budget: Cell::new(longest) }
     }
 
-    /// What all waits together have taken so far, but for the last looks of those that did not sleep.
-    pub(crate) fn waited(&self) -> Duration {
-        self.waited.get()
-    }
-
-    /// Looks at least once, then sleeps by `park`, which looks too.
+    /// Looks at least once, then sleeps by `park`, which looks too. Also returns how long that took, but for the last
+    /// looks of a wait that did not sleep.
     pub(crate) fn wait<T>(
         &self,
         mut look: impl FnMut() -> Option<T>,
         park: impl FnOnce(&mut dyn FnMut() -> Option<T>) -> Option<T>,
-    ) -> Option<T> {
+    ) -> (Option<T>, Duration) {
         // Most often nobody has to wait.
         if let Some(found) = look() {
-            return Some(found);
+            return (Some(found), Duration::ZERO);
         }
-        let (budget, before, begun) = (self.budget.get(), self.waited.get(), Instant::now());
+        let (budget, begun) = (self.budget.get(), Instant::now());
         let mut took = Duration::ZERO;
         while took < budget {
             for _ in 0..LOOKS {
                 spin_loop();
                 if let Some(found) = look() {
-                    self.waited.set(before + took);
-                    return Some(found);
+                    return (Some(found), took);
                 }
             }
             took = begun.elapsed();
         }
         let found = park(&mut look);
         took = begun.elapsed();
-        self.waited.set(before + took);
         // What wake-ups take must not look like a slow partner, or both sides would sleep in turn for ever.
         let short = took < 2 * self.longest;
         self.budget.set(if short { self.longest } else { (budget / 2).max(SHORTEST).min(self.longest) });
-        found
+        (found, took)
     }
 }
 
@@ -72,10 +65,10 @@ mod tests {
 
     #[test]
     fn a_wait_looks_less_after_long_waits_until_one_is_short() {
-        let spin = Spin { longest: LONGEST, budget: Cell::new(LONGEST), waited: Cell::default() };
+        let spin = Spin { longest: LONGEST, budget: Cell::new(LONGEST) };
         let mut seen = Vec::new();
         for _ in 0..8 {
-            let found = spin.wait(
+            let (found, _) = spin.wait(
                 || None::<()>,
                 |_| {
                     crate::sys::pause(6 * LONGEST);
@@ -88,20 +81,20 @@ mod tests {
         assert!(seen.is_sorted_by(|earlier, later| earlier >= later) && seen[7] == SHORTEST, "{seen:?}");
         // Nobody's processor is taken away for so long in every one of so many rounds.
         assert!((0..1000).any(|_| {
-            assert_eq!(spin.wait(|| None, |_| Some(())), Some(()));
+            assert_eq!(spin.wait(|| None, |_| Some(())).0, Some(()));
             spin.budget.get() == LONGEST
         }));
     }
 
     #[test]
     fn with_one_processor_it_looks_once() {
-        let spin = Spin { longest: Duration::ZERO, budget: Cell::default(), waited: Cell::default() };
+        let spin = Spin { longest: Duration::ZERO, budget: Cell::default() };
         let looks = Cell::new(0);
         let look = || {
             looks.set(looks.get() + 1);
             None::<()>
         };
-        assert_eq!(spin.wait(look, |_| None), None);
+        assert_eq!(spin.wait(look, |_| None).0, None);
         assert_eq!((looks.get(), spin.budget.get()), (1, Duration::ZERO));
     }
 }

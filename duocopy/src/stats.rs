@@ -43,21 +43,23 @@ impl Meter {
 
     fn say(&self, bytes: u64, waited: [Duration; 2], took: Duration) -> Vec<String> {
         let took = took.as_secs_f64().max(1e-9);
-        let waited = [0, 1].map(|side| waited[side].saturating_sub(self.before[side]).as_secs_f64());
+        let waited =
+            [0, 1].map(|side| waited[side].saturating_sub(self.before[side]).as_secs_f64().min(took));
         let rate = bytes as f64 / took / f64::from(1 << 20);
-        let times = self.quarters.iter().sum::<u64>().max(1);
+        let times: u64 = self.quarters.iter().sum();
         let (what, own) = match self.role {
             Role::Reader => ("empty", waited[0]),
             Role::Writer => ("filled", waited[1]),
         };
-        // Both halves know both, and so say the same.
+        // Both halves know both, and so say the same. While the blocks are filled for the first time nobody waits.
         let bottleneck = match (waited[0] - waited[1]) / took {
             _ if self.held_back.as_secs_f64() / took >= 0.5 => "--bwlimit is the bottleneck",
+            _ if times < 2 * self.blocks => "that is too short to tell which of the two is slower",
             0.25.. => "writing DST is the bottleneck",
             ..=-0.25 => "reading SRC is the bottleneck",
             _ => "reading and writing are about equally fast",
         };
-        let [fewer, quarter, half, most, full] = self.quarters.map(|count| count * 100 / times);
+        let [fewer, quarter, half, most, full] = self.quarters.map(|count| count * 100 / times.max(1));
         vec![
             format!(
                 "{}: {bytes} bytes in {took:.3} s ({rate:.0} MiB/s), of which {own:.3} s ({:.0} %) were spent \
@@ -80,15 +82,15 @@ mod tests {
 
     #[test]
     fn who_waits_is_not_the_bottleneck() {
-        let says = |role, waited: [u64; 2]| {
+        let says = |role, copies, waited: [u64; 2]| {
             let mut meter = Meter::start(role, 4, [Duration::from_secs(1); 2]);
-            for filled in [0, 4, 4, 9] {
+            for filled in [0, 4, 4, 9].repeat(copies) {
                 meter.see(filled);
             }
             let waited = waited.map(|milliseconds| Duration::from_millis(1000 + milliseconds));
             meter.say(100 << 20, waited, Duration::from_secs(1)).join("\n")
         };
-        let said = says(Role::Reader, [900, 20]);
+        let said = says(Role::Reader, 2, [900, 20]);
         assert!(said.contains("(100 MiB/s), of which 0.900 s (90 %)"), "{said}");
         assert!(
             said.ends_with("less than a quarter 25 %, a quarter 0 %, half 0 %, three quarters 0 %, all 75 %"),
@@ -103,9 +105,11 @@ mod tests {
             ([400, 400], "about equally fast"),
         ] {
             for role in [Role::Reader, Role::Writer] {
-                let said = says(role, waited);
+                let said = says(role, 2, waited);
                 assert!(said.contains(bottleneck), "{said}");
             }
         }
+        let said = says(Role::Reader, 1, [900, 20]);
+        assert!(said.contains("too short"), "{said}");
     }
 }

@@ -7,4 +7,4 @@ RUSTC_WORKSPACE_WRAPPER="$PWD/duocopy/tests/rustc_steps.sh" cargo build --quiet 
 export DUOCOPY_STEPS_PROGRAM="$PWD/target/steps"
 # The tests put the usual program in its place again.
 cp target/debug/duocopy "$DUOCOPY_STEPS_PROGRAM"
-exec cargo test -p duocopy --test suite every_step:: -- --show-output "$@"
+exec cargo test -p duocopy --test suite "${@:-every_step::}" -- --show-output

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 /// A folder with a source and an old destination.
 fn prepared(length: usize) -> Folder {
-    let folder = Folder::new();
+    prepared_in(Folder::new(), length)
+}
+
+fn prepared_in(folder: Folder, length: usize) -> Folder {
     folder.write("src", bytes(length, 1));
     folder.write("dst", OLD);
     folder
@@ -487,9 +490,10 @@ fn a_kill_of_the_writer_at_any_moment_harms_nothing() {
 fn kill_at_random_moments(what: &str, hit: usize) {
     // Small blocks, so that the two hand over a thousand times.
     const LINE: &str = "-v --block-size=4K --buffer-size=16K --wait=10s src dst";
-    let kills: usize = std::env::var("DUOCOPY_KILLS").map_or(30, |kills| kills.parse().unwrap());
+    let kills: u64 = std::env::var("DUOCOPY_KILLS").map_or(30, |kills| kills.parse().unwrap());
     let mut random = Random::new(&format!("kills of {what}"));
-    let folder = prepared(4 * MIB);
+    let limit = milliseconds(60_000 * SLOWNESS + 3000 * kills);
+    let folder = prepared_in(Folder::with_limit(limit), 4 * MIB);
     let start = || {
         let reader = folder.duocopy(LINE).start();
         reader.says("this is the Reader");

@@ -33,7 +33,7 @@ fn the_slower_side_is_named() {
     }
     let folder = Folder::new();
     folder.write("src", bytes(MIB, 1));
-    let line = "--stats --fsync=none --block-size=64K src dst";
+    let line = "--stats --fsync=none --block-size=64K --buffer-size=256K src dst";
     for (call, slow_one, says) in [("pwrite64", 1, "writing DST"), ("read", 0, "reading SRC")] {
         let slow = format!("-f -e trace={call} -e inject={call}:delay_enter=20000");
         let halves = [0, 1].map(|half| {

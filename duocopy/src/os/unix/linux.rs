@@ -44,8 +44,9 @@ pub fn read_ahead(file: &File) {
 /// What is free, in bytes, of a file system that is memory.
 pub fn free_memory(file: &File) -> Option<u64> {
     let system = rustix::fs::fstatfs(file).ok().filter(|system| system.f_type == TMPFS)?;
+    let size = u64::try_from(system.f_bsize).unwrap_or(0);
     // Without blocks it has no limit.
-    if system.f_blocks == 0 { Some(u64::MAX) } else { Some(system.f_bavail * system.f_bsize.unsigned_abs()) }
+    Some(if system.f_blocks == 0 { u64::MAX } else { system.f_bavail.saturating_mul(size) })
 }
 
 /// Whether the byte at this place of a file can be had without waiting for a device.
