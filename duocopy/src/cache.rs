@@ -51,9 +51,17 @@ impl Passage {
         self.direct = usage.direct && denied.is_none();
         (self.drops, self.flushes, self.told) = (usage.drops, usage.flushes, from);
         let path = exit::show(path);
-        let denied = denied.map(|error| format!("{path}: --direct is not to be had here ({error})"));
-        let kept =
-            (usage.drops && !os::LETS_GO).then(|| format!("{path}: there is no --drop-cache on this system"));
+        let denied = denied.map(|error| {
+            format!("{path}: --direct is not to be had here, so the page cache is used ({error})")
+        });
+        let kept = if !os::LETS_GO {
+            Some("there is no --drop-cache on this system")
+        } else if os::free_memory(file).is_some() {
+            Some("this file system is the cache, so that --drop-cache has no effect")
+        } else {
+            None
+        };
+        let kept = kept.filter(|_| usage.drops).map(|what| format!("{path}: {what}"));
         denied.into_iter().chain(kept).collect()
     }
 

@@ -110,6 +110,14 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     absolute.map_err(|error| unusable(path, &error))
 }
 
+/// What [`show_job`] shows of two paths.
+pub fn read_job(shown: &OsStr) -> Option<Vec<u8>> {
+    let shown = os::folded(shown);
+    let (shown, arrow) = (shown.as_encoded_bytes(), b" -> ".as_slice());
+    let at = shown.windows(arrow.len()).position(|piece| piece == arrow)?;
+    Some([&shown[..at], b"\0", &shown[at + arrow.len()..]].concat())
+}
+
 /// A job as people write it.
 pub fn show_job(job: &[u8]) -> String {
     exit::printable(&String::from_utf8_lossy(job).replacen('\0', " -> ", 1))
@@ -168,7 +176,9 @@ pub fn cut(length: Option<u64>, supply: Supply, block_size: Option<u64>, buffer_
         _ if buffer_size.is_some() => (DEFAULT_BLOCKS, "as was asked for"),
         Supply::Stream => (for_bursts, "a stream may come in bursts"),
         Supply::Device if length >= LONG => (for_bursts, "SRC comes from a disk, perhaps in bursts"),
-        Supply::Device | Supply::Memory if length < LONG => (DEFAULT_BLOCKS, "no more than SRC needs"),
+        Supply::Device | Supply::Memory if length < LONG => {
+            (DEFAULT_BLOCKS, "more would not pay for so small a file")
+        }
         _ => (
             DEFAULT_BLOCKS,
             "SRC is in memory, as far as can be told, and few blocks stay in the processors' caches",
@@ -187,6 +197,7 @@ pub fn cut(length: Option<u64>, supply: Supply, block_size: Option<u64>, buffer_
     // A small file needs no more than it fills.
     let wanted = asked.min(fits(length));
     let blocks = most.min(length.div_ceil(wanted).max(1));
+    let why = if blocks < most { "no more than SRC needs" } else { why };
     Cut { block_size: wanted as usize, blocks: blocks as usize, note, why }
 }
 
@@ -242,5 +253,8 @@ mod tests {
         let failure = of_both("/a", "/no such place/").unwrap_err();
         assert_eq!(failure.code, exit::DESTINATION, "a slash at the end asks for a directory");
         assert_eq!(show_job(b"/a\n\0/b"), "/a\\n -> /b");
+        let read = |shown: &str| read_job(OsStr::new(shown));
+        assert_eq!(read("/a b -> /c").as_deref(), Some(b"/a b\0/c".as_slice()));
+        assert_eq!((read("nightly"), read("/a->/b")), (None, None));
     }
 }

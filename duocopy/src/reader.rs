@@ -154,7 +154,7 @@ fn send_file(
 fn cut(source: &Source, options: &Options, progress: &Progress) -> Cut {
     let length = source.record().known_length();
     let supply = match source.supply() {
-        Supply::Memory if options.cache(Direct::Source).direct => Supply::Device,
+        Supply::Memory if options.cache(Direct::Source).direct && !source.is_memory() => Supply::Device,
         supply => supply,
     };
     let cut = plan::cut(length, supply, options.block_size, options.buffer_size);

@@ -113,6 +113,11 @@ impl Source {
         &self.record
     }
 
+    /// Whether its file system is memory, and nothing else.
+    pub fn is_memory(&self) -> bool {
+        os::free_memory(&self.file).is_some()
+    }
+
     /// How fast it will come, as far as that can be known.
     pub fn supply(&self) -> Supply {
         let length = self.record.length;

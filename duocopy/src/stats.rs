@@ -52,12 +52,15 @@ impl Meter {
             Role::Writer => ("filled", waited[1]),
         };
         // Both halves know both, and so say the same. While the blocks are filled for the first time nobody waits.
-        let bottleneck = match (waited[0] - waited[1]) / took {
+        let (less, more) = (waited[0].min(waited[1]), waited[0].max(waited[1]));
+        let bottleneck = match self.role {
             _ if self.held_back.as_secs_f64() / took >= 0.5 => "--bwlimit is the bottleneck",
             _ if times < 2 * self.blocks => "that is too short to tell which of the two is slower",
-            0.25.. => "writing DST is the bottleneck",
-            ..=-0.25 => "reading SRC is the bottleneck",
-            _ => "reading and writing are about equally fast",
+            _ if more < 0.15 * took || more < 2.0 * less => "reading and writing are about equally fast",
+            _ if waited[0] > waited[1] => "writing DST is the bottleneck",
+            Role::Reader => "reading SRC is the bottleneck",
+            // What holds the Reader back is not seen from here.
+            Role::Writer => "reading SRC, or its --bwlimit, is the bottleneck",
         };
         let [fewer, quarter, half, most, full] = self.quarters.map(|count| count * 100 / times.max(1));
         vec![
@@ -98,11 +101,11 @@ mod tests {
         );
         for (waited, bottleneck) in [
             ([900, 20], "writing DST is"),
-            ([10, 500], "reading SRC is"),
-            ([300, 0], "writing DST is"),
-            ([200, 0], "about equally fast"),
+            ([10, 500], "reading SRC"),
+            ([200, 0], "writing DST is"),
+            ([100, 0], "about equally fast"),
             ([0, 0], "about equally fast"),
-            ([400, 400], "about equally fast"),
+            ([400, 250], "about equally fast"),
         ] {
             for role in [Role::Reader, Role::Writer] {
                 let said = says(role, 2, waited);

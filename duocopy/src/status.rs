@@ -3,7 +3,7 @@
 use crate::args::Query;
 use crate::exit::{self, Failure};
 use crate::os::{self, Signals};
-use crate::plan::show_job;
+use crate::plan::{read_job, show_job};
 use crate::progress;
 use crate::record::SourceRecord;
 use crate::report;
@@ -133,9 +133,13 @@ impl Looked {
         let at = Instant::now();
         let all = match &query.name {
             Some(name) => {
-                let pipe = Pipe::named(name.as_encoded_bytes());
-                let pipe = dir(query).map_or(pipe.clone(), |dir| pipe.in_directory(dir));
-                pipe.look().transpose().into_iter().collect()
+                let look = |name: &[u8]| {
+                    let pipe = Pipe::named(name);
+                    dir(query).map_or(pipe.clone(), |dir| pipe.in_directory(dir)).look().transpose()
+                };
+                // The default name as people see it.
+                let of_two_paths = || read_job(name).and_then(|job| look(&job));
+                look(name.as_encoded_bytes()).or_else(of_two_paths).into_iter().collect()
             }
             None => pipes(dir(query)).map_err(|error| cannot_look(&error, query))?,
         };

@@ -163,4 +163,24 @@ mod cached {
         complete(pair(folder.duocopy(line), folder.duocopy(line)));
         is_copied_past_the_cache(&folder, "dst");
     }
+
+    #[test]
+    fn where_files_are_memory_nothing_passes_the_cache_and_that_is_said() {
+        let folder = Folder::new();
+        folder.write("src", bytes(SIZE, 1));
+        let memory = tempfile::Builder::new().prefix("duocopy-test-").tempdir_in("/dev/shm").unwrap();
+        let there = |name: &str| memory.path().join(name).display().to_string();
+        folder.duocopy(&format!("cp src {}", there("a"))).end().expect(0, &[]);
+        let ended =
+            folder.duocopy(&format!("cp -v --direct --drop-cache {} {}", there("a"), there("b"))).end();
+        for name in ["a", "b"] {
+            for says in
+                ["--direct is not to be had here, so the page cache is used", "--drop-cache has no effect"]
+            {
+                let line = ended.said.lines().find(|line| line.contains(&there(name)) && line.contains(says));
+                assert!(line.is_some(), "{says}: {ended:?}");
+            }
+        }
+        assert!(ended.code == 0 && !ended.said.contains("comes from a disk"), "{ended:?}");
+    }
 }

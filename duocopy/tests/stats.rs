@@ -42,7 +42,7 @@ fn the_slower_side_is_named() {
         });
         let [one, other] = halves;
         for half in &end(pair(one, other)) {
-            half.expect(0, &[&format!(": {says} is the bottleneck")]);
+            half.expect(0, &[&format!(": {says}"), " is the bottleneck"]);
         }
     }
 }

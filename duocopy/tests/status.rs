@@ -63,6 +63,20 @@ fn who_waits_and_who_copies_is_seen_and_not_disturbed() {
     folder.assert_same("src", "dst");
 }
 
+/// Without a NAME the two paths are it, and it is given as it is shown.
+#[test]
+fn a_pair_is_found_by_its_paths() {
+    let folder = Folder::new();
+    folder.write("src", bytes(MIB, 1));
+    let name = format!("{} -> {}", folder.text("src"), folder.text("dst"));
+    let status = || folder.duocopy("status --json").word(&name).end();
+    status().expect(1, &["there is no pipe"]);
+    let reader = folder.duocopy("--wait=30s src dst").start();
+    let seen = until("the lonely Reader", || Some(status()).filter(|seen| seen.code == 0));
+    assert_eq!(objects(&seen)[0]["reader"]["process"], reader.id(), "{seen:?}");
+    complete([reader, folder.duocopy("src dst").start()]);
+}
+
 #[test]
 #[cfg(unix)]
 fn a_list_names_all_and_cleaning_removes_only_the_dead() {

@@ -4,7 +4,7 @@
 //! - [`open_source`]: opens for reading and never blocks on what is not a file.
 //! - [`open_outlet`], [`standard_input`], [`standard_output`], [`ready`], [`nature`], [`flush`]: what is read or written as it comes.
 //! - [`Directory`]: calls relative to an open directory, so that nobody can move it away in between.
-//! - [`preallocate`], [`write_at`], [`read_at`], [`is_in_memory`], [`let_go`], [`set_direct`], [`take_mode_and_owner`]: the file's space, content,
+//! - [`preallocate`], [`free_memory`], [`write_at`], [`read_at`], [`is_in_memory`], [`let_go`], [`set_direct`], [`take_mode_and_owner`]: the file's space, content,
 //!   place in the cache and rights.
 //! - [`attributes`], [`set_attribute`], [`remove_attribute`]: what a file has besides.
 //! - [`is_private_file`], [`is_own_file`], [`is_writable`]: what an open file is, whatever its name says.

@@ -31,8 +31,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub use std::fs::Metadata;
 pub use system::{
-    HAS_ACCESS_LISTS, HAS_ATTRIBUTES, LETS_GO, PIPE_ROOM, attributes, confine, is_in_memory, let_go,
-    remove_attribute, set_attribute, set_direct,
+    HAS_ACCESS_LISTS, HAS_ATTRIBUTES, LETS_GO, PIPE_ROOM, attributes, confine, free_memory, is_in_memory,
+    let_go, remove_attribute, set_attribute, set_direct,
 };
 
 /// What to do about shared memory that is full, or cannot be had at all.

@@ -309,6 +309,11 @@ pub fn set_direct(_file: &File, _direct: bool) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// What is free, in bytes, of a file system that is memory: nobody tells which one is.
+pub fn free_memory(_file: &File) -> Option<u64> {
+    None
+}
+
 /// Whether the byte at this place of a file can be had without waiting for a device: nobody tells.
 pub fn is_in_memory(_file: &File, _place: u64) -> bool {
     true
