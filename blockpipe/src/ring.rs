@@ -35,7 +35,6 @@ pub(crate) struct MarkWords {
 pub(crate) struct ProducerLine {
     /// Blocks sent so far. Block `n` lies in slot `n mod count`.
     pub filled: AtomicU64,
-    unused: AtomicU32,
     /// 1 if the producer keeps its place when the consumer dies, and waits for another.
     pub admits: AtomicU32,
     marks: [MarkWords; 2],
@@ -50,7 +49,6 @@ pub(crate) struct ProducerLine {
 pub(crate) struct ConsumerLine {
     /// Blocks given back so far.
     pub emptied: AtomicU64,
-    unused: AtomicU32,
     /// Not 0 once the consumer has stored what it works on: from here on its death is a death of the pipe.
     pub begun: AtomicU32,
     /// The first one says, until block 0 is given back, where the consumer wants the stream to begin.
@@ -511,7 +509,6 @@ mod loom_tests {
             let ring = Ring {
                 producer: ProducerLine {
                     filled: word(),
-                    unused: AtomicU32::new(0),
                     admits: AtomicU32::new(0),
                     marks: [mark(), mark()],
                     closing_digest: [word(), word(), word(), word()],
@@ -519,7 +516,6 @@ mod loom_tests {
                 },
                 consumer: ConsumerLine {
                     emptied: word(),
-                    unused: AtomicU32::new(0),
                     begun: AtomicU32::new(0),
                     marks: [mark(), mark()],
                     admits: AtomicU32::new(0),

@@ -256,7 +256,7 @@ const WORDS: &[(u64, usize)] = &[
     (2176, 8), // target
     (FILLED, 8),
     (2568, 4), // the producer sleeps
-    (2316, 4), // the producer admits another consumer
+    (2312, 4), // the producer admits another consumer
     (2320, 8), // the producer's marks
     (2328, 8),
     (2336, 8),
@@ -280,7 +280,7 @@ const WORDS: &[(u64, usize)] = &[
 const STATE: u64 = 12;
 const FILLED: u64 = 2304;
 const EMPTIED: u64 = 2432;
-const BEGUN: u64 = 2444;
+const BEGUN: u64 = 2440;
 const CONSUMER_MARKS: u64 = 2448;
 const VERDICT: u64 = 2560;
 const SLOTS: u64 = 65536;

@@ -346,7 +346,7 @@ impl Copy {
     /// Whether this process is the Reader, and nothing has begun or was said: it waits for a partner.
     fn is_left_alone(&self, process: &Process) -> bool {
         self.header().is_some_and(|header| {
-            let (opened, has_begun, stage) = (word(&header, 12), word(&header, 2444), header[2560]);
+            let (opened, has_begun, stage) = (word(&header, 12), word(&header, 2440), header[2560]);
             opened != 0 && word(&header, 128) == process.id() && has_begun == 0 && stage == 0
         })
     }

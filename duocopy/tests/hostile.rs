@@ -28,7 +28,7 @@ const PRODUCER_MARKS: u64 = 2320;
 const CLOSING: u64 = 2352;
 const CLOSING_LENGTH: u64 = 2384;
 const EMPTIED: u64 = 2432;
-const BEGUN: u64 = 2444;
+const BEGUN: u64 = 2440;
 const CONSUMER_MARKS: u64 = 2448;
 const VERDICT: u64 = 2560;
 const SLOTS: u64 = 65536;
@@ -45,7 +45,7 @@ const WORDS: [(u64, usize); 28] = [
     (TARGET, 8),
     (FILLED, 8),
     (2568, 4), // the Reader sleeps
-    (2316, 4),
+    (2312, 4),
     (PRODUCER_MARKS, 8),
     (PRODUCER_MARKS + 8, 8),
     (PRODUCER_MARKS + 16, 8),

@@ -40,7 +40,7 @@ const EVERYTHING: (u64, u64) = (2048, 256 + 8 * BLOCKS as u64);
 const STATE: u64 = 12;
 const GENERATION: u64 = 16;
 const VERDICT: u64 = 2560;
-const BEGUN: u64 = 2444;
+const BEGUN: u64 = 2440;
 const READY: u32 = 2;
 
 /// A name of its own, and the file behind it.

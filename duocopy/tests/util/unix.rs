@@ -110,7 +110,14 @@ impl Folder {
         let mut header = [0; 4096];
         self.pipe()?.read_exact_at(&mut header, 0).ok()?;
         let word = |at: usize| u64::from_ne_bytes(header[at..at + 8].try_into().expect("eight bytes"));
-        Some([word(12) & 0xff, word(2304), word(2432), word(2440) >> 32, word(2568), word(2560) & 0xff])
+        Some([
+            word(12) & 0xff,
+            word(2304),
+            word(2432),
+            word(2440) & 0xffff_ffff,
+            word(2568),
+            word(2560) & 0xff,
+        ])
     }
 
     /// Runs a script with a mount table of its own; `$0` is the program. Nothing if this user may not.
