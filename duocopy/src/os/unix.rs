@@ -353,20 +353,19 @@ pub fn quoted(word: &[u8]) -> String {
     }
 }
 
-/// Reserves space, so that a full disk shows before the copy. `false` if the file system cannot, or if it is memory, of
-/// which there must only be enough now.
-pub fn preallocate(file: &File, length: u64) -> io::Result<bool> {
+/// Reserves space where the file system can, so that a full disk shows before the copy. Of memory there must only be
+/// enough now.
+pub fn preallocate(file: &File, length: u64) -> io::Result<()> {
     if length == 0 {
-        return Ok(true);
+        return Ok(());
     }
     // To reserve memory is a third of what it takes to write there.
     if let Some(free) = system::free_memory(file) {
         let has = file.metadata()?.blocks() * 512;
-        return if length.saturating_sub(has) > free { Err(Errno::NOSPC.into()) } else { Ok(false) };
+        return if length.saturating_sub(has) > free { Err(Errno::NOSPC.into()) } else { Ok(()) };
     }
     match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length)) {
-        Ok(()) => Ok(true),
-        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(false),
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

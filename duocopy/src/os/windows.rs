@@ -369,11 +369,8 @@ pub fn while_others_may_read<T>(file: &File, act: impl FnOnce() -> io::Result<T>
 }
 
 /// Reserves space, so that a full disk shows before the copy.
-pub fn preallocate(file: &File, length: u64) -> io::Result<bool> {
-    if file.metadata()?.len() < length {
-        file.set_len(length)?;
-    }
-    Ok(true)
+pub fn preallocate(file: &File, length: u64) -> io::Result<()> {
+    if file.metadata()?.len() < length { file.set_len(length) } else { Ok(()) }
 }
 
 /// The terminal that this process talks to people on; 0 if it is none, or one that has no identity.

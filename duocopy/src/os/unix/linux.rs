@@ -62,7 +62,7 @@ pub fn is_in_memory(file: &File, place: u64) -> bool {
 /// multiples of what the disk wants, or they fail ([`io::ErrorKind::InvalidInput`]).
 pub fn set_direct(file: &File, direct: bool) -> io::Result<()> {
     // It says yes, and has nothing besides the cache.
-    if direct && rustix::fs::fstatfs(file)?.f_type == TMPFS {
+    if direct && free_memory(file).is_some() {
         return Err(io::ErrorKind::Unsupported.into());
     }
     let mut flags = rustix::fs::fcntl_getfl(file)?;
