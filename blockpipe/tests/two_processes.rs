@@ -2,10 +2,11 @@
 
 use crate::util::actor::interruption;
 use crate::util::{
-    Actor, Copied, HALF_A_SECOND, Name, Random, Watchdog, answers_of_all, finish, hex, is_refused, now, pair,
-    pause, until,
+    Actor, Copied, HALF_A_SECOND, Name, Random, Watchdog, answers_of_all, finish, hex, is_refused, left_out,
+    now, pair, pause, until,
 };
 use blockpipe::{End, Geometry, JoinError, Mark, Phase, Pipe, PipeError, Reason, Side};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// How both sides' results look when this side aborted.
@@ -194,6 +195,53 @@ fn a_producer_that_sleeps_is_woken_although_most_blocks_are_held() {
     times.sort();
     let soon = Duration::from_millis(if cfg!(windows) { 30 } else { 10 });
     assert!(times[5] < soon, "{times:?}");
+}
+
+/// A block that comes back soon after the producer was woken leaves it asleep, until the consumer waits itself.
+#[test]
+fn who_is_left_asleep_is_woken_before_the_consumer_waits() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let pipe = Pipe::named(name.bytes());
+    let Ok(End::Producer(mut producer)) = pipe.join() else { panic!("the first") };
+    producer.ready(Geometry::new(4096, 4), &[0; 128]).unwrap();
+    let Ok(End::Consumer(consumer)) = pipe.join() else { panic!("the second") };
+    let sending = std::thread::spawn(move || {
+        while let Ok(block) = producer.empty_block() {
+            block.send(1, 0);
+        }
+    });
+    let monitor = consumer.monitor();
+    let take = || consumer.filled_block().unwrap().unwrap();
+    let until_it_sleeps = || {
+        let begun = Instant::now();
+        while monitor.snapshot().asleep != Some(Side::Producer) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "it does not sleep");
+        }
+    };
+    let mut held: VecDeque<_> = (0..4).map(|_| take()).collect();
+    let mut times = Vec::new();
+    for _ in 0..40 {
+        until_it_sleeps();
+        // So long that it is woken by the first block.
+        pause(1);
+        let woken = Instant::now();
+        held.pop_front().unwrap().done(0);
+        held.push_back(take());
+        until_it_sleeps();
+        held.pop_front().unwrap().done(0);
+        let soon = woken.elapsed() < Duration::from_micros(400);
+        let begun = Instant::now();
+        held.push_back(take());
+        times.extend(soon.then(|| begun.elapsed()));
+    }
+    let _ = consumer.abort(&Reason::new(1, "enough"));
+    sending.join().unwrap();
+    if times.len() < 5 {
+        return left_out("who is left asleep: this machine is too busy, or too slow, for anybody to be");
+    }
+    times.sort();
+    assert!(times[times.len() / 2] < Duration::from_millis(10), "{times:?}");
 }
 
 #[test]
