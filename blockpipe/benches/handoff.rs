@@ -15,8 +15,7 @@ fn main() -> std::process::ExitCode {
     let candidates = [
         Candidate::processes("blockpipe", Blockpipe::near, Blockpipe::far),
         Candidate::processes("blockpipe (again: the noise)", Blockpipe::near, Blockpipe::far),
-        // They do not sleep.
-        Candidate::threads("two threads of one process", two_threads).only(|task| task != Task::Parked),
+        Candidate::threads("two threads of one process", two_threads),
         Candidate::processes("pipe", pipe, far_descriptors),
         // Messages do not fill even a small one.
         Candidate::processes("pipe, 1 MiB large", large_pipe, far_descriptors)

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let candidates = [
         Candidate::processes("blockpipe", Blockpipe::near, Blockpipe::far),
         Candidate::processes("blockpipe (again: the noise)", Blockpipe::near, Blockpipe::far),
-        Candidate::threads("two threads of one process", two_threads).only(awake),
+        Candidate::threads("two threads of one process", two_threads),
         Candidate::processes("iceoryx2, polling", Iceoryx::near, Iceoryx::far)
             .only(|task| task == Task::PingPong),
         Candidate::processes("iceoryx2, with events", Iceoryx::near_with_events, Iceoryx::far_with_events)

@@ -1,4 +1,5 @@
-//! Two threads of one process that hand over blocks of ordinary memory: the least that it can cost.
+//! Two threads of one process that hand over blocks of ordinary memory: the least that it can cost. Where the task is
+//! to wake a sleeper, each sleeps on a condition variable: what the system takes for that.
 
 #![allow(unsafe_code, reason = "blocks that change owner without a lock")]
 
@@ -6,6 +7,7 @@ use super::{BLOCKS, Link, Outcome, SPINS, Task, end, measure, serve};
 use std::cell::UnsafeCell;
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex};
 use std::thread;
 
 /// Alone in its cache lines, as the counters of a pipe are.
@@ -17,6 +19,9 @@ struct Ring {
     blocks: Vec<UnsafeCell<Vec<u8>>>,
     filled: Count,
     emptied: Count,
+    sleeps: bool,
+    lock: Mutex<()>,
+    more: Condvar,
 }
 
 // SAFETY: a block has one owner at a time. It is the sender's while less than `BLOCKS` blocks were filled since it
@@ -24,9 +29,11 @@ struct Ring {
 unsafe impl Sync for Ring {}
 
 impl Ring {
-    fn new(block_size: usize) -> Self {
-        let blocks = (0..BLOCKS).map(|_| UnsafeCell::new(vec![0; block_size])).collect();
-        Self { blocks, filled: Count::default(), emptied: Count::default() }
+    fn new(task: Task) -> Self {
+        let blocks = (0..BLOCKS).map(|_| UnsafeCell::new(vec![0; task.block_size()])).collect();
+        let [filled, emptied] = [Count::default(), Count::default()];
+        let (lock, more) = (Mutex::default(), Condvar::new());
+        Self { blocks, filled, emptied, sleeps: task == Task::Parked, lock, more }
     }
 }
 
@@ -64,12 +71,23 @@ impl Link for Threads<'_> {
         fill(&mut block[..length]);
         self.sent += 1;
         ring.filled.0.store(self.sent, Ordering::Release);
+        if ring.sleeps {
+            // Whoever looked before this was stored is asleep once the lock is free.
+            drop(ring.lock.lock());
+            ring.more.notify_one();
+        }
         Ok(())
     }
 
     fn receive(&mut self, length: usize, mut take: impl FnMut(&[u8])) -> Outcome<()> {
         let (ring, n) = (self.input, self.received);
-        wait_until(|| ring.filled.0.load(Ordering::Acquire) > n);
+        let there = || ring.filled.0.load(Ordering::Acquire) > n;
+        if ring.sleeps {
+            let guard = ring.lock.lock().map_err(|error| error.to_string())?;
+            drop(ring.more.wait_while(guard, |()| !there()).map_err(|error| error.to_string())?);
+        } else {
+            wait_until(there);
+        }
         // SAFETY: the sender has given this block away: its release of `filled`, our acquire.
         let block = unsafe { &*ring.blocks[n as usize % BLOCKS].get() };
         take(&block[..length]);
@@ -80,7 +98,7 @@ impl Link for Threads<'_> {
 }
 
 pub fn two_threads(task: Task, amount: u64) -> Outcome<f64> {
-    let (there, back) = (Ring::new(task.block_size()), Ring::new(task.block_size()));
+    let (there, back) = (Ring::new(task), Ring::new(task));
     thread::scope(|scope| {
         let far =
             scope.spawn(|| serve(&mut Threads::new(&back, &there), task).map_err(|error| error.to_string()));
