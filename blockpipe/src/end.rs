@@ -85,7 +85,7 @@ impl Attached {
             side,
             wishes,
             // Here because it looks into files, and a process may give up the right to that before it waits.
-            spin: Spin::new(),
+            spin: Spin::new(side),
             left_asleep: Cell::new(false),
             woken: Cell::new(None),
             alone_since: Cell::new(None),

@@ -1,5 +1,6 @@
 //! How long a wait looks before it sleeps.
 
+use crate::Side;
 use std::cell::Cell;
 use std::hint::spin_loop;
 use std::thread::available_parallelism;
@@ -8,6 +9,9 @@ use std::time::{Duration, Instant};
 /// About what it takes to sleep and be woken (`docs/benchmarks.md`), so that a wait takes at most about twice as long as it
 /// must: Karlin et al., Empirical Studies of Competitive Spinning for a Shared-Memory Multiprocessor, 1991.
 const LONGEST: Duration = Duration::from_micros(50);
+/// A producer waits when all blocks are full, and is woken for several (`Attached::wake_producer`): the consumer has so
+/// much to do that nobody loses by its sleep, and looking on would only take a processor's time.
+const LONGEST_FOR_EMPTY: Duration = Duration::from_micros(20);
 /// What is tried even after long waits.
 const SHORTEST: Duration = Duration::from_micros(3);
 /// Looks between two looks at the clock.
@@ -22,9 +26,13 @@ pub(crate) struct Spin {
 
 impl Spin {
     /// With one processor nobody spins: nothing changes while somebody looks.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(side: Side) -> Self {
         let one = available_parallelism().is_ok_and(|processors| processors.get() == 1);
-        let longest = if one { Duration::ZERO } else { LONGEST };
+        let longest = match side {
+            _ if one => Duration::ZERO,
+            Side::Producer => LONGEST_FOR_EMPTY,
+            Side::Consumer => LONGEST,
+        };
         Self { longest, budget: Cell::new(longest) }
     }
 
@@ -53,7 +61,7 @@ impl Spin {
         let found = park(&mut look);
         took = begun.elapsed();
         // What wake-ups take must not look like a slow partner, or both sides would sleep in turn for ever.
-        let short = took < 2 * self.longest;
+        let short = took < 2 * LONGEST;
         self.budget.set(if short { self.longest } else { (budget / 2).max(SHORTEST).min(self.longest) });
         (found, took)
     }

@@ -10,6 +10,8 @@ use std::{env, fs, sync::mpsc, thread};
 use wait4::Wait4;
 
 const TIME_LIMIT: Duration = Duration::from_secs(120);
+/// The system gives back what was removed after it says so, and takes one of the processors for that.
+const SETTLING: Duration = Duration::from_millis(50);
 /// Argument with which this executable copies alone, through the same calls as the two processes.
 pub const ALONE: &str = "--alone";
 /// Argument with which this executable only writes: what the file system takes for the bytes alone. A program
@@ -65,6 +67,8 @@ impl Candidate {
         if cold {
             run_step("dd if=source iflag=nocache count=0 status=none", 1, directory)?;
         }
+        #[expect(clippy::disallowed_methods, reason = "nobody tells when it is done")]
+        thread::sleep(SETTLING);
 
         let mut whole = Run::default();
         for step in self.line.split(" && ") {
