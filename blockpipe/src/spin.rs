@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 /// About what it takes to sleep and be woken (`docs/benchmarks.md`), so that a wait takes at most about twice as long as it
 /// must: Karlin et al., Empirical Studies of Competitive Spinning for a Shared-Memory Multiprocessor, 1991.
 const LONGEST: Duration = Duration::from_micros(50);
-/// A producer waits when all blocks are full, and is woken for several (`Attached::wake_producer`): the consumer has so
-/// much to do that nobody loses by its sleep, and looking on would only take a processor's time.
-const LONGEST_FOR_EMPTY: Duration = Duration::from_micros(20);
+/// A producer mostly waits because all blocks are full, and is woken late (`Attached::wake_producer`). With several
+/// blocks the consumer has enough to do until then, and looking on would only take a processor's time.
+const LONGEST_OF_PRODUCER: Duration = Duration::from_micros(20);
 /// What is tried even after long waits.
 const SHORTEST: Duration = Duration::from_micros(3);
 /// Looks between two looks at the clock.
@@ -29,10 +29,10 @@ impl Spin {
     pub(crate) fn new(side: Side) -> Self {
         let one = available_parallelism().is_ok_and(|processors| processors.get() == 1);
         let longest = match side {
-            _ if one => Duration::ZERO,
-            Side::Producer => LONGEST_FOR_EMPTY,
+            Side::Producer => LONGEST_OF_PRODUCER,
             Side::Consumer => LONGEST,
         };
+        let longest = if one { Duration::ZERO } else { longest };
         Self { longest, budget: Cell::new(longest) }
     }
 
@@ -60,7 +60,7 @@ impl Spin {
         }
         let found = park(&mut look);
         took = begun.elapsed();
-        // What wake-ups take must not look like a slow partner, or both sides would sleep in turn for ever.
+        // What wake-ups take must not look like a slow partner, to either side, or both would sleep in turn for ever.
         let short = took < 2 * LONGEST;
         self.budget.set(if short { self.longest } else { (budget / 2).max(SHORTEST).min(self.longest) });
         (found, took)
@@ -104,5 +104,23 @@ mod tests {
         };
         assert_eq!(spin.wait(look, |_| None).0, None);
         assert_eq!((looks.get(), spin.budget.get()), (1, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_producer_looks_for_less_long_and_takes_no_wake_up_for_a_slow_partner() {
+        let [producer, consumer] = [Side::Producer, Side::Consumer].map(|side| Spin::new(side).longest);
+        assert!(producer < consumer || consumer.is_zero(), "{producer:?}, {consumer:?}");
+        let spin = Spin { longest: LONGEST_OF_PRODUCER, budget: Cell::default() };
+        // As above: not in every one of so many rounds.
+        assert!((0..1000).any(|_| {
+            spin.budget.set(SHORTEST);
+            let begun = Instant::now();
+            let woken = |_: &mut dyn FnMut() -> Option<()>| {
+                while begun.elapsed() < 3 * LONGEST_OF_PRODUCER {}
+                Some(())
+            };
+            assert_eq!(spin.wait(|| None, woken).0, Some(()));
+            spin.budget.get() == LONGEST_OF_PRODUCER
+        }));
     }
 }

@@ -367,7 +367,9 @@ pub fn size(text: &str) -> Result<u64, String> {
     match config.parse_size(text) {
         Ok(0) => Err("must be more than 0".into()),
         Ok(bytes) => Ok(bytes),
-        Err(error) => Err(format!("{error}; write it like 512K, 4M or 1G")),
+        Err(parse_size::Error::PosOverflow) => Err("more than there can be".into()),
+        // What it says speaks of digits and strings.
+        Err(_) => Err("no size; write it like 512K, 4M or 1G".into()),
     }
 }
 
@@ -388,6 +390,7 @@ mod tests {
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
+        assert_eq!(size("16777216T"), Err("more than there can be".into()));
         assert!(size("0").is_err() && size("x").unwrap_err().contains("512K"));
     }
 }

@@ -173,12 +173,13 @@ pub fn cut(length: Option<u64>, supply: Supply, block_size: Option<u64>, buffer_
     let for_bursts =
         (ROOM_FOR_BURSTS / block_size.unwrap_or(DEFAULT_BLOCK_SIZE)).clamp(DEFAULT_BLOCKS, BLOCKS_FOR_BURSTS);
     let (usual, why) = match supply {
-        _ if buffer_size.is_some() => (DEFAULT_BLOCKS, "as was asked for"),
+        _ if buffer_size.is_some() => (DEFAULT_BLOCKS, "as much as was asked for, in whole pages"),
         Supply::Stream => (for_bursts, "a stream may come in bursts"),
         Supply::Device if length >= LONG => (for_bursts, "SRC comes from a disk, perhaps in bursts"),
         Supply::Device | Supply::Memory if length < LONG => {
             (DEFAULT_BLOCKS, "more would not pay for so small a file")
         }
+        _ if block_size.is_some() => (DEFAULT_BLOCKS, "their size as was asked for, their number as usual"),
         _ => (
             DEFAULT_BLOCKS,
             "SRC is in memory, as far as can be told, and few blocks stay in the processors' caches",
@@ -187,7 +188,8 @@ pub fn cut(length: Option<u64>, supply: Supply, block_size: Option<u64>, buffer_
     let fits = |size: u64| size.clamp(*SIZES.start(), *SIZES.end()).next_multiple_of(4096);
     let asked = match (block_size, buffer_size) {
         (Some(block), _) => fits(block),
-        (None, Some(buffer)) => fits((buffer / DEFAULT_BLOCKS).min(DEFAULT_BLOCK_SIZE)),
+        // Whole pages, and not more than was asked for.
+        (None, Some(buffer)) => fits((buffer / DEFAULT_BLOCKS / 4096 * 4096).min(DEFAULT_BLOCK_SIZE)),
         (None, None) => DEFAULT_BLOCK_SIZE,
     };
     let most = buffer_size.map_or(usual, |buffer| (buffer / asked).clamp(2, MOST_BLOCKS));
@@ -234,6 +236,8 @@ mod tests {
         assert_eq!(blocks_of(1 << 30, Some(1 << 20), Some(8 << 20)), (8, 1 << 20, false));
         assert_eq!(blocks_of(1 << 30, None, Some(1 << 20)), (4, 256 << 10, false));
         assert_eq!(blocks_of(1 << 30, None, Some(64 << 20)), (128, 512 << 10, false));
+        assert_eq!(blocks_of(1 << 30, None, Some(600 << 10)), (4, 148 << 10, false));
+        assert_eq!(blocks_of(1 << 30, None, Some(1)), (2, 4096, true));
         assert_eq!(blocks_of(1 << 30, Some(1 << 20), Some(1 << 20)), (2, 1 << 20, true));
         assert_eq!(blocks_of(1 << 30, Some(1), None), (4, 4096, true));
         assert_eq!(blocks_of(3, Some(1 << 30), Some(1 << 33)), (1, 4096, false));

@@ -228,12 +228,14 @@ fn put_in_its_place(
     }
     if again {
         progress.step("flushed, reading it again");
+        let reading = Instant::now();
         let (there, past_the_cache) = sink.read_again(kind)?;
         if there != digest {
             return Err(job
                 .mismatch("what was read back from the disk is not what was written", sink)
                 .into());
         }
+        stats.push(format!("Writer: reading it again took {:.3} s", reading.elapsed().as_secs_f64()));
         if !past_the_cache {
             progress.note("read back through the page cache: this file system has no reads past it");
         }

@@ -20,6 +20,8 @@ fn both_say_what_they_did_and_only_if_they_are_asked() {
         ],
     );
     folder.assert_same("src", "dst");
+    let again = folder.duocopy("cp --stats --verify=reread src dst").end();
+    again.expect(0, &["duocopy: Writer: reading it again took "]);
     assert_eq!(folder.duocopy("cp src dst").end().said, "");
     folder.duocopy("cp --stats -q src dst").end().expect(2, &["cannot be used with"]);
 }

@@ -19,9 +19,9 @@ struct Ring {
     blocks: Vec<UnsafeCell<Vec<u8>>>,
     filled: Count,
     emptied: Count,
-    sleeps: bool,
+    receiver_sleeps: bool,
     lock: Mutex<()>,
-    more: Condvar,
+    came: Condvar,
 }
 
 // SAFETY: a block has one owner at a time. It is the sender's while less than `BLOCKS` blocks were filled since it
@@ -32,8 +32,8 @@ impl Ring {
     fn new(task: Task) -> Self {
         let blocks = (0..BLOCKS).map(|_| UnsafeCell::new(vec![0; task.block_size()])).collect();
         let [filled, emptied] = [Count::default(), Count::default()];
-        let (lock, more) = (Mutex::default(), Condvar::new());
-        Self { blocks, filled, emptied, sleeps: task == Task::Parked, lock, more }
+        let (lock, came) = (Mutex::default(), Condvar::new());
+        Self { blocks, filled, emptied, receiver_sleeps: task == Task::Parked, lock, came }
     }
 }
 
@@ -71,10 +71,10 @@ impl Link for Threads<'_> {
         fill(&mut block[..length]);
         self.sent += 1;
         ring.filled.0.store(self.sent, Ordering::Release);
-        if ring.sleeps {
-            // Whoever looked before this was stored is asleep once the lock is free.
+        if ring.receiver_sleeps {
+            // Whoever looked before this was stored sleeps by the time the lock is free.
             drop(ring.lock.lock());
-            ring.more.notify_one();
+            ring.came.notify_one();
         }
         Ok(())
     }
@@ -82,9 +82,9 @@ impl Link for Threads<'_> {
     fn receive(&mut self, length: usize, mut take: impl FnMut(&[u8])) -> Outcome<()> {
         let (ring, n) = (self.input, self.received);
         let there = || ring.filled.0.load(Ordering::Acquire) > n;
-        if ring.sleeps {
+        if ring.receiver_sleeps {
             let guard = ring.lock.lock().map_err(|error| error.to_string())?;
-            drop(ring.more.wait_while(guard, |()| !there()).map_err(|error| error.to_string())?);
+            drop(ring.came.wait_while(guard, |()| !there()).map_err(|error| error.to_string())?);
         } else {
             wait_until(there);
         }

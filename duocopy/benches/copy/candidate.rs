@@ -10,7 +10,8 @@ use std::{env, fs, sync::mpsc, thread};
 use wait4::Wait4;
 
 const TIME_LIMIT: Duration = Duration::from_secs(120);
-/// The system gives back what was removed after it says so, and takes one of the processors for that.
+/// The system gives back what was removed after it says so, and takes one of the processors for that: up to a tenth of
+/// the time of two processes.
 const SETTLING: Duration = Duration::from_millis(50);
 /// Argument with which this executable copies alone, through the same calls as the two processes.
 pub const ALONE: &str = "--alone";

@@ -98,9 +98,9 @@ fn cases() -> Vec<Case> {
         once("mbuffer -q -m 16M -i source -o destination"),
     ];
     let read_again = vec![
-        once("cp source destination && sync -d destination && cmp source destination"),
+        once(&format!("{CP_SYNC} && cmp source destination")),
         pair("duocopy --verify=reread source destination"),
-        // `cmp` alone reads the page cache, and the program the disk.
+        // `cmp` alone reads the page cache, and duocopy the disk.
         called(
             "the first one, but `cmp` reads the disk, too",
             &format!(
