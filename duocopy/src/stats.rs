@@ -99,15 +99,18 @@ mod tests {
             said.ends_with("less than a quarter 25 %, a quarter 0 %, half 0 %, three quarters 0 %, all 75 %"),
             "{said}"
         );
+        let equal = ["reading and writing are about equally fast"; 2];
+        let writing = ["writing DST is the bottleneck"; 2];
+        let reading = ["reading SRC is the bottleneck", "reading SRC, or its --bwlimit, is the bottleneck"];
         for (waited, bottleneck) in [
-            ([900, 20], "writing DST is"),
-            ([10, 500], "reading SRC"),
-            ([200, 0], "writing DST is"),
-            ([100, 0], "about equally fast"),
-            ([0, 0], "about equally fast"),
-            ([400, 250], "about equally fast"),
+            ([900, 20], writing),
+            ([10, 500], reading),
+            ([200, 0], writing),
+            ([100, 0], equal),
+            ([0, 0], equal),
+            ([400, 250], equal),
         ] {
-            for role in [Role::Reader, Role::Writer] {
+            for (role, bottleneck) in [Role::Reader, Role::Writer].into_iter().zip(bottleneck) {
                 let said = says(role, 2, waited);
                 assert!(said.contains(bottleneck), "{said}");
             }

@@ -36,15 +36,22 @@ fn the_slower_side_is_named() {
     let folder = Folder::new();
     folder.write("src", bytes(MIB, 1));
     let line = "--stats --fsync=none --block-size=64K --buffer-size=256K src dst";
-    for (call, slow_one, says) in [("pwrite64", 1, "writing DST"), ("read", 0, "reading SRC")] {
+    for (call, slow_one, say) in [
+        ("pwrite64", 1, [": writing DST is the bottleneck"; 2]),
+        (
+            "read",
+            0,
+            [": reading SRC is the bottleneck", ": reading SRC, or its --bwlimit, is the bottleneck"],
+        ),
+    ] {
         let slow = format!("-f -e trace={call} -e inject={call}:delay_enter=20000");
         let halves = [0, 1].map(|half| {
             let run = folder.duocopy(line);
             if half == slow_one { run.traced(&slow) } else { run }
         });
         let [one, other] = halves;
-        for half in &end(pair(one, other)) {
-            half.expect(0, &[&format!(": {says}"), " is the bottleneck"]);
+        for (half, says) in end(pair(one, other)).iter().zip(say) {
+            half.expect(0, &[says]);
         }
     }
 }

@@ -24,7 +24,7 @@ pub const KIB: usize = 1 << 10;
 pub const MIB: usize = 1 << 20;
 
 /// A whole test must be over after this.
-const TEST_LIMIT: Duration = Duration::from_secs(60 * SLOWNESS);
+pub const TEST_LIMIT: Duration = Duration::from_secs(60 * SLOWNESS);
 /// One process must be over after this.
 const PROCESS_LIMIT: Duration = Duration::from_secs(30 * SLOWNESS);
 /// Something that is about to happen must have happened after this.
