@@ -24,7 +24,7 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Put SRC into this directory; then there is no DST')
             [CompletionResult]::new('--target-directory', '--target-directory', [CompletionResultType]::ParameterName, 'Put SRC into this directory; then there is no DST')
             [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]')
-            [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K, or what a small file fills]')
+            [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]')
             [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]')
             [CompletionResult]::new('--bwlimit', '--bwlimit', [CompletionResultType]::ParameterName, 'Read at most so many bytes per second, evenly (500K, 10M)')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user''s own]')
@@ -74,7 +74,7 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
         'duocopy;cp' {
             [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Put SRC into this directory; then there is no DST')
             [CompletionResult]::new('--target-directory', '--target-directory', [CompletionResultType]::ParameterName, 'Put SRC into this directory; then there is no DST')
-            [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K, or what a small file fills]')
+            [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]')
             [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]')
             [CompletionResult]::new('--bwlimit', '--bwlimit', [CompletionResultType]::ParameterName, 'Read at most so many bytes per second, evenly (500K, 10M)')
             [CompletionResult]::new('--direct', '--direct', [CompletionResultType]::ParameterName, 'Read and write past the page cache, straight from and to the disk; alone it means both')
@@ -119,7 +119,7 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
         }
         'duocopy;read' {
             [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]')
-            [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K, or what a small file fills]')
+            [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]')
             [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]')
             [CompletionResult]::new('--bwlimit', '--bwlimit', [CompletionResultType]::ParameterName, 'Read at most so many bytes per second, evenly (500K, 10M)')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user''s own]')
@@ -178,7 +178,7 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Show progress; alone it means always')
             [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'What to do if DST exists; -u is --update=older')
             [CompletionResult]::new('--update', '--update', [CompletionResultType]::ParameterName, 'What to do if DST exists; -u is --update=older')
-            [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K, or what a small file fills]')
+            [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]')
             [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]')
             [CompletionResult]::new('--bwlimit', '--bwlimit', [CompletionResultType]::ParameterName, 'Read at most so many bytes per second, evenly (500K, 10M)')
             [CompletionResult]::new('--drop-cache', '--drop-cache', [CompletionResultType]::ParameterName, 'Leave nothing of the files in the page cache')

@@ -26,7 +26,7 @@ end
 
 complete -c duocopy -n "__fish_duocopy_needs_command" -s t -l target-directory -d 'Put SRC into this directory; then there is no DST' -r -F
 complete -c duocopy -n "__fish_duocopy_needs_command" -l wait -d 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]' -r
-complete -c duocopy -n "__fish_duocopy_needs_command" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K, or what a small file fills]' -r
+complete -c duocopy -n "__fish_duocopy_needs_command" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -l dir -d 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user\'s own]' -r -F
@@ -83,7 +83,7 @@ complete -c duocopy -n "__fish_duocopy_needs_command" -a "write" -d 'Write what 
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "status" -d 'Show the pipes that are there now, who is at them and who waits for whom; disturbs nobody'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s t -l target-directory -d 'Put SRC into this directory; then there is no DST' -r -F
-complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K, or what a small file fills]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l direct -d 'Read and write past the page cache, straight from and to the disk; alone it means both' -r -f -a "source\t''
@@ -136,7 +136,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s v -l verbose -d '
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s V -l version -d 'Print version'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l wait -d 'How long to wait for the second process (500ms, 3s, 1m) [default: for ever]' -r
-complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K, or what a small file fills]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l dir -d 'Meet in this directory, which both users (or containers) can enter [default: `DUOCOPY_DIR`, or this user\'s own]' -r -F
@@ -222,7 +222,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s u -l update -d
 none\t'It stays, which is no failure'
 none-fail\t'It stays, and that is a failure'
 older\t'It is replaced if it was last written to before SRC was; else it stays, which is no failure'"
-complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K, or what a small file fills]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l block-size -d 'Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l bwlimit -d 'Read at most so many bytes per second, evenly (500K, 10M)' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l drop-cache -d 'Leave nothing of the files in the page cache'

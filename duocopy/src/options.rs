@@ -119,7 +119,7 @@ pub struct Options {
     #[arg(long, value_name = "DUR", value_parser = duration)]
     pub wait: Option<Duration>,
 
-    /// Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K, or what a small file fills]
+    /// Bytes that change hands at once (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub block_size: Option<u64>,
 

@@ -173,7 +173,7 @@ pub fn cut(length: Option<u64>, supply: Supply, block_size: Option<u64>, buffer_
     let for_bursts =
         (ROOM_FOR_BURSTS / block_size.unwrap_or(DEFAULT_BLOCK_SIZE)).clamp(DEFAULT_BLOCKS, BLOCKS_FOR_BURSTS);
     let (usual, why) = match supply {
-        _ if buffer_size.is_some() => (DEFAULT_BLOCKS, "as much as was asked for, in whole pages"),
+        _ if buffer_size.is_some() => (DEFAULT_BLOCKS, "as near as whole blocks come to what was asked for"),
         Supply::Stream => (for_bursts, "a stream may come in bursts"),
         Supply::Device if length >= LONG => (for_bursts, "SRC comes from a disk, perhaps in bursts"),
         Supply::Device | Supply::Memory if length < LONG => {
