@@ -1,7 +1,7 @@
 //! What the measurements of hand-overs share: two processes, what they ask of a transport, and the report.
 //!
 //! The near process measures, and starts the far one, which serves what the near one asks for over the very
-//! transport that is measured. `compare/` includes this folder, so that rivals are measured by the same code.
+//! transport that is measured. `blockpipe/compare/` includes this folder, so that rivals are measured by the same code.
 
 mod rounds;
 mod statistics;

@@ -1,13 +1,13 @@
 //! `blockpipe` beside other crates that move data between two processes, measured by the code of its own benchmark.
 //!
-//! `cargo run --release --manifest-path compare/Cargo.toml -- --bench` measures. Without `--bench` every candidate
+//! `cargo run --release --manifest-path blockpipe/compare/Cargo.toml -- --bench` measures. Without `--bench` every candidate
 //! hands over a little, which is checked, and nothing is timed. `BLOCKPIPE_BENCH_MIB` says how much (the number of
 //! messages grows with it), `BLOCKPIPE_BENCH_ROUNDS` how often.
 
 mod channels;
 mod iceoryx;
 mod shmem;
-#[path = "../../blockpipe/benches/util/mod.rs"]
+#[path = "../../benches/util/mod.rs"]
 mod util;
 
 use channels::{Bytes, Memory};

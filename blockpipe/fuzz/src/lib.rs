@@ -19,16 +19,16 @@ use std::time::Duration;
 
 // The program is no library; its journal is read from its own file.
 #[allow(dead_code)]
-#[path = "../../duocopy/src/digest.rs"]
+#[path = "../../../duocopy/src/digest.rs"]
 mod digest;
 #[allow(dead_code)]
-#[path = "../../duocopy/src/journal.rs"]
+#[path = "../../../duocopy/src/journal.rs"]
 mod journal_file;
 #[allow(dead_code)]
-#[path = "../../duocopy/src/os/mod.rs"]
+#[path = "../../../duocopy/src/os/mod.rs"]
 mod os;
 #[allow(dead_code)]
-#[path = "../../duocopy/src/record.rs"]
+#[path = "../../../duocopy/src/record.rs"]
 mod record;
 
 const BLOCK: usize = 4096;
