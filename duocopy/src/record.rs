@@ -1,92 +1,96 @@
-//! What the two processes leave for each other to identify their files: 16 words in 128 bytes each.
+//! What identifies the files of a copy: for the peer, for the journal, and for a process that replaces a dead one.
 
 use crate::digest::Kind;
-use crate::os::FileId;
+use crate::sys::{FileId, Stat};
 
-/// The bytes that travel.
+/// A packed record: 16 little-endian words.
 pub type Packed = [u8; 128];
 
-/// The file that the Reader has open.
+/// The source, as the Reader has it open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceRecord {
-    pub file: FileId,
-    pub length: u64,
-    /// Seconds and nanoseconds.
-    pub modified: (i64, i64),
-    pub changed: (i64, i64),
-    pub accessed: (i64, i64),
-    /// Permission bits.
-    pub mode: u32,
-    /// User and group.
-    pub owner: (u32, u32),
-    /// Whether the file takes less space than its length says.
-    pub punched: bool,
-    /// Whether it is read as it comes, once, and its length is known at its end.
-    pub stream: bool,
-    /// What the Reader computes of the content; the Writer must do the same.
-    pub checked_by: Kind,
-    /// What the Reader was told about a destination that exists (`Permission::wish`); 0 if it knows of none.
-    pub wish: u8,
+    /// What its file system says; of a stream only the mode means anything.
+    pub stat: Stat,
+    /// Whether it is read once, as it comes, and its length is known only at the end.
+    pub is_stream: bool,
+    /// The checksum that the Reader computes.
+    pub digest: Kind,
 }
 
-/// The temporary file that the Writer fills, and where the Writer talks to people.
+/// The file that the Writer fills, and what else the Reader has to know of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetRecord {
+    /// The temporary file, or the destination once it is committed.
     pub file: FileId,
-    /// When it was made, in nanoseconds; 0 if the file system does not say. Inode numbers are used again.
-    pub born: u64,
-    /// Device of its terminal; 0 if it has none.
+    /// When the file was made, in nanoseconds; 0 if the file system does not say. Inode numbers are used again.
+    pub birth_time: u64,
+    /// The terminal on which the Writer reports; 0 if it has none.
     pub terminal: u64,
-    /// Whether there is no such file: what is written goes out, and cannot be taken back.
-    pub outlet: bool,
+    /// Whether there is no such file: what is written cannot be rolled back.
+    pub is_stream: bool,
     /// Whether the Reader is to send the source's extended attributes.
-    pub attributes: bool,
+    pub wants_attributes: bool,
+}
+
+/// How far a copy has come: so many bytes from the start, and their checksum's state (0 if it does not fit a word).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResumePoint {
+    pub position: u64,
+    pub sum: u64,
 }
 
 impl SourceRecord {
-    /// What comes from elsewhere has neither a length nor rights that a copy could take over.
+    /// A stream has neither a length nor rights that a copy could take over.
     pub const STREAM: Self = Self {
-        file: FileId { device: 0, inode: 0 },
-        length: 0,
-        modified: (0, 0),
-        changed: (0, 0),
-        accessed: (0, 0),
-        mode: 0o666,
-        owner: (0, 0),
-        punched: false,
-        stream: true,
-        checked_by: Kind::Nothing,
-        wish: 0,
+        stat: Stat {
+            file: FileId { device: 0, inode: 0 },
+            length: 0,
+            modified: (0, 0),
+            changed: (0, 0),
+            accessed: (0, 0),
+            mode: 0o666,
+            owner: (0, 0),
+            birth_time: 0,
+            has_holes: false,
+        },
+        is_stream: true,
+        digest: Kind::Nothing,
     };
 
-    /// Whether both are the same file with, as far as the file system can tell, the same content.
-    pub fn same_version(&self, other: &Self) -> bool {
-        !self.stream
-            && (self.file, self.length, self.modified, self.changed)
-                == (other.file, other.length, other.modified, other.changed)
+    /// A regular file.
+    pub fn of_file(stat: Stat, digest: Kind) -> Self {
+        Self { stat, is_stream: false, digest }
     }
 
-    /// How long it is, if that is known before its end.
+    /// Returns whether both are the same file with, as far as the file system can tell, the same content.
+    pub fn same_version(&self, other: &Self) -> bool {
+        let version = |record: &Self| {
+            let stat = record.stat;
+            (stat.file, stat.length, stat.modified, stat.changed)
+        };
+        !self.is_stream && version(self) == version(other)
+    }
+
+    /// The length, if it is known before the end.
     pub fn known_length(&self) -> Option<u64> {
-        (!self.stream).then_some(self.length)
+        (!self.is_stream).then_some(self.stat.length)
     }
 
     pub fn pack(&self) -> Packed {
-        let (m, c, a) = (self.modified, self.changed, self.accessed);
+        let Stat { file, length, modified: m, changed: c, accessed: a, mode, owner, .. } = self.stat;
         let [m0, m1, c0, c1, a0, a1] = [m.0, m.1, c.0, c.1, a.0, a.1].map(i64::cast_unsigned);
-        let owner = u64::from(self.owner.0) | u64::from(self.owner.1) << 32;
-        let flags = u64::from(self.punched)
-            | u64::from(self.stream) << 1
-            | self.checked_by.number() << 8
-            | u64::from(self.wish) << 16;
-        let FileId { device, inode } = self.file;
-        pack([device, inode, self.length, m0, m1, c0, c1, self.mode.into(), flags, a0, a1, owner])
+        let owner = u64::from(owner.0) | u64::from(owner.1) << 32;
+        let flags = u64::from(self.stat.has_holes)
+            | u64::from(self.is_stream) << 1
+            | self.digest.number() << 8;
+        let birth = self.stat.birth_time;
+        pack([file.device, file.inode, length, m0, m1, c0, c1, mode.into(), flags, a0, a1, owner, birth])
     }
 
     pub fn unpack(bytes: &Packed) -> Self {
-        let [device, inode, length, m0, m1, c0, c1, mode, flags, a0, a1, owner] = unpack(bytes);
+        let [device, inode, length, m0, m1, c0, c1, mode, flags, a0, a1, owner, birth_time] = unpack(bytes);
         let [m0, m1, c0, c1, a0, a1] = [m0, m1, c0, c1, a0, a1].map(u64::cast_signed);
-        Self {
+        let stat = Stat {
             file: FileId { device, inode },
             length,
             modified: (m0, m1),
@@ -94,24 +98,23 @@ impl SourceRecord {
             accessed: (a0, a1),
             mode: mode as u32,
             owner: (owner as u32, (owner >> 32) as u32),
-            punched: flags & 1 != 0,
-            stream: flags & 2 != 0,
-            checked_by: Kind::from_number(flags >> 8 & 0xff),
-            wish: (flags >> 16) as u8,
-        }
+            birth_time,
+            has_holes: flags & 1 != 0,
+        };
+        Self { stat, is_stream: flags & 2 != 0, digest: Kind::from_number(flags >> 8 & 0xff) }
     }
 }
 
 impl TargetRecord {
     pub fn pack(&self) -> Packed {
-        let flags = u64::from(self.outlet) | u64::from(self.attributes) << 1;
-        pack([self.file.device, self.file.inode, self.terminal, self.born, flags])
+        let flags = u64::from(self.is_stream) | u64::from(self.wants_attributes) << 1;
+        pack([self.file.device, self.file.inode, self.terminal, self.birth_time, flags])
     }
 
     pub fn unpack(bytes: &Packed) -> Self {
-        let [device, inode, terminal, born, flags] = unpack(bytes);
-        let (outlet, attributes) = (flags & 1 != 0, flags & 2 != 0);
-        Self { file: FileId { device, inode }, born, terminal, outlet, attributes }
+        let [device, inode, terminal, birth_time, flags] = unpack(bytes);
+        let (is_stream, wants_attributes) = (flags & 1 != 0, flags & 2 != 0);
+        Self { file: FileId { device, inode }, birth_time, terminal, is_stream, wants_attributes }
     }
 }
 
@@ -130,27 +133,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_come_back_as_they_were() {
+    fn records_survive_packing() {
         let source = SourceRecord {
-            file: FileId { device: u64::MAX, inode: 2 },
-            length: 3,
-            modified: (-4, 5),
-            changed: (6, 7),
-            accessed: (8, 9),
-            mode: 0o644,
-            owner: (10, u32::MAX),
-            punched: true,
-            stream: true,
-            checked_by: Kind::Blake3,
-            wish: 7,
+            stat: Stat {
+                file: FileId { device: u64::MAX, inode: 2 },
+                length: 3,
+                modified: (-4, 5),
+                changed: (6, 7),
+                accessed: (8, 9),
+                mode: 0o644,
+                owner: (10, u32::MAX),
+                birth_time: 11,
+                has_holes: true,
+            },
+            is_stream: true,
+            digest: Kind::Blake3,
         };
         assert_eq!(SourceRecord::unpack(&source.pack()), source);
         let target = TargetRecord {
             file: FileId { device: 1, inode: u64::MAX },
-            born: 7,
+            birth_time: 7,
             terminal: 9,
-            outlet: true,
-            attributes: true,
+            is_stream: true,
+            wants_attributes: true,
         };
         assert_eq!(TargetRecord::unpack(&target.pack()), target);
     }

@@ -1,0 +1,461 @@
+//! Why a copy failed: kinds that a program can tell apart, and no sentences.
+
+use super::Role;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a copy failed, or could not begin.
+///
+/// Both processes of a pair report the same kind, except where only one of them can know it (it was interrupted, its
+/// peer died). `Display` is a line for a log, made from the names of the kinds; sentences for people are the caller's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Error {
+    /// What went wrong.
+    pub kind: ErrorKind,
+    /// The half in which it went wrong; `None` before the roles are known.
+    pub role: Option<Role>,
+    /// The path that it happened to, if this process may know it.
+    pub path: Option<PathBuf>,
+    /// What was being done.
+    pub operation: Option<Operation>,
+    /// What the system said.
+    pub cause: Option<SystemError>,
+    /// What is at the destination now.
+    pub aftermath: Aftermath,
+}
+
+/// What a user can do something about. The comment says which exit code `duocopy` ends with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ErrorKind {
+    /// An empty path (2).
+    EmptyPath,
+    /// A path that names a device, on Windows (2).
+    DevicePath,
+    /// A path with a colon in a name, on Windows (2).
+    StreamPath,
+    /// A name that is too long for the file system (2).
+    LongPath,
+    /// A path that cannot be made absolute (2).
+    UnusablePath,
+    /// `-` for a copy that knows both paths (2).
+    StandardStream,
+    /// A user in [`Request::peer_users`](crate::Request::peer_users) that does not exist (2).
+    UnknownUser(String),
+    /// A group in [`Request::peer_groups`](crate::Request::peer_groups) that does not exist (2).
+    UnknownGroup(String),
+    /// Only processes of this user can come, and it is not among the allowed ones (2).
+    OwnUserNotAllowed,
+
+    /// An operation on the source failed (5).
+    Source,
+    /// The source is a directory (5).
+    SourceIsDirectory,
+    /// The source is not a regular file, and this copy reads only those (5).
+    SourceNotRegular,
+    /// The source changed while it was read (5).
+    SourceChanged(SourceChange),
+    /// A Reader took a dead one's place, and a stream cannot be read again (5).
+    SourceNotRepeatable,
+    /// A Reader took a dead one's place, and the source is not what that one read (5).
+    SourceDiffers,
+    /// The copy was to resume past the end of the source (5).
+    ResumePastEnd {
+        /// Where, in bytes from the start.
+        position: u64,
+    },
+    /// Nobody opened the other end of a named pipe in time (10).
+    FifoNotOpened,
+
+    /// An operation on the destination failed (6, or 7 if the cause is a full disk or quota).
+    Destination,
+    /// The directory of the destination does not exist (6).
+    NoSuchDirectory,
+    /// What was to be a directory is none (6).
+    NotADirectory,
+    /// What has the name of the temporary file or the journal cannot be used or removed (6).
+    NameTaken {
+        /// Its path.
+        found: PathBuf,
+    },
+    /// Another program has the destination open, and the system does not replace it (6).
+    DestinationBusy {
+        /// Where the complete copy was kept.
+        copy: PathBuf,
+    },
+    /// The program that reads a stream output has ended (6).
+    OutputClosed,
+
+    /// Source and destination are the same file (12).
+    SameFile,
+    /// The destination is a directory (12).
+    DestinationIsDirectory,
+    /// The destination is a device, a pipe or a socket, and this copy replaces only files (12).
+    DestinationIsSpecial,
+    /// The source is a file that this copy would remove: the temporary file, journal or backup of the destination (12).
+    SourceIsTemporary,
+    /// The directory takes no files, as those of `/proc` (12).
+    DirectoryTakesNoFiles,
+    /// The destination is a link to nothing (12).
+    DanglingLink,
+    /// The destination is a link in a circle of links (12).
+    LinkLoop,
+    /// The destination is a link to a directory (12).
+    LinkToDirectory,
+    /// The destination is a link, and this copy follows none (12).
+    LinkNotFollowed,
+    /// The destination exists, and may not be replaced (12).
+    DestinationExists,
+    /// The destination was created during the copy, and may not be replaced (12).
+    DestinationAppeared,
+    /// The destination stopped being a regular file during the copy (12).
+    DestinationChangedType,
+    /// The destination's directory was moved or replaced during the copy (12).
+    DirectoryMoved,
+    /// The temporary file was removed or replaced during the copy (12).
+    TemporaryFileReplaced,
+    /// A dead Writer's temporary file is gone: another process removed or completed it (12).
+    TemporaryFileGone,
+    /// Several processes keep taking the temporary file from each other (12).
+    TemporaryFileContended,
+    /// Another copy writes to this destination (12).
+    DestinationLocked,
+    /// Another copy took over the temporary file of a dead Writer (12).
+    TemporaryFileTaken,
+    /// The file system has no locks, so a leftover cannot be told from a living copy's file (12).
+    NoLocks {
+        /// The leftover.
+        found: PathBuf,
+    },
+    /// More bytes than [`Request::max_bytes`](crate::Request::max_bytes) (12).
+    TooLarge {
+        /// The bytes that there are at least.
+        bytes: u64,
+        /// The bytes that are allowed.
+        max: u64,
+    },
+    /// What was written to a stream output cannot be read back (12).
+    CannotReread,
+    /// The destination is a disk, whose content would be lost (12).
+    DiskNotReplaced,
+    /// A Writer took a dead one's place, and a stream output cannot be resumed (12).
+    OutputNotResumable,
+    /// Another object took the place of the destination while it was being opened (12).
+    OutputReplaced,
+    /// A dead Writer committed a file that is not the whole copy (12).
+    CommittedTooEarly,
+    /// The two processes were started with different options (12).
+    OptionsDiffer(SharedOption),
+    /// The Reader sent more extended attributes than any file can have (12).
+    TooManyAttributes,
+    /// A backup would replace the source (12).
+    BackupIsSource {
+        /// The backup's name.
+        backup: PathBuf,
+    },
+    /// A backup would replace something that is not a regular file (12).
+    BackupIsSpecial {
+        /// The backup's name.
+        backup: PathBuf,
+    },
+    /// The old destination cannot be given a second name (12).
+    BackupFailed,
+    /// The peer's user is not among the allowed ones (12).
+    PeerNotAllowed {
+        /// The user's number, if it is known.
+        user: Option<u32>,
+    },
+    /// The peer did not prove which user it belongs to (12).
+    PeerUnproven,
+    /// The name is in use for another copy (12).
+    NameInUse {
+        /// What is copied there: both paths, separated by a NUL, or the tag of two halves.
+        there: Vec<u8>,
+        /// The processes there.
+        processes: Vec<u32>,
+    },
+    /// What has the pipe's name is not a pipe of this user, or the directory to meet in is not fit for it (12).
+    ForeignPipe {
+        /// What is wrong with it.
+        what: String,
+    },
+
+    /// The copy differs from the source, after the stream or when it was read back (4).
+    Mismatch {
+        /// Whether it was found when the copy was read back.
+        reread: bool,
+        /// How many bytes were resumed from an earlier copy.
+        resumed: u64,
+    },
+    /// The peer died (8).
+    PeerDied,
+    /// The peer was interrupted (8).
+    PeerInterrupted,
+    /// The Writer died while it committed, or just before it (8): the [`Aftermath`] says what is known.
+    DiedCommitting,
+    /// The second process ended before it met this one (8).
+    SecondProcessEnded,
+    /// The second process could not be started (1).
+    SecondProcess,
+    /// The caller stopped the copy (128 + the number of the signal).
+    Interrupted,
+    /// Both ends of the pipe, or the wanted one, are taken (9).
+    TooManyInstances {
+        /// The process at the Reader's end.
+        reader: Option<u32>,
+        /// The process at the Writer's end.
+        writer: Option<u32>,
+        /// Bytes read so far.
+        read: u64,
+        /// Bytes written so far.
+        written: u64,
+    },
+    /// An earlier pair is still ending, or waits for a replacement (9).
+    PairEnding {
+        /// The processes there.
+        processes: Vec<u32>,
+    },
+    /// No peer came in time (10).
+    PeerTimeout,
+    /// The peer speaks another version of the protocol (11).
+    OtherVersion {
+        /// This program's.
+        ours: u32,
+        /// The peer's.
+        theirs: u32,
+    },
+    /// Shared memory could not be had (1, or 7 if it is full).
+    SharedMemory {
+        /// The step that failed, for a log.
+        step: String,
+    },
+    /// The directory to meet in could not be used (1).
+    Meeting {
+        /// The step that failed, for a log.
+        step: String,
+    },
+    /// A process has been arriving or leaving for more than half a second, and is perhaps stopped (1).
+    PipeBusy,
+    /// The pipe failed in another way, or the peer broke the protocol (1).
+    Pipe {
+        /// The pipe's own words, for a log.
+        what: String,
+    },
+    /// Not an error to anybody but the two halves: the destination exists and was kept.
+    #[doc(hidden)]
+    Skipped,
+}
+
+/// How a source changed while it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SourceChange {
+    /// It became shorter.
+    Shrank {
+        /// Its length in bytes when it was opened.
+        from: u64,
+        /// The bytes that there were in the end.
+        to: u64,
+    },
+    /// It became longer.
+    Grew {
+        /// Its length in bytes when it was opened.
+        from: u64,
+        /// The bytes that there were in the end.
+        to: u64,
+    },
+    /// Its content was written to.
+    Modified,
+    /// Its metadata changed: rights, owner, names, or a time that was set.
+    Metadata,
+    /// Another file took its path.
+    Replaced,
+}
+
+/// An option that both processes must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SharedOption {
+    /// [`Request::verify`](crate::Request::verify) or [`Request::hash`](crate::Request::hash).
+    Checksum,
+    /// [`Request::overwrite`](crate::Request::overwrite) or [`Request::backup`](crate::Request::backup).
+    Overwrite,
+}
+
+/// What was being done when something failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    /// Opening the source or the destination.
+    Open,
+    /// Finding out what the source or the destination is.
+    Stat,
+    /// Reading the source.
+    Read,
+    /// Reading a beginning again that was read or written before.
+    ReadPrefix,
+    /// Reading the source's extended attributes.
+    ReadAttributes,
+    /// Opening the destination's directory.
+    OpenDirectory,
+    /// Creating or opening the temporary file.
+    Temporary,
+    /// Reserving space for the copy.
+    Reserve,
+    /// Writing.
+    Write,
+    /// Making a hole.
+    Punch,
+    /// Discarding what an earlier Writer did not acknowledge.
+    Truncate,
+    /// Setting the copy's length.
+    SetLength,
+    /// Setting the copy's mode or owner.
+    SetMode,
+    /// Writing the journal.
+    Journal,
+    /// Flushing the copy to the disk.
+    Flush,
+    /// Reading the copy back.
+    Reread,
+    /// Giving the old destination its backup name.
+    Backup,
+    /// Renaming the copy to its final name.
+    Rename,
+    /// Flushing the name to the disk, after the copy was complete.
+    FlushName,
+}
+
+/// What is at the destination after a failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Aftermath {
+    /// The failure says it, or it came before anything could change.
+    #[default]
+    Unmentioned,
+    /// What was there before.
+    Unchanged,
+    /// What was there before, and beside it that many bytes of the copy, which the next run resumes.
+    Kept {
+        /// Bytes from the start that are safe on the disk.
+        bytes: u64,
+    },
+    /// What was there before; a temporary file may remain, which the next run resumes or removes.
+    PartialMayRemain {
+        /// Where, if this process may know it.
+        path: Option<PathBuf>,
+    },
+    /// A part of the copy: a stream output cannot be rolled back.
+    Incomplete,
+    /// All of the copy, perhaps not all of it on the disk: a Writer of a stream output died at its end.
+    Written,
+    /// The copy; a power failure now may bring back what was there before.
+    Complete,
+    /// Something that was the copy and has been written to since.
+    Changed,
+    /// The copy or what was there before: this cannot be told from here.
+    Undetermined,
+}
+
+/// An error of the operating system, in a form that can be cloned and sent to another process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemError {
+    /// The system's number (`errno`, or the code of `GetLastError`), if it has one.
+    pub code: Option<i32>,
+    text: String,
+}
+
+impl SystemError {
+    /// The error of this number.
+    #[must_use]
+    pub fn from_code(code: i32) -> Self {
+        Self::from(&io::Error::from_raw_os_error(code))
+    }
+
+    /// What kind of error it is, as the standard library sorts them; `Other` without a number.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        self.code.map_or(io::ErrorKind::Other, |code| io::Error::from_raw_os_error(code).kind())
+    }
+}
+
+impl From<&io::Error> for SystemError {
+    fn from(error: &io::Error) -> Self {
+        Self { code: error.raw_os_error(), text: error.to_string() }
+    }
+}
+
+impl From<io::Error> for SystemError {
+    fn from(error: io::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl std::fmt::Display for SystemError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for SystemError {}
+
+impl Error {
+    /// An error of this kind, about nothing in particular.
+    #[must_use]
+    pub fn new(kind: ErrorKind) -> Self {
+        Self { kind, role: None, path: None, operation: None, cause: None, aftermath: Aftermath::Unmentioned }
+    }
+
+    /// An error of this kind that happened to this path.
+    #[must_use]
+    pub fn at(kind: ErrorKind, path: &Path) -> Self {
+        Self { path: Some(path.into()), ..Self::new(kind) }
+    }
+
+    /// An operation on the source that failed.
+    pub(crate) fn source(path: &Path, operation: Operation, cause: impl Into<SystemError>) -> Self {
+        Self::at(ErrorKind::Source, path).doing(operation, cause)
+    }
+
+    /// An operation on the destination that failed.
+    pub(crate) fn destination(path: &Path, operation: Operation, cause: impl Into<SystemError>) -> Self {
+        Self::at(ErrorKind::Destination, path).doing(operation, cause)
+    }
+
+    /// The same error with what was being done, and what the system said.
+    #[must_use]
+    pub(crate) fn doing(self, operation: Operation, cause: impl Into<SystemError>) -> Self {
+        Self { operation: Some(operation), cause: Some(cause.into()), ..self }
+    }
+
+    /// Returns whether a disk, a quota or shared memory is full.
+    #[must_use]
+    pub fn is_no_space(&self) -> bool {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        self.cause.as_ref().is_some_and(|cause| full.contains(&cause.kind()))
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self::new(kind)
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.kind)?;
+        if let Some(operation) = self.operation {
+            write!(f, " ({operation:?})")?;
+        }
+        if let Some(path) = &self.path {
+            write!(f, ": {}", path.display())?;
+        }
+        if let Some(cause) = &self.cause {
+            write!(f, ": {cause}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_ref().map(|cause| cause as _)
+    }
+}

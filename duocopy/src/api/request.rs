@@ -1,0 +1,367 @@
+//! What to copy, and how.
+
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One of the two processes of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Opens only the source.
+    Reader,
+    /// Opens only the destination.
+    Writer,
+}
+
+impl Role {
+    /// Returns the role of the peer.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Reader => Self::Writer,
+            Self::Writer => Self::Reader,
+        }
+    }
+}
+
+/// Which processes take part, and what this one may know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Parties {
+    /// This process and one that the user starts with the same request. The order of arrival decides the roles.
+    Pair {
+        /// The file to read.
+        #[serde(with = "os_path")]
+        source: PathBuf,
+        /// The file to write.
+        destination: Destination,
+        /// Where the two meet; `None`: under a name made from both absolute paths.
+        name: Option<OsString>,
+    },
+    /// This process reads, and starts a second one that writes ([`Request::second_process`]).
+    Both {
+        /// The file to read.
+        #[serde(with = "os_path")]
+        source: PathBuf,
+        /// The file to write.
+        destination: Destination,
+    },
+    /// This process is the Reader, and does not know the destination.
+    Read {
+        /// The file, pipe or device to read; `-` is standard input.
+        #[serde(with = "os_path")]
+        source: PathBuf,
+        /// Where the two meet.
+        name: OsString,
+    },
+    /// This process is the Writer, and does not know the source.
+    Write {
+        /// The file, pipe or device to write; `-` is standard output.
+        #[serde(with = "os_path")]
+        destination: PathBuf,
+        /// Where the two meet.
+        name: OsString,
+    },
+}
+
+/// A destination path, and whether it may name a directory to put the file in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Destination {
+    /// A file, or an existing directory to put the file in, as `cp` decides it.
+    Either(#[serde(with = "os_path")] PathBuf),
+    /// A file.
+    File(#[serde(with = "os_path")] PathBuf),
+    /// An existing directory to put the file in.
+    Directory(#[serde(with = "os_path")] PathBuf),
+}
+
+/// What happens to a destination that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Overwrite {
+    /// It is replaced.
+    Replace,
+    /// It is replaced if it was modified before the source; otherwise the copy is skipped.
+    ReplaceIfOlder,
+    /// The copy is skipped.
+    Skip,
+    /// The copy fails.
+    Refuse,
+}
+
+/// How the old destination is kept, with the names that GNU `cp` gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Backup {
+    /// It is not kept.
+    None,
+    /// As `DST.~1~`, `DST.~2~`, …
+    Numbered,
+    /// Numbered if a numbered backup exists, otherwise simple.
+    Existing,
+    /// As `DST~`, or with another [suffix](Request::backup_suffix).
+    Simple,
+}
+
+/// What must be on the disk before a copy counts as complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fsync {
+    /// Nothing: the copy may still be in the page cache, as with `cp`.
+    None,
+    /// The content and the name.
+    End,
+}
+
+/// How the copy is compared with the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verify {
+    /// Not at all.
+    None,
+    /// Each process computes a checksum of its own bytes.
+    Stream,
+    /// The Writer also reads the copy back, from the disk where the file system can do that.
+    Reread,
+}
+
+/// The checksum that both processes compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hash {
+    /// CRC-64/NVME: finds every accident, and continues from a resume point.
+    Crc64,
+    /// BLAKE3: also finds forgery; a resumed copy reads its beginning again.
+    Blake3,
+}
+
+/// Where the destination gets holes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sparse {
+    /// Where the source has them.
+    Auto,
+    /// Also in place of long runs of zeros.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// A property of the source that the copy may take over besides its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Preserve {
+    /// Permission bits (on Windows: whether the file may be written to).
+    Mode,
+    /// User and group.
+    Ownership,
+    /// The times of the last access and the last modification.
+    Timestamps,
+    /// Extended attributes, without access lists.
+    Xattr,
+    /// Access lists.
+    Acl,
+}
+
+/// A copy to make: plain data, which a command line, a user interface or a test fills in.
+///
+/// Start from [`pair`](Self::pair), [`both`](Self::both), [`read`](Self::read) or [`write`](Self::write), and change
+/// the fields that matter. A field's last line says whose it is: *shared* (both processes must say the same, which the
+/// handshake compares), the *Reader's*, the *Writer's*, or each process's *own*.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, as people think of them")]
+pub struct Request {
+    /// Which processes take part.
+    pub parties: Parties,
+    /// How long to wait for the peer, and for the other end of a named pipe; `None`: without a limit.
+    /// Own.
+    pub connect_timeout: Option<Duration>,
+    /// If the peer dies, how long to wait for a replacement; `None`: its death ends the copy.
+    /// Own, but it takes effect only if both processes have it.
+    pub replace_within: Option<Duration>,
+    /// The directory in which two users or containers meet; `None`: the user's own. Not on Windows.
+    /// Shared: elsewhere the two do not meet.
+    #[serde(with = "os_path_option")]
+    pub dir: Option<PathBuf>,
+    /// Users (names or numbers) whose processes may be the peer. Both lists empty: anybody who can come.
+    /// Own.
+    pub peer_users: Vec<String>,
+    /// Groups (names or numbers) whose members' processes may be the peer.
+    /// Own.
+    pub peer_groups: Vec<String>,
+    /// Bytes in a block, rounded up to whole pages of 4096 bytes, from 4 KiB to 1 GiB; `None`: chosen.
+    /// The Reader's.
+    pub block_size: Option<u64>,
+    /// Bytes in all blocks together; `None`: chosen.
+    /// The Reader's.
+    pub buffer_size: Option<u64>,
+    /// Bytes to read per second at most; `None`: no limit.
+    /// The Reader's.
+    pub rate_limit: Option<u64>,
+    /// Whether to read past the page cache.
+    /// The Reader's.
+    pub direct_source: bool,
+    /// Whether to write past the page cache.
+    /// The Writer's.
+    pub direct_destination: bool,
+    /// Whether to leave nothing of the file in the page cache.
+    /// Own: each process drops its own file.
+    pub drop_cache: bool,
+    /// What must be on the disk before the copy counts as complete.
+    /// The Writer's.
+    pub fsync: Fsync,
+    /// How the copy is compared with the source. [`Verify::Reread`] is the Writer's and means [`Verify::Stream`] to the
+    /// Reader.
+    /// Shared as far as a checksum is computed or not.
+    pub verify: Verify,
+    /// The checksum.
+    /// Shared.
+    pub hash: Hash,
+    /// Where the destination gets holes.
+    /// The Writer's.
+    pub sparse: Sparse,
+    /// What the copy takes over from the source.
+    /// The Writer's.
+    pub preserve: Vec<Preserve>,
+    /// What happens to a destination that exists.
+    /// Shared by a pair: the order of arrival must not decide it.
+    pub overwrite: Overwrite,
+    /// How the old destination is kept.
+    /// Shared by a pair.
+    pub backup: Backup,
+    /// What a simple backup's name ends with: not empty, and no path separator in it.
+    /// The Writer's.
+    pub backup_suffix: String,
+    /// Whether a symbolic link as the destination stands for the file that it names; otherwise it is refused.
+    /// The Writer's.
+    pub follow_links: bool,
+    /// The most bytes to write; a longer source is refused.
+    /// The Writer's.
+    pub max_bytes: Option<u64>,
+    /// Whether to keep what was copied after a failure or an interrupt, for the next run.
+    /// The Writer's.
+    pub keep_partial: bool,
+    /// Whether to continue what an interrupted copy left.
+    /// The Writer's.
+    pub resume: bool,
+    /// Permission bits that a new file does not get, as the umask of a process; see [`umask`](crate::umask).
+    /// The Writer's.
+    pub umask: u32,
+    /// Whether to give up all rights that the half does not need, once its file is open. This confines the calling
+    /// thread, and the threads that it starts later, for good: ask for it only in a process that exists for this copy.
+    /// Linux only; elsewhere nothing happens.
+    /// Own.
+    pub sandbox: bool,
+    /// Whether to measure where the time goes ([`Event::Stats`](crate::Event::Stats)).
+    /// Own; with [`Parties::Both`] of both processes.
+    pub stats: bool,
+    /// The program that [`Parties::Both`] starts as its second process: one that calls
+    /// [`second_process`](crate::second_process) first of all, as `duocopy` does. `None`: the program that runs now.
+    /// Own.
+    #[serde(with = "os_path_option")]
+    pub second_process: Option<PathBuf>,
+}
+
+impl Request {
+    /// A copy by this process and another one that is started with the same request.
+    pub fn pair(source: impl Into<PathBuf>, destination: impl Into<PathBuf>) -> Self {
+        let destination = Destination::Either(destination.into());
+        Self::new(Parties::Pair { source: source.into(), destination, name: None })
+    }
+
+    /// A copy by this process and a second one that it starts.
+    pub fn both(source: impl Into<PathBuf>, destination: impl Into<PathBuf>) -> Self {
+        let destination = Destination::Either(destination.into());
+        Self::new(Parties::Both { source: source.into(), destination })
+    }
+
+    /// The half of a copy that reads.
+    pub fn read(source: impl Into<PathBuf>, name: impl Into<OsString>) -> Self {
+        Self::new(Parties::Read { source: source.into(), name: name.into() })
+    }
+
+    /// The half of a copy that writes. It replaces nothing and follows no link, unless it is told to.
+    pub fn write(destination: impl Into<PathBuf>, name: impl Into<OsString>) -> Self {
+        let parties = Parties::Write { destination: destination.into(), name: name.into() };
+        Self { overwrite: Overwrite::Refuse, follow_links: false, ..Self::new(parties) }
+    }
+
+    /// A copy by these parties with the usual options: replaces an existing destination, compares CRC-64/NVME
+    /// checksums, flushes to the disk, resumes what was interrupted, and confines nothing.
+    pub fn new(parties: Parties) -> Self {
+        Self {
+            parties,
+            connect_timeout: None,
+            replace_within: None,
+            dir: None,
+            peer_users: Vec::new(),
+            peer_groups: Vec::new(),
+            block_size: None,
+            buffer_size: None,
+            rate_limit: None,
+            direct_source: false,
+            direct_destination: false,
+            drop_cache: false,
+            fsync: Fsync::End,
+            verify: Verify::Stream,
+            hash: Hash::Crc64,
+            sparse: Sparse::Auto,
+            preserve: Vec::new(),
+            overwrite: Overwrite::Replace,
+            backup: Backup::None,
+            backup_suffix: "~".into(),
+            follow_links: true,
+            max_bytes: None,
+            keep_partial: false,
+            resume: true,
+            umask: 0o022,
+            sandbox: false,
+            stats: false,
+            second_process: None,
+        }
+    }
+
+    /// Returns the role of this process if its parties leave no choice.
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
+        match self.parties {
+            Parties::Pair { .. } => None,
+            Parties::Both { .. } | Parties::Read { .. } => Some(Role::Reader),
+            Parties::Write { .. } => Some(Role::Writer),
+        }
+    }
+
+    /// Returns whether this process knows only one of the two paths.
+    #[must_use]
+    pub fn is_half(&self) -> bool {
+        matches!(self.parties, Parties::Read { .. } | Parties::Write { .. })
+    }
+
+    /// Returns whether the copy takes over any extended attribute.
+    pub(crate) fn preserves_attributes(&self) -> bool {
+        self.preserve.iter().any(|what| matches!(what, Preserve::Xattr | Preserve::Acl))
+    }
+}
+
+/// A path as JSON, whatever bytes it has.
+mod os_path {
+    use super::{Deserialize, OsString, PathBuf, Serialize};
+    use serde::{Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(path: &std::path::Path, to: S) -> Result<S::Ok, S::Error> {
+        path.as_os_str().serialize(to)
+    }
+
+    pub fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<PathBuf, D::Error> {
+        OsString::deserialize(from).map(PathBuf::from)
+    }
+}
+
+/// A path as JSON, if there is one.
+mod os_path_option {
+    use super::{Deserialize, OsString, PathBuf, Serialize};
+    use serde::{Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde's signature")]
+    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+        path.as_deref().map(std::path::Path::as_os_str).serialize(to)
+    }
+
+    pub fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+        Ok(Option::<OsString>::deserialize(from)?.map(PathBuf::from))
+    }
+}
