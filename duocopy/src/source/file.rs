@@ -1,0 +1,228 @@
+//! A regular file: read from a resume point to its end, and checked for changes afterwards.
+
+use super::{Piece, Source, Supply};
+use crate::api::{Error, ErrorKind, Operation, SourceChange, Warning};
+use crate::attributes::Attribute;
+use crate::cache::{CachePolicy, CacheUse};
+use crate::digest::{Digest, Kind, PIECE};
+use crate::record::{ResumePoint, SourceRecord};
+use crate::sys::{self, Stat};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// The longest hole that is reported at once. BLAKE3 needs a few seconds for that many zeros, and progress is visible
+/// after each.
+pub const LONGEST_HOLE: u64 = 16 << 30;
+
+#[derive(Debug)]
+pub struct FileSource {
+    file: File,
+    path: PathBuf,
+    record: SourceRecord,
+    position: u64,
+    /// The data around the position, or the next data after it; the rest up to there is a hole.
+    data: Range<u64>,
+    cache: CachePolicy,
+}
+
+impl FileSource {
+    pub fn new(file: File, path: &Path, digest: Kind) -> io::Result<Self> {
+        let record = SourceRecord::of_file(sys::fstat(&file)?, digest);
+        // A file that takes all of its space has no holes to look for.
+        let data = 0..if record.stat.has_holes { 0 } else { u64::MAX };
+        let (path, cache) = (path.into(), CachePolicy::default());
+        Ok(Self { file, path, record, position: 0, data, cache })
+    }
+
+    /// The length of the hole at the position, 0 if there is none.
+    fn hole(&mut self) -> io::Result<u64> {
+        let (position, length) = (self.position, self.record.stat.length);
+        if position >= self.data.end && position < length {
+            self.data = sys::next_data(&self.file, position)?.unwrap_or(length..u64::MAX);
+            // The search has moved the file's own position.
+            self.seek(position)?;
+        }
+        Ok(self.data.start.min(length).saturating_sub(position).min(LONGEST_HOLE))
+    }
+
+    fn seek(&mut self, position: u64) -> io::Result<()> {
+        self.position = position;
+        self.file.seek(SeekFrom::Start(position)).map(drop)
+    }
+
+    fn fill(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        let room = (block.len() as u64).min(self.data.end.saturating_sub(self.position)) as usize;
+        let (mut filled, file) = (0, &self.file);
+        while filled < room {
+            let next = (self.position + filled as u64, room - filled);
+            match self.cache.transfer(file, next, || (&*file).read(&mut block[filled..room])) {
+                Ok(0) => break,
+                Ok(bytes) => filled += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.position += filled as u64;
+        self.cache.read_up_to(file, self.position);
+        Ok(filled)
+    }
+
+    /// How the file changed since it was opened, if it did. `now` is what its file system says after the last byte.
+    fn change(&self, copied: u64, now: &Stat) -> Option<SourceChange> {
+        let before = &self.record.stat;
+        let is_replaced = || sys::stat(&self.path).is_ok_and(|there| there.file != before.file);
+        match () {
+            () if now.length < before.length || copied < before.length => {
+                Some(SourceChange::Shrank { from: before.length, to: now.length.min(copied) })
+            }
+            () if now.length > before.length || copied > before.length => {
+                Some(SourceChange::Grew { from: before.length, to: now.length.max(copied) })
+            }
+            () if is_replaced() => Some(SourceChange::Replaced),
+            () if now.modified != before.modified => Some(SourceChange::Modified),
+            // A program that sets the time of the last modification cannot set this one.
+            () if now.changed != before.changed => Some(SourceChange::Metadata),
+            () => None,
+        }
+    }
+
+    fn failed(&self, operation: Operation, error: &io::Error) -> Error {
+        Error::source(&self.path, operation, error)
+    }
+}
+
+impl Source for FileSource {
+    fn record(&self) -> &SourceRecord {
+        &self.record
+    }
+
+    fn supply(&self, past_the_cache: bool) -> Supply {
+        let length = self.record.stat.length;
+        let cached = |offset: u64| sys::is_cached(&self.file, offset);
+        // A probe inside a hole would tell nothing.
+        let in_memory = self.record.stat.has_holes
+            || length == 0
+            || [0, length / 2, length - 1].into_iter().all(cached);
+        let is_memory = || sys::free_memory(&self.file).is_some();
+        if in_memory && (!past_the_cache || is_memory()) { Supply::Memory } else { Supply::Disk }
+    }
+
+    fn resume(&mut self, at: ResumePoint) -> Result<Digest, Error> {
+        if at.position > self.record.stat.length {
+            return Err(Error::at(ErrorKind::ResumePastEnd { position: at.position }, &self.path));
+        }
+        let kind = self.record.digest;
+        let digest = match Digest::resume(kind, at.sum) {
+            Some(digest) => digest,
+            None => {
+                let mut digest = Digest::new(kind);
+                digest
+                    .update_from(&self.file, at.position, &mut vec![0; PIECE])
+                    .map_err(|error| self.failed(Operation::ReadPrefix, &error))?;
+                digest
+            }
+        };
+        self.seek(at.position).map_err(|error| self.failed(Operation::Read, &error))?;
+        Ok(digest)
+    }
+
+    fn use_cache(&mut self, usage: CacheUse) -> Vec<Warning> {
+        self.cache.set(&self.file, &self.path, self.position, usage)
+    }
+
+    fn next(&mut self, block: &mut [u8]) -> Result<Piece, Error> {
+        let piece = match self.hole() {
+            Ok(0) => self.fill(block).map(Piece::Bytes),
+            Ok(zeros) => self.seek(self.position + zeros).map(|()| Piece::Zeros(zeros)),
+            Err(error) => Err(error),
+        };
+        piece.map_err(|error| self.failed(Operation::Read, &error))
+    }
+
+    fn attributes(&self) -> Result<Vec<Attribute>, Error> {
+        sys::attributes(&self.file).map_err(|error| self.failed(Operation::ReadAttributes, &error))
+    }
+
+    fn finish(&mut self, bytes: u64) -> Result<Option<Warning>, Error> {
+        let now = sys::fstat(&self.file).map_err(|error| self.failed(Operation::Stat, &error))?;
+        match self.change(bytes, &now) {
+            Some(change) => Err(Error::at(ErrorKind::SourceChanged(change), &self.path)),
+            None => Ok(self.cache.end(&self.file, &self.path, self.position)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(content: &[u8]) -> (tempfile::TempDir, FileSource) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("source");
+        std::fs::write(&path, content).unwrap();
+        let file = sys::open_source(&path).unwrap();
+        let source = FileSource::new(file, &path, Kind::Crc64).unwrap();
+        (folder, source)
+    }
+
+    fn rest(source: &mut FileSource) -> Vec<u8> {
+        let (mut all, mut block) = (Vec::new(), [0; 7]);
+        loop {
+            match source.next(&mut block).unwrap() {
+                Piece::Bytes(0) => return all,
+                Piece::Bytes(filled) => all.extend_from_slice(&block[..filled]),
+                Piece::Zeros(zeros) => all.resize(all.len() + zeros as usize, 0),
+                Piece::NotYet => unreachable!("a file has an end"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_from_the_resume_point_to_its_end() {
+        let (_folder, mut source) = source(b"some twenty bytes ..");
+        let mut digest = source.resume(ResumePoint { position: 5, sum: crate::digest::of(b"some ") }).unwrap();
+        let bytes = rest(&mut source);
+        assert_eq!(bytes, b"twenty bytes ..");
+        digest.update(&bytes);
+        assert_eq!(digest.resume_state(), crate::digest::of(b"some twenty bytes .."));
+        assert!(source.finish(20).unwrap().is_none());
+    }
+
+    #[test]
+    fn nothing_is_resumed_past_the_end() {
+        let (_folder, mut source) = source(b"short");
+        let error = source.resume(ResumePoint { position: 6, sum: 0 }).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::ResumePastEnd { position: 6 });
+    }
+
+    #[test]
+    fn every_change_is_told_apart() {
+        let (_folder, source) = source(b"12345");
+        let now = source.record.stat;
+        let cases: [(fn(&mut Stat), u64, Option<SourceChange>); 6] = [
+            (|_| {}, 5, None),
+            (|_| {}, 4, Some(SourceChange::Shrank { from: 5, to: 4 })),
+            (|stat| stat.length = 3, 5, Some(SourceChange::Shrank { from: 5, to: 3 })),
+            (|stat| stat.length = 9, 6, Some(SourceChange::Grew { from: 5, to: 9 })),
+            (|stat| stat.modified.1 ^= 1, 5, Some(SourceChange::Modified)),
+            (|stat| stat.changed.1 ^= 1, 5, Some(SourceChange::Metadata)),
+        ];
+        for (change, copied, expected) in cases {
+            let mut stat = now;
+            change(&mut stat);
+            assert_eq!(source.change(copied, &stat), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_is_noticed() {
+        let (folder, mut source) = source(b"12345");
+        let other = folder.path().join("other");
+        std::fs::write(&other, b"12345").unwrap();
+        std::fs::rename(&other, folder.path().join("source")).unwrap();
+        let error = source.finish(5).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::SourceChanged(SourceChange::Replaced));
+    }
+}

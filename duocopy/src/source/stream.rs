@@ -1,0 +1,98 @@
+//! A stream: standard input, a pipe, a device, or a file that is made while it is read, as in `/proc`.
+
+use super::{Piece, Source, Supply, is_standard};
+use crate::api::{Error, ErrorKind, Operation, Warning};
+use crate::attributes::Attribute;
+use crate::cache::{CachePolicy, CacheUse};
+use crate::digest::Digest;
+use crate::record::{ResumePoint, SourceRecord};
+use crate::sys::{self, FileKind};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug)]
+pub struct StreamSource {
+    file: File,
+    path: PathBuf,
+    record: SourceRecord,
+    position: u64,
+    /// Whether it is a named pipe that was opened here, so that reading never blocks.
+    own_fifo: bool,
+    /// Whether nobody has opened that pipe for writing yet.
+    unopened: bool,
+    cache: CachePolicy,
+}
+
+impl StreamSource {
+    pub fn new(file: File, path: &Path, record: SourceRecord, own_fifo: bool) -> Self {
+        let (path, cache) = (path.into(), CachePolicy::default());
+        Self { file, path, record, position: 0, own_fifo, unopened: own_fifo, cache }
+    }
+
+    fn read(&mut self, block: &mut [u8]) -> io::Result<Piece> {
+        let ready = sys::poll_ready(&self.file, false)?;
+        if !ready && !self.own_fifo {
+            return Ok(Piece::NotYet);
+        }
+        let (next, file) = ((self.position, block.len()), &self.file);
+        match self.cache.transfer(file, next, || (&*file).read(block)) {
+            // Without a writer a FIFO reads as if it had ended. It has not even begun.
+            Ok(0) if !ready && self.unopened => Ok(Piece::NotYet),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Piece::NotYet),
+            // Only a FIFO with a writer says this.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.unopened = false;
+                Ok(Piece::NotYet)
+            }
+            read => {
+                self.unopened = false;
+                self.position += *read.as_ref().unwrap_or(&0) as u64;
+                self.cache.read_up_to(file, self.position);
+                read.map(Piece::Bytes)
+            }
+        }
+    }
+}
+
+impl Source for StreamSource {
+    fn record(&self) -> &SourceRecord {
+        &self.record
+    }
+
+    fn supply(&self, _past_the_cache: bool) -> Supply {
+        Supply::Stream
+    }
+
+    fn resume(&mut self, at: ResumePoint) -> Result<Digest, Error> {
+        match at.position {
+            0 => Ok(Digest::new(self.record.digest)),
+            position => Err(Error::at(ErrorKind::ResumePastEnd { position }, &self.path)),
+        }
+    }
+
+    fn use_cache(&mut self, usage: CacheUse) -> Vec<Warning> {
+        // A pipe has no cache, and what other programs have open too is left as it is.
+        let kind = sys::file_kind(&self.file);
+        if is_standard(&self.path) || !matches!(kind, Ok(FileKind::Regular | FileKind::Disk)) {
+            return CachePolicy::not_applicable(&self.path, usage);
+        }
+        self.cache.set(&self.file, &self.path, self.position, usage)
+    }
+
+    fn next(&mut self, block: &mut [u8]) -> Result<Piece, Error> {
+        self.read(block).map_err(|error| Error::source(&self.path, Operation::Read, error))
+    }
+
+    fn is_unopened(&self) -> bool {
+        self.unopened
+    }
+
+    fn attributes(&self) -> Result<Vec<Attribute>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn finish(&mut self, _bytes: u64) -> Result<Option<Warning>, Error> {
+        Ok(self.cache.end(&self.file, &self.path, self.position))
+    }
+}
