@@ -13,7 +13,7 @@ use std::io::{self, Read, Write};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let name = std::env::args().nth(1).ok_or("usage: relay NAME")?;
-    match Pipe::named(name).job("relay").join()? {
+    match Pipe::named(name).tag("relay").join()? {
         End::Producer(mut producer) => {
             producer.ready(Geometry::new(256 << 10, 8), &[0; 128])?;
             let mut input = io::stdin().lock();
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     consumer.abort(&Reason::new(1, format!("standard output: {error}")));
                     return Err(error.into());
                 }
-                block.done(0);
+                block.release(0);
             }
             output.flush()?;
             consumer.commit()?.complete()?;

@@ -51,11 +51,11 @@ impl<'a> EmptyBlock<'a> {
     /// Gives the first `length` bytes to the consumer beside the stream, which does not get longer by them: what is to
     /// be said about it. Otherwise as [`send`](Self::send).
     ///
-    /// A consumer that may get such blocks has to ask each for [`is_aside`](FilledBlock::is_aside).
+    /// A consumer that may get such blocks has to ask each for [`is_out_of_band`](FilledBlock::is_out_of_band).
     ///
     /// # Panics
     /// If `length` is larger than the block.
-    pub fn send_aside(self, length: usize, sum: u64) {
+    pub fn send_out_of_band(self, length: usize, sum: u64) {
         assert!(length <= self.len(), "a block of {} bytes cannot hold {length}", self.len());
         self.give(length as u64, Kind::Aside, sum);
     }
@@ -147,7 +147,7 @@ impl DerefMut for EmptyBlock<'_> {
 
 /// A filled block: a page-aligned piece of shared memory with the next bytes of the stream; or a [hole](Self::hole).
 ///
-/// Confirming is explicit: [`done`](Self::done) gives it back. One that is merely dropped (an error, a panic)
+/// Confirming is explicit: [`release`](Self::release) gives it back. One that is merely dropped (an error, a panic)
 /// stays filled and is handed out again. It is not `Send`: it stays with the thread that holds the consumer.
 #[derive(Debug)]
 pub struct FilledBlock<'a> {
@@ -172,8 +172,8 @@ impl<'a> FilledBlock<'a> {
         if self.extent.kind == Kind::Hole { self.extent.length } else { 0 }
     }
 
-    /// Whether the bytes are no part of the stream: the producer [sent them beside it](EmptyBlock::send_aside).
-    pub fn is_aside(&self) -> bool {
+    /// Whether the bytes are no part of the stream: the producer [sent them beside it](EmptyBlock::send_out_of_band).
+    pub fn is_out_of_band(&self) -> bool {
         self.extent.kind == Kind::Aside
     }
 
@@ -181,9 +181,9 @@ impl<'a> FilledBlock<'a> {
     ///
     /// Several blocks may be held at once and confirmed in any order; they go back in order. `sum` is as in
     /// [`EmptyBlock::send`], computed from the bytes that the consumer saw.
-    pub fn done(self, sum: u64) {
+    pub fn release(self, sum: u64) {
         let Extent { length, kind, .. } = self.extent;
-        self.consumer.done(self.n, Settled { length, kind, sum });
+        self.consumer.release(self.n, Settled { length, kind, sum });
         // Given back is given back: dropping it now must not hand it out again.
         std::mem::forget(self);
     }

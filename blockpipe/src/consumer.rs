@@ -7,7 +7,7 @@ use crate::error::{PipeError, Reason};
 use crate::layout::{self, Geometry, Identity, store_bytes};
 use crate::memory::Region;
 use crate::monitor::Monitor;
-use crate::ring::{Closing, Drainer, Extent, Mark, Next, Stage};
+use crate::ring::{Drainer, Extent, Next, ResumePoint, Stage, Trailer};
 use crate::sync::{Ordering, step};
 use crate::window::{Settled, Window};
 use std::cell::RefCell;
@@ -32,14 +32,14 @@ struct Turn {
     begun: bool,
     drainer: Drainer,
     window: Window<Extent>,
-    closing: Option<Closing>,
+    trailer: Option<Trailer>,
 }
 
 impl Consumer {
     pub(crate) fn new(end: Attached, region: Region, predecessor: Option<Identity>) -> Self {
         let origin = layout::load_identity(&end.shared.header().origin);
         let turn =
-            Turn { begun: false, drainer: Drainer::new(0, 0), window: Window::starting_at(0), closing: None };
+            Turn { begun: false, drainer: Drainer::new(0, 0), window: Window::starting_at(0), trailer: None };
         Self { end, region, origin, predecessor, turn: RefCell::new(turn) }
     }
 
@@ -65,9 +65,9 @@ impl Consumer {
     /// # Errors
     /// [`PipeError::Io`] if the partner has not said who it is, or said something that is not true. This one error ends
     /// nothing: the caller may [`abort`](Self::abort).
-    pub fn partner(&self) -> Result<Option<u32>, PipeError> {
+    pub fn peer_user(&self) -> Result<Option<u32>, PipeError> {
         self.end.still_on()?;
-        self.end.partner()
+        self.end.peer_user()
     }
 
     /// What the producer said that it sends.
@@ -89,7 +89,7 @@ impl Consumer {
     ///
     /// # Errors
     /// [`PipeError::Misuse`] if it was done before; [`PipeError::Corrupt`], [`PipeError::Over`].
-    pub fn begin(&self, target: &Identity, at: Mark) -> Result<Mark, PipeError> {
+    pub fn begin(&self, target: &Identity, at: ResumePoint) -> Result<ResumePoint, PipeError> {
         self.end.still_on()?;
         let mut turn = self.turn.borrow_mut();
         if turn.begun {
@@ -126,14 +126,14 @@ impl Consumer {
     pub fn filled_block(&self) -> Result<Option<FilledBlock<'_>>, PipeError> {
         self.end.still_on()?;
         if !self.turn.borrow().begun {
-            self.begin(&[0; 128], Mark::default())?;
+            self.begin(&[0; 128], ResumePoint::default())?;
         }
         let mut turn = self.turn.borrow_mut();
-        let Turn { drainer, window, closing, .. } = &mut *turn;
+        let Turn { drainer, window, trailer, .. } = &mut *turn;
         if let Some((n, extent)) = window.hand_out_again() {
             return Ok(Some(FilledBlock::new(self, n, extent)));
         }
-        if closing.is_some() {
+        if trailer.is_some() {
             return Ok(None);
         }
         if window.len() == self.geometry().blocks() {
@@ -155,7 +155,7 @@ impl Consumer {
                 Ok(Some(FilledBlock::new(self, n, extent)))
             }
             Next::End(end) => {
-                *closing = Some(end);
+                *trailer = Some(end);
                 Ok(None)
             }
             Next::Nothing => unreachable!("the wait goes on while there is nothing"),
@@ -179,8 +179,8 @@ impl Consumer {
 
     /// The producer's last word: length of the stream in bytes and the producer's digest. `None` until
     /// [`filled_block`](Self::filled_block) has returned `None`.
-    pub fn closing(&self) -> Option<Closing> {
-        self.turn.borrow().closing
+    pub fn trailer(&self) -> Option<Trailer> {
+        self.turn.borrow().trailer
     }
 
     /// Announces that the result is about to become final (a rename, a reply). From here on the producer cannot
@@ -192,7 +192,7 @@ impl Consumer {
     pub fn commit(&mut self) -> Result<Committing<'_>, PipeError> {
         self.end.still_on()?;
         let turn = self.turn.get_mut();
-        if turn.closing.is_none() || turn.window.len() > 0 {
+        if turn.trailer.is_none() || turn.window.len() > 0 {
             return Err(PipeError::Misuse("there are blocks still to be drained"));
         }
         let announced = self.predecessor_was_committing();
@@ -222,10 +222,10 @@ impl Consumer {
     /// that it had sent.
     fn absent<T>(&self, n: u64, alone: Duration) -> Result<Option<T>, PipeError> {
         let ring = self.end.ring();
-        let more = || ring.producer.filled.load(Ordering::Acquire) > n || ring.closing().is_some();
+        let more = || ring.producer.filled.load(Ordering::Acquire) > n || ring.trailer().is_some();
         // It was there and ready: nobody waits for it as for one that has not come yet.
         let gone = !self.end.patient(alone, true) && self.end.give_up(more)?;
-        if gone { Err(PipeError::PartnerDied) } else { Ok(None) }
+        if gone { Err(PipeError::PeerDied) } else { Ok(None) }
     }
 
     fn end_by_abort(&self, from: Stage, reason: &Reason) -> PipeError {
@@ -244,7 +244,7 @@ impl Consumer {
         &self.region
     }
 
-    pub(crate) fn done(&self, n: u64, settled: Settled) {
+    pub(crate) fn release(&self, n: u64, settled: Settled) {
         let mut turn = self.turn.borrow_mut();
         let Turn { drainer, window, .. } = &mut *turn;
         window.settle(n, settled);

@@ -32,9 +32,9 @@ pub(crate) struct Interrupt {
 /// What a process wants of a pipe besides its name and job.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wishes {
-    pub patience: Option<Duration>,
+    pub connect_timeout: Option<Duration>,
     pub replace_within: Option<Duration>,
-    pub interrupt: Option<Interrupt>,
+    pub interrupts: Vec<Interrupt>,
 }
 
 /// One taken seat.
@@ -167,13 +167,15 @@ impl Attached {
     ///
     /// Who is interrupted too late to abort has none: nobody is there who could complete.
     pub(crate) fn patient(&self, alone: Duration, begun: bool) -> bool {
-        if self.wishes.interrupt.as_ref().is_some_and(|it| it.flag.load(Ordering::Relaxed))
-            && self.ring().verdict.stage(self.generation) == Ok(Stage::Committing)
+        if self.interrupted().is_some() && self.ring().verdict.stage(self.generation) == Ok(Stage::Committing)
         {
             return false;
         }
-        let limit =
-            if begun { Some(self.wishes.replace_within.unwrap_or_default()) } else { self.wishes.patience };
+        let limit = if begun {
+            Some(self.wishes.replace_within.unwrap_or_default())
+        } else {
+            self.wishes.connect_timeout
+        };
         limit.is_none_or(|limit| alone < limit)
     }
 
@@ -232,7 +234,7 @@ impl Attached {
 
     /// The user that the partner belongs to, as far as the kernel knows; `None` where users have no numbers, or if nobody
     /// is there now.
-    pub(crate) fn partner(&self) -> Result<Option<u32>, PipeError> {
+    pub(crate) fn peer_user(&self) -> Result<Option<u32>, PipeError> {
         let deadline = Instant::now() + ARRIVAL_LIMIT;
         loop {
             let user = self.seats.user(other(self.side), self.generation);
@@ -339,15 +341,17 @@ impl Attached {
     }
 
     fn stop_if_interrupted(&self) -> Result<(), PipeError> {
-        match &self.wishes.interrupt {
-            Some(interrupt)
-                if interrupt.flag.load(Ordering::Relaxed)
-                    && self.try_abort(Stage::Undecided, &interrupt.reason).is_ok() =>
-            {
+        match self.interrupted() {
+            Some(interrupt) if self.try_abort(Stage::Undecided, &interrupt.reason).is_ok() => {
                 Err(PipeError::Interrupted)
             }
             _ => Ok(()),
         }
+    }
+
+    /// The first interrupt whose flag is set.
+    fn interrupted(&self) -> Option<&Interrupt> {
+        self.wishes.interrupts.iter().find(|interrupt| interrupt.flag.load(Ordering::Relaxed))
     }
 
     /// Whether the partner's seat is free, and what `absent` makes of that.

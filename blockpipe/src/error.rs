@@ -35,7 +35,7 @@ pub enum JoinError {
     TooManyInstances(Box<Snapshot>),
     /// A process waits under this name for another job, and goes on waiting.
     #[error("this name is in use for another job")]
-    OtherJob(Box<Snapshot>),
+    OtherTag(Box<Snapshot>),
     /// A process under this name speaks another version of the protocol.
     #[error("the partner speaks version {theirs} of the protocol, this is version {ours}")]
     OtherVersion {
@@ -60,9 +60,9 @@ pub enum JoinError {
         "a process has been arriving or leaving under this name for more than half a second; is it stopped?"
     )]
     Busy,
-    /// No producer came within [`Pipe::patience`](crate::Pipe::patience).
+    /// No producer came within [`Pipe::connect_timeout`](crate::Pipe::connect_timeout).
     #[error("no partner came")]
-    NoPartner,
+    NoPeer,
     /// The producer gave up before the pipe was ready.
     #[error("{0}")]
     Aborted(Reason),
@@ -99,14 +99,14 @@ pub enum PipeError {
     },
     /// The partner's process ended without a word, while nothing was final yet.
     #[error("the partner died")]
-    PartnerDied,
+    PeerDied,
     /// The consumer's process ended while it made its result final. Only a look at the result can tell whether
     /// that happened; the consumer's [`Identity`](crate::Identity) helps to recognise it.
     #[error("the consumer died while it made its result final")]
     DiedCommitting,
-    /// No partner came within [`Pipe::patience`](crate::Pipe::patience).
+    /// No partner came within [`Pipe::connect_timeout`](crate::Pipe::connect_timeout).
     #[error("no partner came")]
-    NoPartner,
+    NoPeer,
     /// The interrupt flag was set; the pipe was aborted with the reason given to
     /// [`Pipe::interrupt`](crate::Pipe::interrupt).
     #[error("interrupted")]

@@ -48,6 +48,6 @@ pub use {
     overview::{pipes, remove_dead},
     pipe::{End, Pipe},
     producer::Producer,
-    ring::{Closing, Mark},
+    ring::{ResumePoint, Trailer},
     sys::Side,
 };

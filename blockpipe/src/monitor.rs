@@ -2,7 +2,7 @@
 
 use crate::layout::{self, Geometry, Identity};
 use crate::memory::Shared;
-use crate::ring::{Closing, Stage};
+use crate::ring::{Stage, Trailer};
 use crate::sync::Ordering;
 use crate::sys::{Seats, Side};
 use std::sync::{Arc, Weak};
@@ -34,13 +34,13 @@ pub struct Snapshot {
     /// The first 508 bytes of the name.
     pub name: Vec<u8>,
     /// The first 1276 bytes of the job.
-    pub job: Vec<u8>,
+    pub tag: Vec<u8>,
     /// What the two ends are doing.
     pub phase: Phase,
     /// The producer's process, as it called itself; 0 if none has come yet. For display only.
     pub producer: u32,
     /// Whether it lives. If not, its partner is about to notice, or waits for one.
-    pub producer_lives: bool,
+    pub producer_alive: bool,
     /// The process that holds the other end, as it called itself. For display only.
     pub consumer: Option<u32>,
     /// The users that the two belong to, as far as the kernel knows and this is told: not by a [`Monitor`].
@@ -48,7 +48,7 @@ pub struct Snapshot {
     /// Bytes sent so far.
     pub sent: u64,
     /// Bytes given back so far.
-    pub done: u64,
+    pub released: u64,
     /// Blocks that wait for the consumer now.
     pub waiting_blocks: u64,
     /// How the memory is cut, once the producer is ready.
@@ -66,18 +66,18 @@ pub struct Snapshot {
     /// What the consumer works on, once it has begun.
     pub target: Option<Identity>,
     /// The producer's last word, once it has said it.
-    pub closing: Option<Closing>,
+    pub trailer: Option<Trailer>,
 }
 
 impl Snapshot {
     /// Whether both sides are gone: what is there was left by a killed pair.
     pub fn is_dead(&self) -> bool {
-        !self.producer_lives && self.consumer.is_none()
+        !self.producer_alive && self.consumer.is_none()
     }
 
     pub(crate) fn with_users(mut self, shared: &Shared, seats: &Seats) -> Self {
         let generation = shared.header().generation.load(Ordering::Relaxed);
-        let lives = [(Side::Producer, self.producer_lives), (Side::Consumer, self.consumer.is_some())];
+        let lives = [(Side::Producer, self.producer_alive), (Side::Consumer, self.consumer.is_some())];
         self.users = lives.map(|(side, lives)| {
             let user = || seats.user(side, generation).unwrap_or(None);
             if lives { user() } else { None }
@@ -95,11 +95,11 @@ impl Snapshot {
             | (_, Ok(Stage::Complete | Stage::AbortedByProducer | Stage::AbortedByConsumer)) => Phase::Over,
             (_, Ok(Stage::Committing)) => Phase::Committing,
             (layout::OPENING, _) => Phase::Opening,
-            _ if ring.closing().is_some() => Phase::Finishing,
+            _ if ring.trailer().is_some() => Phase::Finishing,
             _ if consumer_held => Phase::Moving,
             _ => Phase::Alone,
         };
-        let (sent, done) = ring.positions();
+        let (sent, released) = ring.positions();
         let filled = ring.producer.filled.load(Ordering::Relaxed);
         let geometry = Geometry::checked(
             header.block_size.load(Ordering::Relaxed),
@@ -110,14 +110,14 @@ impl Snapshot {
         Self {
             generation: header.generation.load(Ordering::Relaxed),
             name: header.name.get(),
-            job: header.job.get(),
+            tag: header.job.get(),
             phase,
             producer: header.producer_pid.load(Ordering::Relaxed),
-            producer_lives: producer_held,
+            producer_alive: producer_held,
             consumer: consumer_held.then(|| header.consumer_pid.load(Ordering::Relaxed)),
             users: [None; 2],
             sent,
-            done,
+            released,
             waiting_blocks: filled.saturating_sub(ring.consumer.emptied.load(Ordering::Relaxed)),
             geometry,
             asleep,
@@ -131,7 +131,7 @@ impl Snapshot {
             waited: header.waited.each_ref().map(|sum| Duration::from_nanos(sum.load(Ordering::Relaxed))),
             origin: (state == layout::READY).then(|| layout::load_identity(&header.origin)),
             target: shared.target(),
-            closing: ring.closing(),
+            trailer: ring.trailer(),
         }
     }
 }

@@ -21,7 +21,7 @@ impl Pipe {
     ///
     /// # Errors
     /// [`JoinError::Foreign`], [`JoinError::OtherVersion`], [`JoinError::Io`].
-    pub fn look(&self) -> Result<Option<Snapshot>, JoinError> {
+    pub fn inspect(&self) -> Result<Option<Snapshot>, JoinError> {
         let seats = Seats::existing(self.place(), fingerprint(self.name()))?;
         seats.map_or(Ok(None), |seats| look(&seats))
     }
@@ -32,7 +32,7 @@ impl Pipe {
 ///
 /// # Errors
 /// [`JoinError::Io`] if they cannot be listed, as on Windows, where only names that are known can be looked at
-/// ([`Pipe::look`]).
+/// ([`Pipe::inspect`]).
 pub fn pipes(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, JoinError>>, JoinError> {
     let keys = Seats::keys(directory)?;
     let pipe = |key| match Seats::existing(directory, key) {

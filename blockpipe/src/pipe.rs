@@ -36,7 +36,7 @@ pub enum End {
 pub struct Pipe {
     name: Vec<u8>,
     place: Option<OsString>,
-    job: Vec<u8>,
+    tag: Vec<u8>,
     wishes: Wishes,
 }
 
@@ -68,7 +68,7 @@ type Wish = Option<Side>;
 impl Pipe {
     /// The pipe of this name.
     pub fn named(name: impl AsRef<[u8]>) -> Self {
-        Self { name: name.as_ref().into(), place: None, job: Vec::new(), wishes: Wishes::default() }
+        Self { name: name.as_ref().into(), place: None, tag: Vec::new(), wishes: Wishes::default() }
     }
 
     /// The two meet in this directory, and not in the one that is this user's alone: two users, or two containers that
@@ -77,7 +77,7 @@ impl Pipe {
     ///
     /// Whoever can enter it can read and change whatever passes between any two there, and can bring down both of them
     /// (by cutting their memory short: a bus error). Who the partner is, as far as the kernel knows, tells
-    /// [`Producer::partner`](crate::Producer::partner) and [`Consumer::partner`](crate::Consumer::partner).
+    /// [`Producer::peer_user`](crate::Producer::peer_user) and [`Consumer::peer_user`](crate::Consumer::peer_user).
     ///
     /// Not on Windows: joining fails there.
     #[must_use]
@@ -89,17 +89,17 @@ impl Pipe {
     /// What the two processes are going to do, as bytes: both must say the same (length and hash are compared).
     /// Without it, the job is empty.
     #[must_use]
-    pub fn job(mut self, job: impl AsRef<[u8]>) -> Self {
-        self.job = job.as_ref().into();
+    pub fn tag(mut self, tag: impl AsRef<[u8]>) -> Self {
+        self.tag = tag.as_ref().into();
         self
     }
 
     /// How long a process waits for somebody to take the other end before it gives up: a producer with
-    /// [`PipeError::NoPartner`], a consumer that came first with [`JoinError::NoPartner`]. Counted while nobody is
+    /// [`PipeError::NoPeer`], a consumer that came first with [`JoinError::NoPeer`]. Counted while nobody is
     /// there. Without it: for ever.
     #[must_use]
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.wishes.patience = Some(patience);
+    pub fn connect_timeout(mut self, time: Duration) -> Self {
+        self.wishes.connect_timeout = Some(time);
         self
     }
 
@@ -116,11 +116,14 @@ impl Pipe {
         self
     }
 
-    /// Stops all waiting within 50 ms after `flag` becomes true (a signal handler may set it). The partner is
-    /// told `reason`.
+    /// Ends every wait within 50 ms after `flag` becomes true (a signal handler may set it): the pipe is aborted with
+    /// `reason`, which the peer receives, and the call returns [`PipeError::Interrupted`].
+    ///
+    /// May be called several times: each flag interrupts with its own reason. If several are set, the first one given
+    /// counts.
     #[must_use]
     pub fn interrupt(mut self, flag: Arc<AtomicBool>, reason: Reason) -> Self {
-        self.wishes.interrupt = Some(Interrupt { flag, reason });
+        self.wishes.interrupts.push(Interrupt { flag, reason });
         self
     }
 
@@ -155,14 +158,14 @@ impl Pipe {
     /// Takes the consumer's end, whether a producer has come before or comes later.
     ///
     /// If somebody has it, this fails with [`JoinError::TooManyInstances`] at once. Blocks until a producer has come and
-    /// is ready: for ever, or, while there is none, for [`patience`](Self::patience). If the producer dies before it is
+    /// is ready: for ever, or, while there is none, for [`connect_timeout`](Self::connect_timeout). If the producer dies before it is
     /// ready, this end waits for another. (It keeps its seat meanwhile. Only where memory goes with its last holder,
     /// and a producer dies just after it was ready, the seat is free for a moment, and somebody else may get it.)
     ///
     /// Killed while it waits, it leaves nothing that the next ones would notice.
     ///
     /// # Errors
-    /// See [`JoinError`]; [`JoinError::NoPartner`] when the patience is over. Nothing is changed for those who were
+    /// See [`JoinError`]; [`JoinError::NoPeer`] when the patience is over. Nothing is changed for those who were
     /// there before, and nothing is left behind.
     pub fn join_as_consumer(&self) -> Result<Consumer, JoinError> {
         match self.join_as(Some(Side::Consumer))? {
@@ -294,7 +297,7 @@ impl Pipe {
                     return Ok(Arrival::Leaving(snapshot));
                 }
                 if !self.same_job(header) {
-                    return Err(JoinError::OtherJob(snapshot));
+                    return Err(JoinError::OtherTag(snapshot));
                 }
                 // The seat is free, so whoever had begun in it is dead.
                 let turn = if begun { Turn::Replacement } else { Turn::First };
@@ -343,8 +346,8 @@ impl Pipe {
         header.version.store(VERSION, Ordering::Relaxed);
         header.generation.store(generation, Ordering::Relaxed);
         header.name.set(&self.name);
-        header.job.set(&self.job);
-        let (length, hash) = job_identity(&self.job);
+        header.job.set(&self.tag);
+        let (length, hash) = job_identity(&self.tag);
         header.job_length.store(length, Ordering::Relaxed);
         header.job_hash.iter().zip(hash).for_each(|(to, from)| to.store(from, Ordering::Relaxed));
         header.ring.begin(generation);
@@ -375,7 +378,7 @@ impl Pipe {
 
     fn same_job(&self, header: &Header) -> bool {
         let hash = header.job_hash.each_ref().map(|word| word.load(Ordering::Relaxed));
-        (header.job_length.load(Ordering::Relaxed), hash) == job_identity(&self.job)
+        (header.job_length.load(Ordering::Relaxed), hash) == job_identity(&self.tag)
     }
 }
 
@@ -393,7 +396,7 @@ fn wait_for_ready(attached: &Attached, wish: Wish) -> Result<Waited, PipeError> 
     attached.wait(look, |alone| match wish {
         // Who asked for this end keeps it for the next producer.
         Some(_) if attached.patient(alone, false) || !attached.let_go()? => Ok(None),
-        Some(_) => Err(PipeError::NoPartner),
+        Some(_) => Err(PipeError::NoPeer),
         // Who did not may be the next producer.
         None => Ok(attached.let_go()?.then_some(Waited::ProducerGone)),
     })
@@ -429,7 +432,7 @@ fn refusal(error: PipeError) -> JoinError {
     match error {
         PipeError::Aborted { reason, .. } => JoinError::Aborted(reason),
         PipeError::Interrupted => JoinError::Interrupted,
-        PipeError::NoPartner => JoinError::NoPartner,
+        PipeError::NoPeer => JoinError::NoPeer,
         PipeError::Io { doing, source } => JoinError::Io { doing, source },
         PipeError::Corrupt(what) => JoinError::Corrupt(what),
         other => unreachable!("a consumer that waits for READY does not meet: {other}"),

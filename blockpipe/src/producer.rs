@@ -7,7 +7,7 @@ use crate::error::{PipeError, Reason};
 use crate::layout::{Geometry, Identity, OPENING, READY, store_bytes};
 use crate::memory::Region;
 use crate::monitor::Monitor;
-use crate::ring::{Filler, Mark, Stage};
+use crate::ring::{Filler, ResumePoint, Stage};
 use crate::sync::{Ordering, step};
 use crate::window::{Settled, Window};
 use std::cell::RefCell;
@@ -56,9 +56,9 @@ impl Producer {
     /// # Errors
     /// [`PipeError::Io`] if the partner has not said who it is, or said something that is not true. This one error ends
     /// nothing: the caller may [`abort`](Self::abort).
-    pub fn partner(&self) -> Result<Option<u32>, PipeError> {
+    pub fn peer_user(&self) -> Result<Option<u32>, PipeError> {
         self.end.still_on()?;
-        self.end.partner()
+        self.end.peer_user()
     }
 
     /// Reserves the memory and lets the consumer in. `origin` says what will be sent, for whoever has to check
@@ -79,7 +79,7 @@ impl Producer {
             return Err(PipeError::Misuse("the producer is ready already"));
         }
         if self.predecessor.is_some() {
-            let region = self.end.open_region().and_then(|region| region.ok_or(PipeError::PartnerDied));
+            let region = self.end.open_region().and_then(|region| region.ok_or(PipeError::PeerDied));
             let region = self.end.conclude(region)?;
             let going_on = Filler::going_on(self.end.ring(), region.geometry().blocks() as u64);
             return self.go_on(region, going_on.map_err(PipeError::from)).map(drop);
@@ -102,7 +102,7 @@ impl Producer {
             let verdict = match self.end.verdict() {
                 Some(Err(error)) => error,
                 Some(Ok(())) => PipeError::Corrupt("complete before it began"),
-                None => PipeError::PartnerDied,
+                None => PipeError::PeerDied,
             };
             return self.end.conclude(Err(verdict));
         }
@@ -121,7 +121,7 @@ impl Producer {
     ///
     /// # Errors
     /// See [`PipeError`]. [`PipeError::Misuse`] before [`ready`](Self::ready) and after the first block.
-    pub fn start(&mut self) -> Result<Mark, PipeError> {
+    pub fn start(&mut self) -> Result<ResumePoint, PipeError> {
         self.end.still_on()?;
         let Some(region) = self.region.take() else {
             return Err(PipeError::Misuse("the producer is not ready yet"));
@@ -133,7 +133,7 @@ impl Producer {
         }
         let look = || match self.end.verdict() {
             // A dead predecessor had said its last word, and the consumer completed without its successor.
-            Some(Ok(())) if self.predecessor.is_some() && self.end.ring().closing().is_some() => Some(Ok(())),
+            Some(Ok(())) if self.predecessor.is_some() && self.end.ring().trailer().is_some() => Some(Ok(())),
             Some(Ok(())) => Some(Err(PipeError::Corrupt("complete before everything was sent"))),
             Some(Err(error)) => Some(Err(error)),
             None if self.end.begun() => Some(Ok(())),
@@ -151,8 +151,8 @@ impl Producer {
     fn go_on(
         &mut self,
         region: Region,
-        going_on: Result<(Filler, Mark), PipeError>,
-    ) -> Result<Mark, PipeError> {
+        going_on: Result<(Filler, ResumePoint), PipeError>,
+    ) -> Result<ResumePoint, PipeError> {
         let (filler, mark) = self.end.conclude(going_on)?;
         let window = Window::starting_at(filler.sent());
         self.region = Some(region);
@@ -185,7 +185,7 @@ impl Producer {
         let n = turn.window.next();
         let look = || match self.end.verdict() {
             // A dead predecessor had said its last word, and the consumer completed without its successor.
-            Some(Ok(())) if self.predecessor.is_some() && self.end.ring().closing().is_some() => Some(Ok(())),
+            Some(Ok(())) if self.predecessor.is_some() && self.end.ring().trailer().is_some() => Some(Ok(())),
             Some(Ok(())) => Some(Err(PipeError::Corrupt("complete before everything was sent"))),
             Some(Err(error)) => Some(Err(error)),
             None => match turn.filler.owns(self.end.ring(), n) {
@@ -268,7 +268,7 @@ impl Producer {
     }
 
     fn closed(&self) -> bool {
-        self.turn.borrow().closed || self.predecessor.is_some() && self.end.ring().closing().is_some()
+        self.turn.borrow().closed || self.predecessor.is_some() && self.end.ring().trailer().is_some()
     }
 
     fn await_verdict(&self) -> Result<(), PipeError> {
@@ -286,8 +286,8 @@ impl Producer {
         // where the consumer left it, if that was *committing*.
         Err(match (self.end.ring().verdict.stage(self.end.generation)?, self.end.begun()) {
             (Stage::Committing, _) => PipeError::DiedCommitting,
-            (_, true) => PipeError::PartnerDied,
-            (_, false) => PipeError::NoPartner,
+            (_, true) => PipeError::PeerDied,
+            (_, false) => PipeError::NoPeer,
         })
     }
 

@@ -1,4 +1,4 @@
-//! The protocol between the two ends: two counters, two marks each, a closing and a verdict.
+//! The protocol between the two ends: two counters, two marks each, a trailer and a verdict.
 //!
 //! The order of stores is the one that `docs/protocol.md` argues for and that an exhaustive search found no
 //! fault in. Nothing here knows that the words lie in shared memory, so a model checker can drive it.
@@ -11,10 +11,10 @@ use std::time::Duration;
 /// A place in the stream from which somebody can go on: how many bytes come before it, and the caller's running
 /// checksum of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mark {
+pub struct ResumePoint {
     /// In bytes from the start of the stream.
     pub position: u64,
-    /// As it was given to `send`, `done` or `begin`; 0 if the caller keeps none.
+    /// As it was given to `send`, `release` or `begin`; 0 if the caller keeps none.
     pub sum: u64,
 }
 
@@ -38,9 +38,9 @@ pub(crate) struct ProducerLine {
     /// 1 if the producer keeps its place when the consumer dies, and waits for another.
     pub admits: AtomicU32,
     marks: [MarkWords; 2],
-    closing_digest: [AtomicU64; 4],
+    trailer_digest: [AtomicU64; 4],
     /// Length plus one; 0 means that more may come. Stored after the digest and after the last `filled`.
-    closing_length: AtomicU64,
+    trailer_length: AtomicU64,
 }
 
 /// Written by the consumer only.
@@ -128,7 +128,7 @@ pub(crate) struct Nonsense(pub &'static str);
 /// The producer's last word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Closing {
+pub struct Trailer {
     /// Bytes in the whole stream.
     pub length: u64,
     /// What the producer said about them, as it was given to `close`.
@@ -148,10 +148,10 @@ pub(crate) struct Extent {
 pub(crate) enum Next {
     Filled(Extent),
     Nothing,
-    End(Closing),
+    End(Trailer),
 }
 
-impl Mark {
+impl ResumePoint {
     /// Found in shared memory: whether it can be.
     fn possible(self) -> Result<Self, Nonsense> {
         if self.position <= FURTHEST {
@@ -163,15 +163,15 @@ impl Mark {
 }
 
 impl MarkWords {
-    fn store(&self, mark: Mark) {
+    fn store(&self, mark: ResumePoint) {
         self.sum.store(mark.sum, Ordering::Relaxed);
         step();
         self.position.store(mark.position, Ordering::Relaxed);
         step();
     }
 
-    fn load(&self) -> Mark {
-        Mark { position: self.position.load(Ordering::Relaxed), sum: self.sum.load(Ordering::Relaxed) }
+    fn load(&self) -> ResumePoint {
+        ResumePoint { position: self.position.load(Ordering::Relaxed), sum: self.sum.load(Ordering::Relaxed) }
     }
 }
 
@@ -189,27 +189,27 @@ impl Ring {
     }
 
     /// The mark behind the last of `filled` blocks; before the first one, where the stream begins.
-    fn sent_up_to(&self, filled: u64) -> Mark {
+    fn sent_up_to(&self, filled: u64) -> ResumePoint {
         let marks = if filled == 0 { &self.consumer.marks } else { &self.producer.marks };
         marks[(filled % 2) as usize].load()
     }
 
-    fn done_up_to(&self, emptied: u64) -> Mark {
+    fn done_up_to(&self, emptied: u64) -> ResumePoint {
         self.consumer.marks[(emptied % 2) as usize].load()
     }
 
     /// The producer's last word, once it has said it.
-    pub(crate) fn closing(&self) -> Option<Closing> {
-        let length = self.producer.closing_length.load(Ordering::Acquire).checked_sub(1)?;
+    pub(crate) fn trailer(&self) -> Option<Trailer> {
+        let length = self.producer.trailer_length.load(Ordering::Acquire).checked_sub(1)?;
         let mut digest = [0; 32];
-        for (to, from) in digest.chunks_exact_mut(8).zip(&self.producer.closing_digest) {
+        for (to, from) in digest.chunks_exact_mut(8).zip(&self.producer.trailer_digest) {
             to.copy_from_slice(&from.load(Ordering::Relaxed).to_le_bytes());
         }
-        Some(Closing { length, digest })
+        Some(Trailer { length, digest })
     }
 
     /// The consumer says where the stream begins. Comes before the target and before `begun`.
-    pub(crate) fn begin_at(&self, mark: Mark) {
+    pub(crate) fn begin_at(&self, mark: ResumePoint) {
         self.consumer.marks[0].store(mark);
     }
 
@@ -282,14 +282,14 @@ impl Filler {
     }
 
     /// Begins where the consumer said that the stream begins. Nobody has sent anything, whatever the counters say.
-    pub(crate) fn beginning(ring: &Ring, slots: u64) -> Result<(Self, Mark), Nonsense> {
+    pub(crate) fn beginning(ring: &Ring, slots: u64) -> Result<(Self, ResumePoint), Nonsense> {
         let mark = ring.sent_up_to(0).possible()?;
         Ok((Self { position: mark.position, ..Self::new(slots) }, mark))
     }
 
     /// Goes on behind the last block that a dead producer sent; before the first one, where the consumer said that
     /// the stream begins.
-    pub(crate) fn going_on(ring: &Ring, slots: u64) -> Result<(Self, Mark), Nonsense> {
+    pub(crate) fn going_on(ring: &Ring, slots: u64) -> Result<(Self, ResumePoint), Nonsense> {
         let (filled, emptied) = ring.counters(slots)?;
         let mark = ring.sent_up_to(filled).possible()?;
         Ok((Self { slots, filled, emptied, position: mark.position }, mark))
@@ -326,7 +326,7 @@ impl Filler {
         // Too long for any stream if the caller's hole or a dead one's mark was: the consumer will say so.
         self.position = self.position.saturating_add(kind.of_the_stream(length)).min(u64::MAX - 1);
         self.filled += 1;
-        ring.producer.marks[(self.filled % 2) as usize].store(Mark { position: self.position, sum });
+        ring.producer.marks[(self.filled % 2) as usize].store(ResumePoint { position: self.position, sum });
         // Release: bytes, descriptor and mark come before the counter; pairs with `Drainer::next`.
         ring.producer.filled.store(self.filled, Ordering::Release);
         step();
@@ -334,11 +334,11 @@ impl Filler {
 
     /// Says that nothing more will come: digest, then length.
     pub(crate) fn close(&self, ring: &Ring, digest: &[u8; 32]) {
-        for (to, from) in ring.producer.closing_digest.iter().zip(digest.chunks_exact(8)) {
+        for (to, from) in ring.producer.trailer_digest.iter().zip(digest.chunks_exact(8)) {
             to.store(u64::from_le_bytes(from.try_into().expect("eight bytes")), Ordering::Relaxed);
             step();
         }
-        ring.producer.closing_length.store(self.position + 1, Ordering::Release);
+        ring.producer.trailer_length.store(self.position + 1, Ordering::Release);
         step();
     }
 }
@@ -365,13 +365,17 @@ impl Drainer {
     }
 
     /// Begins where this end says. Nobody has given anything back, whatever the counters say.
-    pub(crate) fn beginning(at: Mark, slots: u64, block_size: u64) -> Self {
+    pub(crate) fn beginning(at: ResumePoint, slots: u64, block_size: u64) -> Self {
         Self { expected: at.position, position: at.position, ..Self::new(slots, block_size) }
     }
 
     /// Goes on behind the last block that a dead consumer gave back; before the first one, where that one said that
     /// the stream begins.
-    pub(crate) fn going_on(ring: &Ring, slots: u64, block_size: u64) -> Result<(Self, Mark), Nonsense> {
+    pub(crate) fn going_on(
+        ring: &Ring,
+        slots: u64,
+        block_size: u64,
+    ) -> Result<(Self, ResumePoint), Nonsense> {
         let (filled, emptied) = ring.counters(slots)?;
         let mark = ring.done_up_to(emptied).possible()?;
         let position = mark.position;
@@ -386,11 +390,11 @@ impl Drainer {
     /// What block `n` is. `n` must go up by one after each `Filled`.
     pub(crate) fn next(&mut self, ring: &Ring, slots: &[Slot], n: u64) -> Result<Next, Nonsense> {
         if !self.has(ring, n)? {
-            // Closing is stored after the last `filled`, so once it is seen, one more look at `filled` is final.
-            let Some(closing) = ring.closing() else { return Ok(Next::Nothing) };
+            // Trailer is stored after the last `filled`, so once it is seen, one more look at `filled` is final.
+            let Some(trailer) = ring.trailer() else { return Ok(Next::Nothing) };
             if !self.has(ring, n)? {
-                return if closing.length == self.expected {
-                    Ok(Next::End(closing))
+                return if trailer.length == self.expected {
+                    Ok(Next::End(trailer))
                 } else {
                     Err(Nonsense("the producer's length is not the length of its blocks"))
                 };
@@ -430,7 +434,7 @@ impl Drainer {
     pub(crate) fn confirm(&mut self, ring: &Ring, length: u64, sum: u64) {
         self.position += length;
         self.emptied += 1;
-        ring.consumer.marks[(self.emptied % 2) as usize].store(Mark { position: self.position, sum });
+        ring.consumer.marks[(self.emptied % 2) as usize].store(ResumePoint { position: self.position, sum });
         // Release: whatever was done with the bytes comes before the counter; pairs with `Filler::owns`.
         ring.consumer.emptied.store(self.emptied, Ordering::Release);
         step();
@@ -511,8 +515,8 @@ mod loom_tests {
                     filled: word(),
                     admits: AtomicU32::new(0),
                     marks: [mark(), mark()],
-                    closing_digest: [word(), word(), word(), word()],
-                    closing_length: word(),
+                    trailer_digest: [word(), word(), word(), word()],
+                    trailer_length: word(),
                 },
                 consumer: ConsumerLine {
                     emptied: word(),
@@ -587,7 +591,7 @@ mod loom_tests {
         let sums: Vec<u64> =
             (0..count).fold(vec![0], |sums, n| [&sums[..], &[add(sums[n as usize], content(n))]].concat());
         let begins = filler.sent();
-        assert_eq!(mark, Mark { position: (0..begins).map(length).sum(), sum: sums[begins as usize] });
+        assert_eq!(mark, ResumePoint { position: (0..begins).map(length).sum(), sum: sums[begins as usize] });
         for n in begins..count {
             shared.wait(PRODUCER, || filler.owns(&shared.ring, n).unwrap().then_some(()));
             // With at most one block more to come, the consumer's mark of what is known here stays as it is.
@@ -613,7 +617,7 @@ mod loom_tests {
         let (mut drainer, mark) = Drainer::going_on(&shared.ring, SLOTS, length(count)).unwrap();
         // There are too few blocks here for it to be seen otherwise that nobody is woken for each.
         drainer.few = 0;
-        let Mark { mut sum, mut position } = mark;
+        let ResumePoint { mut sum, mut position } = mark;
         let mut left_asleep = false;
         for n in drainer.given_back().. {
             if left_asleep {
@@ -624,13 +628,13 @@ mod loom_tests {
                     Next::Nothing => None,
                     next => Some(next),
                 });
-            let (up_to, closing) = match next {
+            let (up_to, trailer) = match next {
                 Next::Filled(extent) => {
                     let offset = (0..n).map(length).sum();
                     assert_eq!(extent, Extent { offset, length: length(n), kind: Kind::Data });
                     ((n + 1).saturating_sub(held), None)
                 }
-                Next::End(closing) => (n, Some(closing)),
+                Next::End(trailer) => (n, Some(trailer)),
                 Next::Nothing => unreachable!("the wait goes on"),
             };
             while drainer.given_back() < up_to {
@@ -645,8 +649,8 @@ mod loom_tests {
                 let (parked, bell) = (shared.parked(PRODUCER), &shared.bells[PRODUCER]);
                 left_asleep = wake(parked, bell, || drainer.has_few(&shared.ring));
             }
-            if let Some(closing) = closing {
-                assert_eq!((n, closing), (count, Closing { length: position, digest: digest(sum) }));
+            if let Some(trailer) = trailer {
+                assert_eq!((n, trailer), (count, Trailer { length: position, digest: digest(sum) }));
                 return;
             }
         }

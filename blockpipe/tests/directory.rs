@@ -69,27 +69,30 @@ mod unix {
         let _watchdog = Watchdog::new(60);
         let (place, name) = (Place::new(0o2770), Name::new());
         let pipe = place.pipe(&name);
-        assert!(pipe.look().unwrap().is_none() && pipes(Some(place.0.as_os_str())).unwrap().is_empty());
+        assert!(pipe.inspect().unwrap().is_none() && pipes(Some(place.0.as_os_str())).unwrap().is_empty());
 
         let mut producer = producer(&pipe);
-        let lonely = pipe.look().unwrap().unwrap();
+        let lonely = pipe.inspect().unwrap().unwrap();
         assert_eq!(
             (lonely.phase, lonely.users, lonely.origin),
             (Phase::Alone, [Some(me()), None], Some([7; 128]))
         );
-        assert!(Pipe::named(name.bytes()).look().unwrap().is_none(), "this user's own place is another one");
+        assert!(
+            Pipe::named(name.bytes()).inspect().unwrap().is_none(),
+            "this user's own place is another one"
+        );
         std::thread::scope(|scope| {
             let starting = scope.spawn(|| producer.start().map(|_| producer));
-            until("it waits", || pipe.look().unwrap().unwrap().waits.is_some());
-            let (who, since) = pipe.look().unwrap().unwrap().waits.unwrap();
+            until("it waits", || pipe.inspect().unwrap().unwrap().waits.is_some());
+            let (who, since) = pipe.inspect().unwrap().unwrap().waits.unwrap();
             assert!(who == Side::Producer && since < Duration::from_secs(10), "{who:?} {since:?}");
             assert_eq!(fs::metadata(&place.files()[0]).unwrap().mode() & 0o117, 0);
 
             let mut consumer = pipe.join_as_consumer().unwrap();
-            assert_eq!(consumer.partner().unwrap(), Some(me()));
-            consumer.begin(&[8; 128], blockpipe::Mark::default()).unwrap();
+            assert_eq!(consumer.peer_user().unwrap(), Some(me()));
+            consumer.begin(&[8; 128], blockpipe::ResumePoint::default()).unwrap();
             let mut producer = starting.join().unwrap().unwrap();
-            assert_eq!(producer.partner().unwrap(), Some(me()));
+            assert_eq!(producer.peer_user().unwrap(), Some(me()));
             let mut block = producer.empty_block().unwrap();
             block.copy_from(b"a word and a half");
             block.send(17, 0);
@@ -108,7 +111,7 @@ mod unix {
             block.copy_to(8, &mut end);
             assert_eq!(&end, b"nd a");
             assert_eq!(&copy, b"a word and a half");
-            block.done(0);
+            block.release(0);
             assert!(consumer.filled_block().unwrap().is_none());
             consumer.commit().unwrap().complete().unwrap();
             sending.join().unwrap().unwrap();
@@ -130,14 +133,14 @@ mod unix {
         assert_eq!(seen.iter().filter(|pipe| pipe.as_ref().unwrap().is_dead()).count(), 1, "{seen:?}");
         let removed = remove_dead(Some(place.0.as_os_str())).unwrap();
         assert!(matches!(&removed[..], [Ok(one)] if one.name == dead.bytes()), "{removed:?}");
-        assert!(place.pipe(&dead).look().unwrap().is_none());
+        assert!(place.pipe(&dead).inspect().unwrap().is_none());
         assert!(
             place
                 .files()
                 .iter()
                 .all(|path| path.to_str().unwrap().contains(&format!("{:032x}", alive.key())))
         );
-        assert!(place.pipe(&alive).look().unwrap().unwrap().producer_lives);
+        assert!(place.pipe(&alive).inspect().unwrap().unwrap().producer_alive);
         assert!(remove_dead(Some(place.0.as_os_str())).unwrap().is_empty());
     }
 
@@ -186,7 +189,7 @@ mod unix {
             let _other = producer(&place.pipe(&other));
             change(&card(&place, &name), &card(&place, &other));
             let consumer = place.pipe(&name).join_as_consumer().unwrap();
-            assert!(matches!(consumer.partner(), Err(PipeError::Io { .. })), "{what}");
+            assert!(matches!(consumer.peer_user(), Err(PipeError::Io { .. })), "{what}");
         }
     }
 
@@ -210,7 +213,7 @@ mod unix {
         // The generation is the old one again, and so is the word.
         set_generation(&contents.0[16..24]);
         fs::rename(&saved, card(&place, &name)).unwrap();
-        assert!(matches!(consumer.partner(), Err(PipeError::Io { .. })));
+        assert!(matches!(consumer.peer_user(), Err(PipeError::Io { .. })));
         let _ = producer.ready(Geometry::new(4096, 1), &[0; 128]);
     }
 
@@ -230,7 +233,7 @@ mod unix {
         let file = fs::File::options().write(true).open(&pipe).unwrap();
         std::os::unix::fs::FileExt::write_all_at(&file, &content[16..24], 16).unwrap();
         fs::rename(word.with_extension("kept"), &word).unwrap();
-        assert!(matches!(consumer.partner(), Err(PipeError::Io { .. })));
+        assert!(matches!(consumer.peer_user(), Err(PipeError::Io { .. })));
         fs::remove_file(pipe.with_extension("moved")).unwrap();
     }
 
@@ -256,7 +259,7 @@ mod unix {
         producer.expect(&place.join(&name), "producer");
         producer.expect("ready 4096 2", "Ok(())");
         consumer.expect(&place.join(&name), "consumer");
-        let there = place.pipe(&name).look().unwrap().unwrap();
+        let there = place.pipe(&name).inspect().unwrap().unwrap();
         assert_eq!(there.users, [Some(backup), Some(store)]);
         producer.tell("stream 20000 1");
         consumer.expect("partner", &format!("Ok(Some({backup}))"));

@@ -32,12 +32,12 @@ fn an_end_that_does_not_wait_learns_the_same_when_it_asks() {
         }
         if dies == "consumer" {
             consumer.kill();
-            producer.expect("check", "Err(PartnerDied)");
+            producer.expect("check", "Err(PeerDied)");
             producer.expect("check", "Err(Over)");
         } else if dies == "producer" {
             // Also with a block that is still to be taken: the stream will have no end.
             producer.kill();
-            consumer.expect("check", "Err(PartnerDied)");
+            consumer.expect("check", "Err(PeerDied)");
         } else {
             producer.tell("close");
             producer.expect_silence(100);
@@ -138,7 +138,7 @@ fn killed_in_the_middle_while_the_other_waits() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let (mut one, mut two) = (Actor::start(), Actor::start());
-    let died = "Err(PartnerDied)";
+    let died = "Err(PeerDied)";
 
     // The consumer, which has only said what it works on; the producer waits for its word, or for a block.
     for waiting in ["stream 8192 1", "send 8193"] {
@@ -227,7 +227,7 @@ fn killed_after_close() {
     let (mut producer, mut consumer) = pair(&name, 4096, 4);
     producer.tell("stream 16384 1");
     consumer.expect("drain 2", "drained 16384");
-    kill_and_expect(&mut consumer, &mut producer, "Err(PartnerDied)");
+    kill_and_expect(&mut consumer, &mut producer, "Err(PeerDied)");
     name.assert_gone();
     the_next_pair_works(&name, &mut one, &mut two);
 }
@@ -331,7 +331,7 @@ fn a_stopped_partner_is_waited_for() {
     consumer.tell("take");
     producer.stop();
     consumer.expect_silence(200);
-    kill_and_expect(&mut producer, &mut consumer, "Err(PartnerDied)");
+    kill_and_expect(&mut producer, &mut consumer, "Err(PeerDied)");
 }
 
 /// One or both of a pair are killed at any moment from arrival to leaving, and a third process arrives at once.
@@ -380,7 +380,7 @@ fn killed_at_any_moment() {
                     assert!(survivor.own == third.partner && survivor.partner == third.own);
                     replaced += 1;
                 }
-                ["PartnerDied", "Interrupted"] => died += 1,
+                ["PeerDied", "Interrupted"] => died += 1,
                 ["DiedCommitting", "Interrupted"] => committing += 1,
                 [survivor, "Interrupted"] if survivor.starts_with("complete ") => ended_before += 1,
                 _ => panic!("killed {} µs after the start: {answers:?}", (moment - begin) / 1000),
@@ -396,7 +396,7 @@ fn killed_at_any_moment() {
         name.assert_gone();
     }
     println!(
-        "{times} kills, {both} of them of both. The other survivors: {died} were told PartnerDied, {committing} \
+        "{times} kills, {both} of them of both. The other survivors: {died} were told PeerDied, {committing} \
          DiedCommitting, {replaced} got another partner, {ended_before} had ended before. All had ended after \
          {longest:?} at most, and the next pair took {longest_next:?} at most"
     );

@@ -17,15 +17,15 @@ pub fn many_pipes() {
         }
         // A consumer that comes first and gives up sleeps for a moment before it does.
         if round % 20 == 0 {
-            let waited = pipe.clone().patience(Duration::ZERO).join_as_consumer();
-            assert!(matches!(waited, Err(JoinError::NoPartner)));
+            let waited = pipe.clone().connect_timeout(Duration::ZERO).join_as_consumer();
+            assert!(matches!(waited, Err(JoinError::NoPeer)));
         }
         let Ok(End::Producer(mut producer)) = pipe.join() else { panic!("the first is the producer") };
         producer.ready(Geometry::new(4096, 2), &[0; 128]).unwrap();
         let Ok(End::Consumer(consumer)) = pipe.join() else { panic!("the second is the consumer") };
         assert!(matches!(pipe.join(), Err(JoinError::TooManyInstances(_))));
         producer.empty_block().unwrap().send(5, 0);
-        consumer.filled_block().unwrap().unwrap().done(0);
+        consumer.filled_block().unwrap().unwrap().release(0);
     }
     assert_eq!(handles(), before, "open now, and before {count} pipes; and those for children");
 }

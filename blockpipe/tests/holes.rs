@@ -26,7 +26,7 @@ fn send_data(producer: &Producer) {
 fn next(consumer: &Consumer) -> (u64, usize, u64) {
     let block = consumer.filled_block().unwrap().unwrap();
     let seen = (block.offset(), block.len(), block.hole());
-    block.done(0);
+    block.release(0);
     seen
 }
 
@@ -44,7 +44,7 @@ fn a_hole_is_of_any_length_and_has_no_bytes() {
     std::thread::scope(|scope| {
         let closing = scope.spawn(move || producer.close(&[0; 32]));
         assert!(consumer.filled_block().unwrap().is_none());
-        assert_eq!(consumer.closing().unwrap().length, LONG + 6);
+        assert_eq!(consumer.trailer().unwrap().length, LONG + 6);
         consumer.commit().unwrap().complete().unwrap();
         closing.join().unwrap().unwrap();
     });
@@ -70,14 +70,14 @@ fn what_is_sent_beside_the_stream_does_not_make_it_longer() {
     let aside = |text: &[u8]| {
         let mut block = producer.empty_block().unwrap();
         block.copy_from(text);
-        block.send_aside(text.len(), 0);
+        block.send_out_of_band(text.len(), 0);
     };
     send_data(&producer);
     aside(b"about it");
-    for (offset, length, is_aside) in [(0, 3, false), (3, 8, true)] {
+    for (offset, length, is_out_of_band) in [(0, 3, false), (3, 8, true)] {
         let block = consumer.filled_block().unwrap().unwrap();
-        assert_eq!((block.offset(), block.len(), block.is_aside()), (offset, length, is_aside));
-        block.done(0);
+        assert_eq!((block.offset(), block.len(), block.is_out_of_band()), (offset, length, is_out_of_band));
+        block.release(0);
     }
     send_data(&producer);
     aside(b"");
@@ -85,7 +85,7 @@ fn what_is_sent_beside_the_stream_does_not_make_it_longer() {
     std::thread::scope(|scope| {
         let closing = scope.spawn(move || producer.close(&[0; 32]));
         assert!(consumer.filled_block().unwrap().is_none());
-        assert_eq!(consumer.closing().unwrap().length, 6);
+        assert_eq!(consumer.trailer().unwrap().length, 6);
         consumer.commit().unwrap().complete().unwrap();
         closing.join().unwrap().unwrap();
     });

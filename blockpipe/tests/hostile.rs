@@ -11,7 +11,7 @@
 //! Not on Windows (it writes into the file of a pipe); windows.rs says so there.
 
 use crate::util::{Actor, Name, Random, Watchdog, hex};
-use blockpipe::{Consumer, End, Geometry, Mark, Pipe, PipeError, Producer, Reason};
+use blockpipe::{Consumer, End, Geometry, Pipe, PipeError, Producer, Reason, ResumePoint};
 use std::fmt::Write;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -179,7 +179,7 @@ impl Honest {
             assert!(!format!("{:?}", monitor.snapshot()).is_empty());
         };
         step("begin");
-        let asked = Mark::default();
+        let asked = ResumePoint::default();
         let mark = consumer.begin(&[9; 128], asked).map_err(show)?;
         assert!(replaces || mark == asked, "the stream begins where this end said: {mark:?}");
         let (mut sum, mut handled) = (mark.sum, 0);
@@ -197,13 +197,13 @@ impl Honest {
             let ended = held.len() < 2;
             while let Some((block, sum)) = held.pop() {
                 step("done");
-                block.done(sum);
+                block.release(sum);
             }
             if ended {
                 break;
             }
         }
-        let closing = consumer.closing().expect("there are no more blocks");
+        let closing = consumer.trailer().expect("there are no more blocks");
         assert_eq!(closing.length, mark.position + handled as u64, "the whole stream is what was handled");
         if closing.digest != digest(sum) {
             step("abort");

@@ -6,7 +6,7 @@
 
 mod util;
 
-use blockpipe::{Consumer, End, Geometry, Mark, Pipe, PipeError, Producer, Reason};
+use blockpipe::{Consumer, End, Geometry, Pipe, PipeError, Producer, Reason, ResumePoint};
 use std::time::Duration;
 use util::Name;
 
@@ -43,7 +43,7 @@ fn consumer(name: &Name) -> Consumer {
 }
 
 /// Sends blocks, two at a time and the last one first, up to the end of the stream or of so many.
-fn send(producer: &mut Producer, count: u64) -> Result<Mark, PipeError> {
+fn send(producer: &mut Producer, count: u64) -> Result<ResumePoint, PipeError> {
     let mark = producer.start()?;
     let (mut n, mut sum) = (mark.position / BLOCK as u64, mark.sum);
     let end = stream().min(n.saturating_add(count));
@@ -58,12 +58,12 @@ fn send(producer: &mut Producer, count: u64) -> Result<Mark, PipeError> {
         }
         held.into_iter().rev().for_each(|(block, sum)| block.send(BLOCK, sum));
     }
-    Ok(Mark { position: n * BLOCK as u64, sum })
+    Ok(ResumePoint { position: n * BLOCK as u64, sum })
 }
 
 /// Takes blocks likewise.
-fn take(consumer: &Consumer, count: u64) -> Result<Mark, PipeError> {
-    let mark = consumer.begin(&[2; 128], Mark::default())?;
+fn take(consumer: &Consumer, count: u64) -> Result<ResumePoint, PipeError> {
+    let mark = consumer.begin(&[2; 128], ResumePoint::default())?;
     let (mut n, mut sum, mut taken) = (mark.position / BLOCK as u64, mark.sum, 0);
     while taken < count {
         let mut held = Vec::new();
@@ -78,9 +78,9 @@ fn take(consumer: &Consumer, count: u64) -> Result<Mark, PipeError> {
             break;
         }
         taken += held.len() as u64;
-        held.into_iter().rev().for_each(|(block, sum)| block.done(sum));
+        held.into_iter().rev().for_each(|(block, sum)| block.release(sum));
     }
-    Ok(Mark { position: n * BLOCK as u64, sum })
+    Ok(ResumePoint { position: n * BLOCK as u64, sum })
 }
 
 fn add(sum: u64, block: &[u8]) -> u64 {
@@ -95,7 +95,7 @@ fn digest(sum: u64) -> [u8; 32] {
 
 fn finish(consumer: &mut Consumer) {
     let mark = take(consumer, u64::MAX).expect("the stream goes on");
-    let closing = consumer.closing().expect("it is over");
+    let closing = consumer.trailer().expect("it is over");
     assert_eq!((closing.length, closing.digest), (mark.position, digest(mark.sum)));
     consumer.commit().expect("nobody aborts").complete().expect("nobody else says how it ends");
 }
@@ -107,7 +107,7 @@ fn a_stream() {
     std::thread::scope(|scope| {
         let consuming = scope.spawn(|| finish(&mut consumer(&name)));
         let watching = scope.spawn(move || {
-            while monitor.snapshot().done < stream() * BLOCK as u64 {
+            while monitor.snapshot().released < stream() * BLOCK as u64 {
                 std::thread::yield_now();
             }
         });

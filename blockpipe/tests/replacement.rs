@@ -128,14 +128,14 @@ fn only_those_who_both_say_so_replace_and_are_replaced() {
     producer.kill();
     let mut newcomer = Actor::start();
     newcomer.expect_refusal(&plain, "Leaving(");
-    newcomer.expect_refusal(&other_job, "OtherJob(");
+    newcomer.expect_refusal(&other_job, "OtherTag(");
     newcomer.expect(&join(&name), "producer");
     newcomer.expect("ready 4096 4", "Ok(())");
     newcomer.expect("start", "starts at 0");
     consumer.kill();
     let mut late = Actor::start();
     late.expect_refusal(&plain, "Leaving(");
-    late.expect_refusal(&other_job, "OtherJob(");
+    late.expect_refusal(&other_job, "OtherTag(");
     late.expect(&join(&name), "consumer");
     late.expect("resume", "resumes at 0");
     newcomer.tell("stream 9000 1");
@@ -160,7 +160,7 @@ fn only_those_who_both_say_so_replace_and_are_replaced() {
         newcomer.expect_silence(100);
         survivor.tell(waits);
         survivor.go_on();
-        survivor.expect_answer("Err(PartnerDied)");
+        survivor.expect_answer("Err(PeerDied)");
         newcomer.expect_answer("producer");
         newcomer.expect("leave", "left");
     }
@@ -193,7 +193,7 @@ fn patience_for_a_replacement_ends_and_counts_anew_for_each() {
     consumer.expect("done 0", "done");
     consumer.kill();
     let start = Instant::now();
-    producer.expect_answer("Err(PartnerDied)");
+    producer.expect_answer("Err(PeerDied)");
     let waited = start.elapsed();
     println!("gave up after {waited:?} of 1500 ms");
     assert!(waited > Duration::from_millis(1300) && waited < Duration::from_secs(4), "{waited:?}");

@@ -60,7 +60,7 @@ fn either_may_come_first() {
 fn both_roles_may_be_in_one_process() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
-    let pipe = Pipe::named(name.bytes()).job("both");
+    let pipe = Pipe::named(name.bytes()).tag("both");
     std::thread::scope(|scope| {
         // Whichever comes first.
         let waiting = scope.spawn(|| pipe.join_as_consumer().unwrap());
@@ -72,7 +72,7 @@ fn both_roles_may_be_in_one_process() {
         assert_eq!((consumer.origin(), consumer.predecessor()), (&[7; 128], None));
         producer.empty_block().unwrap().send(5, 0);
         let sending = scope.spawn(move || producer.close(&[0; 32]));
-        consumer.filled_block().unwrap().unwrap().done(0);
+        consumer.filled_block().unwrap().unwrap().release(0);
         assert!(consumer.filled_block().unwrap().is_none());
         consumer.commit().unwrap().complete().unwrap();
         sending.join().unwrap().unwrap();
@@ -91,7 +91,7 @@ fn a_second_of_a_role_is_refused_at_once() {
     };
 
     let mut consumer = waiting(&name);
-    let there = format!("producer: 0, producer_lives: false, consumer: Some({})", consumer.id());
+    let there = format!("producer: 0, producer_alive: false, consumer: Some({})", consumer.id());
     refused("consumer", &there);
     producer.expect(&join_as(&name, "producer"), "producer");
     for role in ["producer", "consumer"] {
@@ -120,7 +120,7 @@ fn a_waiting_consumer_refuses_another_job_and_another_version() {
     consumer.tell(&join(b"one job", " as consumer"));
     consumer.expect_silence(70);
     for role in ["", " as producer"] {
-        is_refused(&mut other, &join(b"another job", role), "OtherJob(");
+        is_refused(&mut other, &join(b"another job", role), "OtherTag(");
     }
     let header = name.header();
     let ours = header.word(8);
@@ -229,7 +229,7 @@ fn a_waiting_consumer_with_patience_gives_up_when_nobody_comes() {
         (Actor::start(), |patience| format!("{} patience {patience}", join_as(&name, "consumer")));
     for patience in [0, 300] {
         let start = Instant::now();
-        consumer.expect(&join(patience), "NoPartner");
+        consumer.expect(&join(patience), "NoPeer");
         let waited = start.elapsed().as_millis();
         assert!((patience..patience + 700).contains(&waited), "patient for {waited} ms");
         name.assert_gone();
@@ -244,7 +244,7 @@ fn a_waiting_consumer_with_patience_gives_up_when_nobody_comes() {
     consumer.expect_silence(900);
     producer.kill();
     consumer.expect_silence(500);
-    consumer.expect_answer("NoPartner");
+    consumer.expect_answer("NoPeer");
     assert!(start.elapsed() > Duration::from_millis(1850), "{:?}", start.elapsed());
     name.assert_gone();
 }
@@ -267,7 +267,7 @@ fn a_producer_that_comes_when_the_patience_ends_is_not_left_alone() {
         drop(gate);
         producer.expect_answer("producer");
         if let Some(answer) = consumer.answer_within(Duration::from_millis(120)) {
-            assert_eq!(answer, "NoPartner");
+            assert_eq!(answer, "NoPeer");
             consumer.tell(&join_as(&name, "consumer"));
         } else {
             found += 1;
@@ -447,7 +447,7 @@ fn killed_at_any_moment_with_roles() {
                 assert!(survivor.own == third.partner && survivor.partner == third.own);
                 replaced += 1;
             }
-            ["PartnerDied" | "DiedCommitting", "Interrupted"] => died += 1,
+            ["PeerDied" | "DiedCommitting", "Interrupted"] => died += 1,
             [survivor, "Interrupted"] if survivor.starts_with("complete ") => ended_before += 1,
             _ => panic!(
                 "round {round}, {roles:?}: killed {} µs after the start: {answers:?}",

@@ -5,8 +5,10 @@ use crate::util::{
     Actor, Copied, HALF_A_SECOND, Name, Random, Watchdog, answers_of_all, finish, hex, is_refused, left_out,
     now, pair, pause, until,
 };
-use blockpipe::{End, Geometry, JoinError, Mark, Phase, Pipe, PipeError, Reason, Side};
+use blockpipe::{End, Geometry, JoinError, Phase, Pipe, PipeError, Reason, ResumePoint, Side};
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How both sides' results look when this side aborted.
@@ -90,17 +92,17 @@ fn both_ends_may_be_in_one_process() {
             }
             producer.close(&[2; 32])
         });
-        consumer.begin(&[8; 128], Mark::default()).unwrap();
+        consumer.begin(&[8; 128], ResumePoint::default()).unwrap();
         let mut received = Vec::new();
         while let Some(block) = consumer.filled_block().unwrap() {
             received.extend_from_slice(&block);
-            block.done(1);
+            block.release(1);
         }
         assert_eq!(received, b"hello, world");
-        let closing = consumer.closing().unwrap();
+        let closing = consumer.trailer().unwrap();
         assert_eq!((closing.length, closing.digest), (12, [2; 32]));
         let snapshot = monitor.snapshot();
-        assert_eq!((snapshot.sent, snapshot.done, snapshot.target), (12, 12, Some([8; 128])));
+        assert_eq!((snapshot.sent, snapshot.released, snapshot.target), (12, 12, Some([8; 128])));
         consumer.commit().unwrap().complete().unwrap();
         sending.join().unwrap().unwrap();
     });
@@ -121,7 +123,7 @@ fn an_end_that_is_dropped_under_a_monitor_is_gone() {
     consumer.tell("take");
     consumer.expect_silence(70);
     drop(producer);
-    consumer.expect_answer("Err(PartnerDied)");
+    consumer.expect_answer("Err(PeerDied)");
     let seen = monitor.snapshot();
     assert_eq!(seen.phase, Phase::Over);
     assert!(seen.waited[0].is_zero() && seen.waited[1] > Duration::from_millis(60), "{:?}", seen.waited);
@@ -228,10 +230,10 @@ fn who_is_left_asleep_is_woken_before_the_consumer_waits() {
         // So long that it is woken by the first block.
         pause(1);
         let woken = Instant::now();
-        held.pop_front().unwrap().done(0);
+        held.pop_front().unwrap().release(0);
         held.push_back(take());
         until_it_sleeps();
-        held.pop_front().unwrap().done(0);
+        held.pop_front().unwrap().release(0);
         let soon = woken.elapsed() < Duration::from_micros(400);
         let begun = Instant::now();
         if round % 2 == 0 {
@@ -392,13 +394,13 @@ fn another_job_is_refused_and_the_right_partner_still_comes() {
     let join = |job: &[u8]| format!("join {} job {}", name.hex(), hex(job));
     let (mut producer, mut consumer, mut other) = (Actor::start(), Actor::start(), Actor::start());
     producer.expect(&join(b"one job"), "producer");
-    is_refused(&mut other, &join(b"another job"), "OtherJob(");
-    is_refused(&mut other, &join(b"one job "), "OtherJob(");
-    is_refused(&mut other, &join(b""), "OtherJob(");
+    is_refused(&mut other, &join(b"another job"), "OtherTag(");
+    is_refused(&mut other, &join(b"one job "), "OtherTag(");
+    is_refused(&mut other, &join(b""), "OtherTag(");
     producer.expect("ready 4096 2", "Ok(())");
-    is_refused(&mut other, &join(b"another job"), "OtherJob(");
+    is_refused(&mut other, &join(b"another job"), "OtherTag(");
     producer.tell("stream 20000 1");
-    is_refused(&mut other, &join(b"another job"), "OtherJob(");
+    is_refused(&mut other, &join(b"another job"), "OtherTag(");
     consumer.expect(&join(b"one job"), "consumer");
     consumer.expect("drain 1", "drained 20000");
     consumer.expect("commit", "Ok");
@@ -435,7 +437,7 @@ fn a_producer_with_patience_gives_up_when_nobody_comes() {
         producer.expect(&format!("join {} patience 300", name.hex()), "producer");
         producer.expect("ready 4096 2", "Ok(())");
         let start = Instant::now();
-        producer.expect(blocks_first, "Err(NoPartner)");
+        producer.expect(blocks_first, "Err(NoPeer)");
         let waited = start.elapsed();
         assert!((300..1000).contains(&waited.as_millis()), "patient for {waited:?}");
         name.assert_gone();
@@ -451,7 +453,7 @@ fn a_producer_with_patience_gives_up_when_nobody_comes() {
     consumer.joins(&name, "consumer");
     pause(350);
     consumer.expect("leave", "left");
-    producer.expect_answer("Err(NoPartner)");
+    producer.expect_answer("Err(NoPeer)");
     println!("with a visitor for 350 ms, 600 ms of patience lasted {:?}", start.elapsed());
     assert!(start.elapsed() > Duration::from_millis(950));
     name.assert_gone();
@@ -516,6 +518,30 @@ fn an_interrupt_ends_every_wait_and_the_partner_is_told() {
     consumer.joins(&name, "producer");
     println!("the slowest interrupt took {longest:?}");
     assert!(longest < HALF_A_SECOND);
+}
+
+#[test]
+fn each_interrupt_flag_has_its_own_reason() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let flags = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+    let [first, second] = flags.clone();
+    let pipe = Pipe::named(name.bytes())
+        .interrupt(first, Reason::new(1, "the first flag"))
+        .interrupt(second, Reason::new(2, "the second flag"));
+    for (flag, reason) in flags.iter().zip([(1, "the first flag"), (2, "the second flag")]) {
+        let mut producer = pipe.join_as_producer().unwrap();
+        producer.ready(Geometry::new(4096, 2), &[0; 128]).unwrap();
+        let consumer = pipe.join_as_consumer().unwrap();
+        flag.store(true, Ordering::Relaxed);
+        assert!(matches!(producer.check(), Err(PipeError::Interrupted)));
+        flag.store(false, Ordering::Relaxed);
+        let Err(PipeError::Aborted { by: Side::Producer, reason: received }) = consumer.check() else {
+            panic!("the producer was interrupted");
+        };
+        assert_eq!((received.code, &*received.message), reason);
+        name.assert_gone();
+    }
 }
 
 #[test]

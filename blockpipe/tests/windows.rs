@@ -107,6 +107,6 @@ fn a_seat_is_held_as_long_as_any_thread_of_its_process_may_run() {
     consumer.kill();
     producer.expect_silence(300);
     drop(here);
-    producer.expect_answer("Err(PartnerDied)");
+    producer.expect_answer("Err(PeerDied)");
     name.assert_gone();
 }

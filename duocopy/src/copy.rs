@@ -62,7 +62,7 @@ pub enum Stop {
 impl Stop {
     /// Whether the partner died without a word, and this side did nothing wrong.
     pub fn by_a_death(&self) -> bool {
-        matches!(self, Self::Pipe(PipeError::PartnerDied | PipeError::NoPartner))
+        matches!(self, Self::Pipe(PipeError::PeerDied | PipeError::NoPeer))
     }
 
     /// Whether somebody stopped one of the two.
@@ -119,9 +119,9 @@ impl Job<'_> {
 /// Takes the role that is free, and does it.
 pub fn run(job: &Job, progress: &mut Progress) -> Result<Summary, Failure> {
     let interrupted = Reason::new(exit::PARTNER.into(), "was interrupted");
-    let mut pipe = job.pipe().job(job.paths.job()).interrupt(job.signals.stop.clone(), interrupted);
+    let mut pipe = job.pipe().tag(job.paths.job()).interrupt(job.signals.stop.clone(), interrupted);
     if let Some(wait) = job.options.wait {
-        pipe = pipe.patience(wait);
+        pipe = pipe.connect_timeout(wait);
     }
     if let Some(time) = job.options.replace_within {
         pipe = pipe.replace_within(time);
@@ -190,7 +190,7 @@ pub fn view(monitor: Monitor, own: Role) -> impl FnMut() -> View + Send + 'stati
         let now = monitor.snapshot();
         let lives = match own {
             Role::Reader => now.consumer.is_some(),
-            Role::Writer => now.producer_lives,
+            Role::Writer => now.producer_alive,
         };
         let blocks = now.geometry.map_or(1, Geometry::blocks) as u64;
         let theirs = now.target.map_or(0, |target| TargetRecord::unpack(&target).terminal);
@@ -203,7 +203,7 @@ pub fn view(monitor: Monitor, own: Role) -> impl FnMut() -> View + Send + 'stati
                 _ => Presence::NotYet,
             },
             read: now.sent,
-            written: now.done,
+            written: now.released,
             buffer: now.waiting_blocks.min(blocks) * 100 / blocks,
             asleep: now.asleep.map(|side| match side {
                 Side::Producer => Role::Reader,

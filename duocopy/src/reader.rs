@@ -13,7 +13,7 @@ use crate::sandbox;
 use crate::source::{Piece, Source};
 use crate::stats::Meter;
 use crate::verdict::no_shared_memory;
-use blockpipe::{Geometry, Mark, PipeError, Producer, Side};
+use blockpipe::{Geometry, PipeError, Producer, ResumePoint, Side};
 use std::time::{Duration, Instant};
 
 /// The whole of it, to the verdict.
@@ -26,7 +26,7 @@ pub fn read(mut producer: Producer, job: &Job, progress: &mut Progress) -> Resul
         Stop::Own(failure) => match producer.abort(&job.reason(&failure)) {
             Err(PipeError::Aborted { by: Side::Consumer, reason }) => Err(job.told(Role::Writer, &reason, 0)),
             // Too late: the Writer had everything from the Reader before this one.
-            Ok(()) if let Some(closing) = producer.monitor().snapshot().closing => {
+            Ok(()) if let Some(closing) = producer.monitor().snapshot().trailer => {
                 progress.note(&failure.message);
                 let (bytes, digest) = (closing.length, closing.digest);
                 Ok(Summary { bytes, kind: job.options.digest(), digest, not_kept: None })
@@ -73,8 +73,8 @@ fn send_file(
     let told = (length, job.lonely_message(Role::Writer), job.replacement_message(Role::Writer));
     progress.start(told, job.signals.clone(), view(producer.monitor(), Role::Reader));
 
-    let Mark { position: mut bytes, sum } = producer.start()?;
-    check_partner(Role::Writer, producer.partner(), job, progress)?;
+    let ResumePoint { position: mut bytes, sum } = producer.start()?;
+    check_partner(Role::Writer, producer.peer_user(), job, progress)?;
     let mut digest = source.start_at(bytes, sum)?;
     for note in source.pass_the_cache(job.options.cache(Direct::Source)) {
         progress.note(&note);
@@ -172,7 +172,7 @@ fn send_attributes(packed: &[u8], producer: &Producer, sum: u64) -> Result<(), S
     for piece in metadata::pieces(packed, Geometry::MIN_BLOCK_SIZE) {
         let mut block = producer.empty_block()?;
         block.copy_from(&piece);
-        block.send_aside(piece.len(), sum);
+        block.send_out_of_band(piece.len(), sum);
     }
     Ok(())
 }

@@ -135,7 +135,7 @@ impl Looked {
             Some(name) => {
                 let look = |name: &[u8]| {
                     let pipe = Pipe::named(name);
-                    dir(query).map_or(pipe.clone(), |dir| pipe.in_directory(dir)).look().transpose()
+                    dir(query).map_or(pipe.clone(), |dir| pipe.in_directory(dir)).inspect().transpose()
                 };
                 // The default name as people see it.
                 let of_two_paths = || read_job(name).and_then(|job| look(&job));
@@ -158,7 +158,7 @@ impl Looked {
         let rate = |then: u64, now: u64| now.saturating_sub(then).saturating_mul(1000) / millis;
         let seen = |pipe: &Snapshot| {
             let then = before.pipes.iter().find(|then| then.generation == pipe.generation);
-            let rates = then.map(|then| (rate(then.sent, pipe.sent), rate(then.done, pipe.done)));
+            let rates = then.map(|then| (rate(then.sent, pipe.sent), rate(then.released, pipe.released)));
             Seen { pipe: pipe.clone(), rates: rates.filter(|_| pipe.phase == Phase::Moving) }
         };
         self.pipes.iter().map(seen).collect()
@@ -208,7 +208,7 @@ fn describe(seen: &Seen) -> Vec<String> {
         let what = "left by a killed pair; the next copy removes it, or `duocopy status --clean` does";
         return vec![format!("{}: {what}", name_of(pipe))];
     }
-    let job = if pipe.name == pipe.job { String::new() } else { format!(": {}", show_job(&pipe.job)) };
+    let job = if pipe.name == pipe.tag { String::new() } else { format!(": {}", show_job(&pipe.tag)) };
     let mut lines = vec![format!("{}{job}", name_of(pipe))];
     for side in [Side::Producer, Side::Consumer] {
         let Some((process, user)) = who(pipe, side) else {
@@ -226,10 +226,10 @@ fn describe(seen: &Seen) -> Vec<String> {
     let mut facts = vec![format!("  {}", phase(pipe))];
     if pipe.origin.is_some() {
         let of = length(pipe).map_or(String::new(), |length| {
-            let percent = (u128::from(pipe.done) * 100).checked_div(length.into()).unwrap_or(100);
+            let percent = (u128::from(pipe.released) * 100).checked_div(length.into()).unwrap_or(100);
             format!(" of {} ({percent} %)", BinaryBytes(length))
         });
-        facts.push(format!("{} read, {} written{of}", BinaryBytes(pipe.sent), BinaryBytes(pipe.done)));
+        facts.push(format!("{} read, {} written{of}", BinaryBytes(pipe.sent), BinaryBytes(pipe.released)));
     }
     if let Some((reading, writing)) = rates {
         facts.push(format!("in {}/s, out {}/s", BinaryBytes(*reading), BinaryBytes(*writing)));
@@ -245,7 +245,7 @@ fn describe(seen: &Seen) -> Vec<String> {
 /// The process that sits there, and its user.
 fn who(pipe: &Snapshot, side: Side) -> Option<(u32, Option<u32>)> {
     match side {
-        Side::Producer => pipe.producer_lives.then_some((pipe.producer, pipe.users[0])),
+        Side::Producer => pipe.producer_alive.then_some((pipe.producer, pipe.users[0])),
         Side::Consumer => pipe.consumer.map(|process| (process, pipe.users[1])),
     }
 }
@@ -275,7 +275,7 @@ fn fields(seen: &Seen) -> Value {
     let process = |side| who(pipe, side).map(|(process, user)| json!({ "process": process, "user": user }));
     json!({
         "name": show_job(&pipe.name),
-        "job": show_job(&pipe.job),
+        "job": show_job(&pipe.tag),
         "dead": pipe.is_dead(),
         "phase": format!("{:?}", pipe.phase).to_lowercase(),
         "reader": process(Side::Producer),
@@ -285,7 +285,7 @@ fn fields(seen: &Seen) -> Value {
         }),
         "length": length(pipe),
         "read": pipe.sent,
-        "written": pipe.done,
+        "written": pipe.released,
         "read_per_second": rates.map(|rates| rates.0),
         "written_per_second": rates.map(|rates| rates.1),
         "block_size": pipe.geometry.map(blockpipe::Geometry::block_size),

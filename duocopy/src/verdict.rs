@@ -122,12 +122,12 @@ impl Job<'_> {
                     living(&there)
                 ),
             ),
-            JoinError::OtherJob(there) => Failure::new(
+            JoinError::OtherTag(there) => Failure::new(
                 exit::REFUSED,
                 format!(
                     "the pipe {name} is in use for another copy:\n  there: {} ({}, which goes on waiting)\n  here:  {}\n\
                  choose another NAME, or wait for its end",
-                    show_job(&there.job),
+                    show_job(&there.tag),
                     living(&there),
                     self.paths.show_job()
                 ),
@@ -161,7 +161,7 @@ impl Job<'_> {
             ),
             JoinError::Aborted(reason) => self.told(Role::Reader, &reason, 0),
             JoinError::Interrupted => self.interrupted(0),
-            JoinError::NoPartner => self.nobody_came(),
+            JoinError::NoPeer => self.nobody_came(),
             JoinError::Io { doing, source } => no_pipe(&doing, &source, self.options.dir.as_deref()),
             other => Failure::new(exit::FAILED, format!("the pipe {name}: {other}")),
         }
@@ -225,7 +225,7 @@ impl Job<'_> {
     pub fn explain(&self, error: PipeError, role: Role, there: &Snapshot, kept: u64) -> Failure {
         // Who was told to stop says so, unless something else ended the copy first.
         let stopped = match &error {
-            PipeError::PartnerDied | PipeError::NoPartner => true,
+            PipeError::PeerDied | PipeError::NoPeer => true,
             PipeError::Aborted { reason, .. } => reason.code == u32::from(exit::PARTNER),
             _ => false,
         };
@@ -235,14 +235,14 @@ impl Job<'_> {
         match error {
             PipeError::Aborted { by: Side::Producer, reason } => self.told(Role::Reader, &reason, kept),
             PipeError::Aborted { by: Side::Consumer, reason } => self.told(Role::Writer, &reason, kept),
-            PipeError::PartnerDied if role == Role::Writer => Failure::new(
+            PipeError::PeerDied if role == Role::Writer => Failure::new(
                 exit::PARTNER,
                 format!("the Reader (process {}) died; {}", there.producer, self.unchanged(kept)),
             ),
-            PipeError::PartnerDied if self.outlet.get() => {
+            PipeError::PeerDied if self.outlet.get() => {
                 Failure::new(exit::PARTNER, format!("the Writer died; {}", self.unchanged(0)))
             }
-            PipeError::PartnerDied => Failure::new(
+            PipeError::PeerDied => Failure::new(
                 exit::PARTNER,
                 format!(
                     "the Writer died; {} is unchanged, and a temporary file may be left{}, with which the next copy \
@@ -254,7 +254,7 @@ impl Job<'_> {
                 ),
             ),
             PipeError::DiedCommitting => self.look_at_the_destination(there),
-            PipeError::NoPartner => self.nobody_came(),
+            PipeError::NoPeer => self.nobody_came(),
             PipeError::Interrupted => self.interrupted(kept),
             PipeError::Io { doing, source } => no_shared_memory(&doing, &source),
             other => Failure::new(exit::FAILED, format!("the pipe {}: {other}", self.show_name())),
@@ -265,7 +265,7 @@ impl Job<'_> {
     fn look_at_the_destination(&self, there: &Snapshot) -> Failure {
         let path = self.paths.both().map(|(_, destination)| destination);
         let target = there.target.map(|target| TargetRecord::unpack(&target));
-        let sent = there.closing.map_or([0; 32], |closing| closing.digest);
+        let sent = there.trailer.map_or([0; 32], |closing| closing.digest);
         let fate = |path, target| temporary::fate(path, &target, there.sent, self.options.digest(), &sent);
         if self.outlet.get() {
             let what =
@@ -352,7 +352,7 @@ pub fn no_shared_memory(doing: &str, error: &std::io::Error) -> Failure {
 
 /// Who has the seats.
 fn seated(there: &Snapshot) -> String {
-    let reader = there.producer_lives.then(|| format!("Reader (process {})", there.producer));
+    let reader = there.producer_alive.then(|| format!("Reader (process {})", there.producer));
     let writer = there.consumer.map(|process| format!("Writer (process {process})"));
     let both: Vec<String> = reader.into_iter().chain(writer).collect();
     both.join(" and its ")
@@ -360,7 +360,7 @@ fn seated(there: &Snapshot) -> String {
 
 /// Who of an earlier pair is still there.
 fn living(there: &Snapshot) -> String {
-    match (there.producer_lives.then_some(there.producer), there.consumer) {
+    match (there.producer_alive.then_some(there.producer), there.consumer) {
         (Some(producer), Some(consumer)) => format!("processes {producer} and {consumer}"),
         (Some(process), None) | (None, Some(process)) => format!("process {process}"),
         (None, None) => "gone meanwhile".into(),
@@ -370,9 +370,9 @@ fn living(there: &Snapshot) -> String {
 fn doing(there: &Snapshot) -> String {
     match there.phase {
         Phase::Opening | Phase::Alone => "they are starting".into(),
-        Phase::Moving => format!("{} bytes are read and {} written so far", there.sent, there.done),
+        Phase::Moving => format!("{} bytes are read and {} written so far", there.sent, there.released),
         Phase::Finishing | Phase::Committing | Phase::Over => {
-            format!("they are finishing: {} bytes are written", there.done)
+            format!("they are finishing: {} bytes are written", there.released)
         }
     }
 }

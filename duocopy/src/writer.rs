@@ -15,7 +15,7 @@ use crate::sandbox;
 use crate::sink::Sink;
 use crate::source::LONGEST_HOLE;
 use crate::stats::Meter;
-use blockpipe::{Consumer, FilledBlock, Mark, PipeError, Reason, Side};
+use blockpipe::{Consumer, FilledBlock, PipeError, Reason, ResumePoint, Side};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -57,7 +57,7 @@ pub fn write(mut consumer: Consumer, job: &Job, progress: &mut Progress) -> Resu
 
 /// Where to write to: a new file, what an interrupted copy left, what a dead Writer had, or an outlet.
 fn open_output(consumer: &Consumer, job: &Job, progress: &Progress) -> Result<Box<dyn Output>, Stop> {
-    check_partner(Role::Reader, consumer.partner(), job, progress)?;
+    check_partner(Role::Reader, consumer.peer_user(), job, progress)?;
     let (source, destination) = (SourceRecord::unpack(consumer.origin()), job.paths.destination());
     let other_check = (source.checked_by != job.options.digest()).then(|| other_check(destination));
     if let Some(dead) = consumer.predecessor() {
@@ -134,7 +134,7 @@ fn receive_file(
     let preserve = job.options.preserves();
     let attributes = FromSource::wants_attributes(&preserve);
     let target = TargetRecord { attributes, ..sink.record() };
-    let Mark { position, sum } = consumer.begin(&target.pack(), Mark { position, sum })?;
+    let ResumePoint { position, sum } = consumer.begin(&target.pack(), ResumePoint { position, sum })?;
     *reached = Durable { position, sum };
     let source = SourceRecord::unpack(consumer.origin());
     if !sink.can_have(position) || sink.is_placed() && position < source.length {
@@ -165,9 +165,9 @@ fn receive_file(
             // One of them is this one.
             meter.see(monitor.snapshot().waiting_blocks);
         }
-        if block.is_aside() {
+        if block.is_out_of_band() {
             take_aside(&block, &mut from_source, job)?;
-            block.done(reached.sum);
+            block.release(reached.sum);
             continue;
         }
         // One of the two is 0.
@@ -187,11 +187,11 @@ fn receive_file(
         }
         put_zeros(&block, &mut digest, sink, consumer, job)?;
         *reached = Durable { position, sum: digest.sum() };
-        block.done(reached.sum);
+        block.release(reached.sum);
         sink.reached(*reached)?;
     }
     let (bytes, value) = (reached.position, digest.value());
-    if consumer.closing().is_none_or(|closing| (closing.length, closing.digest) != (bytes, value)) {
+    if consumer.trailer().is_none_or(|closing| (closing.length, closing.digest) != (bytes, value)) {
         return Err(job.mismatch("what arrived is not what was read (checksum or length)", sink).into());
     }
     let stats = meter.conclude(bytes - position, monitor.snapshot().waited);

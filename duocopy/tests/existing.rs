@@ -318,7 +318,7 @@ fn a_reader_that_knows_of_no_such_wish_does_not_take_nothing_for_a_copy() {
     let folder = prepared();
     let name = folder.text("a name");
     let reader = folder.duocopy("read src").word(&name).start();
-    let pipe = Pipe::named(&name).job("`duocopy read` and `duocopy write`");
+    let pipe = Pipe::named(&name).tag("`duocopy read` and `duocopy write`");
     let writer = pipe.join_as_consumer().map(End::Consumer).expect("a Reader comes");
     let End::Consumer(writer) = writer else { unreachable!() };
     let _ = writer.abort(&Reason::new(255, "what is there stays as it is"));

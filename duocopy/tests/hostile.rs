@@ -188,7 +188,7 @@ fn nonsense_in_the_middle_of_a_copy_harms_nothing() {
 /// A Reader of our own, which will do what no Reader does.
 fn hostile_reader(folder: &Folder, pipe: Pipe) -> (Producer, File) {
     let job = [folder.text("src"), folder.text("dst")].join("\0");
-    match pipe.job(&job).join() {
+    match pipe.tag(&job).join() {
         Ok(End::Producer(producer)) => (producer, until("the pipe", || folder.pipe())),
         other => panic!("{other:?}"),
     }
@@ -240,7 +240,7 @@ fn a_predecessor_that_appears_later_is_not_believed() {
         pretend(&folder, &pipe, 5000, 7);
         // If it looks between these two lines it has noticed already, and is gone.
         let ready = reader.ready(Geometry::new(4096, 4), &origin(&folder, 5000));
-        assert!(matches!(ready, Ok(()) | Err(PipeError::PartnerDied)), "{ready:?}");
+        assert!(matches!(ready, Ok(()) | Err(PipeError::PeerDied)), "{ready:?}");
         pause(milliseconds(300));
         writer.signal_if_there(Signal::TERM);
         drop(reader);
@@ -254,7 +254,7 @@ fn a_predecessor_that_appears_later_is_not_believed() {
 /// A Reader of 4 KiB that is no program of ours, and the Writer, which has begun.
 fn stranger(folder: &Folder, line: &str) -> (Producer, Process) {
     let name = folder.text("a name");
-    let halves = Pipe::named(&name).job("`duocopy read` and `duocopy write`").patience(HANGS);
+    let halves = Pipe::named(&name).tag("`duocopy read` and `duocopy write`").connect_timeout(HANGS);
     let mut reader = halves.join_as_producer().expect("nobody else is there");
     reader.ready(Geometry::new(4096, 4), &origin(folder, 4096)).expect("there is memory");
     let writer = folder.duocopy(line).word(&name).start();
@@ -302,7 +302,7 @@ fn an_impossible_source_is_an_error_that_leaves_nothing() {
     let lengths = [u64::MAX, u64::MAX >> 1, 1 << 62, (1 << 62) + 1];
     let nonsense = (0..4).map(|_| packed([(); 16].map(|()| random.next() | 1 << 63)));
     for origin in lengths.map(|length| origin(&folder, length)).into_iter().chain(nonsense) {
-        let (mut reader, _pipe) = hostile_reader(&folder, named(&folder).patience(HANGS));
+        let (mut reader, _pipe) = hostile_reader(&folder, named(&folder).connect_timeout(HANGS));
         reader.ready(Geometry::new(4096, 4), &origin).expect("there is memory");
         let writer = folder.duocopy(LINE).start_writer();
         let closed = reader.close(&[9; 32]);
@@ -321,7 +321,7 @@ fn an_impossible_source_is_an_error_that_leaves_nothing() {
 fn a_status_line_of_nonsense_is_no_panic() {
     let folder = Folder::new();
     folder.write("src", bytes(5000, 1));
-    let (mut reader, pipe) = hostile_reader(&folder, named(&folder).patience(HANGS));
+    let (mut reader, pipe) = hostile_reader(&folder, named(&folder).connect_timeout(HANGS));
     reader.ready(Geometry::new(4096, 4), &origin(&folder, 5000)).expect("there is memory");
     let writer = folder.duocopy(LINE).start_writer();
     until("the Writer has begun", || (get(&pipe, BEGUN) as u32 == 1).then_some(()));

@@ -414,7 +414,7 @@ fn the_end(book: &mut Book) {
     let halves: PathBuf = scene.folder.path("x");
     let name = halves.to_str().expect("a readable path");
     let mut lying =
-        blockpipe::Pipe::named(name).job("`duocopy read` and `duocopy write`").join_as_producer().unwrap();
+        blockpipe::Pipe::named(name).tag("`duocopy read` and `duocopy write`").join_as_producer().unwrap();
     let mut origin = [0; 128];
     for (at, word) in [(16, 4_u64), (56, 0o644), (64, 1 << 8)] {
         origin[at..at + 8].copy_from_slice(&word.to_le_bytes());

@@ -271,7 +271,7 @@ mod unix {
         use blockpipe::{Geometry, Pipe};
         let folder = prepared();
         let name = folder.text("a name");
-        let halves = Pipe::named(&name).job("`duocopy read` and `duocopy write`");
+        let halves = Pipe::named(&name).tag("`duocopy read` and `duocopy write`");
         let mut reader = halves.join_as_producer().unwrap();
         let mut origin = [0; 128];
         for (at, word) in [(16, 4_u64), (56, 0o644), (64, 1 << 8)] {
@@ -283,7 +283,7 @@ mod unix {
         let mut place = 0_u32;
         while let Ok(mut block) = reader.empty_block() {
             block.copy_from(&place.to_le_bytes());
-            block.send_aside(256 * KIB, 0);
+            block.send_out_of_band(256 * KIB, 0);
             place += 256 * 1024 - 4;
         }
         writer.end().expect(12, &["sends more about its source than there can be"]);

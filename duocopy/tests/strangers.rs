@@ -4,7 +4,7 @@
 //! Not on Windows, where only processes of the same user can meet.
 
 use crate::util::*;
-use blockpipe::{Consumer, Geometry, Mark, Pipe, Producer};
+use blockpipe::{Consumer, Geometry, Pipe, Producer, ResumePoint};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ fn meeting() -> Folder {
 
 fn pipe(folder: &Folder) -> Pipe {
     let pipe = Pipe::named("x").in_directory(folder.path("meet"));
-    pipe.job("`duocopy read` and `duocopy write`").patience(milliseconds(20_000))
+    pipe.tag("`duocopy read` and `duocopy write`").connect_timeout(milliseconds(20_000))
 }
 
 /// What both have in memory.
@@ -107,7 +107,7 @@ fn what_is_written_is_what_was_compared() {
 
 fn hostile_writer(folder: &Folder) -> Consumer {
     let writer = pipe(folder).join_as_consumer().expect("a Reader comes");
-    writer.begin(&[0; 128], Mark::default()).expect("the first one");
+    writer.begin(&[0; 128], ResumePoint::default()).expect("the first one");
     writer
 }
 
@@ -127,11 +127,11 @@ fn what_was_read_is_what_the_reader_vouches_for() {
         let (memory, block, over) = (&memory, &block, &over);
         scope.spawn(move || flicker(memory, block, &everywhere, over));
         while let Some(filled) = writer.filled_block().expect("the Reader lives") {
-            filled.done(0);
+            filled.release(0);
         }
         over.store(true, Ordering::Relaxed);
     });
-    assert_eq!(writer.closing().expect("its last word").digest, sum(&whole));
+    assert_eq!(writer.trailer().expect("its last word").digest, sum(&whole));
     writer.commit().expect("nobody else").complete().expect("nobody else");
     let ended = reader.end();
     let value = sum(&whole)[..8].iter().rev().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));

@@ -50,7 +50,7 @@ impl Link for Blockpipe {
             return Err(format!("{} bytes, not {length}", block.len()).into());
         }
         take(&block);
-        block.done(0);
+        block.release(0);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@
 //! RUSTFLAGS="--cfg fuzzing" cargo test --manifest-path fuzz/Cargo.toml  # the corpus and a second of mutations
 //! ```
 
-use blockpipe::{Consumer, End, Geometry, JoinError, Mark, Pipe, PipeError, Producer, Reason};
+use blockpipe::{Consumer, End, Geometry, JoinError, ResumePoint, Pipe, PipeError, Producer, Reason};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -61,7 +61,7 @@ impl Place {
     }
 
     fn pipe(&self) -> Pipe {
-        Pipe::named(&self.name).job("fuzz").patience(Duration::ZERO)
+        Pipe::named(&self.name).tag("fuzz").connect_timeout(Duration::ZERO)
     }
 
     fn producer(&self, pipe: &Pipe) -> Producer {
@@ -192,7 +192,7 @@ pub fn header(data: &[u8]) {
     assert!(geometry.block_size() >= BLOCK && geometry.blocks() >= 1);
     drop(producer);
     // What it says is mapped is there.
-    if consumer.begin(&[2; 128], Mark::default()).is_ok()
+    if consumer.begin(&[2; 128], ResumePoint::default()).is_ok()
         && let Ok(Some(block)) = consumer.filled_block()
     {
         assert!(block.len() <= geometry.block_size());
@@ -224,11 +224,11 @@ pub fn consumer(data: &[u8]) {
         let _ = format!("{:?}", monitor.snapshot());
     };
     step();
-    let mark = match consumer.begin(&[2; 128], Mark::default()) {
+    let mark = match consumer.begin(&[2; 128], ResumePoint::default()) {
         Ok(mark) => mark,
         Err(error) => return fatal(&error),
     };
-    assert!(replaces || mark == Mark::default(), "the stream begins where this end said");
+    assert!(replaces || mark == ResumePoint::default(), "the stream begins where this end said");
     let mut position = mark.position;
     for _ in 0..64 {
         step();
@@ -239,17 +239,17 @@ pub fn consumer(data: &[u8]) {
                 std::hint::black_box(block.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)));
                 position += block.len() as u64;
                 step();
-                block.done(position);
+                block.release(position);
             }
             Ok(None) => {
-                assert_eq!(consumer.closing().expect("the last word").length, position);
+                assert_eq!(consumer.trailer().expect("the last word").length, position);
                 break;
             }
             Err(error) => return fatal(&error),
         }
     }
     step();
-    if consumer.closing().is_none() {
+    if consumer.trailer().is_none() {
         let _ = consumer.abort(&Reason::new(1, "enough"));
         return;
     }
@@ -270,7 +270,7 @@ pub fn producer(data: &[u8]) {
     let mut producer = place.producer(&pipe);
     producer.ready(Geometry::new(BLOCK, BLOCKS), &[1; 128]).expect("there is memory");
     let consumer = place.consumer(&pipe);
-    consumer.begin(&[2; 128], Mark::default()).expect("the first consumer");
+    consumer.begin(&[2; 128], ResumePoint::default()).expect("the first consumer");
     let memory = place.memory();
     let mut script = Script::new(&memory, EVERYTHING, script);
     if flags & 1 != 0 {
@@ -318,7 +318,7 @@ pub fn verdict(data: &[u8]) {
     let mut producer = place.producer(&pipe);
     producer.ready(Geometry::new(BLOCK, BLOCKS), &[1; 128]).expect("there is memory");
     let mut consumer = place.consumer(&pipe);
-    consumer.begin(&[2; 128], Mark::default()).expect("the first consumer");
+    consumer.begin(&[2; 128], ResumePoint::default()).expect("the first consumer");
     let memory = place.memory();
     let mut script = Script::new(&memory, (VERDICT, (HEADER - VERDICT) / 8), script);
     if flags & 1 != 0 {

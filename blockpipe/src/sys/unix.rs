@@ -222,7 +222,7 @@ impl Seats {
 
 impl Drop for Seats {
     fn drop(&mut self) {
-        // Closing is not enough: a mapping keeps the open file and its locks, and a monitor keeps a mapping.
+        // Trailer is not enough: a mapping keeps the open file and its locks, and a monitor keeps a mapping.
         for lock in [Lock::Producer, Lock::Consumer, Lock::Gate] {
             let _ = self.locks.give_back(&self.file, lock);
         }

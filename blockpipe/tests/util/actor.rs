@@ -22,8 +22,8 @@
 
 use super::{ANSWER, handles, now};
 use blockpipe::{
-    Consumer, EmptyBlock, End, FilledBlock, Geometry, Identity, JoinError, Mark, Pipe, PipeError, Producer,
-    Reason,
+    Consumer, EmptyBlock, End, FilledBlock, Geometry, Identity, JoinError, Pipe, PipeError, Producer, Reason,
+    ResumePoint,
 };
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -127,9 +127,9 @@ impl Commands {
         let pipe = Pipe::named(bytes(name)).interrupt(Arc::clone(&self.interrupted), interruption());
         options.chunks(2).fold(pipe, |pipe, option| match option {
             ["as", _] => pipe,
-            ["job", job] => pipe.job(bytes(job)),
+            ["job", job] => pipe.tag(bytes(job)),
             ["dir", path] => pipe.in_directory(path),
-            ["patience", time] => pipe.patience(Duration::from_millis(number(time))),
+            ["patience", time] => pipe.connect_timeout(Duration::from_millis(number(time))),
             ["replace", time] => pipe.replace_within(Duration::from_millis(number(time))),
             _ => panic!("no such option: {option:?}"),
         })
@@ -187,7 +187,7 @@ impl Stream {
     }
 
     /// Where somebody else stopped.
-    fn going_on(salt: u64, mark: Mark) -> Self {
+    fn going_on(salt: u64, mark: ResumePoint) -> Self {
         Self { salt, position: mark.position, sum: mark.sum }
     }
 
@@ -198,8 +198,8 @@ impl Stream {
         stream
     }
 
-    fn mark(&self) -> Mark {
-        Mark { position: self.position, sum: self.sum }
+    fn mark(&self) -> ResumePoint {
+        ResumePoint { position: self.position, sum: self.sum }
     }
 
     fn byte(&self, position: u64) -> u8 {
@@ -277,9 +277,9 @@ fn drain(consumer: &Consumer, stream: &mut Stream, window: usize) -> Result<(), 
             held.push((stream.compare(&block), block));
         }
         let ended = held.len() < window;
-        held.into_iter().rev().for_each(|(sum, block)| block.done(sum));
+        held.into_iter().rev().for_each(|(sum, block)| block.release(sum));
         if ended {
-            let closing = consumer.closing().expect("there are no more blocks");
+            let closing = consumer.trailer().expect("there are no more blocks");
             assert_eq!(
                 (closing.length, closing.digest),
                 (stream.position, digest(stream.sum)),
@@ -389,15 +389,15 @@ fn consume_blocks(commands: &mut Commands, consumer: &Consumer, stream: &mut Str
         let command = commands.next();
         match command.words()[..] {
             ["check"] => show(&consumer.check()),
-            ["partner"] => show(&consumer.partner()),
-            ["begin"] => show(&consumer.begin(&identity(identify()), Mark::default()).map(drop)),
+            ["partner"] => show(&consumer.peer_user()),
+            ["begin"] => show(&consumer.begin(&identity(identify()), ResumePoint::default()).map(drop)),
             ["begin_at", bytes] => {
                 *stream = Stream::behind(stream.salt, number(bytes));
                 show(&consumer.begin(&identity(identify()), stream.mark()).map(drop));
             }
             ["resume"] => {
                 let target = *consumer.predecessor().expect("a dead one's place");
-                match consumer.begin(&target, Mark::default()) {
+                match consumer.begin(&target, ResumePoint::default()) {
                     Ok(mark) => {
                         *stream = Stream::going_on(stream.salt, mark);
                         say(&format!("resumes at {}", mark.position));
@@ -412,7 +412,7 @@ fn consume_blocks(commands: &mut Commands, consumer: &Consumer, stream: &mut Str
                     say(&format!("taken {} {}", block.offset(), block.len()));
                     held.push(Some((block, sum)));
                 }
-                Ok(None) => show(&consumer.closing()),
+                Ok(None) => show(&consumer.trailer()),
                 Err(error) => show(&Err::<(), _>(error)),
             },
             ["drop", which] => {
@@ -421,7 +421,7 @@ fn consume_blocks(commands: &mut Commands, consumer: &Consumer, stream: &mut Str
             }
             ["done", which] => {
                 let (block, sum) = held[index(which)].take().expect("a held block");
-                block.done(sum);
+                block.release(sum);
                 say("done");
             }
             ["drain", window] => match drain(consumer, stream, index(window)) {
@@ -451,7 +451,7 @@ fn copy(pipe: &Pipe, role: &[&str], count: u64) -> Result<String, String> {
         }
         End::Consumer(mut consumer) => {
             let partner = id_in(consumer.origin());
-            consumer.begin(&identity(own), Mark::default()).map_err(show)?;
+            consumer.begin(&identity(own), ResumePoint::default()).map_err(show)?;
             drain(&consumer, &mut Stream::new(partner), 1).map_err(show)?;
             consumer.commit().map_err(show)?.complete().map_err(show)?;
             ("consumer", partner)
@@ -476,7 +476,7 @@ fn relay(pipe: &Pipe, count: u64) -> Result<String, String> {
         End::Consumer(mut consumer) => {
             let salt = id_in(consumer.origin());
             let target = consumer.predecessor().map_or_else(identify, id_in);
-            let mark = consumer.begin(&identity(target), Mark::default()).map_err(show)?;
+            let mark = consumer.begin(&identity(target), ResumePoint::default()).map_err(show)?;
             drain(&consumer, &mut Stream::going_on(salt, mark), 2).map_err(show)?;
             consumer.commit().map_err(show)?.complete().map_err(show)?;
             Ok(format!("complete consumer {}", mark.position))
