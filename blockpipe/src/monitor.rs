@@ -100,7 +100,6 @@ impl Snapshot {
             _ => Phase::Alone,
         };
         let (sent, released) = ring.positions();
-        let filled = ring.producer.filled.load(Ordering::Relaxed);
         let geometry = Geometry::checked(
             header.block_size.load(Ordering::Relaxed),
             header.blocks.load(Ordering::Relaxed),
@@ -118,7 +117,7 @@ impl Snapshot {
             users: [None; 2],
             sent,
             released,
-            waiting_blocks: filled.saturating_sub(ring.consumer.emptied.load(Ordering::Relaxed)),
+            waiting_blocks: waiting_blocks(header),
             geometry,
             asleep,
             waits: [(Side::Producer, producer_held), (Side::Consumer, consumer_held)].into_iter().find_map(
@@ -134,6 +133,11 @@ impl Snapshot {
             trailer: ring.trailer(),
         }
     }
+}
+
+fn waiting_blocks(header: &layout::Header) -> u64 {
+    let filled = header.ring.producer.filled.load(Ordering::Relaxed);
+    filled.saturating_sub(header.ring.consumer.emptied.load(Ordering::Relaxed))
 }
 
 /// Milliseconds since 1970.
@@ -155,6 +159,11 @@ pub struct Monitor {
 impl Monitor {
     pub(crate) fn new(shared: &Arc<Shared>, seats: &Arc<Seats>, own: Side) -> Self {
         Self { shared: Arc::clone(shared), seats: Arc::downgrade(seats), own }
+    }
+
+    /// Returns how many blocks wait for the consumer now: two loads from shared memory, no system call.
+    pub fn waiting_blocks(&self) -> u64 {
+        waiting_blocks(self.shared.header())
     }
 
     /// How the pipe stands now. Never blocks.

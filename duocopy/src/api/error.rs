@@ -16,6 +16,7 @@ pub struct Error {
     /// The half in which it went wrong; `None` before the roles are known.
     pub role: Option<Role>,
     /// The path that it happened to, if this process may know it.
+    #[serde(with = "super::os_path::option")]
     pub path: Option<PathBuf>,
     /// What was being done.
     pub operation: Option<Operation>,
@@ -76,11 +77,13 @@ pub enum ErrorKind {
     /// What has the name of the temporary file or the journal cannot be used or removed (6).
     NameTaken {
         /// Its path.
+        #[serde(with = "super::os_path")]
         found: PathBuf,
     },
     /// Another program has the destination open, and the system does not replace it (6).
     DestinationBusy {
         /// Where the complete copy was kept.
+        #[serde(with = "super::os_path")]
         copy: PathBuf,
     },
     /// The program that reads a stream output has ended (6).
@@ -125,6 +128,7 @@ pub enum ErrorKind {
     /// The file system has no locks, so a leftover cannot be told from a living copy's file (12).
     NoLocks {
         /// The leftover.
+        #[serde(with = "super::os_path")]
         found: PathBuf,
     },
     /// More bytes than [`Request::max_bytes`](crate::Request::max_bytes) (12).
@@ -151,11 +155,13 @@ pub enum ErrorKind {
     /// A backup would replace the source (12).
     BackupIsSource {
         /// The backup's name.
+        #[serde(with = "super::os_path")]
         backup: PathBuf,
     },
     /// A backup would replace something that is not a regular file (12).
     BackupIsSpecial {
         /// The backup's name.
+        #[serde(with = "super::os_path")]
         backup: PathBuf,
     },
     /// The old destination cannot be given a second name (12).
@@ -191,6 +197,8 @@ pub enum ErrorKind {
     PeerDied,
     /// The peer was interrupted (8).
     PeerInterrupted,
+    /// The peer failed, and this version does not understand why (1).
+    PeerFailed,
     /// The Writer died while it committed, or just before it (8): the [`Aftermath`] says what is known.
     DiedCommitting,
     /// The second process ended before it met this one (8).
@@ -244,6 +252,46 @@ pub enum ErrorKind {
     /// Not an error to anybody but the two halves: the destination exists and was kept.
     #[doc(hidden)]
     Skipped,
+}
+
+impl ErrorKind {
+    /// Returns whether only the process that it happens to can report it.
+    pub(crate) fn is_of_one_process(&self) -> bool {
+        matches!(
+            self,
+            Self::EmptyPath
+                | Self::DevicePath
+                | Self::StreamPath
+                | Self::LongPath
+                | Self::UnusablePath
+                | Self::StandardStream
+                | Self::UnknownUser(_)
+                | Self::UnknownGroup(_)
+                | Self::OwnUserNotAllowed
+                | Self::SecondProcess
+                | Self::SecondProcessEnded
+                | Self::Interrupted
+                | Self::Skipped
+        )
+    }
+
+    /// The same kind without paths and texts, for a peer that must not learn them, or whose own are not believed.
+    pub(crate) fn without_details(self) -> Self {
+        let none = PathBuf::new;
+        match self {
+            Self::NameTaken { .. } => Self::NameTaken { found: none() },
+            Self::DestinationBusy { .. } => Self::DestinationBusy { copy: none() },
+            Self::NoLocks { .. } => Self::NoLocks { found: none() },
+            Self::BackupIsSource { .. } => Self::BackupIsSource { backup: none() },
+            Self::BackupIsSpecial { .. } => Self::BackupIsSpecial { backup: none() },
+            Self::NameInUse { .. } => Self::NameInUse { there: Vec::new(), processes: Vec::new() },
+            Self::ForeignPipe { .. } => Self::ForeignPipe { what: String::new() },
+            Self::SharedMemory { .. } => Self::SharedMemory { step: String::new() },
+            Self::Meeting { .. } => Self::Meeting { step: String::new() },
+            Self::Pipe { .. } => Self::Pipe { what: String::new() },
+            other => other,
+        }
+    }
 }
 
 /// How a source changed while it was read.
@@ -339,6 +387,7 @@ pub enum Aftermath {
     /// What was there before; a temporary file may remain, which the next run resumes or removes.
     PartialMayRemain {
         /// Where, if this process may know it.
+        #[serde(with = "super::os_path::option")]
         path: Option<PathBuf>,
     },
     /// A part of the copy: a stream output cannot be rolled back.

@@ -172,6 +172,7 @@ pub enum Warning {
     /// The file cannot be read or written past the page cache.
     DirectUnavailable {
         /// The file.
+        #[serde(with = "super::os_path")]
         path: PathBuf,
         /// What the system said.
         cause: SystemError,
@@ -179,6 +180,7 @@ pub enum Warning {
     /// From this offset on the file went through the page cache, because the pieces were not whole sectors.
     DirectUntil {
         /// The file.
+        #[serde(with = "super::os_path")]
         path: PathBuf,
         /// The offset in bytes.
         offset: u64,
@@ -186,21 +188,25 @@ pub enum Warning {
     /// This system cannot drop pages from its cache.
     DropCacheUnavailable {
         /// The file.
+        #[serde(with = "super::os_path")]
         path: PathBuf,
     },
     /// The file system is memory: there is no cache to drop.
     DropCacheUseless {
         /// The file.
+        #[serde(with = "super::os_path")]
         path: PathBuf,
     },
     /// Standard streams, pipes and terminals have no page cache to go past or to drop.
     NoPageCache {
         /// The stream.
+        #[serde(with = "super::os_path")]
         path: PathBuf,
     },
     /// The destination is not a regular file: what is written cannot be rolled back.
     Irreversible {
         /// The destination.
+        #[serde(with = "super::os_path")]
         path: PathBuf,
     },
     /// The file system has no locks, so nothing keeps two copies from the same destination.
@@ -213,6 +219,7 @@ pub enum Warning {
     /// Owner and group of the old destination were not kept, and their rights were removed.
     OwnerNotKept {
         /// The destination.
+        #[serde(with = "super::os_path")]
         path: PathBuf,
     },
     /// The copy was read back through the page cache, because the file system cannot do otherwise.

@@ -2,6 +2,7 @@
 
 mod error;
 mod event;
+mod os_path;
 mod outcome;
 mod request;
 

@@ -20,6 +20,7 @@ pub enum Outcome {
     /// The destination exists and was kept, as [`Request::overwrite`](crate::Request::overwrite) asked for.
     Skipped {
         /// The destination.
+        #[serde(with = "super::os_path")]
         path: PathBuf,
     },
 }

@@ -32,7 +32,7 @@ pub enum Parties {
     /// This process and one that the user starts with the same request. The order of arrival decides the roles.
     Pair {
         /// The file to read.
-        #[serde(with = "os_path")]
+        #[serde(with = "super::os_path")]
         source: PathBuf,
         /// The file to write.
         destination: Destination,
@@ -42,7 +42,7 @@ pub enum Parties {
     /// This process reads, and starts a second one that writes ([`Request::second_process`]).
     Both {
         /// The file to read.
-        #[serde(with = "os_path")]
+        #[serde(with = "super::os_path")]
         source: PathBuf,
         /// The file to write.
         destination: Destination,
@@ -50,7 +50,7 @@ pub enum Parties {
     /// This process is the Reader, and does not know the destination.
     Read {
         /// The file, pipe or device to read; `-` is standard input.
-        #[serde(with = "os_path")]
+        #[serde(with = "super::os_path")]
         source: PathBuf,
         /// Where the two meet.
         name: OsString,
@@ -58,7 +58,7 @@ pub enum Parties {
     /// This process is the Writer, and does not know the source.
     Write {
         /// The file, pipe or device to write; `-` is standard output.
-        #[serde(with = "os_path")]
+        #[serde(with = "super::os_path")]
         destination: PathBuf,
         /// Where the two meet.
         name: OsString,
@@ -69,11 +69,11 @@ pub enum Parties {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Destination {
     /// A file, or an existing directory to put the file in, as `cp` decides it.
-    Either(#[serde(with = "os_path")] PathBuf),
+    Either(#[serde(with = "super::os_path")] PathBuf),
     /// A file.
-    File(#[serde(with = "os_path")] PathBuf),
+    File(#[serde(with = "super::os_path")] PathBuf),
     /// An existing directory to put the file in.
-    Directory(#[serde(with = "os_path")] PathBuf),
+    Directory(#[serde(with = "super::os_path")] PathBuf),
 }
 
 /// What happens to a destination that exists.
@@ -175,7 +175,7 @@ pub struct Request {
     pub replace_within: Option<Duration>,
     /// The directory in which two users or containers meet; `None`: the user's own. Not on Windows.
     /// Shared: elsewhere the two do not meet.
-    #[serde(with = "os_path_option")]
+    #[serde(with = "super::os_path::option")]
     pub dir: Option<PathBuf>,
     /// Users (names or numbers) whose processes may be the peer. Both lists empty: anybody who can come.
     /// Own.
@@ -252,7 +252,7 @@ pub struct Request {
     /// The program that [`Parties::Both`] starts as its second process: one that calls
     /// [`second_process`](crate::second_process) first of all, as `duocopy` does. `None`: the program that runs now.
     /// Own.
-    #[serde(with = "os_path_option")]
+    #[serde(with = "super::os_path::option")]
     pub second_process: Option<PathBuf>,
 }
 
@@ -331,37 +331,13 @@ impl Request {
         matches!(self.parties, Parties::Read { .. } | Parties::Write { .. })
     }
 
+    /// Returns whether a destination that exists may mean that there is nothing to do.
+    pub(crate) fn may_skip(&self) -> bool {
+        matches!(self.overwrite, Overwrite::Skip | Overwrite::ReplaceIfOlder)
+    }
+
     /// Returns whether the copy takes over any extended attribute.
     pub(crate) fn preserves_attributes(&self) -> bool {
         self.preserve.iter().any(|what| matches!(what, Preserve::Xattr | Preserve::Acl))
-    }
-}
-
-/// A path as JSON, whatever bytes it has.
-mod os_path {
-    use super::{Deserialize, OsString, PathBuf, Serialize};
-    use serde::{Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(path: &std::path::Path, to: S) -> Result<S::Ok, S::Error> {
-        path.as_os_str().serialize(to)
-    }
-
-    pub fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<PathBuf, D::Error> {
-        OsString::deserialize(from).map(PathBuf::from)
-    }
-}
-
-/// A path as JSON, if there is one.
-mod os_path_option {
-    use super::{Deserialize, OsString, PathBuf, Serialize};
-    use serde::{Deserializer, Serializer};
-
-    #[expect(clippy::ref_option, reason = "serde's signature")]
-    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
-        path.as_deref().map(std::path::Path::as_os_str).serialize(to)
-    }
-
-    pub fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Option<PathBuf>, D::Error> {
-        Ok(Option::<OsString>::deserialize(from)?.map(PathBuf::from))
     }
 }

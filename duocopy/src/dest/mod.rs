@@ -94,6 +94,9 @@ pub struct WritePlan {
 
 /// A destination that is being written.
 pub trait Staged<'a> {
+    /// What the user should know, each time new.
+    fn take_warnings(&mut self) -> Vec<Warning>;
+
     /// An error if the policy does not allow so many bytes.
     fn check_limit(&self, bytes: u64) -> Result<(), Error>;
 

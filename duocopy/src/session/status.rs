@@ -1,6 +1,9 @@
 //! The pipes that exist now, seen from outside.
 
+use super::{meeting_error, role_of};
 use crate::api::{Error, Role};
+use crate::record::SourceRecord;
+use blockpipe::{Geometry, JoinError, Pipe, Snapshot};
 use std::path::Path;
 use std::time::Duration;
 
@@ -74,23 +77,68 @@ impl PipeStatus {
 /// Returns all pipes of this user, or in this directory: a result for each. Takes no lock and never blocks.
 ///
 /// # Errors
-/// [`ErrorKind::Meeting`](crate::ErrorKind::Meeting) if they cannot be listed, as on Windows.
-pub fn pipes(_directory: Option<&Path>) -> Result<Vec<Result<PipeStatus, Error>>, Error> {
-    todo!()
+/// [`ErrorKind::Meeting`](crate::ErrorKind::Meeting) or [`SharedMemory`](crate::ErrorKind::SharedMemory) if they cannot
+/// be listed, as on Windows.
+pub fn pipes(directory: Option<&Path>) -> Result<Vec<Result<PipeStatus, Error>>, Error> {
+    all(blockpipe::pipes(directory.map(Path::as_os_str)), directory)
 }
 
 /// Returns the pipe of this name, `None` if there is none. Takes no lock and never blocks.
 ///
 /// # Errors
-/// Any error of meeting under a name.
-pub fn pipe(_name: &[u8], _directory: Option<&Path>) -> Result<Option<PipeStatus>, Error> {
-    todo!()
+/// [`ErrorKind::ForeignPipe`](crate::ErrorKind::ForeignPipe),
+/// [`OtherVersion`](crate::ErrorKind::OtherVersion), and the errors of [`pipes`].
+pub fn pipe(name: &[u8], directory: Option<&Path>) -> Result<Option<PipeStatus>, Error> {
+    let pipe = Pipe::named(name);
+    let pipe = directory.map_or(pipe.clone(), |directory| pipe.in_directory(directory));
+    let found = pipe.inspect().map_err(|error| meeting_error(error, directory))?;
+    Ok(found.as_ref().map(PipeStatus::of))
 }
 
 /// Removes what killed pairs have left, and returns what that was, as far as this version knows it.
 ///
 /// # Errors
 /// As [`pipes`].
-pub fn remove_dead(_directory: Option<&Path>) -> Result<Vec<Result<PipeStatus, Error>>, Error> {
-    todo!()
+pub fn remove_dead(directory: Option<&Path>) -> Result<Vec<Result<PipeStatus, Error>>, Error> {
+    all(blockpipe::remove_dead(directory.map(Path::as_os_str)), directory)
+}
+
+fn all(
+    found: Result<Vec<Result<Snapshot, JoinError>>, JoinError>,
+    directory: Option<&Path>,
+) -> Result<Vec<Result<PipeStatus, Error>>, Error> {
+    let failed = |error| meeting_error(error, directory);
+    let status = |pipe: Result<Snapshot, JoinError>| pipe.map(|pipe| PipeStatus::of(&pipe)).map_err(failed);
+    Ok(found.map_err(failed)?.into_iter().map(status).collect())
+}
+
+impl PipeStatus {
+    fn of(pipe: &Snapshot) -> Self {
+        let reader = pipe.producer_alive.then_some(pipe.producer);
+        let at = |process: Option<u32>, user| process.map(|process| ProcessStatus { process, user });
+        let source = pipe.origin.as_ref().map(SourceRecord::unpack);
+        Self {
+            generation: pipe.generation,
+            name: pipe.name.clone(),
+            tag: pipe.tag.clone(),
+            phase: match pipe.phase {
+                blockpipe::Phase::Opening => Phase::Opening,
+                blockpipe::Phase::Alone => Phase::Alone,
+                blockpipe::Phase::Moving => Phase::Moving,
+                blockpipe::Phase::Finishing => Phase::Finishing,
+                blockpipe::Phase::Committing => Phase::Committing,
+                blockpipe::Phase::Over => Phase::Over,
+            },
+            reader: at(reader, pipe.users[0]),
+            writer: at(pipe.consumer, pipe.users[1]),
+            came: [pipe.producer != 0, pipe.target.is_some()],
+            waits: pipe.waits.map(|(side, since)| (role_of(side), since)),
+            length: source.and_then(|source| source.known_length()),
+            is_ready: source.is_some(),
+            read: pipe.sent,
+            written: pipe.released,
+            blocks: pipe.geometry.map(|geometry: Geometry| (geometry.block_size(), geometry.blocks())),
+            filled_blocks: pipe.waiting_blocks,
+        }
+    }
 }

@@ -1,0 +1,96 @@
+//! From the last byte to the verdict.
+
+use super::Half;
+use super::feed::Feed;
+use super::verdict::Halt;
+use super::writer::stop_if_requested;
+use crate::api::{Error, ErrorKind, Event, Fsync, Outcome, Stats, Step, Verify, Warning};
+use crate::dest::{SourceMetadata, Staged};
+use crate::digest::{Kind, Value};
+use crate::record::ResumePoint;
+use crate::session::{Consumer, wire};
+use std::time::Instant;
+
+/// Everything that came, and was compared already.
+#[derive(Debug)]
+pub struct Arrived {
+    pub whole: ResumePoint,
+    pub digest: Value,
+    pub metadata: SourceMetadata,
+    pub stats: Option<Stats>,
+    /// How many bytes an earlier copy had left.
+    pub resumed: u64,
+}
+
+impl Arrived {
+    /// What the two processes computed, or what was read back, differs.
+    pub fn mismatch(&self, reread: bool, half: &Half) -> Error {
+        let kind = ErrorKind::Mismatch { reread, resumed: self.resumed };
+        Error { path: half.destination.map(Into::into), ..kind.into() }
+    }
+}
+
+/// Flushes the copy, reads it back if that is asked for, and puts it under its name.
+pub fn commit<'a>(
+    consumer: &mut Consumer,
+    staged: Box<dyn Staged<'a> + 'a>,
+    mut arrived: Arrived,
+    half: &Half,
+    feed: &Feed,
+) -> Result<Outcome, Halt> {
+    let (durable, digest) = (half.request.fsync == Fsync::End, Kind::of(half.request));
+    let rereads = half.request.verify == Verify::Reread;
+    let flushes = durable || rereads;
+    if flushes {
+        feed.send(Event::Step(Step::Flushing));
+    }
+    let begun = Instant::now();
+    let (mut ready, prepared) = staged.prepare(arrived.whole, &arrived.metadata, flushes)?;
+    if let Some(stats) = &mut arrived.stats {
+        stats.flushing = flushes.then(|| begun.elapsed());
+    }
+    if rereads {
+        feed.send(Event::Step(Step::Rereading));
+        let begun = Instant::now();
+        let (there, from_medium) = ready.reread(digest)?;
+        if there != arrived.digest {
+            return Err(arrived.mismatch(true, half).into());
+        }
+        if let Some(stats) = &mut arrived.stats {
+            stats.rereading = Some(begun.elapsed());
+        }
+        if !from_medium {
+            feed.send(Event::Warning(Warning::RereadCached));
+        }
+    }
+    stop_if_requested(consumer, half)?;
+    let committing = consumer.commit()?;
+    let committed = ready.commit().and_then(|committed| {
+        if durable {
+            committed.sync_name()?;
+        }
+        Ok(committed)
+    });
+    let committed = match committed {
+        Ok(committed) => committed,
+        Err(error) => {
+            committing.abort(&wire::encode(&error, half.meeting.is_pair()));
+            return Err(error.into());
+        }
+    };
+    // Even if nothing was lost: the remark of a dead Writer counts no longer.
+    committing.remark(&wire::remark(&prepared.not_preserved));
+    committing.complete()?;
+    committed.tidy();
+    if let Some(stats) = arrived.stats {
+        feed.send(Event::Stats(stats));
+    }
+    for warning in prepared.warnings {
+        feed.send(Event::Warning(warning));
+    }
+    Ok(Outcome::Complete {
+        bytes: arrived.whole.position,
+        checksum: digest.checksum(&arrived.digest),
+        not_preserved: prepared.not_preserved,
+    })
+}

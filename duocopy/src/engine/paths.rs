@@ -1,0 +1,120 @@
+//! The absolute paths that a process knows, and the tag that is made from them.
+
+use crate::api::{Destination, Error, ErrorKind, Parties, Request};
+use crate::session::HALVES;
+use crate::source::is_standard;
+use crate::sys::{self, BadPath};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf, is_separator};
+
+/// Returns the same request with absolute paths. A destination that is a directory gets the source's file name, as with
+/// `cp`. Symbolic links are not followed.
+///
+/// # Errors
+/// Exit codes 2 and 6: a path that cannot be made absolute, and a directory that does not exist.
+pub fn resolve(request: &Request) -> Result<Request, Error> {
+    let mut resolved = request.clone();
+    match &mut resolved.parties {
+        Parties::Pair { source, destination, .. } | Parties::Both { source, destination } => {
+            let (absolute_source, file) = resolve_both(source, destination)?;
+            (*source, *destination) = (absolute_source, Destination::File(file));
+        }
+        Parties::Read { source: path, .. } | Parties::Write { destination: path, .. } => {
+            *path = absolute(path)?;
+        }
+    }
+    if let Some(dir) = &mut resolved.dir {
+        *dir = std::path::absolute(&*dir).unwrap_or_else(|_| dir.clone());
+    }
+    Ok(resolved)
+}
+
+fn resolve_both(source: &Path, destination: &Destination) -> Result<(PathBuf, PathBuf), Error> {
+    let (Destination::Either(typed) | Destination::File(typed) | Destination::Directory(typed)) = destination;
+    if let Some(standard) = [source, typed].into_iter().find(|path| is_standard(path)) {
+        return Err(Error::at(ErrorKind::StandardStream, standard));
+    }
+    let source = absolute(source)?;
+    let mut file = absolute(typed)?;
+    let must_be_directory = match destination {
+        Destination::Directory(_) => true,
+        Destination::Either(_) | Destination::File(_) => typed.to_string_lossy().ends_with(is_separator),
+    };
+    let may_be_directory = !matches!(destination, Destination::File(_));
+    if may_be_directory
+        && file.is_dir()
+        && let Some(name) = source.file_name()
+    {
+        file.push(name);
+    } else if matches!(destination, Destination::Directory(_)) && file.exists() {
+        return Err(Error::at(ErrorKind::NotADirectory, typed));
+    } else if must_be_directory && !file.is_dir() {
+        return Err(Error::at(ErrorKind::NoSuchDirectory, typed));
+    }
+    Ok((source, file))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    if is_standard(path) {
+        return Ok(path.into());
+    }
+    if path.as_os_str().is_empty() {
+        return Err(ErrorKind::EmptyPath.into());
+    }
+    let absolute = std::path::absolute(path).map_err(|error| {
+        let unusable = Error::at(ErrorKind::UnusablePath, path);
+        Error { cause: Some(error.into()), ..unusable }
+    })?;
+    sys::normalize(&absolute).map_err(|bad| {
+        let kind = match bad {
+            BadPath::Device => ErrorKind::DevicePath,
+            BadPath::Stream => ErrorKind::StreamPath,
+            BadPath::TooLong => ErrorKind::LongPath,
+        };
+        Error::at(kind, path)
+    })
+}
+
+/// Returns the source and the destination that this process knows.
+pub fn known(request: &Request) -> (Option<&Path>, Option<&Path>) {
+    match &request.parties {
+        Parties::Pair { source, destination, .. } | Parties::Both { source, destination } => {
+            let (Destination::Either(path) | Destination::File(path) | Destination::Directory(path)) =
+                destination;
+            (Some(source), Some(path))
+        }
+        Parties::Read { source, .. } => (Some(source), None),
+        Parties::Write { destination, .. } => (None, Some(destination)),
+    }
+}
+
+/// What the two processes copy: both paths as bytes with a NUL between them, which no path contains. It is also a pair's
+/// default name.
+pub fn tag(request: &Request) -> Vec<u8> {
+    let (Some(source), Some(destination)) = known(request) else { return HALVES.into() };
+    let (source, destination) = (sys::case_fold(source.as_os_str()), sys::case_fold(destination.as_os_str()));
+    [&source, OsStr::new("\0"), &destination].map(OsStr::as_encoded_bytes).concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn paths_become_absolute_and_plain() {
+        let resolved = |source: &str, destination: &str| resolve(&Request::pair(source, destination));
+        let request = resolved("/a//b/", "/no such place/./c").unwrap();
+        assert_eq!(tag(&request), b"/a/b\0/no such place/c");
+        assert_eq!(resolve(&request).as_ref(), Ok(&request), "nothing is left to resolve");
+        assert_eq!(known(&resolved("/a/b", "/").unwrap()).1, Some(Path::new("/b")));
+        let kind = |source, destination| resolved(source, destination).unwrap_err().kind;
+        assert_eq!(kind("", "x"), ErrorKind::EmptyPath);
+        assert_eq!(kind("/a", "-"), ErrorKind::StandardStream);
+        assert_eq!(kind("/a", "/no such place/"), ErrorKind::NoSuchDirectory);
+        let into = Destination::Directory("/dev/null".into());
+        let request = Request::new(Parties::Both { source: "/a".into(), destination: into });
+        assert_eq!(resolve(&request).unwrap_err().kind, ErrorKind::NotADirectory);
+        assert_eq!(tag(&Request::read("a", "n")), HALVES);
+    }
+}

@@ -1,0 +1,70 @@
+//! What a copy would do, as far as one look can tell.
+
+use super::paths;
+use super::plan::{Plan, PlannedDestination, PlannedSource};
+use crate::api::{Error, ErrorKind, Request, Role, Verify};
+use crate::dest::{self, Found, Policy};
+use crate::digest::Kind;
+use crate::record::SourceRecord;
+use crate::session::Peers;
+use crate::source;
+use std::path::Path;
+
+/// Returns what [`run`](crate::run) would do with this request. Creates and changes nothing, and waits for nobody.
+///
+/// # Errors
+/// What `run` would fail with, as far as that is known before the peer has come.
+pub fn preflight(request: &Request) -> Result<Plan, Error> {
+    let request = &paths::resolve(request)?;
+    Peers::of(request)?;
+    let (source, destination) = paths::known(request);
+    let source = source.map(|path| inspect_source(path, request)).transpose()?;
+    let record = source.as_ref().and_then(|(_, record)| record.as_ref());
+    let destination = destination.map(|path| inspect_destination(path, record, request)).transpose()?;
+    Ok(Plan { source: source.map(|(source, _)| source), destination })
+}
+
+/// An error if a Writer that waits for its Reader would refuse the copy, as it looks now. A destination may exist because
+/// an earlier copy could not say any more that it was complete; then its journal is still there.
+pub fn early_refusal(request: &Request) -> Result<(), Error> {
+    let (_, Some(path)) = paths::known(request) else { return Ok(()) };
+    if dest::is_stream(path) {
+        return Ok(());
+    }
+    match inspect_destination(path, None, request) {
+        Err(error) if error.kind == ErrorKind::DestinationExists && dest::has_journal(path, request.follow_links) => {
+            Ok(())
+        }
+        Err(error) => Err(Error { role: Some(Role::Writer), ..error }),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Pipes and standard input are not opened: that would be noticed at their other end.
+fn inspect_source(
+    path: &Path,
+    request: &Request,
+) -> Result<(PlannedSource, Option<SourceRecord>), Error> {
+    if request.is_half() && source::is_stream(path) {
+        return Ok((PlannedSource { path: path.into(), length: None }, None));
+    }
+    let source = source::open(path, Kind::of(request), request.is_half())?;
+    let record = *source.record();
+    Ok((PlannedSource { path: path.into(), length: record.known_length() }, Some(record)))
+}
+
+fn inspect_destination(
+    path: &Path,
+    source: Option<&SourceRecord>,
+    request: &Request,
+) -> Result<PlannedDestination, Error> {
+    let (policy, path) = (Policy::of(request), path.to_owned());
+    let rereads = request.verify == Verify::Reread;
+    match dest::inspect(&path, &policy, source, request.is_half(), rereads) {
+        Ok(Found::Stream) => Ok(PlannedDestination::Stream { path }),
+        Ok(Found::Absent) => Ok(PlannedDestination::Create { path }),
+        Ok(Found::Existing(_)) => Ok(PlannedDestination::Replace { path, backup: policy.backup }),
+        Err(error) if error.kind == ErrorKind::Skipped => Ok(PlannedDestination::Keep { path }),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,206 @@
+//! The Reader: opens the source, and nothing else.
+
+use super::feed::Feed;
+use super::pace::Pace;
+use super::second::{Started, Watched};
+use super::stats::Meter;
+use super::verdict::{Halt, Outlook};
+use super::{Half, PRIVATE_COPY};
+use crate::api::{Error, ErrorKind, Event, Outcome, Parties, Role, SharedOption, Stats, Warning};
+use crate::attributes;
+use crate::cache::CacheUse;
+use crate::dest;
+use crate::digest::{Digest, Kind};
+use crate::record::{SourceRecord, TargetRecord};
+use crate::session::{self, Hello, Layout, MIN_BLOCK_SIZE, Producer, choose_layout, wire};
+use crate::source::{self, Piece, Source};
+use std::time::{Duration, Instant};
+
+/// Reads the source to its end, and waits for the verdict.
+pub fn read(mut producer: Producer, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
+    feed.send(Event::Joined { role: Role::Reader, pipe: half.meeting.name.clone() });
+    let mut second = None;
+    let sent = send(&mut producer, &mut second, half, feed);
+    let result = sent.or_else(|halt| explain(halt, &producer, half, feed));
+    // Only after the peer knows: an observer may block, for example on a screen that nobody reads.
+    feed.pause();
+    match second {
+        Some(second) => second.conclude(result),
+        None => result,
+    }
+}
+
+/// Why the copy failed; or how it ended, if it is complete all the same.
+fn explain(halt: Halt, producer: &Producer, half: &Half, feed: &Feed) -> Result<Outcome, Error> {
+    let view = half.view(Role::Reader);
+    let there = producer.monitor().snapshot();
+    match halt {
+        Halt::Detach(error) => Err(error),
+        Halt::Pipe(error) => Err(view.explain(error, &there, Outlook::default())),
+        Halt::Own(error) => match view.abort_as_reader(producer, error.clone()) {
+            Some(counts) => Err(counts),
+            // The Writer had everything from a Reader before this one.
+            None => {
+                feed.send(Event::Warning(Warning::TooLate(Box::new(error))));
+                let trailer = producer.monitor().snapshot().trailer.unwrap_or_default();
+                let checksum = Kind::of(half.request).checksum(&trailer.digest);
+                Ok(Outcome::Complete { bytes: trailer.length, checksum, not_preserved: Vec::new() })
+            }
+        },
+    }
+}
+
+fn send(
+    producer: &mut Producer,
+    second: &mut Option<Watched>,
+    half: &Half,
+    feed: &mut Feed,
+) -> Result<Outcome, Halt> {
+    let request = half.request;
+    let path = half.source.expect("a process that may read knows the source");
+    let mut source = source::open(path, Kind::of(request), request.is_half())?;
+    if let Some(before) = producer.predecessor() {
+        take_over(source.record(), &SourceRecord::unpack(before), half)?;
+        feed.send(Event::Replaced { role: Role::Reader });
+    }
+    let length = source.record().known_length();
+    let layout = layout_for(&*source, half, feed);
+    let starts_second = matches!(request.parties, Parties::Both { .. });
+    let started = starts_second.then(|| Started::start(request, &half.meeting.name)).transpose()?;
+    half.confine(None, half.destination.and_then(dest::readable_directory).as_ref(), feed);
+    if let Some(started) = started {
+        *second = Some(started.watch(&half.peer_ended, feed.sender())?);
+    }
+    session::offer(producer, &layout, &Hello::new(*source.record(), request))?;
+    let pipe = half.meeting.name.clone();
+    feed.send(Event::Started { role: Role::Reader, pipe, length });
+    feed.send(Event::Waiting { missing: Role::Writer, refusal: None });
+    feed.start(session::progress(producer.monitor(), Role::Reader));
+
+    let at = producer.start()?.into();
+    half.check_peer(Role::Writer, producer.peer_user(), feed)?;
+    let mut digest = source.resume(at)?;
+    let usage = CacheUse { direct: request.direct_source, drops: request.drop_cache, flushes: false };
+    for warning in source.use_cache(usage) {
+        feed.send(Event::Warning(warning));
+    }
+    let (bytes, stats) = send_content(&mut *source, producer, &mut digest, at.position, half)?;
+    let target = producer.monitor().snapshot().target.map(|target| TargetRecord::unpack(&target));
+    if target.is_some_and(|target| target.wants_attributes) {
+        send_attributes(&*source, producer, digest.resume_state())?;
+    }
+    if let Some(warning) = source.finish(bytes)? {
+        feed.send(Event::Warning(warning));
+    }
+    // An interrupt may look like the end of what somebody types.
+    producer.check()?;
+    let digest = digest.value();
+    producer.close(&digest)?;
+    if let Some(stats) = stats {
+        feed.send(Event::Stats(stats));
+    }
+    let checksum = Kind::of(request).checksum(&digest);
+    Ok(Outcome::Complete { bytes, checksum, not_preserved: wire::losses_of(&producer.remark()) })
+}
+
+/// Checks that this process can continue what a dead Reader has begun.
+fn take_over(source: &SourceRecord, before: &SourceRecord, half: &Half) -> Result<(), Halt> {
+    let path = half.source.expect("a process that may read knows the source");
+    if before.digest != source.digest {
+        let error = Error::at(ErrorKind::OptionsDiffer(SharedOption::Checksum), path);
+        return Err(Halt::Detach(error));
+    }
+    Ok(source::check_continues(path, source, before)?)
+}
+
+/// Divides the memory into blocks for this source, and reports how.
+fn layout_for(source: &dyn Source, half: &Half, feed: &Feed) -> Layout {
+    let request = half.request;
+    let (length, supply) = (source.record().known_length(), source.supply(request.direct_source));
+    let layout = choose_layout(length, supply, request.block_size, request.buffer_size);
+    if let Some((blocks, block_size)) = layout.adjusted {
+        feed.send(Event::Warning(Warning::LayoutAdjusted { blocks, block_size }));
+    }
+    let Layout { blocks, block_size, reason, .. } = layout;
+    feed.send(Event::Layout { length, blocks, block_size, reason });
+    layout
+}
+
+/// Sends everything from `begins` to the end of the source. Returns how long the source is, and where the time went.
+fn send_content(
+    source: &mut dyn Source,
+    producer: &Producer,
+    digest: &mut Digest,
+    begins: u64,
+    half: &Half,
+) -> Result<(u64, Option<Stats>), Halt> {
+    let (request, monitor) = (half.request, producer.monitor());
+    let (mut bytes, length) = (begins, source.record().known_length());
+    let mut meter = request.stats.then(|| {
+        let now = monitor.snapshot();
+        // A replacement finds the blocks of the dead one.
+        Meter::start(Role::Reader, now.geometry.map_or(1, |geometry| geometry.blocks()), now.waited)
+    });
+    let mut pace = request.rate_limit.map(Pace::new);
+    let (begun, mut private) = (Instant::now(), half.private_copy());
+    loop {
+        let mut block = producer.empty_block()?;
+        if let Some(meter) = &mut meter {
+            meter.count(monitor.waiting_blocks());
+        }
+        let room = pace.as_ref().map_or(block.len(), |pace| pace.at_once(block.len()));
+        let piece = match &mut private {
+            Some(own) => {
+                own.resize(room.min(PRIVATE_COPY));
+                source.next(own)?
+            }
+            None => source.next(&mut block[..room])?,
+        };
+        match piece {
+            Piece::Bytes(0) => break,
+            Piece::NotYet => {
+                producer.check()?;
+                if source.is_unopened() && begun.elapsed() > request.connect_timeout.unwrap_or(Duration::MAX) {
+                    let path = half.source.expect("a process that may read knows the source");
+                    return Err(Error::at(ErrorKind::FifoNotOpened, path).into());
+                }
+            }
+            Piece::Bytes(filled) => {
+                digest.update(&private.as_deref().unwrap_or(&block)[..filled]);
+                if let Some(own) = &private {
+                    block.copy_from(&own[..filled]);
+                }
+                bytes += filled as u64;
+                if length.is_some_and(|length| bytes > length) {
+                    // It grows, perhaps as fast as it is read: this would not end.
+                    break;
+                }
+                block.send(filled, digest.resume_state());
+                if let Some(pace) = &mut pace {
+                    let wait = || pace.spend(filled);
+                    match &mut meter {
+                        Some(meter) => meter.hold_back(wait),
+                        None => wait(),
+                    }
+                }
+            }
+            Piece::Zeros(zeros) => {
+                digest.update_zeros(zeros);
+                bytes += zeros;
+                block.send_hole(zeros, digest.resume_state());
+            }
+        }
+    }
+    Ok((bytes, meter.map(|meter| meter.conclude(bytes - begins, monitor.snapshot().waited))))
+}
+
+/// Sends the attributes after the last byte: a replacement of the Writer gets what the dead one had not released.
+fn send_attributes(source: &dyn Source, producer: &Producer, sum: u64) -> Result<(), Halt> {
+    let packed = attributes::pack(&source.attributes()?);
+    for piece in attributes::pieces(&packed, MIN_BLOCK_SIZE) {
+        let mut block = producer.empty_block()?;
+        block.copy_from(&piece);
+        block.send_out_of_band(piece.len(), sum);
+    }
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! The second process of `duocopy cp`: it gets its request as one JSON document on standard input, and returns events
+//! and its result as lines of JSON on standard output. The errors that it cannot report go to the shared standard error.
+
+use super::feed::FeedSender;
+use super::run_as;
+use crate::api::{Error, ErrorKind, Event, Outcome, Request, Role, Stop};
+use serde::{Deserialize, Serialize};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// The only word on the command line of a second process. No file can be meant by it: it has no destination.
+const ARGUMENT: &str = "--second-process";
+
+/// What a second process is asked to do.
+#[derive(Serialize, Deserialize)]
+struct Task {
+    request: Request,
+    /// Where the two meet.
+    name: Vec<u8>,
+}
+
+/// A line from the second process.
+#[derive(Serialize, Deserialize)]
+enum Line {
+    Event(Event),
+    End(Result<Outcome, Error>),
+}
+
+/// A second process that was started, and that nobody waits for yet.
+#[derive(Debug)]
+pub struct Started(Child);
+
+/// A second process that a thread waits for.
+#[derive(Debug)]
+pub struct Watched(JoinHandle<Option<Result<Outcome, Error>>>);
+
+impl Started {
+    /// Starts the second process of this request, which is to meet this one under a name.
+    pub fn start(request: &Request, name: &[u8]) -> Result<Self, Error> {
+        let program = request.second_process.clone().map_or_else(std::env::current_exe, Ok).map_err(failed)?;
+        let mut child = Command::new(program)
+            .arg(ARGUMENT)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        // If this process is gone before the second one arrives, that one must not wait for anybody.
+        let request = Request { connect_timeout: Some(Duration::ZERO), ..request.clone() };
+        let task = serde_json::to_vec(&Task { request, name: name.into() }).expect("plain data has a JSON form");
+        if let Some(mut input) = child.stdin.take() {
+            // A process that has died already is noticed below.
+            let _ = input.write_all(&task);
+        }
+        Ok(Self(child))
+    }
+
+    /// Begins to wait for its end, which sets `ended`, and to pass on its events.
+    pub fn watch(mut self, ended: &Arc<AtomicBool>, feed: FeedSender) -> Result<Watched, Error> {
+        let ended = Arc::clone(ended);
+        let watch = move || {
+            let mut end = None;
+            let output = self.0.stdout.take().map(BufReader::new);
+            for line in output.into_iter().flat_map(BufRead::lines).map_while(Result::ok) {
+                match serde_json::from_str(&line) {
+                    Ok(Line::Event(event)) => feed.send(event),
+                    Ok(Line::End(result)) => end = Some(result),
+                    // Not from this version, so not from a second process.
+                    Err(_) => break,
+                }
+            }
+            let _ = self.0.wait();
+            // Without a peer there is nothing to wait for. A verdict that was given before still counts.
+            ended.store(true, Ordering::Relaxed);
+            end
+        };
+        Ok(Watched(std::thread::Builder::new().spawn(watch).map_err(failed)?))
+    }
+}
+
+impl Watched {
+    /// Waits for the end of the second process. If that one knows better why the copy failed, its error is returned.
+    pub fn conclude(self, own: Result<Outcome, Error>) -> Result<Outcome, Error> {
+        let theirs = self.0.join().ok().flatten();
+        match (own, theirs) {
+            (Err(own), Some(Err(theirs))) if knows_only_the_end(&own.kind) => Err(theirs),
+            (own, _) => own,
+        }
+    }
+}
+
+fn knows_only_the_end(kind: &ErrorKind) -> bool {
+    matches!(kind, ErrorKind::PeerDied | ErrorKind::PeerInterrupted | ErrorKind::SecondProcessEnded)
+}
+
+fn failed(error: io::Error) -> Error {
+    Error { cause: Some(error.into()), ..ErrorKind::SecondProcess.into() }
+}
+
+/// Acts as the second process of a copy, if this process was started as one ([`Request::second_process`]): returns
+/// `true` after the copy, and `false` at once otherwise.
+///
+/// A program that requests [`Parties::Both`](crate::Parties::Both) and names itself as the second process calls this
+/// before it does anything else. It reads standard input to its end, and writes to standard output.
+#[must_use]
+pub fn second_process(stop: &Stop) -> bool {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_none_or(|word| word != ARGUMENT) || arguments.next().is_some() {
+        return false;
+    }
+    let mut document = Vec::new();
+    let read = io::stdin().lock().read_to_end(&mut document);
+    let Some(task) = read.ok().and_then(|_| serde_json::from_slice::<Task>(&document).ok()) else {
+        return true;
+    };
+    let mut observer = |event| {
+        // Only what the first process cannot see itself.
+        if matches!(event, Event::Warning(_) | Event::Stats(_) | Event::Resumed { .. } | Event::Step(_)) {
+            report(&Line::Event(event));
+        }
+    };
+    let result = run_as(&task.request, Some(Role::Writer), task.name, &mut observer, stop);
+    report(&Line::End(result));
+    true
+}
+
+fn report(line: &Line) {
+    let line = serde_json::to_string(line).expect("plain data has a JSON form");
+    let mut output = io::stdout().lock();
+    // The first process may be gone.
+    let _ = output.write_all(format!("{line}\n").as_bytes()).and_then(|()| output.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn every_byte_of_a_path_reaches_the_second_process() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = std::ffi::OsString::from_vec((1..=255).filter(|byte| *byte != b'/').collect());
+        let request = Request::both(&odd, "b");
+        let task = serde_json::to_vec(&Task { request: request.clone(), name: vec![0, 255] }).unwrap();
+        let read: Task = serde_json::from_slice(&task).unwrap();
+        assert_eq!((read.request, read.name), (request, vec![0, 255]));
+        let line = serde_json::to_vec(&Line::End(Err(Error::at(ErrorKind::SameFile, odd.as_ref())))).unwrap();
+        let Line::End(Err(error)) = serde_json::from_slice(&line).unwrap() else { panic!("another line") };
+        assert_eq!(error.path.as_deref(), Some(odd.as_ref()));
+    }
+
+    #[test]
+    fn the_second_process_explains_what_the_first_one_only_notices() {
+        let conclude = |own: ErrorKind, theirs: Option<ErrorKind>| {
+            let theirs = theirs.map(|kind| Err(kind.into()));
+            let watched = Watched(std::thread::spawn(move || theirs));
+            watched.conclude(Err(own.into())).unwrap_err().kind
+        };
+        let full = || ErrorKind::Destination;
+        assert_eq!(conclude(ErrorKind::SecondProcessEnded, Some(full())), full());
+        assert_eq!(conclude(ErrorKind::PeerDied, None), ErrorKind::PeerDied);
+        assert_eq!(conclude(ErrorKind::Source, Some(full())), ErrorKind::Source);
+        assert_eq!(conclude(ErrorKind::Interrupted, Some(full())), ErrorKind::Interrupted);
+    }
+}

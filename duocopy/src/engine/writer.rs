@@ -1,0 +1,329 @@
+//! The Writer: opens the destination, and nothing else, and touches nothing before the Reader has its source.
+
+use super::commit::{Arrived, commit};
+use super::feed::Feed;
+use super::stats::Meter;
+use super::verdict::{Halt, Outlook};
+use super::{Half, PRIVATE_COPY};
+use crate::api::{
+    Error, ErrorKind, Event, Fsync, Outcome, Role, SharedOption, Stats, Verify, Warning,
+};
+use crate::attributes::MAX_PIECE;
+use crate::cache::CacheUse;
+use crate::dest::{self, Destination, Policy, SourceMetadata, Staged, WritePlan};
+use crate::digest::{Digest, Kind};
+use crate::record::{ResumePoint, SourceRecord, TargetRecord};
+use crate::session::{self, Consumer, FilledBlock, Hello, PipeError};
+use crate::source::LONGEST_HOLE;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How often a wait for something else than the peer asks whether the copy goes on.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Writes what comes, and decides the verdict.
+pub fn write(mut consumer: Consumer, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
+    feed.send(Event::Joined { role: Role::Writer, pipe: half.meeting.name.clone() });
+    let mut outlook = Outlook::default();
+    let written = match open(&consumer, half, feed, &mut outlook) {
+        Err(halt) => Err(halt),
+        Ok(mut destination) => {
+            let mut reached = ResumePoint::default();
+            let resumed = destination.resume_point().position > 0;
+            let written = receive(&mut consumer, &mut *destination, &mut reached, half, feed);
+            if let Err(halt) = &written {
+                outlook.kept = match remains(halt, resumed, half.request.keep_partial) {
+                    Remains::OnDisk => destination.keep(None),
+                    Remains::Everything => destination.keep(Some(reached)),
+                    Remains::Nothing => {
+                        destination.discard();
+                        0
+                    }
+                };
+            }
+            written
+        }
+    };
+    let view = half.view(Role::Writer);
+    let result = written.map_err(|halt| match halt {
+        Halt::Own(error) => view.abort_as_writer(&consumer, error, outlook),
+        Halt::Detach(error) => error,
+        Halt::Pipe(error) => view.explain(error, &consumer.monitor().snapshot(), outlook),
+    });
+    feed.pause();
+    result
+}
+
+/// What a failed copy leaves for the next run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remains {
+    Nothing,
+    /// What the journal says is on the disk.
+    OnDisk,
+    /// Everything that was written, after one more flush.
+    Everything,
+}
+
+/// Decides what a failed copy leaves. `resumed`: it continued an earlier one.
+fn remains(halt: &Halt, resumed: bool, keep_partial: bool) -> Remains {
+    match halt {
+        _ if halt.is_by_death() => Remains::OnDisk,
+        // Whoever interrupts a resumed copy must not lose what was there before.
+        _ if resumed && halt.is_by_interrupt() => Remains::OnDisk,
+        _ if keep_partial && halt.leaves_good_bytes() => Remains::Everything,
+        _ => Remains::Nothing,
+    }
+}
+
+/// Opens the destination: a new file, what an interrupted copy left, what a dead Writer had, or a stream output.
+fn open(
+    consumer: &Consumer,
+    half: &Half,
+    feed: &Feed,
+    outlook: &mut Outlook,
+) -> Result<Box<dyn Destination>, Halt> {
+    half.check_peer(Role::Reader, consumer.peer_user(), feed)?;
+    let (request, path) = (half.request, destination_of(half));
+    let (hello, policy) = (Hello::unpack(consumer.origin()), Policy::of(request));
+    let difference = hello.difference(request);
+    let differs = |option| Error::at(ErrorKind::OptionsDiffer(option), path);
+    if let Some(dead) = consumer.predecessor() {
+        if difference == Some(SharedOption::Checksum) {
+            return Err(Halt::Detach(differs(SharedOption::Checksum)));
+        }
+        feed.send(Event::Replaced { role: Role::Writer });
+        let dead = TargetRecord::unpack(dead);
+        if dead.is_stream {
+            outlook.is_stream = true;
+            return Err(Error::at(ErrorKind::OutputNotResumable, path).into());
+        }
+        let committing = consumer.predecessor_was_committing();
+        return Ok(dest::take_over(path, &policy, &hello.source, &dead, committing)?);
+    }
+    if let Some(option) = difference {
+        return Err(differs(option).into());
+    }
+    if request.is_half() && dest::is_stream(path) {
+        outlook.is_stream = true;
+        return open_stream(consumer, half, &policy, &hello.source);
+    }
+    let resume = request.fsync == Fsync::End && request.resume && !hello.source.is_stream;
+    Ok(dest::open(path, &policy, &hello.source, resume)?)
+}
+
+/// Opens standard output or a device; or a named pipe, as soon as somebody reads it.
+#[expect(clippy::disallowed_methods, reason = "no bell rings when a named pipe is opened")]
+fn open_stream(
+    consumer: &Consumer,
+    half: &Half,
+    policy: &Policy,
+    source: &SourceRecord,
+) -> Result<Box<dyn Destination>, Halt> {
+    let (begun, request, path) = (Instant::now(), half.request, destination_of(half));
+    loop {
+        let rereads = request.verify == Verify::Reread;
+        if let Some(output) = dest::open_stream(path, policy, source, rereads)? {
+            return Ok(output);
+        }
+        consumer.check()?;
+        if begun.elapsed() > request.connect_timeout.unwrap_or(Duration::MAX) {
+            return Err(Error::at(ErrorKind::FifoNotOpened, path).into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn destination_of<'a>(half: &Half<'a>) -> &'a Path {
+    half.destination.expect("a process that may write knows the destination")
+}
+
+/// Writes what comes, to the verdict. `reached` is how far that got, whatever the result.
+fn receive(
+    consumer: &mut Consumer,
+    destination: &mut dyn Destination,
+    reached: &mut ResumePoint,
+    half: &Half,
+    feed: &mut Feed,
+) -> Result<Outcome, Halt> {
+    let (request, digest) = (half.request, Kind::of(half.request));
+    half.confine(destination.directory(), None, feed);
+    warn(destination.take_warnings(), feed);
+    let begins = destination.resume_point();
+    if begins.position > 0 {
+        feed.send(Event::Resumed { position: begins.position, rereads: digest == Kind::Blake3 });
+    }
+    // Stored before the first write, so that whoever finds this process dead can tell what became of the destination.
+    let record = TargetRecord { wants_attributes: request.preserves_attributes(), ..destination.record() };
+    *reached = session::begin(consumer, &record, begins)?;
+    let source = Hello::unpack(consumer.origin()).source;
+    let durable = request.fsync == Fsync::End;
+    let cache = CacheUse {
+        direct: request.direct_destination,
+        drops: request.drop_cache,
+        flushes: durable || request.verify == Verify::Reread,
+    };
+    let plan = WritePlan { digest, cache, checkpoints: durable && !source.is_stream };
+    feed.send(Event::Started {
+        role: Role::Writer,
+        pipe: half.meeting.name.clone(),
+        length: source.known_length(),
+    });
+    feed.start(session::progress(consumer.monitor(), Role::Writer));
+    let (mut staged, mut digest) = destination.stage(*reached, &plan)?;
+    warn(staged.take_warnings(), feed);
+    let mut metadata = SourceMetadata::new(&request.preserve);
+    let stats = receive_content(consumer, &mut *staged, &mut digest, reached, &mut metadata, half)?;
+    let digest = digest.value();
+    let trailer = consumer.trailer().map(|trailer| (trailer.length, trailer.digest));
+    let arrived = Arrived { whole: *reached, digest, metadata, stats, resumed: begins.position };
+    if trailer != Some((reached.position, digest)) {
+        return Err(arrived.mismatch(false, half).into());
+    }
+    commit(consumer, staged, arrived, half, feed)
+}
+
+fn warn(warnings: Vec<Warning>, feed: &Feed) {
+    for warning in warnings {
+        feed.send(Event::Warning(warning));
+    }
+}
+
+/// Writes all blocks. Returns where the time went, if that is asked for.
+fn receive_content(
+    consumer: &Consumer,
+    staged: &mut dyn Staged<'_>,
+    digest: &mut Digest,
+    reached: &mut ResumePoint,
+    metadata: &mut SourceMetadata,
+    half: &Half,
+) -> Result<Option<Stats>, Halt> {
+    let (monitor, begins) = (consumer.monitor(), reached.position);
+    let mut meter = half.request.stats.then(|| {
+        Meter::start(Role::Writer, consumer.geometry().blocks(), monitor.snapshot().waited)
+    });
+    let mut private = half.private_copy();
+    while let Some(block) = consumer.filled_block()? {
+        if let Some(meter) = &mut meter {
+            // This block is one of those that count.
+            meter.count(monitor.waiting_blocks());
+        }
+        if block.is_out_of_band() {
+            take_attributes(&block, metadata, half)?;
+            block.release(reached.sum);
+            continue;
+        }
+        // One of the two is 0.
+        let end = block.offset() + block.hole() + block.len() as u64;
+        staged.check_limit(end)?;
+        if let Some(own) = &mut private {
+            for at in (0..block.len()).step_by(PRIVATE_COPY) {
+                own.resize(PRIVATE_COPY.min(block.len() - at));
+                block.copy_to(at, own);
+                digest.update(own);
+                put(own, block.offset() + at as u64, staged, consumer)?;
+            }
+        } else {
+            put(&block, block.offset(), staged, consumer)?;
+            // Writing has brought the bytes into this processor's cache (docs/benchmarks.md).
+            digest.update(&block);
+        }
+        put_zeros(&block, digest, staged, consumer, half)?;
+        *reached = ResumePoint { position: end, sum: digest.resume_state() };
+        block.release(reached.sum);
+        staged.reached(*reached)?;
+    }
+    let bytes = reached.position - begins;
+    Ok(meter.map(|meter| meter.conclude(bytes, monitor.snapshot().waited)))
+}
+
+fn take_attributes(block: &FilledBlock<'_>, metadata: &mut SourceMetadata, half: &Half) -> Result<(), Halt> {
+    if block.len() <= MAX_PIECE {
+        let mut bytes = vec![0; block.len()];
+        block.copy_to(0, &mut bytes);
+        if metadata.take(&bytes) {
+            return Ok(());
+        }
+    }
+    Err(Error::at(ErrorKind::TooManyAttributes, destination_of(half)).into())
+}
+
+/// Writes these bytes. Where another program has to make room, that may take any time.
+fn put(bytes: &[u8], offset: u64, staged: &mut dyn Staged<'_>, consumer: &Consumer) -> Result<(), Halt> {
+    let (mut written, mut checked) = (0, Instant::now());
+    while written < bytes.len() {
+        written += staged.write(offset + written as u64, &bytes[written..])?;
+        if written < bytes.len() {
+            check_now_and_then(&mut checked, consumer)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the zeros of a hole, which may be as long as the Reader says.
+fn put_zeros(
+    block: &FilledBlock<'_>,
+    digest: &mut Digest,
+    staged: &mut dyn Staged<'_>,
+    consumer: &Consumer,
+    half: &Half,
+) -> Result<(), Halt> {
+    let (mut written, mut computed, mut checked) = (0, 0, Instant::now());
+    while computed < block.hole() {
+        stop_if_requested(consumer, half)?;
+        // BLAKE3 takes seconds for that many; for the other checksum their number does not matter.
+        let rest = block.hole() - computed;
+        let some = if Kind::of(half.request) == Kind::Blake3 { rest.min(LONGEST_HOLE) } else { rest };
+        digest.update_zeros(some);
+        computed += some;
+    }
+    while written < block.hole() {
+        stop_if_requested(consumer, half)?;
+        written += staged.write_zeros(block.offset() + written, block.hole() - written)?;
+        if written < block.hole() {
+            check_now_and_then(&mut checked, consumer)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_now_and_then(checked: &mut Instant, consumer: &Consumer) -> Result<(), Halt> {
+    if checked.elapsed() >= POLL {
+        consumer.check()?;
+        *checked = Instant::now();
+    }
+    Ok(())
+}
+
+/// An error if somebody wants this to stop. Once the copy may be under its name it is too late.
+pub fn stop_if_requested(consumer: &Consumer, half: &Half) -> Result<(), Halt> {
+    if !half.stop.is_requested() || consumer.predecessor_was_committing() {
+        return Ok(());
+    }
+    consumer.abort(&session::wire::interrupted());
+    Err(PipeError::Interrupted.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_remains_depends_on_who_ended_the_copy() {
+        let died = || Halt::Pipe(PipeError::PeerDied);
+        let interrupted = || Halt::Pipe(PipeError::Interrupted);
+        let full = || Halt::Own(ErrorKind::Destination.into());
+        let mismatch = || Halt::Own(ErrorKind::Mismatch { reread: false, resumed: 0 }.into());
+        use Remains::{Everything, Nothing, OnDisk};
+        // The halt; what remains of a new copy, of a resumed one, and of both with `keep_partial`.
+        for (halt, expected) in [
+            (died(), [OnDisk, OnDisk, OnDisk, OnDisk]),
+            (interrupted(), [Nothing, OnDisk, Everything, OnDisk]),
+            (full(), [Nothing, Nothing, Everything, Everything]),
+            (mismatch(), [Nothing, Nothing, Nothing, Nothing]),
+        ] {
+            let decided = [(false, false), (true, false), (false, true), (true, true)]
+                .map(|(resumed, keep)| remains(&halt, resumed, keep));
+            assert_eq!(decided, expected, "{halt:?}");
+        }
+    }
+}

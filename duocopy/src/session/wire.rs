@@ -1,0 +1,158 @@
+//! Errors and losses as they cross the pipe: kind, operation, the system's number, and between the processes of a pair
+//! the path. The receiver makes its own sentence.
+
+use crate::api::{Error, ErrorKind, Loss, Operation, Role, SystemError};
+use blockpipe::Reason;
+use serde::{Deserialize, Serialize};
+
+/// The codes of a [`Reason`]. A loss has one that no abort has: what a dead Writer was about to say may still be there.
+const ERROR: u32 = 1;
+pub const INTERRUPTED: u32 = 2;
+const LOSSES: u32 = 3;
+/// What a pipe transmits of a reason.
+const MOST: usize = 696;
+
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    kind: ErrorKind,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    operation: Option<Operation>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    path: Option<String>,
+}
+
+/// An error of this process, for its peer. Only the peer in a pair may learn paths.
+pub fn encode(error: &Error, is_pair: bool) -> Reason {
+    let path = error.path.as_ref().filter(|_| is_pair);
+    let mut wire = Wire {
+        kind: if is_pair { error.kind.clone() } else { error.kind.clone().without_details() },
+        operation: error.operation,
+        code: error.cause.as_ref().and_then(|cause| cause.code),
+        path: path.map(|path| path.to_string_lossy().into_owned()),
+    };
+    let mut text = json(&wire);
+    if text.len() > MOST {
+        (wire.path, wire.kind) = (None, wire.kind.without_details());
+        text = json(&wire);
+    }
+    Reason::new(ERROR, text)
+}
+
+/// An error of the peer in this role. Whatever it says, it cannot make this process report its own success, its own
+/// interrupt, or a path that a half must not know.
+pub fn decode(by: Role, reason: &Reason, is_pair: bool) -> Error {
+    if reason.code == INTERRUPTED {
+        return Error { role: Some(by), ..ErrorKind::PeerInterrupted.into() };
+    }
+    let wire = serde_json::from_str::<Wire>(&reason.message).ok().filter(|_| reason.code == ERROR);
+    let Some(Wire { kind, operation, code, path }) = wire else {
+        return Error { role: Some(by), ..ErrorKind::PeerFailed.into() };
+    };
+    let kind = match kind {
+        ErrorKind::Interrupted => ErrorKind::PeerInterrupted,
+        kind if kind.is_of_one_process() => ErrorKind::PeerFailed,
+        kind if is_pair => kind,
+        kind => kind.without_details(),
+    };
+    Error {
+        role: Some(by),
+        path: path.filter(|_| is_pair).map(Into::into),
+        operation,
+        cause: code.map(SystemError::from_code),
+        ..kind.into()
+    }
+}
+
+/// Why a pipe ends that was interrupted.
+pub fn interrupted() -> Reason {
+    Reason::new(INTERRUPTED, "interrupted")
+}
+
+/// Whether the Writer says that the destination exists and was kept.
+pub fn is_skip(reason: &Reason) -> bool {
+    let wire = serde_json::from_str::<Wire>(&reason.message);
+    reason.code == ERROR && wire.is_ok_and(|wire| wire.kind == ErrorKind::Skipped)
+}
+
+/// What the Writer could not preserve, for the Reader: as much of it as fits.
+pub fn remark(losses: &[Loss]) -> Reason {
+    let fitting = (0..=losses.len()).rev().map(|most| json(&losses[..most])).find(|text| text.len() <= MOST);
+    let code = if losses.is_empty() { 0 } else { LOSSES };
+    Reason::new(code, fitting.unwrap_or_default())
+}
+
+/// What the Writer said that it could not preserve.
+pub fn losses_of(reason: &Reason) -> Vec<Loss> {
+    if reason.code != LOSSES {
+        return Vec::new();
+    }
+    serde_json::from_str(&reason.message).unwrap_or_default()
+}
+
+fn json(value: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).expect("plain data has a JSON form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{LossReason, Preserved, SourceChange};
+    use std::path::Path;
+
+    fn failed() -> Error {
+        let failed = Error::destination(Path::new("/secret/file"), Operation::Write, SystemError::from_code(28));
+        Error { role: Some(Role::Writer), ..failed }
+    }
+
+    #[test]
+    fn a_pair_learns_everything_and_a_half_no_path() {
+        assert_eq!(decode(Role::Writer, &encode(&failed(), true), true), failed());
+        let reason = encode(&failed(), false);
+        assert!(!reason.message.contains("secret"), "{}", reason.message);
+        assert_eq!(decode(Role::Writer, &reason, false), Error { path: None, ..failed() });
+        let taken = ErrorKind::NameTaken { found: "/secret/left-over".into() };
+        assert!(!encode(&taken.into(), false).message.contains("secret"));
+        let change = ErrorKind::SourceChanged(SourceChange::Grew { from: 1, to: 2 });
+        assert_eq!(decode(Role::Reader, &encode(&change.clone().into(), false), false).kind, change);
+    }
+
+    #[test]
+    fn a_long_path_is_left_out() {
+        let error = Error::at(ErrorKind::SameFile, Path::new(&"x".repeat(4096)));
+        let reason = encode(&error, true);
+        assert!(reason.message.len() <= MOST);
+        assert_eq!(decode(Role::Writer, &reason, true).kind, ErrorKind::SameFile);
+    }
+
+    #[test]
+    fn a_peer_cannot_make_this_process_say_what_only_it_can_know() {
+        for kind in [ErrorKind::Skipped, ErrorKind::OwnUserNotAllowed, ErrorKind::SecondProcessEnded] {
+            let reason = Reason::new(ERROR, json(&Wire { kind, operation: None, code: None, path: None }));
+            assert_eq!(decode(Role::Writer, &reason, true).kind, ErrorKind::PeerFailed);
+        }
+        for (code, message) in [(0, "{}"), (1, ""), (1, "{\"kind\":\"Unheard\"}"), (7, "x"), (3, "[]")] {
+            let decoded = decode(Role::Reader, &Reason::new(code, message), true);
+            assert_eq!(decoded.kind, ErrorKind::PeerFailed, "{code} {message}");
+        }
+        let interrupted = encode(&ErrorKind::Interrupted.into(), true);
+        assert_eq!(decode(Role::Reader, &interrupted, true).kind, ErrorKind::PeerInterrupted);
+        let path = Wire { kind: ErrorKind::SameFile, operation: None, code: None, path: Some("/x".into()) };
+        assert_eq!(decode(Role::Reader, &Reason::new(ERROR, json(&path)), false).path, None);
+    }
+
+    #[test]
+    fn losses_cross_as_far_as_they_fit() {
+        let loss = |name: &str| Loss {
+            what: Preserved::Attribute(name.into()),
+            reason: LossReason::System(SystemError::from_code(1)),
+        };
+        let few = vec![Loss { what: Preserved::Everything, reason: LossReason::Stream }, loss("user.a")];
+        assert_eq!(losses_of(&remark(&few)), few);
+        let many = vec![loss("user.attribute"); 100];
+        let received = losses_of(&remark(&many));
+        assert!(!received.is_empty() && received.len() < many.len());
+        assert!(losses_of(&remark(&[])).is_empty() && losses_of(&encode(&failed(), true)).is_empty());
+    }
+}
