@@ -2,8 +2,8 @@
 
 use crate::exit::{self, Failure};
 use crate::options::Backup;
-use crate::os::{Entry, FileId};
 use crate::place::Place;
+use crate::sys::{Entry, FileId};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;

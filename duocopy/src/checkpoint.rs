@@ -3,7 +3,7 @@
 //! A thread of its own: the Writer never waits for it, except at the end.
 
 use crate::journal::{Durable, Heading, Journal};
-use crate::os::{Directory, Entry};
+use crate::sys::{Directory, Entry};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;

@@ -1,6 +1,6 @@
 //! Exit codes, decided in one place, and the failures that carry them.
 
-use crate::os;
+use crate::sys;
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -99,7 +99,7 @@ fn destination_remedy(kind: io::ErrorKind) -> &'static str {
             "choose another name: it is too long, or has characters that may not be in one"
         }
         io::ErrorKind::FileTooLarge => "the file system or `ulimit -f` allows no file of this size",
-        _ => os::LOOK_AT_THE_DISK,
+        _ => sys::LOOK_AT_THE_DISK,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cache::CacheUse;
 use crate::digest::Kind;
-use crate::os;
+use crate::sys;
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -172,7 +172,7 @@ pub struct Options {
     /// Take these over from SRC [without a list: mode,ownership,timestamps]
     #[arg(
         short = 'p', long, value_enum, value_name = "LIST", value_delimiter = ',', num_args = 0..=1,
-        require_equals = true, default_missing_values = os::PRESERVED
+        require_equals = true, default_missing_values = sys::PRESERVED
     )]
     pub preserve: Vec<Preserve>,
 
@@ -245,7 +245,7 @@ pub struct Options {
 impl Options {
     /// What is to be taken over, one by one.
     pub fn preserves(&self) -> Vec<Preserve> {
-        let all = || os::ALL_PRESERVED.iter().filter_map(|name| Preserve::from_str(name, false).ok());
+        let all = || sys::ALL_PRESERVED.iter().filter_map(|name| Preserve::from_str(name, false).ok());
         let one_by_one = self.preserve.iter().copied();
         if self.preserve.contains(&Preserve::All) { all().collect() } else { one_by_one.collect() }
     }

@@ -2,7 +2,7 @@
 
 use crate::digest;
 use crate::exit::{self, Failure};
-use crate::os::{self, Directory};
+use crate::sys::{self, Directory};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -109,7 +109,7 @@ impl Place {
 
     /// Of the destination's name, the same for all ways to write it.
     pub fn hash(&self) -> u64 {
-        digest::of(os::folded(&self.name).as_encoded_bytes())
+        digest::of(sys::folded(&self.name).as_encoded_bytes())
     }
 
     fn beside(&self, ending: &str) -> OsString {

@@ -1,8 +1,8 @@
 //! What people see while it runs. Everything goes to standard error; nothing here decides anything.
 
 use crate::options::{Options, Show};
-use crate::os::{self, Signals};
 use crate::report;
+use crate::sys::{self, Signals};
 use indicatif::{BinaryBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use std::collections::VecDeque;
@@ -348,5 +348,5 @@ impl<V: FnMut() -> View> Screen<V> {
 
 /// A command line that a shell reads as these words, whatever bytes they have. Nothing in it moves a cursor.
 pub fn command_line<'a>(words: impl Iterator<Item = &'a [u8]>) -> String {
-    words.map(os::quoted).collect::<Vec<_>>().join(" ")
+    words.map(sys::quoted).collect::<Vec<_>>().join(" ")
 }

@@ -1,7 +1,7 @@
 //! What the two processes leave for each other to identify their files: 16 words in 128 bytes each.
 
 use crate::digest::Kind;
-use crate::os::FileId;
+use crate::sys::FileId;
 
 /// The bytes that travel.
 pub type Packed = [u8; 128];

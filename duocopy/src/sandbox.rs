@@ -1,9 +1,9 @@
 //! What each half still needs when it has opened its own file, and gives up all else.
 
 use crate::copy::Job;
-use crate::os::{self, Directory, Freedom};
 use crate::place::Place;
 use crate::progress::Progress;
+use crate::sys::{self, Directory, Freedom};
 
 /// For the Reader. It opens nothing any more; if it knows the destination it may have to look what became of it.
 pub fn confine_the_reader(job: &Job, progress: &Progress) {
@@ -26,7 +26,7 @@ fn confine(job: &Job, progress: &Progress, mut freedom: Freedom) {
         return;
     }
     freedom.pipes = job.pipe_directory();
-    for missing in os::confine(&freedom) {
+    for missing in sys::confine(&freedom) {
         progress.note(&format!("this half is not confined: {missing}; it goes on without (--no-sandbox)"));
     }
 }

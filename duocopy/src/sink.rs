@@ -11,10 +11,10 @@ use crate::exit::{self, Failure};
 use crate::journal::{Durable, Heading, Journal};
 use crate::metadata::FromSource;
 use crate::options::{Preserve, Sparse};
-use crate::os::{self, Directory, Entry, FileId, Metadata};
 use crate::output::{Lost, Output, allow};
 use crate::place::Place;
 use crate::record::{SourceRecord, TargetRecord};
+use crate::sys::{self, Directory, Entry, FileId, Metadata};
 use crate::temporary::{self, Found};
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -79,7 +79,7 @@ impl Sink {
         sink.notes = notes;
         if !sink.makes_holes()
             && !sink.placed
-            && let Err(error) = os::preallocate(&sink.file, source.length)
+            && let Err(error) = sys::preallocate(&sink.file, source.length)
         {
             let failure = sink.failed("reserving space for the copy", &error);
             if sink.begins == Durable::default() {
@@ -129,7 +129,7 @@ impl Sink {
         Ok(Self {
             file,
             heading,
-            mode: os::mode_for_a_new_file(source.mode),
+            mode: sys::mode_for_a_new_file(source.mode),
             replaces,
             permission,
             sparse,
@@ -153,11 +153,11 @@ impl Sink {
 
     /// A program of the old file's owner must not become one of whoever may be read from.
     fn drop_special_bits(&self) -> io::Result<()> {
-        let mode = os::identify(&os::look(&self.file)?).mode;
-        if self.permission.trusted || mode & os::WITHOUT_SPECIAL_BITS == mode {
+        let mode = sys::identify(&sys::look(&self.file)?).mode;
+        if self.permission.trusted || mode & sys::WITHOUT_SPECIAL_BITS == mode {
             return Ok(());
         }
-        os::set_mode(&self.file, mode & os::WITHOUT_SPECIAL_BITS)
+        sys::set_mode(&self.file, mode & sys::WITHOUT_SPECIAL_BITS)
     }
 
     fn makes_holes(&self) -> bool {
@@ -175,7 +175,7 @@ impl Sink {
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
         let file = &self.file;
-        let written = self.passage.pass(file, (offset, bytes.len()), || os::write_at(file, bytes, offset));
+        let written = self.passage.pass(file, (offset, bytes.len()), || sys::write_at(file, bytes, offset));
         written.map_err(|error| self.failed("writing", &error))
     }
 
@@ -218,7 +218,7 @@ impl Sink {
 impl Output for Sink {
     /// Which file it is that will become the destination.
     fn record(&self) -> TargetRecord {
-        TargetRecord { terminal: os::terminal(), ..self.heading.target }
+        TargetRecord { terminal: sys::terminal(), ..self.heading.target }
     }
 
     fn directory(&self) -> Option<&Directory> {
@@ -366,8 +366,8 @@ impl Output for Sink {
         // Preallocation may have made it longer than what came.
         self.file.set_len(whole.position).map_err(|error| self.failed("setting the length", &error))?;
         let owner_kept = match &self.replaces {
-            Some(old) => os::take_mode_and_owner(&self.file, old),
-            None => os::set_mode(&self.file, self.mode).map(|()| true),
+            Some(old) => sys::take_mode_and_owner(&self.file, old),
+            None => sys::set_mode(&self.file, self.mode).map(|()| true),
         }
         .map_err(|error| self.failed("setting the mode", &error))?;
         self.drop_special_bits().map_err(|error| self.failed("setting the mode", &error))?;
@@ -382,10 +382,10 @@ impl Output for Sink {
             }
             if let Some(keeper) = &mut self.keeper
                 && keeper.journal.is_some()
-                && let Ok(metadata) = os::look(&self.file)
+                && let Ok(metadata) = sys::look(&self.file)
             {
                 // Without it the copy would only be made once more after a kill.
-                let _ = keeper.write_down(whole, os::identify(&metadata).modified);
+                let _ = keeper.write_down(whole, sys::identify(&metadata).modified);
             }
         }
         let old_owner = (!owner_kept && !from_source.wants(Preserve::Ownership)).then(|| {
@@ -402,14 +402,14 @@ impl Output for Sink {
         let mut digest = Digest::new(kind);
         let read = || {
             let (file, past) = self.place.directory.open_past_the_cache(&self.own_name())?;
-            let metadata = os::look(&file)?;
+            let metadata = sys::look(&file)?;
             if FileId::from(&metadata) != self.heading.target.file {
                 return Err(io::Error::other("somebody replaced it"));
             }
             digest.update_from(&file, metadata.len(), &mut Pages::new(PIECE))?;
             Ok(past)
         };
-        match os::while_others_may_read(&self.file, read) {
+        match sys::while_others_may_read(&self.file, read) {
             Ok(past) => Ok((digest.value(), past)),
             Err(error) => {
                 // What cannot be read is not gone on with.
@@ -463,7 +463,7 @@ impl Output for Sink {
                     Existing::Replace | Existing::ReplaceIfOlder => {}
                 }
             }
-            if !os::is_busy(&error) {
+            if !sys::is_busy(&error) {
                 return self.failed("putting the copy in its place", &error);
             }
             // It is whole, and nobody's fault: it stays for the next copy, or for whoever wants to rename it.
@@ -540,7 +540,7 @@ pub fn keep_existing(
     match permission.existing {
         Existing::Refuse => Err(exists(path, "the destination exists", permission)),
         // Of a stream nobody knows how old it is.
-        Existing::ReplaceIfOlder if source.stream || os::identify(old).modified < source.modified => Ok(()),
+        Existing::ReplaceIfOlder if source.stream || sys::identify(old).modified < source.modified => Ok(()),
         Existing::Skip | Existing::ReplaceIfOlder => Err(Failure::skipped(path)),
         Existing::Replace => Ok(()),
     }

@@ -25,8 +25,8 @@ mod digest;
 #[path = "../../../duocopy/src/journal.rs"]
 mod journal_file;
 #[allow(dead_code)]
-#[path = "../../../duocopy/src/os/mod.rs"]
-mod os;
+#[path = "../../../duocopy/src/sys/mod.rs"]
+mod sys;
 #[allow(dead_code)]
 #[path = "../../../duocopy/src/record.rs"]
 mod record;

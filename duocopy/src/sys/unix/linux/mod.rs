@@ -1,11 +1,7 @@
 //! What Linux has of its own about files.
 
-#[path = "xattr.rs"]
-mod xattr;
+pub use super::attributes::{attributes, remove_attribute, set_attribute};
 
-pub use xattr::{attributes, remove_attribute, set_attribute};
-
-#[path = "sandbox.rs"]
 mod sandbox;
 
 pub use sandbox::confine;

@@ -1,14 +1,19 @@
 //! Unix: calls relative to a directory descriptor.
 
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod attributes;
 #[cfg(target_os = "freebsd")]
-#[path = "unix/freebsd.rs"]
-mod system;
+mod freebsd;
+#[cfg(target_os = "freebsd")]
+use freebsd as system;
 #[cfg(target_os = "linux")]
-#[path = "unix/linux.rs"]
-mod system;
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as system;
 #[cfg(target_os = "macos")]
-#[path = "unix/macos.rs"]
-mod system;
+mod macos;
+#[cfg(target_os = "macos")]
+use macos as system;
 
 use super::{Entry, FileId, Nature};
 use crate::digest::Kind;

@@ -1,8 +1,8 @@
 //! What FreeBSD has of its own about files.
 
-pub use crate::os::no_attributes::*;
+pub use crate::sys::unsupported::*;
 
-use crate::os::Freedom;
+use crate::sys::Freedom;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};

@@ -17,10 +17,10 @@
 
 use std::ffi::OsString;
 
-#[cfg(any(target_os = "freebsd", windows))]
-mod no_attributes;
 #[cfg(unix)]
 mod unix;
+#[cfg(any(target_os = "freebsd", windows))]
+mod unsupported;
 #[cfg(unix)]
 pub use unix::*;
 #[cfg(windows)]

@@ -4,7 +4,7 @@ mod signals;
 
 pub use signals::Signals;
 
-pub use super::no_attributes::*;
+pub use super::unsupported::*;
 
 use super::{Entry, FileId, Freedom, Nature};
 use crate::digest::Kind;

@@ -1,11 +1,8 @@
 //! What macOS has of its own about files.
 
-#[path = "xattr.rs"]
-mod xattr;
+pub use super::attributes::{attributes, remove_attribute, set_attribute};
 
-pub use xattr::{attributes, remove_attribute, set_attribute};
-
-use crate::os::Freedom;
+use crate::sys::Freedom;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, RenameFlags};
 use rustix::io::retry_on_intr;

@@ -1,6 +1,6 @@
 //! How a process of Linux gives up what it does not need: Landlock for paths, a seccomp filter for system calls.
 
-use crate::os::Freedom;
+use crate::sys::Freedom;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetStatus, Scope,
@@ -212,7 +212,7 @@ fn allowed() -> BTreeMap<i64, Vec<SeccompRule>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::Directory;
+    use crate::sys::Directory;
     use std::fs::{self, File, OpenOptions};
     use std::io::{self, Write};
     use std::net::TcpListener;
