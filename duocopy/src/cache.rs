@@ -54,7 +54,7 @@ impl Passage {
         let denied = denied.map(|error| {
             format!("{path}: --direct is not to be had here, so the page cache is used ({error})")
         });
-        let kept = if !sys::LETS_GO {
+        let kept = if !sys::CAN_DROP_CACHED {
             Some("there is no --drop-cache on this system")
         } else if sys::free_memory(file).is_some() {
             Some("this file system is the cache, so that --drop-cache has no effect")
@@ -98,7 +98,7 @@ impl Passage {
     /// The file is read up to here.
     pub fn read_up_to(&mut self, file: &File, place: u64) {
         if self.drops && place >= self.told + STEP {
-            sys::let_go(file, self.told..place);
+            sys::drop_cached(file, self.told..place);
             self.told = place;
         }
     }
@@ -111,18 +111,18 @@ impl Passage {
         // What has got to the disk in the meantime, by a checkpoint, would go from the cache.
         let fast = self.since.replace(Instant::now()).is_none_or(|since| since.elapsed() < SLOW);
         if fast || self.drops {
-            sys::let_go(file, self.told..place);
+            sys::drop_cached(file, self.told..place);
         }
         self.told = place;
         if self.drops {
-            sys::let_go(file, place.saturating_sub(8 * ON_ITS_WAY)..place.saturating_sub(ON_ITS_WAY));
+            sys::drop_cached(file, place.saturating_sub(8 * ON_ITS_WAY)..place.saturating_sub(ON_ITS_WAY));
         }
     }
 
     /// All of so many bytes are read, or on the disk. A note if it was not as the user wants it.
     pub fn end(&self, file: &File, path: &Path, length: u64) -> Option<String> {
         if self.drops {
-            sys::let_go(file, 0..length);
+            sys::drop_cached(file, 0..length);
         }
         // The end of a file is seldom that of a sector.
         let from = self.not_from.filter(|from| from + STEP < length)?;

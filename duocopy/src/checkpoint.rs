@@ -67,7 +67,7 @@ impl Keeper {
     /// The system says only once that something did not get to the disk. Who takes this process' place must not go on
     /// with it, even if this is all that this process still does. It holds the file's lock.
     fn destroy(&self) {
-        let _ = self.directory.remove_if_there(&self.name);
+        let _ = self.directory.remove_if_exists(&self.name);
         let ours = Some(Entry::Regular(self.heading.target.file));
         if self.directory.entry(&self.temporary).ok().flatten() == ours {
             let _ = self.directory.remove(&self.temporary);

@@ -163,8 +163,8 @@ pub fn check_partner(
         }
         other => other?,
     };
-    if let Some(user) = user.filter(|user| sys::own_user() != Some(*user)) {
-        progress.note(&format!("the {partner} belongs to user {}", sys::show_user(user)));
+    if let Some(user) = user.filter(|user| sys::effective_user() != Some(*user)) {
+        progress.note(&format!("the {partner} belongs to user {}", exit::show_user(user)));
     }
     Ok(job.peers.check(user)?)
 }
@@ -185,7 +185,7 @@ pub fn say_stats(stats: &[String], job: &Job, progress: &Progress) {
 
 /// Translates the library's view into the program's.
 pub fn view(monitor: Monitor, own: Role) -> impl FnMut() -> View + Send + 'static {
-    let terminal = sys::terminal();
+    let terminal = sys::terminal_id();
     move || {
         let now = monitor.snapshot();
         let lives = match own {

@@ -96,7 +96,7 @@ impl Heading {
 impl Journal {
     /// Makes a new one, on the disk with its name. Whatever had the name goes.
     pub fn create(directory: &Directory, name: &OsStr, heading: &Heading) -> io::Result<Self> {
-        directory.remove_if_there(name)?;
+        directory.remove_if_exists(name)?;
         let file = directory.create_new(name, 0o600)?;
         let sector = heading.pack();
         let mut content = [0; LENGTH];
@@ -203,7 +203,7 @@ mod tests {
 
     fn journal() -> (tempfile::TempDir, Directory, Journal) {
         let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::find(folder.path()).unwrap().open().unwrap();
+        let directory = Directory::open_path(folder.path()).unwrap().reopen().unwrap();
         let journal = Journal::create(&directory, OsStr::new("j"), &heading()).unwrap();
         (folder, directory, journal)
     }

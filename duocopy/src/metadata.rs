@@ -93,7 +93,7 @@ impl<'a> FromSource<'a> {
             }));
         }
         if self.wants(Preserve::Mode) {
-            let mode = if with_rights { source.mode } else { source.mode & sys::WITHOUT_SPECIAL_BITS };
+            let mode = if with_rights { source.mode } else { source.mode & sys::MODE_WITHOUT_SETID };
             if let Err(error) = sys::set_mode(file, mode) {
                 lost.push(format!("mode ({error})"));
             }
@@ -124,7 +124,7 @@ impl<'a> FromSource<'a> {
 
 /// Attributes of users can be set only on a file that may be written to, even if it is open.
 fn with_write_permission<T>(file: &File, act: impl FnOnce() -> T) -> T {
-    let mode = sys::look(file).map(|metadata| sys::identify(&metadata).mode);
+    let mode = sys::fstat(file).map(|stat| stat.mode);
     let opened =
         mode.as_ref().is_ok_and(|mode| mode & 0o200 == 0 && sys::set_mode(file, mode | 0o200).is_ok());
     let done = act();

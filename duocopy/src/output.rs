@@ -9,7 +9,7 @@ use crate::journal::Durable;
 use crate::metadata::{FromSource, NOTHING};
 use crate::plan;
 use crate::record::TargetRecord;
-use crate::sys::{self, Directory, Nature};
+use crate::sys::{self, Directory, FileKind};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Write};
@@ -153,8 +153,8 @@ pub fn out_already(path: &Path) -> Failure {
 impl Outlet {
     /// Whether this path is no place for a file, and what is written to it goes out.
     pub fn is_at(path: &Path) -> bool {
-        let passes = |nature| matches!(nature, Nature::Pipe | Nature::Device | Nature::Disk);
-        plan::is_standard(path) || sys::nature_of(path).is_ok_and(passes)
+        let passes = |nature| matches!(nature, FileKind::Pipe | FileKind::Device | FileKind::Disk);
+        plan::is_standard(path) || sys::file_kind_at(path).is_ok_and(passes)
     }
 
     /// A failure if it may not be written to so.
@@ -164,7 +164,7 @@ impl Outlet {
             return Err(Failure::refused(path, what, "copy to a file, or leave out --verify=reread"));
         }
         let disk =
-            !plan::is_standard(path) && sys::nature_of(path).is_ok_and(|nature| nature == Nature::Disk);
+            !plan::is_standard(path) && sys::file_kind_at(path).is_ok_and(|nature| nature == FileKind::Disk);
         if disk && permission.existing != Existing::Replace {
             let what = "the destination is a disk, and all that is on it would be lost";
             return Err(Failure::refused(path, what, "name another one, or write to it with --force"));
@@ -178,12 +178,12 @@ impl Outlet {
         let opening = |error: io::Error| Failure::destination(path, "opening the destination", &error);
         let (file, nature, ours) = if plan::is_standard(path) {
             let file = sys::standard_output().map_err(opening)?;
-            let nature = sys::nature(&file).map_err(opening)?;
+            let nature = sys::file_kind(&file).map_err(opening)?;
             (file, nature, false)
         } else {
-            let nature = sys::nature_of(path).map_err(opening)?;
-            match sys::open_outlet(path).map_err(opening)? {
-                Some(file) if sys::nature(&file).map_err(opening)? == nature => (file, nature, true),
+            let nature = sys::file_kind_at(path).map_err(opening)?;
+            match sys::open_stream_output(path).map_err(opening)? {
+                Some(file) if sys::file_kind(&file).map_err(opening)? == nature => (file, nature, true),
                 Some(_) => {
                     let what = "somebody has put something else in its place just now";
                     return Err(Failure::refused(path, what, "look who, then copy again"));
@@ -192,7 +192,7 @@ impl Outlet {
             }
         };
         // Whoever else has standard output open would be surprised by a pipe that does not block any more.
-        let at_once = if nature == Nature::Pipe && !ours { sys::PIPE_ROOM } else { usize::MAX };
+        let at_once = if nature == FileKind::Pipe && !ours { sys::PIPE_BUF } else { usize::MAX };
         let what =
             "this cannot be put in its place in one step: what is written is out before the copy is complete";
         let notes = vec![format!("{}: {what}", exit::show(path))];
@@ -210,7 +210,7 @@ impl Outlet {
 
 impl Output for Outlet {
     fn record(&self) -> TargetRecord {
-        TargetRecord { terminal: sys::terminal(), outlet: true, ..TargetRecord::default() }
+        TargetRecord { terminal: sys::terminal_id(), outlet: true, ..TargetRecord::default() }
     }
 
     fn notes(&self) -> &[String] {
@@ -228,7 +228,7 @@ impl Output for Outlet {
     fn pass_the_cache(&mut self, from: u64, usage: CacheUse) -> Vec<String> {
         // Only a disk has one; and what others have open too is left as it is.
         if plan::is_standard(&self.path)
-            || !sys::nature(&self.file).is_ok_and(|nature| nature == Nature::Disk)
+            || !sys::file_kind(&self.file).is_ok_and(|nature| nature == FileKind::Disk)
         {
             return Passage::none(&self.path, usage);
         }
@@ -243,7 +243,7 @@ impl Output for Outlet {
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Failure> {
         let some = &bytes[..bytes.len().min(self.at_once)];
         let file = &self.file;
-        let written = match sys::ready(file, true) {
+        let written = match sys::poll_ready(file, true) {
             Ok(true) => self.passage.pass(file, (offset, some.len()), || (&*file).write(some)),
             Ok(false) => return Ok(0),
             Err(error) => Err(error),
@@ -261,7 +261,8 @@ impl Output for Outlet {
 
     fn prepare(&mut self, whole: Durable, from_source: &FromSource, durable: bool) -> Result<Lost, Failure> {
         if durable {
-            sys::flush(&self.file).map_err(|error| self.failed("flushing the copy to the disk", &error))?;
+            sys::sync_stream(&self.file)
+                .map_err(|error| self.failed("flushing the copy to the disk", &error))?;
         }
         let of_source = (!from_source.preserve.is_empty()).then(|| NOTHING.into());
         let notes = self.passage.end(&self.file, &self.path, whole.position).into_iter().collect();

@@ -1,7 +1,7 @@
 //! What the two processes leave for each other to identify their files: 16 words in 128 bytes each.
 
 use crate::digest::Kind;
-use crate::sys::FileId;
+use crate::sys::{FileId, Stat};
 
 /// The bytes that travel.
 pub type Packed = [u8; 128];
@@ -58,6 +58,21 @@ impl SourceRecord {
         checked_by: Kind::Nothing,
         wish: 0,
     };
+
+    /// Describes a regular file of which nothing is computed yet.
+    pub fn from_stat(stat: &Stat) -> Self {
+        Self {
+            file: stat.file,
+            length: stat.length,
+            modified: stat.modified,
+            changed: stat.changed,
+            accessed: stat.accessed,
+            mode: stat.mode,
+            owner: stat.owner,
+            punched: stat.has_holes,
+            ..Self { stream: false, ..Self::STREAM }
+        }
+    }
 
     /// Whether both are the same file with, as far as the file system can tell, the same content.
     pub fn same_version(&self, other: &Self) -> bool {

@@ -24,7 +24,7 @@ mod digest;
 #[allow(dead_code)]
 #[path = "../../../duocopy/src/journal.rs"]
 mod journal_file;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 #[path = "../../../duocopy/src/sys/mod.rs"]
 mod sys;
 #[allow(dead_code)]

@@ -1,38 +1,46 @@
-//! Extended attributes, where they are those of Linux and macOS.
+//! Extended attributes, all of them read and written through the open file.
 
-use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
+use xattr::FileExt;
 
-/// More than any value has.
-const MOST: usize = 1 << 20;
+/// Files can have extended attributes.
+pub const HAS_ATTRIBUTES: bool = true;
 
-/// All that this user may see, with their values where they can be read. None where the file system has none.
+/// What a file system without extended attributes answers.
+const UNSUPPORTED: [Errno; 3] = [Errno::OPNOTSUPP, Errno::NOTSUP, Errno::NOSYS];
+
+/// Returns all attributes that this user may see, each with its value if this user may read it. A file system without
+/// attributes has none.
 pub fn attributes(file: &File) -> io::Result<Vec<(OsString, Option<Vec<u8>>)>> {
-    let mut names = vec![0; MOST];
-    let length = match flistxattr(file, &mut names) {
-        Ok(length) => length,
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
+    let names = match file.list_xattr() {
+        Ok(names) => names,
+        Err(error) if Errno::from_io_error(&error).is_some_and(|error| UNSUPPORTED.contains(&error)) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(error),
     };
-    let names = names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    let mut value = vec![0; MOST];
-    Ok(names
-        .map(|name| {
-            let read = fgetxattr(file, OsStr::from_bytes(name), &mut value);
-            (OsString::from_vec(name.to_vec()), read.ok().map(|length| value[..length].to_vec()))
-        })
-        .collect())
+    let with_value = |name: OsString| {
+        let value = file.get_xattr(&name).ok().flatten();
+        (name, value)
+    };
+    Ok(names.map(with_value).collect())
 }
 
+/// Sets an attribute, whether it exists or not.
 pub fn set_attribute(file: &File, name: &OsStr, value: &[u8]) -> io::Result<()> {
-    Ok(fsetxattr(file, name, value, XattrFlags::empty())?)
+    file.set_xattr(name, value)
 }
 
-/// If it has it.
+/// Removes an attribute if the file has it.
 pub fn remove_attribute(file: &File, name: &OsStr) {
-    let _ = fremovexattr(file, name);
+    let _ = file.remove_xattr(name);
+}
+
+/// Returns the name of an attribute that came from another process; `None` if it is empty or contains a NUL.
+pub fn attribute_name(name: &[u8]) -> Option<OsString> {
+    (!name.is_empty() && !name.contains(&0)).then(|| OsString::from_vec(name.to_vec()))
 }

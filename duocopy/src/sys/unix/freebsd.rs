@@ -1,82 +1,64 @@
-//! What FreeBSD has of its own about files.
+//! What FreeBSD has of its own.
 
-pub use crate::sys::unsupported::*;
+pub use crate::sys::unsupported::{
+    CAN_DROP_CACHED, HAS_ACCESS_LISTS, confine, drop_cached, free_memory, is_cached, is_pseudo_fs,
+};
 
-use crate::sys::Freedom;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 
-/// Opens a file only to look at it. It must be one that this user may read.
-pub const LOOK: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
+/// How to open a file or a directory only to look it up. This user must be allowed to read it.
+pub const LOOKUP: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
 
+/// `PIPE_BUF` of limits.h: a pipe that is ready for writing takes at least this many bytes.
+pub const PIPE_BUF: usize = 512;
+
+/// Converts a device number as the standard library does.
 pub fn device(number: rustix::fs::Dev) -> u64 {
     number
 }
 
-pub fn bits(mode: Mode) -> u32 {
+/// Converts a mode to a number.
+pub fn mode_bits(mode: Mode) -> u32 {
     mode.bits().into()
 }
 
-/// Advice that a file is read once from its start.
-pub fn read_ahead(file: &File) {
+/// Returns `None`: the umask can only be read by setting it.
+pub fn read_umask() -> Option<u32> {
+    None
+}
+
+/// Advises the system that the file is read once from its start. Without that the copy is slower, not wrong.
+pub fn advise_sequential(file: &File) {
     let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
 }
 
-/// Opens a file so that reads come from the medium and not from the cache, as far as the file system does that,
-/// which it does not tell.
-pub fn open_past_the_cache(directory: &OwnedFd, name: &OsStr) -> io::Result<(File, bool)> {
+/// Opens a file so that reads bypass the cache, if the file system can do that. It does not tell whether it can.
+pub fn open_direct(directory: &OwnedFd, name: &OsStr) -> io::Result<(File, bool)> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECT;
     Ok((retry_on_intr(|| rustix::fs::openat(directory, name, flags, Mode::empty()))?.into(), false))
 }
 
-/// Has reads and writes go past the cache from now on, or through it again. Then addresses, places and lengths must be
-/// multiples of what the disk wants, or they fail ([`io::ErrorKind::InvalidInput`]).
+/// Makes reads and writes bypass the cache from now on, or use it again.
+///
+/// While they bypass it, addresses, offsets and lengths must be multiples of what the disk requires; otherwise a call
+/// fails with [`io::ErrorKind::InvalidInput`].
 pub fn set_direct(file: &File, direct: bool) -> io::Result<()> {
     let mut flags = rustix::fs::fcntl_getfl(file)?;
     flags.set(OFlags::DIRECT, direct);
     Ok(rustix::fs::fcntl_setfl(file, flags)?)
 }
 
-/// What is free, in bytes, of a file system that is memory: nobody tells which one is.
-pub fn free_memory(_file: &File) -> Option<u64> {
-    None
-}
-
-/// Whether the byte at this place of a file can be had without waiting for a device: nobody tells.
-pub fn is_in_memory(_file: &File, _place: u64) -> bool {
-    true
-}
-
-/// There is no such call.
-pub const LETS_GO: bool = false;
-
-/// Does nothing.
-pub fn let_go(_file: &File, _bytes: Range<u64>) {}
-
-/// What a pipe takes when it takes anything: `PIPE_BUF` of limits.h.
-pub const PIPE_ROOM: usize = 512;
-
-/// Whether the file system says lengths that mean nothing. Those that do are seldom mounted here.
-pub fn lengths_are_made_up(_file: &File) -> bool {
-    false
-}
-
-/// Brings a directory to the disk.
-pub fn flush(directory: &OwnedFd) -> rustix::io::Result<()> {
+/// Syncs a directory to the medium.
+pub fn sync_directory(directory: &OwnedFd) -> rustix::io::Result<()> {
     rustix::fs::fsync(directory)
 }
 
-/// There is no such call.
-pub fn rename_to_a_free_name(_directory: &OwnedFd, _from: &OsStr, _to: &OsStr) -> rustix::io::Result<()> {
+/// Fails: there is no such call, and the caller links and unlinks instead.
+pub fn rename_no_replace(_directory: &OwnedFd, _from: &OsStr, _to: &OsStr) -> rustix::io::Result<()> {
     Err(Errno::NOSYS)
-}
-
-/// There is nothing here that fits.
-pub fn confine(_freedom: &Freedom) -> Vec<String> {
-    Vec::new()
 }
