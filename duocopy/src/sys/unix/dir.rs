@@ -186,3 +186,58 @@ impl AsFd for Directory {
 fn file_id(stat: &rustix::fs::Stat) -> FileId {
     FileId { device: system::device(stat.st_dev), inode: stat.st_ino }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{read_at, set_mode, stat, write_at};
+
+    fn directory() -> (tempfile::TempDir, Directory) {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open_path(folder.path()).unwrap().reopen().unwrap();
+        (folder, directory)
+    }
+
+    #[test]
+    fn a_file_has_the_same_metadata_however_it_is_asked_for() {
+        let (folder, directory) = directory();
+        let name = OsStr::new("a");
+        let file = directory.create_new(name, 0o644).unwrap();
+        write_at(&file, b"content", 0).unwrap();
+        let open = fstat(&file).unwrap();
+        assert_eq!((open.length, open.mode), (7, 0o600));
+        assert_eq!(directory.stat(name).unwrap(), open);
+        assert_eq!(stat(&folder.path().join(name)).unwrap(), open);
+        assert_eq!(directory.entry(name).unwrap(), Some(Entry::Regular(open.file)));
+        assert_eq!(directory.entry(OsStr::new("..")).unwrap(), Some(Entry::Directory));
+        assert_eq!(directory.names().unwrap().iter().filter(|found| *found == name).count(), 1);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_replaced_only_by_the_calls_that_say_so() {
+        let (_folder, directory) = directory();
+        let (old, new) = (OsStr::new("old"), OsStr::new("new"));
+        for (name, content) in [(old, b"old"), (new, b"new")] {
+            write_at(&directory.create_new(name, 0).unwrap(), content, 0).unwrap();
+        }
+        let taken = |result: io::Result<()>| result.unwrap_err().kind() == io::ErrorKind::AlreadyExists;
+        assert!(taken(directory.rename_no_replace(new, old)) && taken(directory.link(new, old)));
+        assert!(taken(directory.create_new(old, 0).map(drop)));
+        directory.rename_over(new, old).unwrap();
+        assert_eq!(directory.entry(new).unwrap(), None);
+        let mut content = [0; 3];
+        read_at(&directory.open_existing(old).unwrap(), &mut content, 0).unwrap();
+        assert_eq!(&content, b"new");
+    }
+
+    #[test]
+    fn a_file_that_is_read_only_can_still_be_opened_and_removed() {
+        let (_folder, directory) = directory();
+        let name = OsStr::new("a");
+        set_mode(&directory.create_new(name, 0).unwrap(), 0o400).unwrap();
+        directory.open_existing(name).unwrap();
+        directory.remove(name).unwrap();
+        directory.remove_if_exists(name).unwrap();
+        assert_eq!(directory.remove(name).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}
