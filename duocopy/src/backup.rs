@@ -2,8 +2,8 @@
 
 use crate::exit::{self, Failure};
 use crate::options::Backup;
-use crate::os::{Entry, FileId};
 use crate::place::Place;
+use crate::sys::{Entry, FileId};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
@@ -53,7 +53,7 @@ pub fn check(place: &Place, how: Backup, source: FileId) -> Result<(), Failure> 
             let what = format!("its backup, {shown}, would take the place of the source");
             Err(Failure::refused(&place.path, &what, "rename the source, or use --backup=numbered"))
         }
-        Ok(Some(Entry::Folder | Entry::Other)) => {
+        Ok(Some(Entry::Directory | Entry::Other)) => {
             let what = format!("the name of its backup, {shown}, belongs to what is no regular file");
             Err(Failure::refused(&place.path, &what, "move that away, or use --backup=numbered"))
         }
@@ -64,7 +64,7 @@ pub fn check(place: &Place, how: Backup, source: FileId) -> Result<(), Failure> 
 /// Takes away what a copy has left that was killed between two steps: a second name of what is, or was, the destination.
 pub fn tidy(place: &Place) {
     if let Ok(Some(Entry::Regular(_))) = place.directory.entry(&place.backup()) {
-        let _ = place.directory.remove_if_there(&place.backup());
+        let _ = place.directory.remove_if_exists(&place.backup());
     }
 }
 
@@ -99,7 +99,7 @@ fn simple(place: &Place) -> io::Result<()> {
     place.directory.link(&place.name, &between)?;
     let renamed = place.directory.rename_over(&between, &backup);
     // Two names of one file are not renamed over each other; and a name too many is nobody's.
-    place.directory.remove_if_there(&between)?;
+    place.directory.remove_if_exists(&between)?;
     renamed
 }
 

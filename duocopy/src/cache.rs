@@ -1,7 +1,7 @@
 //! What a half does about the page cache, for its own file: `--direct` and `--drop-cache`.
 
 use crate::exit;
-use crate::os;
+use crate::sys;
 use std::fs::File;
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -47,16 +47,16 @@ pub struct CacheUse {
 impl Passage {
     /// As the user wants it from this place on. Notes say what cannot be.
     pub fn set(&mut self, file: &File, path: &Path, from: u64, usage: CacheUse) -> Vec<String> {
-        let denied = if usage.direct { os::set_direct(file, true).err() } else { None };
+        let denied = if usage.direct { sys::set_direct(file, true).err() } else { None };
         self.direct = usage.direct && denied.is_none();
         (self.drops, self.flushes, self.told) = (usage.drops, usage.flushes, from);
         let path = exit::show(path);
         let denied = denied.map(|error| {
             format!("{path}: --direct is not to be had here, so the page cache is used ({error})")
         });
-        let kept = if !os::LETS_GO {
+        let kept = if !sys::CAN_DROP_CACHED {
             Some("there is no --drop-cache on this system")
-        } else if os::free_memory(file).is_some() {
+        } else if sys::free_memory(file).is_some() {
             Some("this file system is the cache, so that --drop-cache has no effect")
         } else {
             None
@@ -89,7 +89,7 @@ impl Passage {
         if !matches!(&result, Err(error) if error.kind() == io::ErrorKind::InvalidInput) {
             return result;
         }
-        os::set_direct(file, false)?;
+        sys::set_direct(file, false)?;
         self.direct = false;
         self.not_from = Some(place);
         act()
@@ -98,7 +98,7 @@ impl Passage {
     /// The file is read up to here.
     pub fn read_up_to(&mut self, file: &File, place: u64) {
         if self.drops && place >= self.told + STEP {
-            os::let_go(file, self.told..place);
+            sys::drop_cached(file, self.told..place);
             self.told = place;
         }
     }
@@ -111,18 +111,18 @@ impl Passage {
         // What has got to the disk in the meantime, by a checkpoint, would go from the cache.
         let fast = self.since.replace(Instant::now()).is_none_or(|since| since.elapsed() < SLOW);
         if fast || self.drops {
-            os::let_go(file, self.told..place);
+            sys::drop_cached(file, self.told..place);
         }
         self.told = place;
         if self.drops {
-            os::let_go(file, place.saturating_sub(8 * ON_ITS_WAY)..place.saturating_sub(ON_ITS_WAY));
+            sys::drop_cached(file, place.saturating_sub(8 * ON_ITS_WAY)..place.saturating_sub(ON_ITS_WAY));
         }
     }
 
     /// All of so many bytes are read, or on the disk. A note if it was not as the user wants it.
     pub fn end(&self, file: &File, path: &Path, length: u64) -> Option<String> {
         if self.drops {
-            os::let_go(file, 0..length);
+            sys::drop_cached(file, 0..length);
         }
         // The end of a file is seldom that of a sector.
         let from = self.not_from.filter(|from| from + STEP < length)?;

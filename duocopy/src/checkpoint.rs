@@ -3,7 +3,7 @@
 //! A thread of its own: the Writer never waits for it, except at the end.
 
 use crate::journal::{Durable, Heading, Journal};
-use crate::os::{Directory, Entry};
+use crate::sys::{Directory, Entry};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -67,7 +67,7 @@ impl Keeper {
     /// The system says only once that something did not get to the disk. Who takes this process' place must not go on
     /// with it, even if this is all that this process still does. It holds the file's lock.
     fn destroy(&self) {
-        let _ = self.directory.remove_if_there(&self.name);
+        let _ = self.directory.remove_if_exists(&self.name);
         let ours = Some(Entry::Regular(self.heading.target.file));
         if self.directory.entry(&self.temporary).ok().flatten() == ours {
             let _ = self.directory.remove(&self.temporary);

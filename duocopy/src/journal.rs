@@ -12,8 +12,8 @@
 //! write that is torn by a power failure leaves the other entry. Whatever does not fit together is no journal.
 
 use crate::digest;
-use crate::os::{self, Directory, FileId};
 use crate::record::{Packed, SourceRecord, TargetRecord};
+use crate::sys::{self, Directory, FileId};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -96,12 +96,12 @@ impl Heading {
 impl Journal {
     /// Makes a new one, on the disk with its name. Whatever had the name goes.
     pub fn create(directory: &Directory, name: &OsStr, heading: &Heading) -> io::Result<Self> {
-        directory.remove_if_there(name)?;
+        directory.remove_if_exists(name)?;
         let file = directory.create_new(name, 0o600)?;
         let sector = heading.pack();
         let mut content = [0; LENGTH];
         content[..SECTOR].copy_from_slice(&sector);
-        os::write_at(&file, &content, 0)?;
+        sys::write_at(&file, &content, 0)?;
         file.sync_all()?;
         directory.sync(&file)?;
         Ok(Self { file, heading_sum: sum_of(&sector), number: 0 })
@@ -111,11 +111,11 @@ impl Journal {
     /// can be trusted.
     pub fn open(directory: &Directory, name: &OsStr) -> Option<(Self, Heading, Entry)> {
         let file = directory.open_existing(name).ok()?;
-        if !os::is_private_file(&file) {
+        if !sys::is_private_file(&file) {
             return None;
         }
         let mut content = [0; LENGTH];
-        os::read_at(&file, &mut content, 0).ok()?;
+        sys::read_at(&file, &mut content, 0).ok()?;
         let (heading, entry) = parse(&content)?;
         Some((Self { file, heading_sum: sum_of(&heading.pack()), number: entry.number }, heading, entry))
     }
@@ -129,7 +129,7 @@ impl Journal {
         let words = [self.number, durable.position, durable.sum, time[0], time[1], self.heading_sum];
         put(&mut sector, 0, &words);
         seal(&mut sector);
-        os::write_at(&self.file, &sector, (1 + self.number % 2) * SECTOR as u64)?;
+        sys::write_at(&self.file, &sector, (1 + self.number % 2) * SECTOR as u64)?;
         self.file.sync_data()
     }
 }
@@ -203,7 +203,7 @@ mod tests {
 
     fn journal() -> (tempfile::TempDir, Directory, Journal) {
         let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::find(folder.path()).unwrap().open().unwrap();
+        let directory = Directory::open_path(folder.path()).unwrap().reopen().unwrap();
         let journal = Journal::create(&directory, OsStr::new("j"), &heading()).unwrap();
         (folder, directory, journal)
     }

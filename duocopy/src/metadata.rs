@@ -6,8 +6,8 @@
 
 use crate::exit;
 use crate::options::Preserve;
-use crate::os;
 use crate::record::SourceRecord;
+use crate::sys;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 
@@ -77,14 +77,14 @@ impl<'a> FromSource<'a> {
         if source.stream {
             return (!self.preserve.is_empty()).then(|| NOTHING.into());
         }
-        let mut with_rights = trusted && os::is_owned_by(file, source.owner);
+        let mut with_rights = trusted && sys::is_owned_by(file, source.owner);
         let mut lost = Vec::new();
         // The owner first: changing it clears some bits of the mode.
         if self.wants(Preserve::Ownership) {
-            if let Err(error) = os::set_owner(file, source.owner) {
+            if let Err(error) = sys::set_owner(file, source.owner) {
                 lost.push(format!("ownership ({error})"));
             }
-            with_rights = trusted && os::is_owned_by(file, source.owner);
+            with_rights = trusted && sys::is_owned_by(file, source.owner);
         }
         let attributes = self.attributes();
         if self.wants(Preserve::Xattr) {
@@ -93,8 +93,8 @@ impl<'a> FromSource<'a> {
             }));
         }
         if self.wants(Preserve::Mode) {
-            let mode = if with_rights { source.mode } else { source.mode & os::WITHOUT_SPECIAL_BITS };
-            if let Err(error) = os::set_mode(file, mode) {
+            let mode = if with_rights { source.mode } else { source.mode & sys::MODE_WITHOUT_SETID };
+            if let Err(error) = sys::set_mode(file, mode) {
                 lost.push(format!("mode ({error})"));
             }
             if mode != source.mode {
@@ -105,12 +105,12 @@ impl<'a> FromSource<'a> {
         if self.wants(Preserve::Acl) {
             if attributes.iter().flatten().all(|(name, _)| name != ACCESS) {
                 // The directory may have given it one.
-                os::remove_attribute(file, OsStr::new(ACCESS));
+                sys::remove_attribute(file, OsStr::new(ACCESS));
             }
             lost.extend(apply(attributes.as_deref(), file, true, trusted, with_rights));
         }
         if self.wants(Preserve::Timestamps)
-            && let Err(error) = os::set_times(file, source.accessed, source.modified)
+            && let Err(error) = sys::set_times(file, source.accessed, source.modified)
         {
             lost.push(format!("timestamps ({error})"));
         }
@@ -124,12 +124,12 @@ impl<'a> FromSource<'a> {
 
 /// Attributes of users can be set only on a file that may be written to, even if it is open.
 fn with_write_permission<T>(file: &File, act: impl FnOnce() -> T) -> T {
-    let mode = os::look(file).map(|metadata| os::identify(&metadata).mode);
+    let mode = sys::fstat(file).map(|stat| stat.mode);
     let opened =
-        mode.as_ref().is_ok_and(|mode| mode & 0o200 == 0 && os::set_mode(file, mode | 0o200).is_ok());
+        mode.as_ref().is_ok_and(|mode| mode & 0o200 == 0 && sys::set_mode(file, mode | 0o200).is_ok());
     let done = act();
     if let (true, Ok(mode)) = (opened, mode) {
-        let _ = os::set_mode(file, mode);
+        let _ = sys::set_mode(file, mode);
     }
     done
 }
@@ -143,9 +143,9 @@ fn apply(
     with_rights: bool,
 ) -> Vec<String> {
     let (kind, there) = if lists {
-        ("access lists", os::HAS_ACCESS_LISTS)
+        ("access lists", sys::HAS_ACCESS_LISTS)
     } else {
-        ("extended attributes", os::HAS_ATTRIBUTES)
+        ("extended attributes", sys::HAS_ATTRIBUTES)
     };
     if !there {
         return vec![format!("{kind} (not on this system)")];
@@ -166,7 +166,7 @@ fn apply(
                 lost.push(format!("{shown} (of another owner)"));
             }
             Some(value) => {
-                if let Err(error) = os::set_attribute(file, name, value) {
+                if let Err(error) = sys::set_attribute(file, name, value) {
                     lost.push(format!("{shown} ({error})"));
                 }
             }
@@ -218,7 +218,7 @@ fn unpack(packed: &[u8]) -> Option<Vec<Attribute>> {
         let length = if value == UNREADABLE { 0 } else { value as usize };
         let (bytes, behind) = behind.split_at_checked(length)?;
         rest = behind;
-        let name = os::attribute_name(name)?;
+        let name = sys::attribute_name(name)?;
         attributes.push((name, (value != UNREADABLE).then(|| bytes.to_vec())));
     }
     Some(attributes)

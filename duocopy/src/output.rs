@@ -7,9 +7,9 @@ use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::Durable;
 use crate::metadata::{FromSource, NOTHING};
-use crate::os::{self, Directory, Nature};
 use crate::plan;
 use crate::record::TargetRecord;
+use crate::sys::{self, Directory, FileKind};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Write};
@@ -153,8 +153,8 @@ pub fn out_already(path: &Path) -> Failure {
 impl Outlet {
     /// Whether this path is no place for a file, and what is written to it goes out.
     pub fn is_at(path: &Path) -> bool {
-        let passes = |nature| matches!(nature, Nature::Pipe | Nature::Device | Nature::Disk);
-        plan::is_standard(path) || os::nature_of(path).is_ok_and(passes)
+        let passes = |nature| matches!(nature, FileKind::Pipe | FileKind::Device | FileKind::Disk);
+        plan::is_standard(path) || sys::file_kind_at(path).is_ok_and(passes)
     }
 
     /// A failure if it may not be written to so.
@@ -163,7 +163,8 @@ impl Outlet {
             let what = "what was written to it cannot be read again";
             return Err(Failure::refused(path, what, "copy to a file, or leave out --verify=reread"));
         }
-        let disk = !plan::is_standard(path) && os::nature_of(path).is_ok_and(|nature| nature == Nature::Disk);
+        let disk =
+            !plan::is_standard(path) && sys::file_kind_at(path).is_ok_and(|nature| nature == FileKind::Disk);
         if disk && permission.existing != Existing::Replace {
             let what = "the destination is a disk, and all that is on it would be lost";
             return Err(Failure::refused(path, what, "name another one, or write to it with --force"));
@@ -176,13 +177,13 @@ impl Outlet {
         Self::check(path, permission, read_again)?;
         let opening = |error: io::Error| Failure::destination(path, "opening the destination", &error);
         let (file, nature, ours) = if plan::is_standard(path) {
-            let file = os::standard_output().map_err(opening)?;
-            let nature = os::nature(&file).map_err(opening)?;
+            let file = sys::standard_output().map_err(opening)?;
+            let nature = sys::file_kind(&file).map_err(opening)?;
             (file, nature, false)
         } else {
-            let nature = os::nature_of(path).map_err(opening)?;
-            match os::open_outlet(path).map_err(opening)? {
-                Some(file) if os::nature(&file).map_err(opening)? == nature => (file, nature, true),
+            let nature = sys::file_kind_at(path).map_err(opening)?;
+            match sys::open_stream_output(path).map_err(opening)? {
+                Some(file) if sys::file_kind(&file).map_err(opening)? == nature => (file, nature, true),
                 Some(_) => {
                     let what = "somebody has put something else in its place just now";
                     return Err(Failure::refused(path, what, "look who, then copy again"));
@@ -191,7 +192,7 @@ impl Outlet {
             }
         };
         // Whoever else has standard output open would be surprised by a pipe that does not block any more.
-        let at_once = if nature == Nature::Pipe && !ours { os::PIPE_ROOM } else { usize::MAX };
+        let at_once = if nature == FileKind::Pipe && !ours { sys::PIPE_BUF } else { usize::MAX };
         let what =
             "this cannot be put in its place in one step: what is written is out before the copy is complete";
         let notes = vec![format!("{}: {what}", exit::show(path))];
@@ -209,7 +210,7 @@ impl Outlet {
 
 impl Output for Outlet {
     fn record(&self) -> TargetRecord {
-        TargetRecord { terminal: os::terminal(), outlet: true, ..TargetRecord::default() }
+        TargetRecord { terminal: sys::terminal_id(), outlet: true, ..TargetRecord::default() }
     }
 
     fn notes(&self) -> &[String] {
@@ -226,7 +227,8 @@ impl Output for Outlet {
 
     fn pass_the_cache(&mut self, from: u64, usage: CacheUse) -> Vec<String> {
         // Only a disk has one; and what others have open too is left as it is.
-        if plan::is_standard(&self.path) || !os::nature(&self.file).is_ok_and(|nature| nature == Nature::Disk)
+        if plan::is_standard(&self.path)
+            || !sys::file_kind(&self.file).is_ok_and(|nature| nature == FileKind::Disk)
         {
             return Passage::none(&self.path, usage);
         }
@@ -241,7 +243,7 @@ impl Output for Outlet {
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Failure> {
         let some = &bytes[..bytes.len().min(self.at_once)];
         let file = &self.file;
-        let written = match os::ready(file, true) {
+        let written = match sys::poll_ready(file, true) {
             Ok(true) => self.passage.pass(file, (offset, some.len()), || (&*file).write(some)),
             Ok(false) => return Ok(0),
             Err(error) => Err(error),
@@ -259,7 +261,8 @@ impl Output for Outlet {
 
     fn prepare(&mut self, whole: Durable, from_source: &FromSource, durable: bool) -> Result<Lost, Failure> {
         if durable {
-            os::flush(&self.file).map_err(|error| self.failed("flushing the copy to the disk", &error))?;
+            sys::sync_stream(&self.file)
+                .map_err(|error| self.failed("flushing the copy to the disk", &error))?;
         }
         let of_source = (!from_source.preserve.is_empty()).then(|| NOTHING.into());
         let notes = self.passage.end(&self.file, &self.path, whole.position).into_iter().collect();

@@ -2,7 +2,7 @@
 
 use crate::digest;
 use crate::exit::{self, Failure};
-use crate::os::{self, Directory};
+use crate::sys::{self, Directory};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ impl Place {
     pub fn resolve(path: &Path, follow_links: bool) -> Result<Self, Failure> {
         let found = Self::find(path, follow_links)?;
         let failed = |error: io::Error| Failure::destination(path, "opening its directory", &error);
-        Ok(Self { directory: found.directory.open().map_err(failed)?, ..found })
+        Ok(Self { directory: found.directory.reopen().map_err(failed)?, ..found })
     }
 
     /// The same, only to look at what is there.
@@ -38,7 +38,7 @@ impl Place {
         let Some(mut name) = path.file_name().map(OsStr::to_owned) else {
             return refused("the destination is a directory", "name the file in it");
         };
-        let mut directory = Directory::find(parent(path).unwrap_or(Path::new("."))).map_err(failed)?;
+        let mut directory = Directory::open_path(parent(path).unwrap_or(Path::new("."))).map_err(failed)?;
         let mut real = path.to_owned();
         for links in 0..=MOST_LINKS {
             let looking = |error: io::Error| Failure::destination(path, "looking at the destination", &error);
@@ -61,7 +61,7 @@ impl Place {
                 return refused("the destination is a link to a directory", "name the file in it");
             };
             if let Some(parent) = parent(&target) {
-                directory = match directory.find_from_here(parent) {
+                directory = match directory.open_path_at(parent) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
                         return refused(
                             "the destination is a link that leads nowhere",
@@ -109,7 +109,7 @@ impl Place {
 
     /// Of the destination's name, the same for all ways to write it.
     pub fn hash(&self) -> u64 {
-        digest::of(os::folded(&self.name).as_encoded_bytes())
+        digest::of(sys::case_fold(&self.name).as_encoded_bytes())
     }
 
     fn beside(&self, ending: &str) -> OsString {

@@ -11,10 +11,10 @@ use crate::exit::{self, Failure};
 use crate::journal::{Durable, Heading, Journal};
 use crate::metadata::FromSource;
 use crate::options::{Preserve, Sparse};
-use crate::os::{self, Directory, Entry, FileId, Metadata};
 use crate::output::{Lost, Output, allow};
 use crate::place::Place;
 use crate::record::{SourceRecord, TargetRecord};
+use crate::sys::{self, Directory, Entry, Stat};
 use crate::temporary::{self, Found};
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -28,7 +28,7 @@ pub struct Sink {
     file: File,
     heading: Heading,
     mode: u32,
-    replaces: Option<Metadata>,
+    replaces: Option<Stat>,
     permission: Permission,
     sparse: Sparse,
     /// Whether the source takes less space than its length says.
@@ -79,7 +79,7 @@ impl Sink {
         sink.notes = notes;
         if !sink.makes_holes()
             && !sink.placed
-            && let Err(error) = os::preallocate(&sink.file, source.length)
+            && let Err(error) = sys::preallocate(&sink.file, source.length)
         {
             let failure = sink.failed("reserving space for the copy", &error);
             if sink.begins == Durable::default() {
@@ -113,7 +113,7 @@ impl Sink {
         permission: Permission,
         sparse: Sparse,
         source: &SourceRecord,
-        replaces: Option<Metadata>,
+        replaces: Option<Stat>,
         found: Found,
     ) -> Result<Self, Failure> {
         let Found { file, begins, placed, journal } = found;
@@ -129,7 +129,7 @@ impl Sink {
         Ok(Self {
             file,
             heading,
-            mode: os::mode_for_a_new_file(source.mode),
+            mode: source.mode & 0o777 & !sys::umask(),
             replaces,
             permission,
             sparse,
@@ -153,11 +153,11 @@ impl Sink {
 
     /// A program of the old file's owner must not become one of whoever may be read from.
     fn drop_special_bits(&self) -> io::Result<()> {
-        let mode = os::identify(&os::look(&self.file)?).mode;
-        if self.permission.trusted || mode & os::WITHOUT_SPECIAL_BITS == mode {
+        let mode = sys::fstat(&self.file)?.mode;
+        if self.permission.trusted || mode & sys::MODE_WITHOUT_SETID == mode {
             return Ok(());
         }
-        os::set_mode(&self.file, mode & os::WITHOUT_SPECIAL_BITS)
+        sys::set_mode(&self.file, mode & sys::MODE_WITHOUT_SETID)
     }
 
     fn makes_holes(&self) -> bool {
@@ -175,7 +175,7 @@ impl Sink {
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
         let file = &self.file;
-        let written = self.passage.pass(file, (offset, bytes.len()), || os::write_at(file, bytes, offset));
+        let written = self.passage.pass(file, (offset, bytes.len()), || sys::write_at(file, bytes, offset));
         written.map_err(|error| self.failed("writing", &error))
     }
 
@@ -194,7 +194,7 @@ impl Sink {
 
     /// Somebody may have made a newer one during the copy.
     fn still_older(&self) -> Result<(), Failure> {
-        match self.place.directory.metadata(&self.place.name) {
+        match self.place.directory.stat(&self.place.name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(self.failed("looking at the destination", &error)),
             Ok(now) => keep_existing(&self.place.path, &self.permission, &now, &self.heading.source),
@@ -218,7 +218,7 @@ impl Sink {
 impl Output for Sink {
     /// Which file it is that will become the destination.
     fn record(&self) -> TargetRecord {
-        TargetRecord { terminal: os::terminal(), ..self.heading.target }
+        TargetRecord { terminal: sys::terminal_id(), ..self.heading.target }
     }
 
     fn directory(&self) -> Option<&Directory> {
@@ -366,8 +366,8 @@ impl Output for Sink {
         // Preallocation may have made it longer than what came.
         self.file.set_len(whole.position).map_err(|error| self.failed("setting the length", &error))?;
         let owner_kept = match &self.replaces {
-            Some(old) => os::take_mode_and_owner(&self.file, old),
-            None => os::set_mode(&self.file, self.mode).map(|()| true),
+            Some(old) => sys::copy_mode_and_owner(&self.file, old),
+            None => sys::set_mode(&self.file, self.mode).map(|()| true),
         }
         .map_err(|error| self.failed("setting the mode", &error))?;
         self.drop_special_bits().map_err(|error| self.failed("setting the mode", &error))?;
@@ -382,10 +382,10 @@ impl Output for Sink {
             }
             if let Some(keeper) = &mut self.keeper
                 && keeper.journal.is_some()
-                && let Ok(metadata) = os::look(&self.file)
+                && let Ok(stat) = sys::fstat(&self.file)
             {
                 // Without it the copy would only be made once more after a kill.
-                let _ = keeper.write_down(whole, os::identify(&metadata).modified);
+                let _ = keeper.write_down(whole, stat.modified);
             }
         }
         let old_owner = (!owner_kept && !from_source.wants(Preserve::Ownership)).then(|| {
@@ -401,15 +401,15 @@ impl Output for Sink {
     fn read_again(&mut self, kind: Kind) -> Result<(Value, bool), Failure> {
         let mut digest = Digest::new(kind);
         let read = || {
-            let (file, past) = self.place.directory.open_past_the_cache(&self.own_name())?;
-            let metadata = os::look(&file)?;
-            if FileId::from(&metadata) != self.heading.target.file {
+            let (file, past) = self.place.directory.open_direct(&self.own_name())?;
+            let stat = sys::fstat(&file)?;
+            if stat.file != self.heading.target.file {
                 return Err(io::Error::other("somebody replaced it"));
             }
-            digest.update_from(&file, metadata.len(), &mut Pages::new(PIECE))?;
+            digest.update_from(&file, stat.length, &mut Pages::new(PIECE))?;
             Ok(past)
         };
-        match os::while_others_may_read(&self.file, read) {
+        match sys::while_others_may_read(&self.file, read) {
             Ok(past) => Ok((digest.value(), past)),
             Err(error) => {
                 // What cannot be read is not gone on with.
@@ -433,7 +433,7 @@ impl Output for Sink {
         let entry = self.place.directory.entry(&self.place.name);
         match entry.map_err(|error| self.failed("looking at the destination", &error))? {
             None | Some(Entry::Regular(_)) => {}
-            Some(Entry::Folder | Entry::Other) => {
+            Some(Entry::Directory | Entry::Other) => {
                 let what = "the destination has become something else than a regular file";
                 return Err(self.refused(what, "look who made it, then copy again"));
             }
@@ -450,7 +450,7 @@ impl Output for Sink {
                 backup::keep(&self.place, self.permission.backup, self.heading.source.file)?;
                 self.place.directory.rename(&self.file, &temporary, name)
             }
-            Existing::Skip | Existing::Refuse => self.place.directory.rename_to_a_free_name(&temporary, name),
+            Existing::Skip | Existing::Refuse => self.place.directory.rename_no_replace(&temporary, name),
         };
         renamed.map_err(|error| {
             if error.kind() == io::ErrorKind::AlreadyExists {
@@ -463,7 +463,7 @@ impl Output for Sink {
                     Existing::Replace | Existing::ReplaceIfOlder => {}
                 }
             }
-            if !os::is_busy(&error) {
+            if !sys::is_busy(&error) {
                 return self.failed("putting the copy in its place", &error);
             }
             // It is whole, and nobody's fault: it stays for the next copy, or for whoever wants to rename it.
@@ -488,7 +488,7 @@ impl Output for Sink {
     /// After the last word: nothing but the destination stays.
     fn tidy(&self) {
         // If it stays, the next copy to this destination removes it.
-        let _ = self.place.directory.remove_if_there(&self.place.journal());
+        let _ = self.place.directory.remove_if_exists(&self.place.journal());
     }
 
     /// Leaves what is on the disk for the next copy; `reached` is brought there first, if it is given. Returns how
@@ -519,7 +519,7 @@ impl Output for Sink {
             self.tidy();
         } else if self.still_ours() && !self.stays.get() {
             // If something stays, the next copy to this destination removes it.
-            let _ = self.place.directory.remove_if_there(&self.place.journal());
+            let _ = self.place.directory.remove_if_exists(&self.place.journal());
             let _ = self.place.directory.remove(&self.place.temporary());
         }
     }
@@ -534,13 +534,13 @@ impl Output for Sink {
 pub fn keep_existing(
     path: &Path,
     permission: &Permission,
-    old: &Metadata,
+    old: &Stat,
     source: &SourceRecord,
 ) -> Result<(), Failure> {
     match permission.existing {
         Existing::Refuse => Err(exists(path, "the destination exists", permission)),
         // Of a stream nobody knows how old it is.
-        Existing::ReplaceIfOlder if source.stream || os::identify(old).modified < source.modified => Ok(()),
+        Existing::ReplaceIfOlder if source.stream || old.modified < source.modified => Ok(()),
         Existing::Skip | Existing::ReplaceIfOlder => Err(Failure::skipped(path)),
         Existing::Replace => Ok(()),
     }

@@ -7,9 +7,9 @@
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::exit::{self, Failure};
 use crate::journal::{Durable, Entry, Heading, Journal};
-use crate::os::{self, Entry as Name, FileId, Metadata};
 use crate::place::Place;
 use crate::record::{SourceRecord, TargetRecord};
+use crate::sys::{self, Entry as Name, Stat};
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::io;
@@ -37,7 +37,7 @@ impl Found {
 }
 
 /// What stands at the destination now, if it is a file that may be replaced.
-pub fn look_at(place: &Place, source: &SourceRecord) -> Result<Option<Metadata>, Failure> {
+pub fn look_at(place: &Place, source: &SourceRecord) -> Result<Option<Stat>, Failure> {
     let path = &place.path;
     let failed = |doing| move |error: io::Error| Failure::destination(path, doing, &error);
     let looking = "looking at the destination";
@@ -47,8 +47,8 @@ pub fn look_at(place: &Place, source: &SourceRecord) -> Result<Option<Metadata>,
             let what = "source and destination are the same file";
             return Err(Failure::refused(path, what, "name another destination"));
         }
-        Some(Name::Regular(_)) => Some(place.directory.metadata(&place.name).map_err(failed(looking))?),
-        Some(Name::Folder) => {
+        Some(Name::Regular(_)) => Some(place.directory.stat(&place.name).map_err(failed(looking))?),
+        Some(Name::Directory) => {
             return Err(Failure::refused(path, "the destination is a directory", "name the file in it"));
         }
         Some(Name::Other) => {
@@ -69,14 +69,10 @@ pub fn look_at(place: &Place, source: &SourceRecord) -> Result<Option<Metadata>,
 
 /// What a journal of a copy of this source to this place, through this file, says at its head.
 pub fn heading(place: &Place, source: &SourceRecord, file: &File) -> io::Result<Heading> {
-    let metadata = os::look(file)?;
+    let stat = sys::fstat(file)?;
     Ok(Heading {
         source: *source,
-        target: TargetRecord {
-            file: FileId::from(&metadata),
-            born: os::born(&metadata),
-            ..TargetRecord::default()
-        },
+        target: TargetRecord { file: stat.file, born: stat.birth_time, ..TargetRecord::default() },
         directory: place.directory.id()?,
         name: place.hash(),
     })
@@ -135,7 +131,7 @@ pub fn acquire(
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                     other => other.map_err(|error| in_the_way(&place.temporary_path(), place, &error))?,
                 };
-                if !os::is_own_file(&left) {
+                if !sys::is_own_file(&left) {
                     return Err(in_the_way(&place.temporary_path(), place, &not_ours()));
                 }
                 // Without locks a living copy cannot be told from a dead one's file.
@@ -156,11 +152,11 @@ pub fn acquire(
                         continue;
                     }
                     match resume.then(|| continued(place, source, &left)).flatten() {
-                        Some((begins, journal)) if os::is_writable(&left) => {
+                        Some((begins, journal)) if sys::is_writable(&left) => {
                             return Ok(Found { file: left, begins, placed: false, journal: Some(journal) });
                         }
                         // Killed after it got its last mode: once more, with one that lets it be written to.
-                        Some(_) => os::set_mode(&left, 0o600).map_err(failed)?,
+                        Some(_) => sys::set_mode(&left, 0o600).map_err(failed)?,
                         None => {
                             if resume && Journal::open(directory, &place.journal()).is_some() {
                                 notes.push(
@@ -221,8 +217,8 @@ pub fn take_over(
             }
             _ if !names(place, name, &file) => {}
             // Killed after it got its last mode: once more, with one that lets it be written to.
-            _ if !placed && !os::is_writable(&file) && Instant::now() < deadline => {
-                os::set_mode(&file, 0o600).map_err(failed)?;
+            _ if !placed && !sys::is_writable(&file) && Instant::now() < deadline => {
+                sys::set_mode(&file, 0o600).map_err(failed)?;
             }
             _ => break (file, placed),
         }
@@ -238,7 +234,7 @@ pub fn take_over(
 fn continued(place: &Place, source: &SourceRecord, left: &File) -> Option<(Durable, Journal)> {
     let (journal, theirs, Entry { durable, .. }) = Journal::open(&place.directory, &place.journal())?;
     let ours = heading(place, source, left).ok()?;
-    let fits = ours.fits(&theirs) && ours.target == theirs.target && os::is_own_file(left);
+    let fits = ours.fits(&theirs) && ours.target == theirs.target && sys::is_own_file(left);
     (fits && left.metadata().ok()?.len() >= durable.position).then_some((durable, journal))
 }
 
@@ -247,7 +243,7 @@ pub fn placed_already(place: &Place, source: &SourceRecord) -> Option<Found> {
     let (journal, theirs, Entry { durable: whole, modified, .. }) =
         Journal::open(&place.directory, &place.journal())?;
     let found = find(place, &place.name, &theirs.target)?;
-    if os::identify(&found).modified != modified || whole.position != source.length {
+    if found.modified != modified || whole.position != source.length {
         return None;
     }
     let file = place.directory.open_existing(&place.name).ok()?;
@@ -298,22 +294,22 @@ pub fn fate(path: &Path, target: &TargetRecord, length: u64, kind: Kind, sent: &
         if find(&place, &place.temporary(), target).is_some() {
             return Some(Fate::Unchanged);
         }
-        let metadata = find(&place, &place.name, target)?;
+        let stat = find(&place, &place.name, target)?;
         let mut digest = Digest::new(kind);
-        if metadata.len() == length && kind != Kind::Nothing {
+        if stat.length == length && kind != Kind::Nothing {
             let file = place.directory.open_existing(&place.name).ok()?;
             digest.update_from(&file, length, &mut vec![0; PIECE]).ok()?;
         }
-        let same = metadata.len() == length && digest.value() == *sent;
+        let same = stat.length == length && digest.value() == *sent;
         Some(if same { Fate::Replaced } else { Fate::Changed })
     };
     look().unwrap_or(Fate::Unknown)
 }
 
 /// What is under this name, if it is the very file that somebody wrote to: inode numbers are used again.
-fn find(place: &Place, name: &OsStr, target: &TargetRecord) -> Option<Metadata> {
-    let metadata = place.directory.metadata(name).ok()?;
-    (FileId::from(&metadata) == target.file && os::born(&metadata) == target.born).then_some(metadata)
+fn find(place: &Place, name: &OsStr, target: &TargetRecord) -> Option<Stat> {
+    let stat = place.directory.stat(name).ok()?;
+    (stat.file == target.file && stat.birth_time == target.born).then_some(stat)
 }
 
 fn not_ours() -> io::Error {
@@ -326,7 +322,7 @@ fn remove_old_journal(place: &Place) -> Result<(), Failure> {
     let removed = match place.directory.open_existing(&name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-        Ok(file) if os::is_own_file(&file) => place.directory.remove_if_there(&name),
+        Ok(file) if sys::is_own_file(&file) => place.directory.remove_if_exists(&name),
         Ok(_) => Err(not_ours()),
     };
     removed.map_err(|error| in_the_way(&place.temporary_path().with_extension("journal"), place, &error))
@@ -344,7 +340,7 @@ fn in_the_way(found: &Path, place: &Place, error: &io::Error) -> Failure {
 
 /// Whether the name still leads to this file.
 fn names(place: &Place, name: &OsStr, file: &File) -> bool {
-    let ours = os::look(file).ok().map(|metadata| Name::Regular(FileId::from(&metadata)));
+    let ours = sys::fstat(file).ok().map(|stat| Name::Regular(stat.file));
     ours.is_some() && place.directory.entry(name).ok().flatten() == ours
 }
 
@@ -363,12 +359,8 @@ mod tests {
         let path = folder.path().join("name");
         let temporary = Place::resolve(&path, true).unwrap().temporary_path();
         std::fs::write(&temporary, "new").unwrap();
-        let metadata = os::look_at(&temporary).unwrap();
-        let target = TargetRecord {
-            file: FileId::from(&metadata),
-            born: os::born(&metadata),
-            ..TargetRecord::default()
-        };
+        let stat = sys::stat(&temporary).unwrap();
+        let target = TargetRecord { file: stat.file, born: stat.birth_time, ..TargetRecord::default() };
         let mut digest = Digest::new(Kind::Crc64);
         digest.update(b"new");
         let now = |target: &TargetRecord, length, sent| fate(&path, target, length, Kind::Crc64, &sent);
