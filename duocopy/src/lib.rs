@@ -4,22 +4,27 @@
 #![deny(clippy::exit, clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
 
 mod api;
-mod engine { pub mod plan; }
-mod session { pub mod status; }
+mod attributes;
+mod cache;
+mod dest;
+mod digest;
+mod engine;
+mod record;
+mod session;
+mod source;
+mod sys;
 
-pub use api::*;
+pub use api::{
+    Aftermath, Backup, Checksum, Destination, Error, ErrorKind, Event, Fsync, Hash, LayoutReason, Loss,
+    LossReason, Observer, Operation, Outcome, Overwrite, Parties, Presence, Preserve, Preserved, Progress,
+    Request, Role, SandboxGap, SharedOption, SourceChange, Sparse, Stats, Step, Stop, SystemError, Verify,
+    Warning,
+};
 pub use engine::plan::{Plan, PlannedDestination, PlannedSource};
+pub use engine::{preflight, resolve, run, second_process};
+pub use sys::{HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, Signals, shell_quote, umask, user_name};
 
 /// The pipes that exist now, seen from outside.
 pub mod status {
     pub use crate::session::status::{Phase, PipeStatus, ProcessStatus, pipe, pipes, remove_dead};
 }
-
-/// Stub.
-pub fn run(_request: &Request, _observer: &mut dyn Observer, _stop: &Stop) -> Result<Outcome, Error> { todo!() }
-/// Stub.
-pub fn preflight(_request: &Request) -> Result<Plan, Error> { todo!() }
-/// Stub.
-pub fn resolve(_request: &Request) -> Result<Request, Error> { todo!() }
-/// Stub.
-pub fn second_process(_stop: &Stop) -> bool { todo!() }

@@ -11,7 +11,7 @@
 //! | content | [`open_source`], [`read_at`], [`write_at`], [`next_data`], [`preallocate`], [`while_others_may_read`] |
 //! | page cache | [`set_direct`], [`drop_cached`], [`CAN_DROP_CACHED`], [`is_cached`], [`free_memory`] |
 //! | streams | [`standard_input`], [`standard_output`], [`open_stream_output`], [`poll_ready`], [`sync_stream`], [`PIPE_BUF`] |
-//! | metadata | [`set_mode`], [`set_owner`], [`is_owned_by`], [`copy_mode_and_owner`], [`set_times`], [`umask`], [`MODE_WITHOUT_SETID`] |
+//! | metadata | [`set_mode`], [`set_owner`], [`is_owned_by`], [`set_times`], [`umask`], [`MODE_WITHOUT_SETID`] |
 //! | extended attributes | [`attributes`], [`set_attribute`], [`remove_attribute`], [`attribute_name`], [`HAS_ATTRIBUTES`], [`HAS_ACCESS_LISTS`] |
 //! | paths and words | [`normalize`], [`case_fold`], [`shell_quote`] |
 //! | users | [`effective_user`], [`user_id`], [`group_id`], [`user_name`], [`is_member`], [`group_members`], [`HAS_OWNERS`] |
@@ -57,9 +57,6 @@ pub struct Stat {
     pub birth_time: u64,
     /// Whether the file takes less space than its length says.
     pub has_holes: bool,
-    /// All attributes of the file, of which `mode` has only some.
-    #[cfg(windows)]
-    permissions: &'static std::fs::Permissions,
 }
 
 /// What an open file or a path is.

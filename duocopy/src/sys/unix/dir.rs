@@ -1,6 +1,6 @@
 //! Calls relative to a directory descriptor.
 
-use super::{fstat, system};
+use super::{fstat, set_mode, system};
 use crate::sys::{Entry, FileId, Stat};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Holds a directory open. All names are relative to it.
@@ -166,6 +167,27 @@ impl Directory {
     pub fn is_writable(&self) -> bool {
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
         rustix::fs::accessat(&self.0, c".", access, AtFlags::EACCESS).is_ok()
+    }
+
+    /// Gives the file the mode and, as far as this user may, the owner of `old`, which has this name here and is about to
+    /// be replaced.
+    ///
+    /// Returns whether user and group are those of the old file. Where they are not, the file does not get the rights
+    /// that were meant for them.
+    #[expect(clippy::unused_self, reason = "Windows reads the attributes anew, by the name")]
+    pub fn copy_mode_and_owner(&self, file: &File, _name: &OsStr, old: &Stat) -> io::Result<bool> {
+        let (user, group) = old.owner;
+        // The owner comes first, because changing it clears the set-user-ID bit.
+        let both = fchown(file, Some(user), Some(group));
+        let has_group = both.is_ok() || fchown(file, None, Some(group)).is_ok();
+        let has_user = file.metadata()?.uid() == user;
+        let allowed = match (has_user, has_group) {
+            (true, true) => 0o7777,
+            (false, true) => 0o1777,
+            (_, false) => 0o1707,
+        };
+        set_mode(file, old.mode & allowed)?;
+        Ok(has_user && has_group)
     }
 
     /// Makes the names in the directory durable. A file system that cannot do that succeeds without it.

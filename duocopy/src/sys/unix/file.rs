@@ -154,25 +154,6 @@ pub fn is_owned_by(file: &File, owner: (u32, u32)) -> bool {
     file.metadata().is_ok_and(|it| (it.uid(), it.gid()) == owner)
 }
 
-/// Gives the file the mode and, as far as this user may, the owner of the file that it replaces.
-///
-/// Returns whether user and group are those of the old file. Where they are not, the file does not get the rights that
-/// were meant for them.
-pub fn copy_mode_and_owner(file: &File, old: &Stat) -> io::Result<bool> {
-    let (user, group) = old.owner;
-    // The owner comes first, because changing it clears the set-user-ID bit.
-    let both = fchown(file, Some(user), Some(group));
-    let has_group = both.is_ok() || fchown(file, None, Some(group)).is_ok();
-    let has_user = file.metadata()?.uid() == user;
-    let allowed = match (has_user, has_group) {
-        (true, true) => 0o7777,
-        (false, true) => 0o1777,
-        (_, false) => 0o1707,
-    };
-    set_mode(file, old.mode & allowed)?;
-    Ok(has_user && has_group)
-}
-
 /// Sets the times of the last access and the last write, each as [`Stat`] has it.
 pub fn set_times(file: &File, accessed: (i64, i64), modified: (i64, i64)) -> io::Result<()> {
     let [last_access, last_modification] =

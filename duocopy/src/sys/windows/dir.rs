@@ -229,6 +229,13 @@ impl Directory {
         true
     }
 
+    /// Gives the file the attributes of the file of this name, which it is about to replace. Owner and access list come
+    /// from the directory.
+    pub fn copy_mode_and_owner(&self, file: &File, name: &OsStr, _old: &Stat) -> io::Result<bool> {
+        file.set_permissions(fs::symlink_metadata(self.path.join(name))?.permissions())?;
+        Ok(true)
+    }
+
     /// Makes the name of this open file durable, which syncing the file does: NTFS writes its log with it.
     #[expect(clippy::unused_self, reason = "Unix syncs the directory")]
     pub fn sync(&self, file: &File) -> io::Result<()> {

@@ -11,7 +11,6 @@ use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Windows counts time from the first, and [`UNIX_EPOCH`] is the second.
@@ -54,7 +53,6 @@ impl From<&Information> for Stat {
             // File numbers contain how often they were reused, so they alone identify a file.
             birth_time: 0,
             has_holes: attributes & (FILE_ATTRIBUTE_SPARSE_FILE | FILE_ATTRIBUTE_COMPRESSED) != 0,
-            permissions: interned(about.metadata.permissions()),
         }
     }
 }
@@ -63,21 +61,6 @@ fn mode_of(attributes: u32) -> u32 {
     let bit = |attribute: u32, bit: u32| if attributes & attribute == 0 { 0 } else { bit };
     let write = if attributes & FILE_ATTRIBUTE_READONLY == 0 { 0o222 } else { 0 };
     0o444 | write | bit(FILE_ATTRIBUTE_HIDDEN, MODE_HIDDEN) | bit(FILE_ATTRIBUTE_SYSTEM, MODE_SYSTEM)
-}
-
-/// Returns a reference to permissions with this value, which lives as long as the process.
-///
-/// [`Permissions`] holds all attributes of a file, is not `Copy`, and cannot be made from a number. [`Stat`] has to be
-/// `Copy`. There are only a few distinct values, so little memory is kept.
-fn interned(permissions: Permissions) -> &'static Permissions {
-    static KNOWN: Mutex<Vec<&Permissions>> = Mutex::new(Vec::new());
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(same) = known.iter().find(|same| ***same == permissions) {
-        return same;
-    }
-    let new: &Permissions = Box::leak(Box::new(permissions));
-    known.push(new);
-    new
 }
 
 /// Returns the metadata of an open file; fails for a device or a pipe.
@@ -192,12 +175,6 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     let mut permissions: Permissions = file.metadata()?.permissions();
     permissions.set_readonly(mode & MODE_WRITABLE == 0);
     file.set_permissions(permissions)
-}
-
-/// Gives the file the attributes of the file that it replaces. Owner and access list come from the directory.
-pub fn copy_mode_and_owner(file: &File, old: &Stat) -> io::Result<bool> {
-    file.set_permissions(old.permissions.clone())?;
-    Ok(true)
 }
 
 /// Sets the times of the last access and the last write, each as [`Stat`] has it.

@@ -14,7 +14,7 @@ pub use super::unsupported::{
 };
 pub use dir::Directory;
 pub use file::{
-    attribute_name, copy_mode_and_owner, file_kind, file_kind_at, fstat, is_busy, is_own_file,
+    attribute_name, file_kind, file_kind_at, fstat, is_busy, is_own_file,
     is_private_file, is_writable, open_source, preallocate, read_at, set_mode, set_times, stat,
     while_others_may_read, write_at,
 };
