@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One of the two processes of a copy.
@@ -331,6 +331,12 @@ impl Request {
         matches!(self.parties, Parties::Read { .. } | Parties::Write { .. })
     }
 
+    /// Returns whether the copy may continue what an interrupted one left. Without a flush at the end nothing says how
+    /// much of that is on the disk.
+    pub(crate) fn resumes(&self) -> bool {
+        self.resume && self.fsync == Fsync::End
+    }
+
     /// Returns whether a destination that exists may mean that there is nothing to do.
     pub(crate) fn may_skip(&self) -> bool {
         matches!(self.overwrite, Overwrite::Skip | Overwrite::ReplaceIfOlder)
@@ -340,4 +346,9 @@ impl Request {
     pub(crate) fn preserves_attributes(&self) -> bool {
         self.preserve.iter().any(|what| matches!(what, Preserve::Xattr | Preserve::Acl))
     }
+}
+
+/// Returns whether this path stands for standard input or output.
+pub(crate) fn is_standard(path: &Path) -> bool {
+    path == "-"
 }

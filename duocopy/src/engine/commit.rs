@@ -4,7 +4,7 @@ use super::Half;
 use super::feed::Feed;
 use super::verdict::Halt;
 use super::writer::stop_if_requested;
-use crate::api::{Error, ErrorKind, Event, Fsync, Outcome, Stats, Step, Verify, Warning};
+use crate::api::{Aftermath, Error, ErrorKind, Event, Fsync, Outcome, Stats, Step, Verify, Warning};
 use crate::dest::{SourceMetadata, Staged};
 use crate::digest::{Kind, Value};
 use crate::record::ResumePoint;
@@ -20,13 +20,22 @@ pub struct Arrived {
     pub stats: Option<Stats>,
     /// How many bytes an earlier copy had left.
     pub resumed: u64,
+    /// Whether an earlier Writer had put the copy under its name already.
+    pub committed: bool,
+    /// Whether the copy goes to a stream output, which cannot be rolled back.
+    pub is_stream: bool,
 }
 
 impl Arrived {
     /// What the two processes computed, or what was read back, differs.
     pub fn mismatch(&self, reread: bool, half: &Half) -> Error {
         let kind = ErrorKind::Mismatch { reread, resumed: self.resumed };
-        Error { path: half.destination.map(Into::into), ..kind.into() }
+        let aftermath = match (self.committed, self.is_stream) {
+            (true, _) => Aftermath::Changed,
+            (_, true) => Aftermath::Incomplete,
+            _ => Aftermath::Unchanged,
+        };
+        Error { path: half.destination.map(Into::into), aftermath, ..kind.into() }
     }
 }
 

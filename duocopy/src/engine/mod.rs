@@ -12,7 +12,7 @@ mod stats;
 mod verdict;
 mod writer;
 
-use crate::api::{Error, ErrorKind, Event, Observer, Outcome, Parties, Progress, Request, Role, Stop, Warning};
+use crate::api::{Error, ErrorKind, Event, Observer, Outcome, Parties, Progress, Request, Role, SandboxGap, Stop, Warning};
 use crate::cache::Pages;
 use crate::digest::Kind;
 use crate::session::{self, Meeting, PipeError, Peers, Seat};
@@ -156,6 +156,10 @@ impl Half<'_> {
             readable_dir: readable,
         };
         for sys::Unconfined { gap, reason } in sys::confine(&policy) {
+            let gap = match gap {
+                sys::SandboxGap::Paths => SandboxGap::Paths,
+                sys::SandboxGap::SystemCalls => SandboxGap::SystemCalls,
+            };
             feed.send(Event::Warning(Warning::Unconfined { gap, reason }));
         }
     }

@@ -1,8 +1,7 @@
 //! The absolute paths that a process knows, and the tag that is made from them.
 
-use crate::api::{Destination, Error, ErrorKind, Parties, Request};
+use crate::api::{Destination, Error, ErrorKind, Parties, Request, is_standard};
 use crate::session::HALVES;
-use crate::source::is_standard;
 use crate::sys::{self, BadPath};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf, is_separator};

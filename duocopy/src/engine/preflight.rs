@@ -24,20 +24,11 @@ pub fn preflight(request: &Request) -> Result<Plan, Error> {
     Ok(Plan { source: source.map(|(source, _)| source), destination })
 }
 
-/// An error if a Writer that waits for its Reader would refuse the copy, as it looks now. A destination may exist because
-/// an earlier copy could not say any more that it was complete; then its journal is still there.
+/// An error if a Writer that waits for its Reader would refuse the copy, as it looks now.
 pub fn early_refusal(request: &Request) -> Result<(), Error> {
     let (_, Some(path)) = paths::known(request) else { return Ok(()) };
-    if dest::is_stream(path) {
-        return Ok(());
-    }
-    match inspect_destination(path, None, request) {
-        Err(error) if error.kind == ErrorKind::DestinationExists && dest::has_journal(path, request.follow_links) => {
-            Ok(())
-        }
-        Err(error) => Err(Error { role: Some(Role::Writer), ..error }),
-        Ok(_) => Ok(()),
-    }
+    let refused = |error| Error { role: Some(Role::Writer), ..error };
+    dest::inspect_early(path, &Policy::of(request)).map_err(refused)
 }
 
 /// Pipes and standard input are not opened: that would be noticed at their other end.
@@ -60,7 +51,7 @@ fn inspect_destination(
 ) -> Result<PlannedDestination, Error> {
     let (policy, path) = (Policy::of(request), path.to_owned());
     let rereads = request.verify == Verify::Reread;
-    match dest::inspect(&path, &policy, source, request.is_half(), rereads) {
+    match dest::inspect(&path, &policy, source, request.is_half(), rereads, request.resumes()) {
         Ok(Found::Stream) => Ok(PlannedDestination::Stream { path }),
         Ok(Found::Absent) => Ok(PlannedDestination::Create { path }),
         Ok(Found::Existing(_)) => Ok(PlannedDestination::Replace { path, backup: policy.backup }),

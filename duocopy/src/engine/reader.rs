@@ -39,12 +39,11 @@ fn explain(halt: Halt, producer: &Producer, half: &Half, feed: &Feed) -> Result<
         Halt::Pipe(error) => Err(view.explain(error, &there, Outlook::default())),
         Halt::Own(error) => match view.abort_as_reader(producer, error.clone()) {
             Some(counts) => Err(counts),
-            // The Writer had everything from a Reader before this one.
             None => {
                 feed.send(Event::Warning(Warning::TooLate(Box::new(error))));
-                let trailer = producer.monitor().snapshot().trailer.unwrap_or_default();
-                let checksum = Kind::of(half.request).checksum(&trailer.digest);
-                Ok(Outcome::Complete { bytes: trailer.length, checksum, not_preserved: Vec::new() })
+                let (bytes, digest) = there.trailer.map_or((0, [0; 32]), |end| (end.length, end.digest));
+                let checksum = Kind::of(half.request).checksum(&digest);
+                Ok(Outcome::Complete { bytes, checksum, not_preserved: Vec::new() })
             }
         },
     }
@@ -177,7 +176,7 @@ fn send_content(
                 }
                 block.send(filled, digest.resume_state());
                 if let Some(pace) = &mut pace {
-                    let wait = || pace.spend(filled);
+                    let mut wait = || pace.spend(filled);
                     match &mut meter {
                         Some(meter) => meter.hold_back(wait),
                         None => wait(),

@@ -8,11 +8,11 @@ use super::{Half, PRIVATE_COPY};
 use crate::api::{
     Error, ErrorKind, Event, Fsync, Outcome, Role, SharedOption, Stats, Verify, Warning,
 };
-use crate::attributes::MAX_PIECE;
+use crate::attributes::Received;
 use crate::cache::CacheUse;
 use crate::dest::{self, Destination, Policy, SourceMetadata, Staged, WritePlan};
 use crate::digest::{Digest, Kind};
-use crate::record::{ResumePoint, SourceRecord, TargetRecord};
+use crate::record::{ResumePoint, TargetRecord};
 use crate::session::{self, Consumer, FilledBlock, Hello, PipeError};
 use crate::source::LONGEST_HOLE;
 use std::path::Path;
@@ -105,9 +105,10 @@ fn open(
     }
     if request.is_half() && dest::is_stream(path) {
         outlook.is_stream = true;
-        return open_stream(consumer, half, &policy, &hello.source);
+        policy.check_limit(path, hello.source.stat.length)?;
+        return open_stream(consumer, half, &policy);
     }
-    let resume = request.fsync == Fsync::End && request.resume && !hello.source.is_stream;
+    let resume = request.resumes() && !hello.source.is_stream;
     Ok(dest::open(path, &policy, &hello.source, resume)?)
 }
 
@@ -117,12 +118,11 @@ fn open_stream(
     consumer: &Consumer,
     half: &Half,
     policy: &Policy,
-    source: &SourceRecord,
 ) -> Result<Box<dyn Destination>, Halt> {
     let (begun, request, path) = (Instant::now(), half.request, destination_of(half));
     loop {
         let rereads = request.verify == Verify::Reread;
-        if let Some(output) = dest::open_stream(path, policy, source, rereads)? {
+        if let Some(output) = dest::open_stream(path, policy, rereads)? {
             return Ok(output);
         }
         consumer.check()?;
@@ -148,12 +148,13 @@ fn receive(
     let (request, digest) = (half.request, Kind::of(half.request));
     half.confine(destination.directory(), None, feed);
     warn(destination.take_warnings(), feed);
-    let begins = destination.resume_point();
+    let (begins, committed) = (destination.resume_point(), destination.already_committed());
     if begins.position > 0 {
         feed.send(Event::Resumed { position: begins.position, rereads: digest == Kind::Blake3 });
     }
     // Stored before the first write, so that whoever finds this process dead can tell what became of the destination.
     let record = TargetRecord { wants_attributes: request.preserves_attributes(), ..destination.record() };
+    let is_stream = record.is_stream;
     *reached = session::begin(consumer, &record, begins)?;
     let source = Hello::unpack(consumer.origin()).source;
     let durable = request.fsync == Fsync::End;
@@ -175,7 +176,8 @@ fn receive(
     let stats = receive_content(consumer, &mut *staged, &mut digest, reached, &mut metadata, half)?;
     let digest = digest.value();
     let trailer = consumer.trailer().map(|trailer| (trailer.length, trailer.digest));
-    let arrived = Arrived { whole: *reached, digest, metadata, stats, resumed: begins.position };
+    let (whole, resumed) = (*reached, begins.position);
+    let arrived = Arrived { whole, digest, metadata, stats, resumed, committed, is_stream };
     if trailer != Some((reached.position, digest)) {
         return Err(arrived.mismatch(false, half).into());
     }
@@ -237,10 +239,10 @@ fn receive_content(
 }
 
 fn take_attributes(block: &FilledBlock<'_>, metadata: &mut SourceMetadata, half: &Half) -> Result<(), Halt> {
-    if block.len() <= MAX_PIECE {
+    if Received::accepts(block.len()) {
         let mut bytes = vec![0; block.len()];
         block.copy_to(0, &mut bytes);
-        if metadata.take(&bytes) {
+        if metadata.add_attributes(&bytes) {
             return Ok(());
         }
     }

@@ -5,7 +5,7 @@ pub mod fake;
 mod file;
 mod stream;
 
-use crate::api::{Error, ErrorKind, Operation, Warning};
+use crate::api::{Error, ErrorKind, Operation, Warning, is_standard};
 use crate::attributes::Attribute;
 use crate::cache::CacheUse;
 use crate::digest::{Digest, Kind};
@@ -99,11 +99,6 @@ pub fn open(path: &Path, digest: Kind, streams: bool) -> Result<Box<dyn Source>,
 pub fn is_stream(path: &Path) -> bool {
     let passes = |kind| matches!(kind, FileKind::Pipe | FileKind::Device);
     is_standard(path) || sys::file_kind_at(path).is_ok_and(passes)
-}
-
-/// Whether the path stands for standard input or output.
-pub fn is_standard(path: &Path) -> bool {
-    path == "-"
 }
 
 /// Checks that a Reader can continue what another one began: only with the very same version of the source.
