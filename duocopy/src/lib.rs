@@ -4,6 +4,12 @@
 #![deny(clippy::exit, clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
 
 mod api;
+mod attributes;
+mod cache;
+mod dest;
+mod digest;
+mod record;
+mod sys;
 mod engine { pub mod plan; }
 mod session { pub mod status; }
 

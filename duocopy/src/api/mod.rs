@@ -13,3 +13,4 @@ pub use outcome::{Checksum, Loss, LossReason, Outcome, Preserved};
 pub use request::{
     Backup, Destination, Fsync, Hash, Overwrite, Parties, Preserve, Request, Role, Sparse, Verify,
 };
+pub(crate) use request::is_standard;

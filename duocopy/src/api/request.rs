@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One of the two processes of a copy.
@@ -335,6 +335,11 @@ impl Request {
     pub(crate) fn preserves_attributes(&self) -> bool {
         self.preserve.iter().any(|what| matches!(what, Preserve::Xattr | Preserve::Acl))
     }
+}
+
+/// Returns whether this path stands for standard input or output.
+pub(crate) fn is_standard(path: &Path) -> bool {
+    path == "-"
 }
 
 /// A path as JSON, whatever bytes it has.

@@ -1,57 +1,52 @@
-//! What an interrupted copy leaves beside its temporary file, so that the next one need not start over.
+//! What an interrupted copy leaves beside its temporary file, so that the next one can resume it.
 //!
 //! ```text
-//!    0  heading: magic, version, checksum kind, source (128 bytes), temporary file, directory, name, own checksum
+//!    0  heading: magic, version, source (128 bytes), temporary file (128 bytes), directory, name, own checksum
 //!  512  entry, if its number is even     number, position, sum, time, the heading's checksum, own checksum
 //! 1024  entry, if its number is odd
 //! 1536  end
 //! ```
 //!
-//! Little-endian words. An entry says: the first `position` bytes of the temporary file are on the disk, and this is
-//! their checksum. It is written after that is so, over the older one of the two, each in a sector of its own: a
-//! write that is torn by a power failure leaves the other entry. Whatever does not fit together is no journal.
+//! All words are little-endian. An entry says that the first `position` bytes of the temporary file are on the disk, and
+//! what their checksum is. It is written once that is true, over the older of the two entries, each of which has a
+//! sector of its own: if a power failure tears the write, the other entry is still there. A file that does not fit
+//! together is not a journal.
 
 use crate::digest;
-use crate::os::{self, Directory, FileId};
-use crate::record::{Packed, SourceRecord, TargetRecord};
+use crate::record::{Packed, ResumePoint, SourceRecord, TargetRecord};
+use crate::sys::{self, Directory, FileId};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"DUOCOPYJ");
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const SECTOR: usize = 512;
 /// Length of the file.
 pub const LENGTH: usize = 3 * SECTOR;
 
-/// What the copy is, which must be the same for whoever wants to go on.
+/// Identifies a copy. Only a copy with the same heading may resume it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heading {
     pub source: SourceRecord,
-    /// The temporary file, or the destination after the last step.
+    /// The temporary file, or the destination after the commit.
     pub target: TargetRecord,
     pub directory: FileId,
     /// Checksum of the destination's name.
     pub name: u64,
 }
 
-/// How much of the copy is on the disk, in bytes from the start, and the checksum of that.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Durable {
-    pub position: u64,
-    pub sum: u64,
-}
-
-/// What an entry says.
+/// How far the copy has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct Recorded {
     number: u64,
-    pub durable: Durable,
-    /// When the file was last written to, if it is whole: it is that file only while this is so.
+    /// Everything up to here is on the disk.
+    pub durable: ResumePoint,
+    /// Time of the last write once the copy is whole: the file is that copy only as long as it has this time.
     pub modified: (i64, i64),
 }
 
-/// A journal that is open for writing. Only the holder of the temporary file's lock may have one.
+/// A journal that is open for writing. Only the process that has locked the temporary file may have one.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
@@ -60,10 +55,10 @@ pub struct Journal {
 }
 
 impl Heading {
-    /// Whether a copy of this source to the same place may go on from what another one left.
+    /// Returns whether a copy with this heading may resume one with the other, if the temporary file is the same, too.
     pub fn fits(&self, other: &Self) -> bool {
         self.source.same_version(&other.source)
-            && self.source.checked_by == other.source.checked_by
+            && self.source.digest == other.source.digest
             && (self.directory, self.name) == (other.directory, other.name)
     }
 
@@ -79,7 +74,7 @@ impl Heading {
 
     fn unpack(sector: &[u8; SECTOR]) -> Option<Self> {
         let [magic, version] = get(sector, 0);
-        if !sealed(sector) || (magic, version) != (MAGIC, VERSION) {
+        if !is_sealed(sector) || (magic, version) != (MAGIC, VERSION) {
             return None;
         }
         let packed = |at: usize| -> Packed { sector[at..at + 128].try_into().expect("128 bytes") };
@@ -94,58 +89,57 @@ impl Heading {
 }
 
 impl Journal {
-    /// Makes a new one, on the disk with its name. Whatever had the name goes.
+    /// Creates a journal and flushes it with its name to the disk. A file that has the name is removed.
     pub fn create(directory: &Directory, name: &OsStr, heading: &Heading) -> io::Result<Self> {
-        directory.remove_if_there(name)?;
+        directory.remove_if_exists(name)?;
         let file = directory.create_new(name, 0o600)?;
         let sector = heading.pack();
         let mut content = [0; LENGTH];
         content[..SECTOR].copy_from_slice(&sector);
-        os::write_at(&file, &content, 0)?;
+        sys::write_at(&file, &content, 0)?;
         file.sync_all()?;
         directory.sync(&file)?;
         Ok(Self { file, heading_sum: sum_of(&sector), number: 0 })
     }
 
-    /// Opens what an earlier copy left, and says what it was and how far it got. `None` if there is nothing that
-    /// can be trusted.
-    pub fn open(directory: &Directory, name: &OsStr) -> Option<(Self, Heading, Entry)> {
+    /// Opens the journal that an earlier copy left. `None` if there is none that can be trusted.
+    pub fn open(directory: &Directory, name: &OsStr) -> Option<(Self, Heading, Recorded)> {
         let file = directory.open_existing(name).ok()?;
-        if !os::is_private_file(&file) {
+        if !sys::is_private_file(&file) {
             return None;
         }
         let mut content = [0; LENGTH];
-        os::read_at(&file, &mut content, 0).ok()?;
-        let (heading, entry) = parse(&content)?;
-        Some((Self { file, heading_sum: sum_of(&heading.pack()), number: entry.number }, heading, entry))
+        sys::read_at(&file, &mut content, 0).ok()?;
+        let (heading, recorded) = parse(&content)?;
+        Some((Self { file, heading_sum: sum_of(&heading.pack()), number: recorded.number }, heading, recorded))
     }
 
-    /// Says that so much is on the disk; the caller has seen to it. On the disk itself when this returns. `modified` is
-    /// the time of the last write if that was the last one.
-    pub fn record(&mut self, durable: Durable, modified: (i64, i64)) -> io::Result<()> {
+    /// Records that everything up to this point is on the disk, which the caller has made sure of. The record itself is
+    /// on the disk once this returns. `modified` is the time of the last write if the copy is whole.
+    pub fn record(&mut self, durable: ResumePoint, modified: (i64, i64)) -> io::Result<()> {
         self.number += 1;
         let mut sector = [0; SECTOR];
         let time = [modified.0.cast_unsigned(), modified.1.cast_unsigned()];
         let words = [self.number, durable.position, durable.sum, time[0], time[1], self.heading_sum];
         put(&mut sector, 0, &words);
         seal(&mut sector);
-        os::write_at(&self.file, &sector, (1 + self.number % 2) * SECTOR as u64)?;
+        sys::write_at(&self.file, &sector, (1 + self.number % 2) * SECTOR as u64)?;
         self.file.sync_data()
     }
 }
 
-/// The heading, and the newer one of the entries that belong to it.
-pub fn parse(content: &[u8; LENGTH]) -> Option<(Heading, Entry)> {
+/// Returns the heading, and the newer one of the entries that belong to it.
+pub fn parse(content: &[u8; LENGTH]) -> Option<(Heading, Recorded)> {
     let sector = |n: usize| -> &[u8; SECTOR] {
         content[n * SECTOR..][..SECTOR].try_into().expect("the content is three sectors")
     };
     let heading = Heading::unpack(sector(0))?;
     let entry = |n: usize| {
         let [number, position, sum, seconds, nanoseconds, heading_sum] = get(sector(n), 0);
-        let belongs = sealed(sector(n)) && heading_sum == sum_of(sector(0)) && number > 0;
-        (belongs && position <= heading.source.length).then_some(Entry {
+        let belongs = is_sealed(sector(n)) && heading_sum == sum_of(sector(0)) && number > 0;
+        (belongs && position <= heading.source.stat.length).then_some(Recorded {
             number,
-            durable: Durable { position, sum },
+            durable: ResumePoint { position, sum },
             modified: (seconds.cast_signed(), nanoseconds.cast_signed()),
         })
     };
@@ -163,7 +157,7 @@ fn get<const N: usize>(sector: &[u8; SECTOR], at: usize) -> [u64; N] {
     std::array::from_fn(|n| u64::from_le_bytes(sector[at + n * 8..][..8].try_into().expect("eight bytes")))
 }
 
-/// A sector's last word is the checksum of the rest.
+/// Returns the checksum that belongs in a sector's last word.
 fn sum_of(sector: &[u8; SECTOR]) -> u64 {
     digest::of(&sector[..SECTOR - 8])
 }
@@ -173,7 +167,7 @@ fn seal(sector: &mut [u8; SECTOR]) {
     put(sector, SECTOR - 8, &[sum]);
 }
 
-fn sealed(sector: &[u8; SECTOR]) -> bool {
+fn is_sealed(sector: &[u8; SECTOR]) -> bool {
     get::<1>(sector, SECTOR - 8) == [sum_of(sector)]
 }
 
@@ -183,37 +177,28 @@ mod tests {
     use crate::digest::Kind;
 
     fn heading() -> Heading {
-        let source = SourceRecord {
-            wish: 0,
-            file: FileId { device: 1, inode: 2 },
-            length: 1000,
-            modified: (3, 4),
-            changed: (5, 6),
-            accessed: (7, 8),
-            mode: 0o644,
-            owner: (0, 0),
-            punched: false,
-            stream: false,
-            checked_by: Kind::Crc64,
-        };
-        let target =
-            TargetRecord { file: FileId { device: 7, inode: 8 }, born: 9, ..TargetRecord::default() };
+        let mut stat = SourceRecord::STREAM.stat;
+        (stat.file, stat.length) = (FileId { device: 1, inode: 2 }, 1000);
+        (stat.modified, stat.changed) = ((3, 4), (5, 6));
+        let source = SourceRecord::of_file(stat, Kind::Crc64);
+        let file = FileId { device: 7, inode: 8 };
+        let target = TargetRecord { file, birth_time: 9, ..TargetRecord::default() };
         Heading { source, target, directory: FileId { device: 10, inode: 11 }, name: 12 }
     }
 
     fn journal() -> (tempfile::TempDir, Directory, Journal) {
         let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::find(folder.path()).unwrap().open().unwrap();
+        let directory = Directory::open_path(folder.path()).unwrap().reopen().unwrap();
         let journal = Journal::create(&directory, OsStr::new("j"), &heading()).unwrap();
         (folder, directory, journal)
     }
 
     #[test]
-    fn the_newest_entry_counts_and_a_torn_one_leaves_the_one_before() {
+    fn the_newest_entry_counts_and_a_torn_one_leaves_the_older_one() {
         let (folder, directory, mut journal) = journal();
         let name = OsStr::new("j");
-        assert!(Journal::open(&directory, name).is_none(), "nothing is durable yet");
-        let entries = [(10, 1), (20, 2), (30, 3)].map(|(position, sum)| Durable { position, sum });
+        assert!(Journal::open(&directory, name).is_none(), "nothing is recorded yet");
+        let entries = [(10, 1), (20, 2), (30, 3)].map(|(position, sum)| ResumePoint { position, sum });
         for entry in entries {
             journal.record(entry, (5, 6)).unwrap();
             let found = Journal::open(&directory, name).unwrap().2;
@@ -221,7 +206,7 @@ mod tests {
         }
         let (mut journal, found, _) = Journal::open(&directory, name).unwrap();
         assert_eq!(found, heading());
-        journal.record(Durable { position: 40, sum: 4 }, (0, 0)).unwrap();
+        journal.record(ResumePoint { position: 40, sum: 4 }, (0, 0)).unwrap();
         let mut content: [u8; LENGTH] = std::fs::read(folder.path().join("j")).unwrap().try_into().unwrap();
         // The fourth entry is in the even sector.
         content[SECTOR + 9] ^= 1;
@@ -231,9 +216,9 @@ mod tests {
     }
 
     #[test]
-    fn no_changed_byte_goes_unnoticed() {
+    fn every_changed_byte_is_noticed() {
         let (folder, _, mut journal) = journal();
-        journal.record(Durable { position: 10, sum: 1 }, (0, 0)).unwrap();
+        journal.record(ResumePoint { position: 10, sum: 1 }, (0, 0)).unwrap();
         let content: [u8; LENGTH] = std::fs::read(folder.path().join("j")).unwrap().try_into().unwrap();
         assert!(parse(&content).is_some());
         for at in (0..SECTOR).chain(2 * SECTOR..LENGTH) {
@@ -244,14 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn another_source_or_place_does_not_fit() {
+    fn only_the_same_source_and_destination_fit() {
         let here = heading();
         assert!(here.fits(&heading()));
         let changes: [fn(&mut Heading); 6] = [
-            |other| other.source.length += 1,
-            |other| other.source.file.inode += 1,
-            |other| other.source.changed.1 += 1,
-            |other| other.source.checked_by = Kind::Blake3,
+            |other| other.source.stat.length += 1,
+            |other| other.source.stat.file.inode += 1,
+            |other| other.source.stat.changed.1 += 1,
+            |other| other.source.digest = Kind::Blake3,
             |other| other.directory.inode += 1,
             |other| other.name += 1,
         ];
