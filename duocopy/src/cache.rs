@@ -1,6 +1,6 @@
-//! What a half does about the page cache, for its own file: `--direct` and `--drop-cache`.
+//! How a process uses the page cache for its own file: `--direct` and `--drop-cache`.
 
-use crate::exit;
+use crate::api::Warning;
 use crate::sys;
 use std::fs::File;
 use std::io;
@@ -8,132 +8,126 @@ use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A multiple of what any disk or page asks for.
-const PAGE: usize = 64 << 10;
-/// What disks ask for at least.
+/// A multiple of the alignment that any disk or page needs.
+const ALIGNMENT: usize = 64 << 10;
+/// The smallest piece that a disk transfers.
 const SECTOR: u64 = 512;
-/// So much is brought to the disk, or let go, at once while the copy goes on (`docs/benchmarks.md`).
+/// How many bytes are flushed or dropped at once while the copy runs (`docs/benchmarks.md`).
 const STEP: u64 = 4 << 20;
-/// What is written takes a while to get to the disk, and can be let go only then.
-const ON_ITS_WAY: u64 = 64 << 20;
-
-/// A copy that is slower than this for a step has checkpoints often enough, and no hurry at the end.
+/// How far flushing may lag behind writing. Only pages that are on the disk can be dropped.
+const LAG: u64 = 64 << 20;
+/// A copy that needs longer than this for a step is flushed by its checkpoints, and has little left at the end.
 const SLOW: Duration = Duration::from_millis(250);
 
-/// How a file passes through the page cache.
-#[derive(Debug, Default)]
-pub struct Passage {
-    /// Past it.
-    direct: bool,
-    /// From where on it went through it all the same.
-    not_from: Option<u64>,
-    /// What is written is to be on the disk at the end.
-    flushes: bool,
-    /// Nothing stays in it.
-    drops: bool,
-    /// Up to here it has been told about, and when.
-    told: u64,
-    since: Option<Instant>,
-}
-
-/// What the user wants of the cache for one of the two files.
+/// How one of the two files should use the page cache.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheUse {
+    /// Go past the cache.
     pub direct: bool,
+    /// Leave nothing of the file in the cache.
     pub drops: bool,
+    /// Have everything on the disk at the end, so that it is better to begin early.
     pub flushes: bool,
 }
 
-impl Passage {
-    /// As the user wants it from this place on. Notes say what cannot be.
-    pub fn set(&mut self, file: &File, path: &Path, from: u64, usage: CacheUse) -> Vec<String> {
+/// How a file uses the page cache, and up to where the system has been told so.
+#[derive(Debug, Default)]
+pub struct CachePolicy {
+    direct_io: bool,
+    /// Where the file began to go through the cache although it should not.
+    fallback_offset: Option<u64>,
+    flushes: bool,
+    drops: bool,
+    /// Up to here the system has been told to flush or to drop the file, the last time at `since`.
+    advised: u64,
+    since: Option<Instant>,
+}
+
+impl CachePolicy {
+    /// Uses the cache like this from offset `from` on. Warns of what the system cannot do.
+    pub fn set(&mut self, file: &File, path: &Path, from: u64, usage: CacheUse) -> Vec<Warning> {
         let denied = if usage.direct { sys::set_direct(file, true).err() } else { None };
-        self.direct = usage.direct && denied.is_none();
-        (self.drops, self.flushes, self.told) = (usage.drops, usage.flushes, from);
-        let path = exit::show(path);
-        let denied = denied.map(|error| {
-            format!("{path}: --direct is not to be had here, so the page cache is used ({error})")
-        });
-        let kept = if !sys::CAN_DROP_CACHED {
-            Some("there is no --drop-cache on this system")
-        } else if sys::free_memory(file).is_some() {
-            Some("this file system is the cache, so that --drop-cache has no effect")
-        } else {
-            None
+        self.direct_io = usage.direct && denied.is_none();
+        (self.drops, self.flushes, self.advised) = (usage.drops, usage.flushes, from);
+        let path = path.to_path_buf();
+        let denied =
+            denied.map(|error| Warning::DirectUnavailable { path: path.clone(), cause: error.into() });
+        let kept = match () {
+            () if !usage.drops => None,
+            () if !sys::CAN_DROP_CACHED => Some(Warning::DropCacheUnavailable { path }),
+            () if sys::free_memory(file).is_some() => Some(Warning::DropCacheUseless { path }),
+            () => None,
         };
-        let kept = kept.filter(|_| usage.drops).map(|what| format!("{path}: {what}"));
         denied.into_iter().chain(kept).collect()
     }
 
-    /// What to say where there is no cache to pass, or one that others pass too.
-    pub fn none(path: &Path, usage: CacheUse) -> Vec<String> {
-        let what =
-            "--direct and --drop-cache have no effect on standard input and output, pipes and terminals";
+    /// Warns that a stream has no page cache, or one that other programs use too.
+    pub fn not_applicable(path: &Path, usage: CacheUse) -> Vec<Warning> {
         let wanted = usage.direct || usage.drops;
-        wanted.then(|| format!("{}: {what}", exit::show(path))).into_iter().collect()
+        wanted.then(|| Warning::NoPageCache { path: path.into() }).into_iter().collect()
     }
 
-    /// Reads or writes. What the disk cannot do directly (at the end of a file, or in odd pieces) goes through the
-    /// cache, like everything behind it.
-    pub fn pass<T>(
+    /// Runs a read or a write of `length` bytes at this offset.
+    ///
+    /// Direct I/O transfers only whole sectors. From the first piece that is none (the end of a file, or less), the file
+    /// goes through the cache.
+    pub fn transfer<T>(
         &mut self,
         file: &File,
-        (place, length): (u64, usize),
-        mut act: impl FnMut() -> io::Result<T>,
+        (offset, length): (u64, usize),
+        mut transfer: impl FnMut() -> io::Result<T>,
     ) -> io::Result<T> {
-        if !self.direct {
-            return act();
+        if !self.direct_io {
+            return transfer();
         }
-        let odd = !place.is_multiple_of(SECTOR) || !(length as u64).is_multiple_of(SECTOR);
-        let result = if odd { Err(io::ErrorKind::InvalidInput.into()) } else { act() };
+        let odd = !offset.is_multiple_of(SECTOR) || !(length as u64).is_multiple_of(SECTOR);
+        let result = if odd { Err(io::ErrorKind::InvalidInput.into()) } else { transfer() };
         if !matches!(&result, Err(error) if error.kind() == io::ErrorKind::InvalidInput) {
             return result;
         }
         sys::set_direct(file, false)?;
-        self.direct = false;
-        self.not_from = Some(place);
-        act()
+        self.direct_io = false;
+        self.fallback_offset = Some(offset);
+        transfer()
     }
 
-    /// The file is read up to here.
-    pub fn read_up_to(&mut self, file: &File, place: u64) {
-        if self.drops && place >= self.told + STEP {
-            sys::drop_cached(file, self.told..place);
-            self.told = place;
+    /// Takes note that the file is read up to this offset.
+    pub fn read_up_to(&mut self, file: &File, offset: u64) {
+        if self.drops && offset >= self.advised + STEP {
+            sys::drop_cached(file, self.advised..offset);
+            self.advised = offset;
         }
     }
 
-    /// The file is written up to here: what is left to be flushed at the end is little.
-    pub fn written_up_to(&mut self, file: &File, place: u64) {
-        if !self.flushes && !self.drops || place < self.told + STEP {
+    /// Takes note that the file is written up to this offset, and begins to flush it, so that little is left at the end.
+    pub fn written_up_to(&mut self, file: &File, offset: u64) {
+        if !self.flushes && !self.drops || offset < self.advised + STEP {
             return;
         }
-        // What has got to the disk in the meantime, by a checkpoint, would go from the cache.
+        // The call also drops pages that a checkpoint has flushed meanwhile. A slow copy does not need it.
         let fast = self.since.replace(Instant::now()).is_none_or(|since| since.elapsed() < SLOW);
         if fast || self.drops {
-            sys::drop_cached(file, self.told..place);
+            sys::drop_cached(file, self.advised..offset);
         }
-        self.told = place;
+        self.advised = offset;
         if self.drops {
-            sys::drop_cached(file, place.saturating_sub(8 * ON_ITS_WAY)..place.saturating_sub(ON_ITS_WAY));
+            sys::drop_cached(file, offset.saturating_sub(8 * LAG)..offset.saturating_sub(LAG));
         }
     }
 
-    /// All of so many bytes are read, or on the disk. A note if it was not as the user wants it.
-    pub fn end(&self, file: &File, path: &Path, length: u64) -> Option<String> {
+    /// Ends the use of the file once all of its `length` bytes are read, or on the disk. Warns if direct I/O was not
+    /// possible for a part of it.
+    pub fn end(&self, file: &File, path: &Path, length: u64) -> Option<Warning> {
         if self.drops {
             sys::drop_cached(file, 0..length);
         }
-        // The end of a file is seldom that of a sector.
-        let from = self.not_from.filter(|from| from + STEP < length)?;
-        let path = exit::show(path);
-        Some(format!(
-            "{path}: from byte {from} on --direct was not possible: what came was not in whole sectors"
-        ))
+        // Few files end with a whole sector: their last piece does not count.
+        let offset = self.fallback_offset.filter(|offset| offset + STEP < length)?;
+        Some(Warning::DirectUntil { path: path.into(), offset })
     }
 }
 
-/// Memory that begins with a page, as direct reads want it.
+/// Memory that begins at a page boundary, as direct I/O needs it.
 #[derive(Debug)]
 pub struct Pages {
     memory: Vec<u8>,
@@ -142,13 +136,14 @@ pub struct Pages {
 }
 
 impl Pages {
-    pub fn new(most: usize) -> Self {
-        let memory = vec![0; most + PAGE];
-        let start = memory.as_ptr().align_offset(PAGE);
-        Self { memory, start, length: most }
+    /// Allocates zeroed memory.
+    pub fn new(length: usize) -> Self {
+        let memory = vec![0; length + ALIGNMENT];
+        let start = memory.as_ptr().align_offset(ALIGNMENT);
+        Self { memory, start, length }
     }
 
-    /// So much of it is used from now on: not more than at first.
+    /// Uses only the first `length` bytes from now on: at most as many as were allocated.
     pub fn resize(&mut self, length: usize) {
         self.length = length;
     }

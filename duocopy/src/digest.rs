@@ -1,20 +1,20 @@
-//! What both halves compute from their own bytes, so that each can tell whether the other saw the same.
+//! The checksum that each process computes over its own bytes, so that both can tell whether they saw the same.
 //!
-//! CRC-64/NVME is the checksum that object stores keep for whole objects. Its state is one word, so another process
-//! can go on where this one stopped. BLAKE3 cannot be forged by who chooses the bytes, and cannot be continued from
-//! one word: whoever goes on in the middle reads the beginning again.
+//! CRC-64/NVME is the checksum that object stores keep for whole objects. Its state is one word, so another process can
+//! continue it. BLAKE3 cannot be forged, even if an attacker chooses the bytes; but its state does not fit a word, and a
+//! process that resumes a copy reads the beginning again.
 
+use crate::api::{Checksum, Hash, Request, Verify};
 use crc_fast::CrcAlgorithm;
-use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 
-/// How much of a file is read at once where nothing is shared.
+/// How much of a file is read at once, outside of the shared memory.
 pub const PIECE: usize = 1 << 20;
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-/// What is computed; both processes must do the same.
+/// Which checksum is computed: the same in both processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Nothing,
@@ -22,9 +22,10 @@ pub enum Kind {
     Blake3,
 }
 
-/// What travels to the other process at the end. Unused bytes are zero.
+/// A checksum as it travels to the peer at the end. Unused bytes are zero.
 pub type Value = [u8; 32];
 
+/// A checksum of the bytes so far.
 #[derive(Debug)]
 pub enum Digest {
     Nothing,
@@ -33,6 +34,14 @@ pub enum Digest {
 }
 
 impl Kind {
+    pub fn of(request: &Request) -> Self {
+        match (request.verify, request.hash) {
+            (Verify::None, _) => Self::Nothing,
+            (_, Hash::Crc64) => Self::Crc64,
+            (_, Hash::Blake3) => Self::Blake3,
+        }
+    }
+
     pub fn from_number(number: u64) -> Self {
         match number {
             1 => Self::Crc64,
@@ -49,23 +58,14 @@ impl Kind {
         }
     }
 
-    /// A digest with its name, for people. Empty if there is none.
-    pub fn show(self, value: &Value) -> String {
-        self.name(value).map_or(String::new(), |(name, value)| format!(", {name} {value}"))
-    }
-
-    /// What it is called, and the digest as people write it, if there is one.
-    pub fn name(self, value: &Value) -> Option<(&'static str, String)> {
-        let hex = |bytes: &mut dyn Iterator<Item = &u8>| {
-            bytes.fold(String::new(), |mut text, byte| {
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
-        };
+    /// Returns the checksum of a value that a [`Digest`] of this kind computed.
+    pub fn checksum(self, value: &Value) -> Option<Checksum> {
         match self {
             Self::Nothing => None,
-            Self::Crc64 => Some(("CRC-64/NVME", hex(&mut value[..8].iter().rev()))),
-            Self::Blake3 => Some(("BLAKE3", hex(&mut value.iter()))),
+            Self::Crc64 => {
+                Some(Checksum::Crc64(u64::from_le_bytes(value[..8].try_into().expect("eight bytes"))))
+            }
+            Self::Blake3 => Some(Checksum::Blake3(*value)),
         }
     }
 }
@@ -79,11 +79,12 @@ impl Digest {
         }
     }
 
-    /// Goes on behind bytes of which somebody else kept the `sum`. `None` if they have to be read again.
-    pub fn going_on(kind: Kind, sum: u64) -> Option<Self> {
+    /// Continues after bytes for which [`resume_state`](Self::resume_state) returned `sum`. `None` if they have to be
+    /// read again.
+    pub fn resume(kind: Kind, sum: u64) -> Option<Self> {
         match kind {
             Kind::Nothing => Some(Self::Nothing),
-            // The published value is inverted at the end; that is all there is to undo.
+            // The published value is the inverted state.
             Kind::Crc64 => {
                 let state = crc_fast::Digest::new_with_init_state(CrcAlgorithm::Crc64Nvme, !sum);
                 Some(Self::Crc64(Box::new(state)))
@@ -102,16 +103,16 @@ impl Digest {
         }
     }
 
-    /// So many zeros.
+    /// Adds this many zeros.
     pub fn update_zeros(&mut self, length: u64) {
         match self {
             Self::Nothing => {}
             Self::Crc64(digest) => {
-                let state = behind_zeros(!digest.finalize(), length);
+                let state = after_zeros(!digest.finalize(), length);
                 **digest = crc_fast::Digest::new_with_init_state(CrcAlgorithm::Crc64Nvme, state);
             }
             Self::Blake3(digest) => {
-                // There is no shorter way.
+                // BLAKE3 has no shortcut for zeros.
                 let mut left = length;
                 while left > 0 {
                     let some = left.min(ZEROS.len() as u64);
@@ -122,7 +123,7 @@ impl Digest {
         }
     }
 
-    /// The first `length` bytes of the file, through this buffer. An error if there are fewer.
+    /// Adds the first `length` bytes of the file, which it reads through this buffer. An error if there are fewer.
     pub fn update_from(&mut self, mut file: &File, length: u64, buffer: &mut [u8]) -> io::Result<()> {
         file.rewind()?;
         let mut left = length;
@@ -141,8 +142,8 @@ impl Digest {
         Ok(())
     }
 
-    /// The checksum of everything so far, for whoever has to go on; 0 if it is no word.
-    pub fn sum(&self) -> u64 {
+    /// Returns the state from which another process can [resume](Self::resume); 0 if it does not fit a word.
+    pub fn resume_state(&self) -> u64 {
         match self {
             Self::Crc64(digest) => digest.finalize(),
             Self::Nothing | Self::Blake3(_) => 0,
@@ -153,17 +154,19 @@ impl Digest {
         let mut value = [0; 32];
         match self {
             Self::Nothing => {}
-            Self::Crc64(_) => value[..8].copy_from_slice(&self.sum().to_le_bytes()),
+            Self::Crc64(_) => value[..8].copy_from_slice(&self.resume_state().to_le_bytes()),
             Self::Blake3(digest) => value = digest.finalize().into(),
         }
         value
     }
 }
 
-/// The state of CRC-64/NVME behind so many zeros: it is a polynomial over GF(2), whose highest bit is that of x⁰, and
-/// each zero byte multiplies it by x⁸, modulo the one that the catalogue gives. So n of them take log n steps.
-/// (`crc_fast::checksum_combine` computes the same with matrices, in a hundred times as long.)
-fn behind_zeros(state: u64, mut bytes: u64) -> u64 {
+/// Returns the state of CRC-64/NVME after this many more zeros.
+///
+/// The state is a polynomial over GF(2), whose highest bit belongs to x⁰, and each zero byte multiplies it by x⁸, modulo
+/// the polynomial of the catalogue: n zeros take log n steps. (`crc_fast::checksum_combine` computes the same with
+/// matrices, and takes a hundred times as long.)
+fn after_zeros(state: u64, mut bytes: u64) -> u64 {
     const MODULUS: u64 = 0xad93_d235_94c9_3659_u64.reverse_bits();
     let times_x = |a: u64| (a >> 1) ^ (if a & 1 == 0 { 0 } else { MODULUS });
     let product = |a: u64, mut b: u64| {
@@ -184,11 +187,11 @@ fn behind_zeros(state: u64, mut bytes: u64) -> u64 {
     state
 }
 
-/// The checksum of one piece.
+/// Returns the CRC-64/NVME of these bytes.
 pub fn of(bytes: &[u8]) -> u64 {
     let mut digest = Digest::new(Kind::Crc64);
     digest.update(bytes);
-    digest.sum()
+    digest.resume_state()
 }
 
 #[cfg(test)]
@@ -202,11 +205,12 @@ mod tests {
         assert_eq!(of(b""), 0);
         // The empty input in the BLAKE3 specification's test vectors.
         let empty = Digest::new(Kind::Blake3).value();
-        assert!(Kind::Blake3.show(&empty).contains("BLAKE3 af1349b9f5f9a1a6a0404dea36dcc949"));
+        let Some(Checksum::Blake3(empty)) = Kind::Blake3.checksum(&empty) else { panic!("{empty:?}") };
+        assert_eq!(empty[..4], [0xaf, 0x13, 0x49, 0xb9]);
     }
 
     #[test]
-    fn zeros_count_as_if_they_were_there() {
+    fn zeros_of_a_hole_count_like_zeros_that_were_read() {
         for kind in [Kind::Nothing, Kind::Crc64, Kind::Blake3] {
             for length in [0, 1, 2, 7, 4096, 100_003] {
                 let [mut skipped, mut read] = [Digest::new(kind), Digest::new(kind)];
@@ -216,23 +220,24 @@ mod tests {
                 skipped.update_zeros(length);
                 read.update(&vec![0; length as usize]);
                 for digest in [&mut skipped, &mut read] {
-                    digest.update(b"behind");
+                    digest.update(b"after");
                 }
                 assert_eq!(skipped.value(), read.value(), "{kind:?} {length}");
             }
         }
         for length in [1 << 20, (1 << 40) + 12345, u64::MAX >> 1] {
             let combined = crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, !of(b"before"), 0, length);
-            assert_eq!(behind_zeros(!of(b"before"), length), combined, "{length}");
+            assert_eq!(after_zeros(!of(b"before"), length), combined, "{length}");
         }
     }
 
     #[test]
-    fn a_sum_is_enough_for_another_process_to_go_on() {
-        let mut other = Digest::going_on(Kind::Crc64, of(b"12345")).unwrap();
+    fn another_process_can_continue_from_the_state() {
+        let mut other = Digest::resume(Kind::Crc64, of(b"12345")).unwrap();
         other.update(b"6789");
-        assert_eq!(other.sum(), of(b"123456789"));
-        assert_eq!(Kind::Crc64.show(&other.value()), ", CRC-64/NVME ae8b14860a799888");
-        assert!(Digest::going_on(Kind::Blake3, 0).is_none());
+        assert_eq!(other.resume_state(), of(b"123456789"));
+        assert_eq!(Kind::Crc64.checksum(&other.value()), Some(Checksum::Crc64(0xae8b_1486_0a79_9888)));
+        assert_eq!(Kind::Nothing.checksum(&other.value()), None);
+        assert!(Digest::resume(Kind::Blake3, 0).is_none());
     }
 }

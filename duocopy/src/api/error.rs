@@ -425,8 +425,15 @@ impl SystemError {
 }
 
 impl From<&io::Error> for SystemError {
+    /// An error that this program made gets the system's number, so that its kind survives the way to another process.
     fn from(error: &io::Error) -> Self {
-        Self { code: error.raw_os_error(), text: error.to_string() }
+        let number = |unix, windows| Some(if cfg!(windows) { windows } else { unix });
+        let code = error.raw_os_error().or_else(|| match error.kind() {
+            io::ErrorKind::PermissionDenied => number(13, 5),
+            io::ErrorKind::StorageFull => number(28, 112),
+            _ => None,
+        });
+        Self { code, text: error.to_string() }
     }
 }
 

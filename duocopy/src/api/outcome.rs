@@ -67,7 +67,7 @@ pub enum Preserved {
 /// Why a property was not preserved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LossReason {
-    /// The source is a stream, which has nothing but content.
+    /// The source or the destination is a stream, which has nothing but content.
     Stream,
     /// The system refused to set it.
     System(SystemError),

@@ -7,21 +7,33 @@
 mod atomic;
 mod backup;
 mod checkpoint;
+#[cfg(test)]
+pub mod fake;
+mod inspect;
 mod journal;
 mod metadata;
 mod path;
 mod sparse;
 mod staging;
 mod stream;
+#[cfg(test)]
+mod tests;
 
-use crate::api::{Backup, Error, Loss, Overwrite, Request, Sparse, Warning};
+use crate::api::{Backup, Error, ErrorKind, Loss, Overwrite, Request, Sparse, Warning};
 use crate::cache::CacheUse;
 use crate::digest::{Digest, Kind, Value};
-use crate::record::{ResumePoint, TargetRecord};
+use crate::record::{ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::Directory;
+use atomic::AtomicFile;
+use path::DestinationPath;
 use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use stream::StreamOutput;
 
+pub use inspect::{Found, inspect, inspect_early};
 pub use metadata::SourceMetadata;
+pub use staging::fate;
+pub use stream::is_stream;
 
 /// What the Writer may do with a destination.
 #[derive(Clone, Debug)]
@@ -52,6 +64,58 @@ impl Policy {
             trusts_reader: request.dir.is_none() && !request.is_half(),
         }
     }
+
+    /// Returns an error if so many bytes must not be written to this path.
+    pub fn check_limit(&self, path: &Path, bytes: u64) -> Result<(), Error> {
+        match self.max_bytes {
+            Some(max) if bytes > max => Err(Error::at(ErrorKind::TooLarge { bytes, max }, path)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Opens a regular file that the copy creates or replaces; or, if `resume`, what an interrupted copy of this source left.
+/// After an error nothing has changed.
+pub fn open(
+    path: &Path,
+    policy: &Policy,
+    source: &SourceRecord,
+    resume: bool,
+) -> Result<Box<dyn Destination>, Error> {
+    Ok(Box::new(AtomicFile::open(path, policy, source, resume)?))
+}
+
+/// Opens the very file of a Writer that died in the middle. If that Writer was `committing`, the file may be the
+/// destination already.
+pub fn take_over(
+    path: &Path,
+    policy: &Policy,
+    source: &SourceRecord,
+    dead: &TargetRecord,
+    committing: bool,
+) -> Result<Box<dyn Destination>, Error> {
+    Ok(Box::new(AtomicFile::take_over(path, policy, source, dead, committing)?))
+}
+
+/// Opens a stream output. `None` if it is a named pipe that no process reads yet.
+pub fn open_stream(
+    path: &Path,
+    policy: &Policy,
+    rereads: bool,
+) -> Result<Option<Box<dyn Destination>>, Error> {
+    Ok(StreamOutput::open(path, policy, rereads)?.map(|output| Box::new(output) as _))
+}
+
+/// Returns the path of the temporary file of a copy to this destination, whether there is one or not.
+pub fn temporary_path(path: &Path) -> Option<PathBuf> {
+    let path = DestinationPath::open_path(path, true).ok()?;
+    Some(path.sibling(&path.temporary()))
+}
+
+/// Opens the directory of a destination for a Reader that may have to find out its [`fate`]: what a sandbox has to leave
+/// readable.
+pub fn readable_directory(path: &Path) -> Option<Directory> {
+    Some(DestinationPath::open_path(path, true).ok()?.directory)
 }
 
 /// A destination that was opened. Nothing of it has changed yet, except that a temporary file may lie beside it.
@@ -64,6 +128,9 @@ pub trait Destination: Debug {
 
     /// How much of the copy is on the disk already.
     fn resume_point(&self) -> ResumePoint;
+
+    /// Whether the destination is the copy already: an earlier Writer died after it had committed.
+    fn already_committed(&self) -> bool;
 
     /// What the user should know, each time new.
     fn take_warnings(&mut self) -> Vec<Warning>;
@@ -94,7 +161,7 @@ pub struct WritePlan {
 
 /// A destination that is being written.
 pub trait Staged<'a> {
-    /// What the user should know, each time new.
+    /// What the user should know since the destination was staged, each time new.
     fn take_warnings(&mut self) -> Vec<Warning>;
 
     /// An error if the policy does not allow so many bytes.

@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use blockpipe::{
-    Committing, Consumer, FilledBlock, Monitor, PipeError, Producer, Reason, Side, Snapshot,
+    Consumer, FilledBlock, Monitor, PipeError, Producer, Reason, Side, Snapshot,
 };
 pub use handshake::Hello;
 pub use layout::{Layout, choose_layout};

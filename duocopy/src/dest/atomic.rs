@@ -1,0 +1,506 @@
+//! A regular file: written under a temporary name, and renamed to its own once it is complete.
+//!
+//! At every moment the destination is the old file or the new one.
+
+use super::checkpoint::{Checkpoints, Recorder};
+use super::inspect::{check_overwrite, examine};
+use super::journal::{Heading, Journal};
+use super::path::DestinationPath;
+use super::staging::{self, Staging};
+use super::{
+    Committed, Destination, Policy, Prepared, Ready, SourceMetadata, Staged, WritePlan, backup, sparse,
+};
+use crate::api::{Aftermath, Error, ErrorKind, Operation, Overwrite, Preserve, Sparse, Warning};
+use crate::cache::{CachePolicy, Pages};
+use crate::digest::{Digest, Kind, PIECE, Value};
+use crate::record::{ResumePoint, SourceRecord, TargetRecord};
+use crate::sys::{self, Directory, Entry, Stat};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+/// A destination that is replaced in one step.
+#[derive(Debug)]
+pub struct AtomicFile {
+    path: DestinationPath,
+    policy: Policy,
+    file: File,
+    heading: Heading,
+    /// The old destination, if there is one.
+    replaces: Option<Stat>,
+    /// Where the copy resumes, as far as this side knows.
+    begins: ResumePoint,
+    /// Whether the file is the destination already: an earlier Writer died after it had committed.
+    already_committed: bool,
+    /// Whether the temporary file is whole, and only the rename failed.
+    keep_temporary: bool,
+    warnings: Vec<Warning>,
+    cache: CachePolicy,
+    /// The journal that an interrupted copy left, until checkpoints begin.
+    journal: Option<Journal>,
+    checkpoints: Option<Checkpoints>,
+    /// What the checkpoints worked with, once they have ended.
+    recorder: Option<Recorder>,
+}
+
+impl AtomicFile {
+    /// Inspects the destination, refuses what must not be replaced, and creates a temporary file beside it; or, if
+    /// `resume`, takes the one that an interrupted copy of this source left. After an error nothing has changed.
+    pub fn open(path: &Path, policy: &Policy, source: &SourceRecord, resume: bool) -> Result<Self, Error> {
+        let path = DestinationPath::resolve(path, policy.follow_links)?;
+        let replaces = examine(&path, policy, source, || {
+            resume && staging::already_committed(&path, source).is_some()
+        })?;
+        let mut warnings = Vec::new();
+        let staging = staging::acquire(&path, source, resume, &mut warnings)?;
+        backup::remove_leftover(&path);
+        let mut file = Self::new(path, policy, source, replaces, staging)?;
+        file.warnings = warnings;
+        if !file.makes_holes()
+            && !file.already_committed
+            && let Err(error) = sys::preallocate(&file.file, source.stat.length)
+        {
+            let error = file.failed(Operation::Reserve, error);
+            if file.begins == ResumePoint::default() {
+                file.discard();
+            }
+            return Err(error);
+        }
+        Ok(file)
+    }
+
+    /// Takes the temporary file over from a Writer that died in the middle, and no other file. If that Writer was
+    /// `committing`, the file may be the destination already.
+    pub fn take_over(
+        path: &Path,
+        policy: &Policy,
+        source: &SourceRecord,
+        dead: &TargetRecord,
+        committing: bool,
+    ) -> Result<Self, Error> {
+        let path = DestinationPath::resolve(path, policy.follow_links)?;
+        policy.check_limit(&path.path, source.stat.length)?;
+        let replaces = staging::inspect(&path, source)?;
+        let staging = staging::take_over(&path, source, dead, committing)?;
+        backup::remove_leftover(&path);
+        Self::new(path, policy, source, replaces, staging)
+    }
+
+    fn new(
+        path: DestinationPath,
+        policy: &Policy,
+        source: &SourceRecord,
+        replaces: Option<Stat>,
+        staging: Staging,
+    ) -> Result<Self, Error> {
+        let Staging { file, begins, is_committed, journal } = staging;
+        let heading = staging::heading(&path, source, &file).map_err(|error| {
+            if !is_committed && journal.is_none() {
+                // If this fails too, the next copy removes the file.
+                let _ = path.directory.remove(&path.temporary());
+            }
+            Error::destination(&path.path, Operation::Temporary, error)
+        })?;
+        Ok(Self {
+            path,
+            policy: policy.clone(),
+            file,
+            heading,
+            replaces,
+            begins,
+            already_committed: is_committed,
+            keep_temporary: false,
+            warnings: Vec::new(),
+            cache: CachePolicy::default(),
+            journal,
+            checkpoints: None,
+            recorder: None,
+        })
+    }
+
+    fn source(&self) -> &SourceRecord {
+        &self.heading.source
+    }
+
+    fn makes_holes(&self) -> bool {
+        sparse::makes_holes(self.policy.sparse, self.source().stat.has_holes)
+    }
+
+    /// Returns the name that the file has now.
+    fn current_name(&self) -> OsString {
+        if self.already_committed { self.path.name.clone() } else { self.path.temporary() }
+    }
+
+    fn owns_temporary(&self) -> bool {
+        self.path.leads_to(&self.path.temporary(), self.heading.target.file)
+    }
+
+    /// Returns whether the file can be what a Writer left that has acknowledged everything up to this position.
+    fn matches_progress(&self, position: u64) -> bool {
+        let length = sys::fstat(&self.file).map(|stat| stat.length);
+        if self.already_committed {
+            return length.is_ok_and(|length| length == position) && position >= self.source().stat.length;
+        }
+        length.is_ok_and(|length| length >= position)
+    }
+
+    /// Discards data past the last acknowledged position. A later hole must read as zeros there.
+    fn truncate_unacknowledged(&self, position: u64) -> Result<(), Error> {
+        let truncate = || match sys::fstat(&self.file)?.length {
+            length if length > position => self.file.set_len(position),
+            _ => Ok(()),
+        };
+        if self.already_committed || !self.makes_holes() {
+            return Ok(());
+        }
+        truncate().map_err(|error| self.failed(Operation::Truncate, error))
+    }
+
+    /// Returns the checksum's state at this point: from the recorded sum, or by reading the beginning again. A destination
+    /// that is committed already is always read, because only a dead Writer says that it is the copy.
+    fn digest_at(&self, kind: Kind, at: ResumePoint) -> Result<Digest, Error> {
+        if !self.already_committed
+            && let Some(digest) = Digest::resume(kind, at.sum)
+        {
+            return Ok(digest);
+        }
+        let mut digest = Digest::new(kind);
+        digest
+            .update_from(&self.file, at.position, &mut vec![0; PIECE])
+            .map_err(|error| self.failed(Operation::ReadPrefix, error))?;
+        // Another program may be writing to the destination.
+        if self.already_committed && !self.matches_progress(at.position) {
+            return Err(staging::lost(&self.path, false));
+        }
+        Ok(digest)
+    }
+
+    fn start_checkpoints(&mut self) -> Result<(), Error> {
+        let (name, journal) = (self.current_name(), self.journal.take());
+        let recorder = Recorder::new(&self.path, (&self.file, &name), self.heading, journal);
+        let started = recorder.and_then(Checkpoints::start);
+        self.checkpoints = Some(started.map_err(|error| self.failed(Operation::Journal, error))?);
+        Ok(())
+    }
+
+    fn end_checkpoints(&mut self) -> Result<(), Error> {
+        let Some(checkpoints) = self.checkpoints.take() else { return Ok(()) };
+        let (recorder, result) = checkpoints.end();
+        // Without a recorder nothing is recorded any more: data that may have been lost between the cache and the disk is
+        // not trusted again.
+        result.map_err(|error| self.failed(Operation::Flush, error))?;
+        self.recorder = Some(recorder);
+        Ok(())
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        let file = &self.file;
+        let written = self.cache.transfer(file, (offset, bytes.len()), || sys::write_at(file, bytes, offset));
+        written.map_err(|error| self.failed(Operation::Write, error))
+    }
+
+    /// Gives the file the mode and, if it replaces another one, the owner that it is to have.
+    fn set_mode_and_owner(&self) -> io::Result<bool> {
+        let source = self.source();
+        let owner_kept = match &self.replaces {
+            Some(old) => self.path.directory.copy_mode_and_owner(&self.file, &self.path.name, old)?,
+            None => {
+                sys::set_mode(&self.file, source.stat.mode & 0o777 & !self.policy.umask)?;
+                true
+            }
+        };
+        // A set-ID program must not become one that a Reader of another user has chosen.
+        let mode = sys::fstat(&self.file)?.mode;
+        if !self.policy.trusts_reader && mode & sys::MODE_WITHOUT_SETID != mode {
+            sys::set_mode(&self.file, mode & sys::MODE_WITHOUT_SETID)?;
+        }
+        Ok(owner_kept)
+    }
+
+    /// Flushes the whole copy and records that it is whole.
+    fn flush(&mut self, whole: ResumePoint) -> Result<(), Error> {
+        if let Err(error) = self.file.sync_all() {
+            // Data that may have been lost between the cache and the disk is not trusted again, and a second flush would
+            // not report it.
+            self.recorder = None;
+            self.discard();
+            return Err(self.failed(Operation::Flush, error));
+        }
+        if let Some(recorder) = &mut self.recorder
+            && recorder.has_journal()
+            && let Ok(stat) = sys::fstat(&self.file)
+        {
+            // If this fails, a kill during the commit costs another copy, and nothing else.
+            let _ = recorder.record(whole, stat.modified);
+        }
+        Ok(())
+    }
+
+    /// Renames the file to its name, if everything is still as it was at the start.
+    fn replace(&mut self) -> Result<(), Error> {
+        if !self.owns_temporary() {
+            return Err(self.refused(ErrorKind::TemporaryFileReplaced));
+        }
+        let entry = self.path.directory.entry(&self.path.name);
+        match entry.map_err(|error| self.failed(Operation::Stat, error))? {
+            None | Some(Entry::Regular(_)) => {}
+            Some(Entry::Directory | Entry::Other) => {
+                return Err(self.refused(ErrorKind::DestinationChangedType));
+            }
+        }
+        if !self.path.is_unmoved() {
+            return Err(self.refused(ErrorKind::DirectoryMoved));
+        }
+        let (temporary, name, overwrite) = (self.path.temporary(), &self.path.name, self.policy.overwrite);
+        let renamed = match overwrite {
+            Overwrite::Replace | Overwrite::ReplaceIfOlder => {
+                if overwrite == Overwrite::ReplaceIfOlder {
+                    self.check_still_older()?;
+                }
+                backup::keep(&self.path, &self.policy, self.source().stat.file)?;
+                self.path.directory.rename(&self.file, &temporary, name)
+            }
+            Overwrite::Skip | Overwrite::Refuse => {
+                self.path.directory.rename_no_replace(&temporary, name)
+            }
+        };
+        let Err(error) = renamed else { return Ok(()) };
+        let exists = error.kind() == io::ErrorKind::AlreadyExists;
+        Err(match overwrite {
+            Overwrite::Skip if exists => self.refused(ErrorKind::Skipped),
+            Overwrite::Refuse if exists => self.refused(ErrorKind::DestinationAppeared),
+            _ if sys::is_busy(&error) => {
+                // The copy is whole. The next run, or the user, can still rename it.
+                self.keep_temporary = true;
+                let copy = self.path.sibling(&temporary);
+                self.refused(ErrorKind::DestinationBusy { copy }).doing(Operation::Rename, error)
+            }
+            _ => self.failed(Operation::Rename, error),
+        })
+    }
+
+    /// Checks that no newer destination has appeared during the copy.
+    fn check_still_older(&self) -> Result<(), Error> {
+        match self.path.directory.stat(&self.path.name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.failed(Operation::Stat, error)),
+            Ok(now) => check_overwrite(&self.path.path, &self.policy, &now, self.source()),
+        }
+    }
+
+    fn remove_journal(&self) {
+        // If this fails, the next copy to this destination removes it.
+        let _ = self.path.directory.remove_if_exists(&self.path.journal());
+    }
+
+    fn failed(&self, operation: Operation, error: io::Error) -> Error {
+        Error::destination(&self.path.path, operation, error)
+    }
+
+    fn refused(&self, kind: ErrorKind) -> Error {
+        Error::at(kind, &self.path.path)
+    }
+}
+
+impl Destination for AtomicFile {
+    fn record(&self) -> TargetRecord {
+        TargetRecord { terminal: sys::terminal_id(), ..self.heading.target }
+    }
+
+    fn directory(&self) -> Option<&Directory> {
+        Some(&self.path.directory)
+    }
+
+    fn resume_point(&self) -> ResumePoint {
+        self.begins
+    }
+
+    fn already_committed(&self) -> bool {
+        self.already_committed
+    }
+
+    fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    fn stage<'a>(
+        &'a mut self,
+        at: ResumePoint,
+        plan: &WritePlan,
+    ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
+        if !self.matches_progress(at.position) {
+            return Err(staging::lost(&self.path, false));
+        }
+        self.truncate_unacknowledged(at.position)?;
+        let digest = self.digest_at(plan.digest, at)?;
+        let warnings = self.cache.set(&self.file, &self.path.path, at.position, plan.cache);
+        self.warnings.extend(warnings);
+        if plan.checkpoints {
+            self.start_checkpoints()?;
+        }
+        Ok((Box::new(Open(self)), digest))
+    }
+
+    fn keep(&mut self, reached: Option<ResumePoint>) -> u64 {
+        let ended = self.end_checkpoints().is_ok();
+        let recorded = match (&mut self.recorder, reached.filter(|reached| reached.position > 0)) {
+            (Some(recorder), Some(reached)) => recorder.flush(reached).is_ok(),
+            _ => true,
+        };
+        let journal = Journal::open(&self.path.directory, &self.path.journal());
+        match journal {
+            Some((_, heading, recorded_last))
+                if ended && recorded && heading.target == self.heading.target =>
+            {
+                recorded_last.durable.position
+            }
+            _ => {
+                self.discard();
+                0
+            }
+        }
+    }
+
+    fn discard(&mut self) {
+        let _ = self.end_checkpoints();
+        if self.already_committed {
+            // The destination is not what it should be, and no later run must take it for the copy.
+            self.remove_journal();
+        } else if self.owns_temporary() && !self.keep_temporary {
+            self.remove_journal();
+            // If this fails, the next copy to this destination removes it.
+            let _ = self.path.directory.remove(&self.path.temporary());
+        }
+    }
+}
+
+/// The file in each of its states; the traits say what can be done in which.
+struct Open<'a>(&'a mut AtomicFile);
+
+impl<'a> Staged<'a> for Open<'a> {
+    fn take_warnings(&mut self) -> Vec<Warning> {
+        self.0.take_warnings()
+    }
+
+    fn check_limit(&self, bytes: u64) -> Result<(), Error> {
+        self.0.policy.check_limit(&self.0.path.path, bytes)
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Error> {
+        if self.0.already_committed {
+            // A destination is never written to, and the Writer that committed it had everything.
+            return Err(self.0.refused(ErrorKind::CommittedTooEarly));
+        }
+        if self.0.policy.sparse != Sparse::Always {
+            self.0.write_at(offset, bytes)?;
+            return Ok(bytes.len());
+        }
+        let mut offset = offset;
+        for (is_zero, run) in sparse::runs(bytes) {
+            if is_zero {
+                self.write_zeros(offset, run.len() as u64)?;
+            } else {
+                self.0.write_at(offset, run)?;
+            }
+            offset += run.len() as u64;
+        }
+        Ok(bytes.len())
+    }
+
+    fn write_zeros(&mut self, offset: u64, length: u64) -> Result<u64, Error> {
+        if self.0.already_committed || !self.0.makes_holes() {
+            let zeros = Pages::new(length.min(PIECE as u64) as usize);
+            return self.write(offset, &zeros).map(|written| written as u64);
+        }
+        // The file ends at the offset: what was there was truncated.
+        self.0.file.set_len(offset + length).map_err(|error| self.0.failed(Operation::Punch, error))?;
+        Ok(length)
+    }
+
+    fn reached(&mut self, point: ResumePoint) -> Result<(), Error> {
+        self.0.cache.written_up_to(&self.0.file, point.position);
+        if self.0.checkpoints.as_ref().is_none_or(|checkpoints| checkpoints.reached(point)) {
+            return Ok(());
+        }
+        self.0.end_checkpoints()
+    }
+
+    fn prepare(
+        self: Box<Self>,
+        whole: ResumePoint,
+        metadata: &SourceMetadata,
+        durable: bool,
+    ) -> Result<(Box<dyn Ready<'a> + 'a>, Prepared), Error> {
+        let file = &mut *self.0;
+        file.end_checkpoints()?;
+        let mut prepared = Prepared::default();
+        let apply = |file: &AtomicFile| metadata.apply(&file.file, file.source(), file.policy.trusts_reader);
+        if file.already_committed {
+            // The Writer that committed it may have been asked for less.
+            prepared.not_preserved = apply(file);
+            if durable {
+                file.file.sync_all().map_err(|error| file.failed(Operation::Flush, error))?;
+            }
+        } else {
+            // Preallocation may have made the file longer than the copy.
+            file.file.set_len(whole.position).map_err(|error| file.failed(Operation::SetLength, error))?;
+            let owner_kept =
+                file.set_mode_and_owner().map_err(|error| file.failed(Operation::SetMode, error))?;
+            prepared.not_preserved = apply(file);
+            if durable {
+                file.flush(whole)?;
+            }
+            if !owner_kept && !metadata.wants(Preserve::Ownership) {
+                prepared.warnings.push(Warning::OwnerNotKept { path: file.path.path.clone() });
+            }
+        }
+        prepared.warnings.extend(file.cache.end(&file.file, &file.path.path, whole.position));
+        Ok((self, prepared))
+    }
+}
+
+impl<'a> Ready<'a> for Open<'a> {
+    fn reread(&mut self, digest: Kind) -> Result<(Value, bool), Error> {
+        let file = &mut *self.0;
+        let mut digest = Digest::new(digest);
+        let read = || {
+            let (again, past_the_cache) = file.path.directory.open_direct(&file.current_name())?;
+            let stat = sys::fstat(&again)?;
+            if stat.file != file.heading.target.file {
+                return Ok(None);
+            }
+            digest.update_from(&again, stat.length, &mut Pages::new(PIECE))?;
+            Ok(Some(past_the_cache))
+        };
+        let error = match sys::while_others_may_read(&file.file, read) {
+            Ok(Some(past_the_cache)) => return Ok((digest.value(), past_the_cache)),
+            Ok(None) => file.refused(ErrorKind::TemporaryFileReplaced),
+            Err(error) => file.failed(Operation::Reread, error),
+        };
+        // A copy that cannot be read back is not resumed.
+        file.recorder = None;
+        file.discard();
+        Err(error)
+    }
+
+    fn commit(self: Box<Self>) -> Result<Box<dyn Committed + 'a>, Error> {
+        if !self.0.already_committed {
+            self.0.replace()?;
+        }
+        Ok(self)
+    }
+}
+
+impl Committed for Open<'_> {
+    fn sync_name(&self) -> Result<(), Error> {
+        self.0.path.directory.sync(&self.0.file).map_err(|error| {
+            let error = self.0.failed(Operation::FlushName, error);
+            Error { aftermath: Aftermath::Complete, ..error }
+        })
+    }
+
+    fn tidy(self: Box<Self>) {
+        self.0.remove_journal();
+    }
+}

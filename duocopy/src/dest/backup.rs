@@ -1,0 +1,110 @@
+//! Keeps the old destination under another name (`--backup`), which is the name that GNU `cp` gives it.
+
+use super::Policy;
+use super::path::DestinationPath;
+use crate::api::{Backup, Error, ErrorKind, Operation};
+use crate::sys::{Entry, FileId};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::PathBuf;
+
+/// How many numbers are tried if other processes take them at the same time.
+const MAX_TRIES: u64 = 1000;
+
+/// Gives the file at the destination a second name. It keeps the first one until it is replaced, so that there is a
+/// destination at every moment.
+pub fn keep(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<(), Error> {
+    match path.directory.entry(&path.name) {
+        Ok(Some(Entry::Regular(_))) if policy.backup != Backup::None => {}
+        // A destination that cannot be inspected cannot be replaced either, and that reports why.
+        _ => return Ok(()),
+    }
+    let kept = match (policy.backup, highest(path)) {
+        (_, Err(error)) => Err(error),
+        (Backup::Numbered, Ok(highest)) => numbered(path, highest.unwrap_or(0)),
+        (Backup::Existing, Ok(Some(highest))) => numbered(path, highest),
+        (_, Ok(_)) => {
+            check(path, policy, source)?;
+            simple(path, &policy.backup_suffix)
+        }
+    };
+    kept.map_err(|error| {
+        // The file system has no links, or only the owner of the file may make one.
+        let unsupported = matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied);
+        let kind = if unsupported { ErrorKind::BackupFailed } else { ErrorKind::Destination };
+        Error::at(kind, &path.path).doing(Operation::Backup, error)
+    })
+}
+
+/// Checks that a simple backup replaces nothing but a regular file, and not the source.
+pub fn check(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<(), Error> {
+    let is_numbered = match policy.backup {
+        Backup::None => return Ok(()),
+        Backup::Numbered => true,
+        Backup::Existing => matches!(highest(path), Ok(Some(_))),
+        Backup::Simple => false,
+    };
+    if is_numbered {
+        return Ok(());
+    }
+    let name = with_suffix(&path.name, &policy.backup_suffix);
+    let kind = match path.directory.entry(&name) {
+        Ok(Some(Entry::Regular(id))) if id == source => {
+            ErrorKind::BackupIsSource { backup: PathBuf::from(name) }
+        }
+        Ok(Some(Entry::Directory | Entry::Other)) => {
+            ErrorKind::BackupIsSpecial { backup: PathBuf::from(name) }
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::at(kind, &path.path))
+}
+
+/// Removes what a copy left that was killed while it replaced a simple backup: one more name of what is, or was, the
+/// destination.
+pub fn remove_leftover(path: &DestinationPath) {
+    if let Ok(Some(Entry::Regular(_))) = path.directory.entry(&path.backup()) {
+        let _ = path.directory.remove_if_exists(&path.backup());
+    }
+}
+
+/// Returns the highest number that a backup has, if there is one.
+fn highest(path: &DestinationPath) -> io::Result<Option<u64>> {
+    let number = |name: &OsStr| {
+        let rest = name.as_encoded_bytes().strip_prefix(path.name.as_encoded_bytes())?;
+        let digits = std::str::from_utf8(rest.strip_prefix(b".~")?.strip_suffix(b"~")?).ok()?;
+        let only_digits = digits.bytes().all(|digit| digit.is_ascii_digit());
+        only_digits.then(|| digits.parse::<u64>())?.ok().filter(|number| *number < u64::MAX - MAX_TRIES)
+    };
+    Ok(path.directory.names()?.iter().filter_map(|name| number(name)).max())
+}
+
+fn numbered(path: &DestinationPath, highest: u64) -> io::Result<()> {
+    for number in highest + 1..=highest + MAX_TRIES {
+        match path.directory.link(&path.name, &with_suffix(&path.name, &format!(".~{number}~"))) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return other,
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Makes a simple backup, which replaces an older one in one step.
+fn simple(path: &DestinationPath, suffix: &str) -> io::Result<()> {
+    let (backup, between) = (with_suffix(&path.name, suffix), path.backup());
+    match path.directory.link(&path.name, &backup) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => return other,
+    }
+    path.directory.link(&path.name, &between)?;
+    let renamed = path.directory.rename_over(&between, &backup);
+    // rename(2) does nothing if both names are links to one file. Then the extra one is still there.
+    path.directory.remove_if_exists(&between)?;
+    renamed
+}
+
+fn with_suffix(name: &OsStr, suffix: &str) -> OsString {
+    let mut name = name.to_owned();
+    name.push(suffix);
+    name
+}

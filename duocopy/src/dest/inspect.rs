@@ -1,0 +1,97 @@
+//! What is at a destination, and whether a copy may replace it: the same answer for a copy and for `--dry-run`.
+
+use super::path::DestinationPath;
+use super::{Policy, backup, staging, stream};
+use crate::api::{Error, ErrorKind, Operation, Overwrite};
+use crate::record::SourceRecord;
+use crate::sys::Stat;
+use std::io;
+use std::path::Path;
+
+/// What a copy would find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A pipe, a device or standard output: what is written cannot be rolled back.
+    Stream,
+    /// Nothing: the copy creates a file.
+    Absent,
+    /// A file that the copy replaces.
+    Existing(Stat),
+}
+
+/// Inspects a destination without changing anything, as far as that can tell what a copy would do. The error is the one
+/// that the copy would end with; a destination that the copy would keep is [`ErrorKind::Skipped`].
+///
+/// With `streams` the copy may write to something else than a regular file; `rereads` says whether it reads back what it
+/// wrote, and `resume` whether it may resume what an interrupted copy left.
+pub fn inspect(
+    path: &Path,
+    policy: &Policy,
+    source: Option<&SourceRecord>,
+    streams: bool,
+    rereads: bool,
+    resume: bool,
+) -> Result<Found, Error> {
+    let source = source.unwrap_or(&SourceRecord::STREAM);
+    if streams && stream::is_stream(path) {
+        stream::check(path, policy, rereads)?;
+        policy.check_limit(path, source.stat.length)?;
+        return Ok(Found::Stream);
+    }
+    inspect_file(path, policy, source, |path| resume && staging::already_committed(path, source).is_some())
+}
+
+/// Inspects a destination before the Reader has come. An existing destination is no reason to refuse as long as it has a
+/// journal: it can be the whole copy of a Writer that was killed before it could report so.
+pub fn inspect_early(path: &Path, policy: &Policy) -> Result<(), Error> {
+    if stream::is_stream(path) {
+        return Ok(());
+    }
+    let has_journal = |path: &DestinationPath| !matches!(path.directory.entry(&path.journal()), Ok(None));
+    inspect_file(path, policy, &SourceRecord::STREAM, has_journal).map(drop)
+}
+
+fn inspect_file(
+    path: &Path,
+    policy: &Policy,
+    source: &SourceRecord,
+    is_own: impl FnOnce(&DestinationPath) -> bool,
+) -> Result<Found, Error> {
+    let path = DestinationPath::open_path(path, policy.follow_links)?;
+    let existing = examine(&path, policy, source, || is_own(&path))?;
+    if !path.directory.is_writable() {
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        return Err(Error::destination(&path.path, Operation::Temporary, denied));
+    }
+    Ok(existing.map_or(Found::Absent, Found::Existing))
+}
+
+/// Returns the file that the copy replaces, if there is one; an error if it must not. An existing destination that
+/// `is_own` tells to be this very copy is not protected by the overwrite policy.
+pub fn examine(
+    path: &DestinationPath,
+    policy: &Policy,
+    source: &SourceRecord,
+    is_own: impl FnOnce() -> bool,
+) -> Result<Option<Stat>, Error> {
+    policy.check_limit(&path.path, source.stat.length)?;
+    let existing = staging::inspect(path, source)?;
+    if let Some(old) = &existing {
+        if policy.overwrite != Overwrite::Replace && !is_own() {
+            check_overwrite(&path.path, policy, old, source)?;
+        }
+        backup::check(path, policy, source.stat.file)?;
+    }
+    Ok(existing)
+}
+
+/// Returns an error if the overwrite policy keeps this destination. A stream has no age: it counts as newer.
+pub fn check_overwrite(path: &Path, policy: &Policy, old: &Stat, source: &SourceRecord) -> Result<(), Error> {
+    let is_older = || source.is_stream || old.modified < source.stat.modified;
+    match policy.overwrite {
+        Overwrite::Replace => Ok(()),
+        Overwrite::ReplaceIfOlder if is_older() => Ok(()),
+        Overwrite::Refuse => Err(Error::at(ErrorKind::DestinationExists, path)),
+        Overwrite::Skip | Overwrite::ReplaceIfOlder => Err(Error::at(ErrorKind::Skipped, path)),
+    }
+}

@@ -1,0 +1,128 @@
+//! The path of a destination: its directory, opened once, and the names in that directory that belong to a copy.
+
+use crate::api::{Error, ErrorKind, Operation};
+use crate::digest;
+use crate::sys::{self, Directory, Entry, FileId};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// As many links as the kernel follows.
+const MAX_LINKS: usize = 40;
+
+/// A path that was resolved once: every later access goes through the open directory, whoever moves it meanwhile.
+#[derive(Debug)]
+pub struct DestinationPath {
+    pub directory: Directory,
+    pub name: OsString,
+    /// The path as the user wrote it, for messages.
+    pub path: PathBuf,
+    /// The path with all links followed, for messages.
+    real: PathBuf,
+    follow_links: bool,
+}
+
+impl DestinationPath {
+    /// Resolves a path in order to write there.
+    ///
+    /// A link stands for the file that it names, in that file's own directory; or it is refused, if links are not to be
+    /// followed.
+    pub fn resolve(path: &Path, follow_links: bool) -> Result<Self, Error> {
+        let found = Self::open_path(path, follow_links)?;
+        let failed = |error: io::Error| Error::destination(path, Operation::OpenDirectory, error);
+        Ok(Self { directory: found.directory.reopen().map_err(failed)?, ..found })
+    }
+
+    /// Resolves a path in order to inspect what is there: the directory is opened for lookups only.
+    pub fn open_path(path: &Path, follow_links: bool) -> Result<Self, Error> {
+        let opening = |error: io::Error| Error::destination(path, Operation::OpenDirectory, error);
+        let inspecting = |error: io::Error| Error::destination(path, Operation::Stat, error);
+        let refused = |kind| Err(Error::at(kind, path));
+        let Some(mut name) = path.file_name().map(OsStr::to_owned) else {
+            return refused(ErrorKind::DestinationIsDirectory);
+        };
+        let mut directory = Directory::open_path(parent(path).unwrap_or(Path::new("."))).map_err(opening)?;
+        let mut real = path.to_owned();
+        for links in 0..=MAX_LINKS {
+            let Some(target) = directory.read_link(&name).map_err(inspecting)? else {
+                if links > 0 && directory.entry(&name).map_err(inspecting)?.is_none() {
+                    return refused(ErrorKind::DanglingLink);
+                }
+                return Ok(Self { directory, name, path: path.into(), real, follow_links });
+            };
+            if !follow_links {
+                return refused(ErrorKind::LinkNotFollowed);
+            }
+            let Some(next) = target.file_name() else {
+                return refused(ErrorKind::LinkToDirectory);
+            };
+            if let Some(parent) = parent(&target) {
+                directory = match directory.open_path_at(parent) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        return refused(ErrorKind::DanglingLink);
+                    }
+                    other => other.map_err(opening)?,
+                };
+            }
+            next.clone_into(&mut name);
+            real = real.with_file_name(&target);
+        }
+        refused(ErrorKind::LinkLoop)
+    }
+
+    /// Returns the name of the temporary file. It depends on the destination's name alone, so that two copies to one
+    /// destination meet there.
+    pub fn temporary(&self) -> OsString {
+        self.beside("part")
+    }
+
+    /// Returns the name of the journal.
+    pub fn journal(&self) -> OsString {
+        self.beside("journal")
+    }
+
+    /// Returns the name that a link to the old destination has before it is renamed over an older backup.
+    pub fn backup(&self) -> OsString {
+        self.beside("backup")
+    }
+
+    /// Returns the path of a name in the same directory, for messages.
+    pub fn sibling(&self, name: &OsStr) -> PathBuf {
+        self.real.with_file_name(name)
+    }
+
+    /// Returns whether the path still leads to this name in the directory that is open.
+    pub fn is_unmoved(&self) -> bool {
+        let there = Self::open_path(&self.path, self.follow_links);
+        let there = there.map(|there| (there.directory.id(), there.name));
+        matches!(
+            (there, self.directory.id()),
+            (Ok((Ok(there), name)), Ok(here)) if there == here && name == self.name
+        )
+    }
+
+    /// Returns whether this name leads to this file.
+    pub fn leads_to(&self, name: &OsStr, file: FileId) -> bool {
+        matches!(self.directory.entry(name), Ok(Some(Entry::Regular(found))) if found == file)
+    }
+
+    /// Returns whether this name leads to this open file.
+    pub fn leads_to_open(&self, name: &OsStr, file: &File) -> bool {
+        sys::fstat(file).is_ok_and(|stat| self.leads_to(name, stat.file))
+    }
+
+    /// Returns a checksum of the destination's name, which does not depend on how the user wrote it.
+    pub fn hash(&self) -> u64 {
+        digest::of(sys::case_fold(&self.name).as_encoded_bytes())
+    }
+
+    fn beside(&self, ending: &str) -> OsString {
+        format!(".duocopy-{:016x}.{ending}", self.hash()).into()
+    }
+}
+
+/// Returns the path before the last name, if there is one.
+fn parent(path: &Path) -> Option<&Path> {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty())
+}

@@ -1,0 +1,332 @@
+//! The temporary file beside a destination, its journal, and which process may use them.
+//!
+//! The temporary file's name depends on the destination's name alone, so that two copies to one destination meet there;
+//! the file's lock decides which of them continues. What an interrupted copy left is resumed as far as the journal says
+//! that it can be trusted, and removed otherwise. It is never emptied: another process may know it by its identity.
+
+use super::journal::{Heading, Journal, Recorded};
+use super::path::DestinationPath;
+use crate::api::{Aftermath, Error, ErrorKind, Operation, Warning};
+use crate::digest::{Digest, Kind, PIECE, Value};
+use crate::record::{ResumePoint, SourceRecord, TargetRecord};
+use crate::sys::{self, Entry, Stat};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long to wait for another copy to the same destination that is about to end.
+const CONTENTION_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a dead Writer's lock may outlive its seat: its last write may still be running.
+const LOCK_RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The file that a copy writes to, open and locked.
+#[derive(Debug)]
+pub struct Staging {
+    pub file: File,
+    /// Where the copy resumes.
+    pub begins: ResumePoint,
+    /// Whether the file is the destination already: an earlier Writer died after it had committed.
+    pub is_committed: bool,
+    pub journal: Option<Journal>,
+}
+
+impl Staging {
+    fn new(file: File) -> Self {
+        Self { file, begins: ResumePoint::default(), is_committed: false, journal: None }
+    }
+}
+
+/// Returns what is at the destination, if it is a file that may be replaced; an error if it is something else, or if the
+/// copy would remove its own source.
+pub fn inspect(path: &DestinationPath, source: &SourceRecord) -> Result<Option<Stat>, Error> {
+    let failed = |operation| move |error: io::Error| Error::destination(&path.path, operation, error);
+    let refused = |kind| Err(Error::at(kind, &path.path));
+    let existing = match path.directory.entry(&path.name).map_err(failed(Operation::Stat))? {
+        None => None,
+        Some(Entry::Regular(file)) if file == source.stat.file => return refused(ErrorKind::SameFile),
+        Some(Entry::Regular(_)) => {
+            Some(path.directory.stat(&path.name).map_err(failed(Operation::Stat))?)
+        }
+        Some(Entry::Directory) => return refused(ErrorKind::DestinationIsDirectory),
+        Some(Entry::Other) => return refused(ErrorKind::DestinationIsSpecial),
+    };
+    for name in [path.temporary(), path.journal(), path.backup()] {
+        let entry = path.directory.entry(&name).map_err(failed(Operation::Temporary))?;
+        if entry == Some(Entry::Regular(source.stat.file)) {
+            return refused(ErrorKind::SourceIsTemporary);
+        }
+    }
+    Ok(existing)
+}
+
+/// Returns the heading of the journal of a copy from this source to this path through this file.
+pub fn heading(path: &DestinationPath, source: &SourceRecord, file: &File) -> io::Result<Heading> {
+    let Stat { file, birth_time, .. } = sys::fstat(file)?;
+    Ok(Heading {
+        source: *source,
+        target: TargetRecord { file, birth_time, ..TargetRecord::default() },
+        directory: path.directory.id()?,
+        name: path.hash(),
+    })
+}
+
+/// Creates and locks a new temporary file, or takes the one that an interrupted copy left. A leftover that cannot be
+/// resumed is removed, never reused or emptied.
+pub fn acquire(
+    path: &DestinationPath,
+    source: &SourceRecord,
+    resume: bool,
+    warnings: &mut Vec<Warning>,
+) -> Result<Staging, Error> {
+    let claim = Claim {
+        path,
+        source,
+        resume,
+        name: path.temporary(),
+        deadline: Instant::now() + CONTENTION_TIMEOUT,
+    };
+    while Instant::now() <= claim.deadline + CONTENTION_TIMEOUT {
+        if resume && let Some(committed) = already_committed(path, source) {
+            return Ok(committed);
+        }
+        // A journal must never seem to belong to another file: it is removed before a new file is created.
+        if path.directory.entry(&claim.name).map_err(|error| claim.failed(error))?.is_none() {
+            remove_journal(path)?;
+        }
+        let staging = match path.directory.create_new(&claim.name, source.stat.mode) {
+            Ok(file) => claim.lock_new(file, warnings),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => claim.lock_leftover(warnings)?,
+            Err(error) => return Err(claim.failed(error)),
+        };
+        if let Some(staging) = staging {
+            return Ok(staging);
+        }
+    }
+    Err(Error::at(ErrorKind::TemporaryFileContended, &path.path))
+}
+
+/// An attempt to get the temporary file. Its steps return `None` if another process came between, and it is worth another
+/// attempt.
+struct Claim<'a> {
+    path: &'a DestinationPath,
+    source: &'a SourceRecord,
+    resume: bool,
+    /// Name of the temporary file.
+    name: OsString,
+    /// Until then, wait for a copy that holds the lock.
+    deadline: Instant,
+}
+
+impl Claim<'_> {
+    /// Locks a file that was just created.
+    fn lock_new(&self, file: File, warnings: &mut Vec<Warning>) -> Option<Staging> {
+        match file.try_lock() {
+            Ok(()) => {}
+            // Another process took it for a leftover, and will remove it.
+            Err(TryLockError::WouldBlock) => return None,
+            Err(TryLockError::Error(error)) => warnings.push(Warning::NoLocks { cause: error.into() }),
+        }
+        // Another process may have locked and removed it before this one had the lock.
+        self.path.leads_to_open(&self.name, &file).then(|| Staging::new(file))
+    }
+
+    /// Locks what has the name already.
+    fn lock_leftover(&self, warnings: &mut Vec<Warning>) -> Result<Option<Staging>, Error> {
+        let path = self.path;
+        let left = match path.directory.open_existing(&self.name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|error| name_taken(path, &self.name, Some(error)))?,
+        };
+        if !sys::is_own_file(&left) {
+            return Err(name_taken(path, &self.name, None));
+        }
+        match left.try_lock() {
+            Ok(()) if !path.leads_to_open(&self.name, &left) => Ok(None),
+            Ok(()) => self.resume_or_remove(left, warnings),
+            Err(TryLockError::WouldBlock) if Instant::now() > self.deadline => {
+                Err(Error::at(ErrorKind::DestinationLocked, &path.path))
+            }
+            Err(TryLockError::WouldBlock) => {
+                pause();
+                Ok(None)
+            }
+            Err(TryLockError::Error(error)) => {
+                let found = path.sibling(&self.name);
+                Err(Error::at(ErrorKind::NoLocks { found }, &path.path).doing(Operation::Temporary, error))
+            }
+        }
+    }
+
+    /// Resumes a leftover that is locked, or removes it.
+    fn resume_or_remove(&self, left: File, warnings: &mut Vec<Warning>) -> Result<Option<Staging>, Error> {
+        let directory = &self.path.directory;
+        match self.resume.then(|| resumable(self.path, self.source, &left)).flatten() {
+            Some((begins, journal)) if sys::is_writable(&left) => {
+                return Ok(Some(Staging { begins, journal: Some(journal), ..Staging::new(left) }));
+            }
+            // An earlier Writer was killed after it had set the final mode, which does not allow to write. The next
+            // attempt opens the file again.
+            Some(_) => sys::set_mode(&left, 0o600).map_err(|error| self.failed(error))?,
+            None => {
+                if self.resume && Journal::open(directory, &self.path.journal()).is_some() {
+                    warnings.push(Warning::Restarted);
+                }
+                remove_journal(self.path)?;
+                let removed = directory.remove(&self.name);
+                removed.map_err(|error| name_taken(self.path, &self.name, Some(error)))?;
+            }
+        }
+        Ok(None)
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        // The directory exists, because it is open: that it says so means that no file can be created in it.
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => ErrorKind::DirectoryTakesNoFiles,
+            _ => ErrorKind::Destination,
+        };
+        Error::at(kind, &self.path.path).doing(Operation::Temporary, error)
+    }
+}
+
+/// Opens and locks the very file of a Writer that died in the middle, and its journal. If that Writer was `committing`,
+/// the file may be the destination already.
+pub fn take_over(
+    path: &DestinationPath,
+    source: &SourceRecord,
+    dead: &TargetRecord,
+    committing: bool,
+) -> Result<Staging, Error> {
+    let (deadline, temporary) = (Instant::now() + LOCK_RELEASE_TIMEOUT, path.temporary());
+    let failed = |error: io::Error| Error::destination(&path.path, Operation::Temporary, error);
+    let (file, is_committed) = loop {
+        // The temporary name comes first, because a rename may take the file from there to the other one meanwhile.
+        let is_committed = find(path, &temporary, dead).is_none();
+        let name = if is_committed { &path.name } else { &temporary };
+        if is_committed {
+            if find(path, name, dead).is_none() {
+                return Err(lost(path, committing));
+            }
+            if !committing {
+                // The dead Writer had found it committed, or another process has committed it since.
+                return already_committed(path, source).ok_or_else(|| lost(path, false));
+            }
+        }
+        let file = path.directory.open_existing(name).map_err(failed)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::at(ErrorKind::TemporaryFileTaken, &path.path));
+            }
+            _ if !path.leads_to_open(name, &file) => {}
+            // The dead Writer had set the final mode, which does not allow to write: open the file again.
+            _ if !is_committed && !sys::is_writable(&file) && Instant::now() < deadline => {
+                sys::set_mode(&file, 0o600).map_err(failed)?;
+            }
+            _ => break (file, is_committed),
+        }
+        pause();
+    };
+    let is_its = |heading: &Heading| {
+        (heading.target.file, heading.target.birth_time) == (dead.file, dead.birth_time)
+    };
+    let journal = Journal::open(&path.directory, &path.journal());
+    let journal = journal.and_then(|(journal, heading, _)| is_its(&heading).then_some(journal));
+    Ok(Staging { is_committed, journal, ..Staging::new(file) })
+}
+
+/// Returns how far this temporary file can be trusted, if it is what an interrupted copy of this source left.
+fn resumable(path: &DestinationPath, source: &SourceRecord, left: &File) -> Option<(ResumePoint, Journal)> {
+    let (journal, theirs, Recorded { durable, .. }) = Journal::open(&path.directory, &path.journal())?;
+    let ours = heading(path, source, left).ok()?;
+    let fits = ours.fits(&theirs) && ours.target == theirs.target && sys::is_own_file(left);
+    (fits && sys::fstat(left).ok()?.length >= durable.position).then_some((durable, journal))
+}
+
+/// Returns the destination, locked, if it is what an earlier copy of this very source has committed, and that copy died
+/// before it could report so.
+pub fn already_committed(path: &DestinationPath, source: &SourceRecord) -> Option<Staging> {
+    let (journal, theirs, Recorded { durable: whole, modified, .. }) =
+        Journal::open(&path.directory, &path.journal())?;
+    let found = find(path, &path.name, &theirs.target)?;
+    let length = source.stat.length;
+    if found.modified != modified || whole.position != length {
+        return None;
+    }
+    let file = path.directory.open_existing(&path.name).ok()?;
+    // A process that holds the lock is about to report so itself.
+    file.try_lock().ok()?;
+    let ours = heading(path, source, &file).ok()?;
+    if !ours.fits(&theirs) || ours.target != theirs.target || sys::fstat(&file).ok()?.length != length {
+        return None;
+    }
+    let mut digest = Digest::new(source.digest);
+    if source.digest == Kind::Crc64 {
+        digest.update_from(&file, length, &mut vec![0; PIECE]).ok()?;
+    }
+    let begins = (digest.resume_state() == whole.sum).then_some(whole)?;
+    Some(Staging { file, begins, is_committed: true, journal: Some(journal) })
+}
+
+/// Returns the error of a Writer that finds the file of a dead one under neither name.
+pub fn lost(path: &DestinationPath, committing: bool) -> Error {
+    if committing {
+        let error = Error::at(ErrorKind::DiedCommitting, &path.path);
+        return Error { aftermath: Aftermath::Undetermined, ..error };
+    }
+    Error::at(ErrorKind::TemporaryFileGone, &path.path)
+}
+
+/// Returns what is at the destination after the Writer died while it committed: which of the two names its file has, and
+/// whether the content is what the Reader sent.
+pub fn fate(path: &Path, target: &TargetRecord, length: u64, kind: Kind, sent: &Value) -> Aftermath {
+    let inspect = || -> Option<Aftermath> {
+        let path = DestinationPath::open_path(path, true).ok()?;
+        // The temporary name comes first, because the rename takes the file from there to the other one.
+        if find(&path, &path.temporary(), target).is_some() {
+            return Some(Aftermath::Unchanged);
+        }
+        let stat = find(&path, &path.name, target)?;
+        let mut digest = Digest::new(kind);
+        if stat.length == length && kind != Kind::Nothing {
+            let file = path.directory.open_existing(&path.name).ok()?;
+            digest.update_from(&file, length, &mut vec![0; PIECE]).ok()?;
+        }
+        let same = stat.length == length && digest.value() == *sent;
+        Some(if same { Aftermath::Complete } else { Aftermath::Changed })
+    };
+    inspect().unwrap_or(Aftermath::Undetermined)
+}
+
+/// Returns what has this name, if it is the very file that a Writer wrote to. Inode numbers are used again, so the birth
+/// time counts, too.
+fn find(path: &DestinationPath, name: &OsStr, target: &TargetRecord) -> Option<Stat> {
+    let stat = path.directory.stat(name).ok()?;
+    (stat.file == target.file && stat.birth_time == target.birth_time).then_some(stat)
+}
+
+/// Removes the journal of a temporary file that does not exist any more, and nothing else that may have its name.
+fn remove_journal(path: &DestinationPath) -> Result<(), Error> {
+    let name = path.journal();
+    let removed = match path.directory.open_existing(&name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(file) if sys::is_own_file(&file) => path.directory.remove_if_exists(&name),
+        Ok(_) => return Err(name_taken(path, &name, None)),
+    };
+    removed.map_err(|error| name_taken(path, &name, Some(error)))
+}
+
+/// Returns the error for a name that belongs to something that cannot be opened or removed: another user's leftover, a
+/// link, a directory. Without a cause it is no file of this user that has only this name.
+fn name_taken(path: &DestinationPath, name: &OsStr, cause: Option<io::Error>) -> Error {
+    let error = Error::at(ErrorKind::NameTaken { found: path.sibling(name) }, &path.path);
+    Error { operation: Some(Operation::Temporary), cause: cause.map(Into::into), ..error }
+}
+
+#[expect(clippy::disallowed_methods, reason = "waiting for a lock has no time limit")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(5));
+}

@@ -1,0 +1,196 @@
+//! A stream output: standard output, a pipe or a device. What is written there cannot be rolled back.
+
+use super::{Committed, Destination, Policy, Prepared, Ready, SourceMetadata, Staged, WritePlan};
+use crate::api::{Error, ErrorKind, Loss, LossReason, Operation, Overwrite, Preserved, Warning, is_standard};
+use crate::cache::{CachePolicy, Pages};
+use crate::digest::{Digest, Kind, PIECE, Value};
+use crate::record::{ResumePoint, TargetRecord};
+use crate::sys::{self, Directory, FileKind};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Returns whether this path is not one for a file.
+pub fn is_stream(path: &Path) -> bool {
+    let is_other = |kind| matches!(kind, FileKind::Pipe | FileKind::Device | FileKind::Disk);
+    is_standard(path) || sys::file_kind_at(path).is_ok_and(is_other)
+}
+
+/// Returns an error if the copy must not write to this stream.
+pub fn check(path: &Path, policy: &Policy, rereads: bool) -> Result<(), Error> {
+    if rereads {
+        return Err(Error::at(ErrorKind::CannotReread, path));
+    }
+    let is_disk = !is_standard(path) && sys::file_kind_at(path).is_ok_and(|kind| kind == FileKind::Disk);
+    if is_disk && policy.overwrite != Overwrite::Replace {
+        return Err(Error::at(ErrorKind::DiskNotReplaced, path));
+    }
+    Ok(())
+}
+
+/// A stream output that is open.
+#[derive(Debug)]
+pub struct StreamOutput {
+    file: File,
+    path: PathBuf,
+    policy: Policy,
+    /// The most bytes that can be written at once without blocking.
+    max_write: usize,
+    cache: CachePolicy,
+    warnings: Vec<Warning>,
+}
+
+impl StreamOutput {
+    /// Opens a stream. `None` if it is a named pipe that no process reads yet.
+    pub fn open(path: &Path, policy: &Policy, rereads: bool) -> Result<Option<Self>, Error> {
+        check(path, policy, rereads)?;
+        let opening = |error: io::Error| Error::destination(path, Operation::Open, error);
+        let (file, max_write) = if is_standard(path) {
+            let file = sys::standard_output().map_err(opening)?;
+            // This pipe still blocks, because other processes use it, too. What fits into it is written without waiting.
+            let is_pipe = sys::file_kind(&file).map_err(opening)? == FileKind::Pipe;
+            (file, if is_pipe { sys::PIPE_BUF } else { usize::MAX })
+        } else {
+            let kind = sys::file_kind_at(path).map_err(opening)?;
+            let Some(file) = sys::open_stream_output(path).map_err(opening)? else { return Ok(None) };
+            if sys::file_kind(&file).map_err(opening)? != kind {
+                return Err(Error::at(ErrorKind::OutputReplaced, path));
+            }
+            (file, usize::MAX)
+        };
+        let (path, policy, cache) = (path.to_path_buf(), policy.clone(), CachePolicy::default());
+        let warnings = vec![Warning::Irreversible { path: path.clone() }];
+        Ok(Some(Self { file, path, policy, max_write, cache, warnings }))
+    }
+
+    fn failed(&self, operation: Operation, error: io::Error) -> Error {
+        let kind = match error.kind() {
+            io::ErrorKind::BrokenPipe => ErrorKind::OutputClosed,
+            _ => ErrorKind::Destination,
+        };
+        Error::at(kind, &self.path).doing(operation, error)
+    }
+}
+
+impl Destination for StreamOutput {
+    fn record(&self) -> TargetRecord {
+        TargetRecord { terminal: sys::terminal_id(), is_stream: true, ..TargetRecord::default() }
+    }
+
+    fn directory(&self) -> Option<&Directory> {
+        None
+    }
+
+    fn resume_point(&self) -> ResumePoint {
+        ResumePoint::default()
+    }
+
+    fn already_committed(&self) -> bool {
+        false
+    }
+
+    fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    fn stage<'a>(
+        &'a mut self,
+        at: ResumePoint,
+        plan: &WritePlan,
+    ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
+        if at.position != 0 {
+            return Err(Error::at(ErrorKind::OutputNotResumable, &self.path));
+        }
+        // Only a disk has a page cache; and standard output belongs to other processes, too.
+        let is_disk = || sys::file_kind(&self.file).is_ok_and(|kind| kind == FileKind::Disk);
+        let warnings = if is_standard(&self.path) || !is_disk() {
+            CachePolicy::not_applicable(&self.path, plan.cache)
+        } else {
+            self.cache.set(&self.file, &self.path, 0, plan.cache)
+        };
+        self.warnings.extend(warnings);
+        Ok((Box::new(Open(self)), Digest::new(plan.digest)))
+    }
+
+    fn keep(&mut self, _reached: Option<ResumePoint>) -> u64 {
+        0
+    }
+
+    fn discard(&mut self) {}
+}
+
+/// The stream in each of its states; the traits say what can be done in which.
+struct Open<'a>(&'a mut StreamOutput);
+
+impl<'a> Staged<'a> for Open<'a> {
+    fn take_warnings(&mut self) -> Vec<Warning> {
+        self.0.take_warnings()
+    }
+
+    fn check_limit(&self, bytes: u64) -> Result<(), Error> {
+        self.0.policy.check_limit(&self.0.path, bytes)
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Error> {
+        let some = &bytes[..bytes.len().min(self.0.max_write)];
+        let file = &self.0.file;
+        let written = match sys::poll_ready(file, true) {
+            Ok(true) => self.0.cache.transfer(file, (offset, some.len()), || (&*file).write(some)),
+            Ok(false) => return Ok(0),
+            Err(error) => Err(error),
+        };
+        match written {
+            // At the end of a device there is room for nothing.
+            Ok(0) => Err(self.0.failed(Operation::Write, io::ErrorKind::StorageFull.into())),
+            Ok(written) => Ok(written),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Ok(0)
+            }
+            Err(error) => Err(self.0.failed(Operation::Write, error)),
+        }
+    }
+
+    fn write_zeros(&mut self, offset: u64, length: u64) -> Result<u64, Error> {
+        let zeros = Pages::new(length.min(PIECE as u64) as usize);
+        self.write(offset, &zeros).map(|written| written as u64)
+    }
+
+    fn reached(&mut self, point: ResumePoint) -> Result<(), Error> {
+        self.0.cache.written_up_to(&self.0.file, point.position);
+        Ok(())
+    }
+
+    fn prepare(
+        self: Box<Self>,
+        whole: ResumePoint,
+        metadata: &SourceMetadata,
+        durable: bool,
+    ) -> Result<(Box<dyn Ready<'a> + 'a>, Prepared), Error> {
+        let output = &*self.0;
+        if durable {
+            sys::sync_stream(&output.file).map_err(|error| output.failed(Operation::Flush, error))?;
+        }
+        let everything = Loss { what: Preserved::Everything, reason: LossReason::Stream };
+        let not_preserved = if metadata.is_empty() { Vec::new() } else { vec![everything] };
+        let warnings = output.cache.end(&output.file, &output.path, whole.position).into_iter().collect();
+        Ok((self, Prepared { not_preserved, warnings }))
+    }
+}
+
+impl<'a> Ready<'a> for Open<'a> {
+    fn reread(&mut self, _digest: Kind) -> Result<(Value, bool), Error> {
+        Err(Error::at(ErrorKind::CannotReread, &self.0.path))
+    }
+
+    fn commit(self: Box<Self>) -> Result<Box<dyn Committed + 'a>, Error> {
+        Ok(self)
+    }
+}
+
+impl Committed for Open<'_> {
+    fn sync_name(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn tidy(self: Box<Self>) {}
+}
