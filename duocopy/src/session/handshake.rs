@@ -61,7 +61,8 @@ fn number(request: &Request) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Hash, Verify};
+    use crate::api::{Fsync, Hash, Preserve, Sparse, Verify};
+    use std::time::Duration;
 
     fn hello(request: &Request) -> Hello {
         let source = SourceRecord { digest: Kind::of(request), ..SourceRecord::STREAM };
@@ -70,23 +71,76 @@ mod tests {
         hello
     }
 
+    /// Whose a field of a request is.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Field {
+        /// Both processes of a pair must say the same, and the handshake tells if they do not.
+        Shared(SharedOption),
+        /// It decides whether and where the two meet.
+        Meeting,
+        /// Only the Reader, only the Writer, or each process for itself acts on it.
+        Reader,
+        Writer,
+        Own,
+    }
+
+    type Change = fn(&mut Request);
+
+    /// Every field, whose it is, and another value of it.
+    const FIELDS: [(&str, Field, Change); 28] = [
+        ("parties", Field::Meeting, |own| own.parties = Request::pair("a", "c").parties),
+        ("connect_timeout", Field::Own, |own| own.connect_timeout = Some(Duration::from_millis(1))),
+        ("replace_within", Field::Own, |own| own.replace_within = Some(Duration::from_nanos(7))),
+        ("dir", Field::Meeting, |own| own.dir = Some("/d".into())),
+        ("peer_users", Field::Own, |own| own.peer_users = vec!["u".into()]),
+        ("peer_groups", Field::Own, |own| own.peer_groups = vec!["g".into()]),
+        ("block_size", Field::Reader, |own| own.block_size = Some(1)),
+        ("buffer_size", Field::Reader, |own| own.buffer_size = Some(2)),
+        ("rate_limit", Field::Reader, |own| own.rate_limit = Some(3)),
+        ("direct_source", Field::Reader, |own| own.direct_source = true),
+        ("direct_destination", Field::Writer, |own| own.direct_destination = true),
+        ("drop_cache", Field::Own, |own| own.drop_cache = true),
+        ("fsync", Field::Writer, |own| own.fsync = Fsync::None),
+        ("verify", Field::Shared(SharedOption::Checksum), |own| own.verify = Verify::None),
+        ("hash", Field::Shared(SharedOption::Checksum), |own| own.hash = Hash::Blake3),
+        ("sparse", Field::Writer, |own| own.sparse = Sparse::Always),
+        ("preserve", Field::Writer, |own| own.preserve = vec![Preserve::Acl]),
+        ("overwrite", Field::Shared(SharedOption::Overwrite), |own| own.overwrite = Overwrite::Skip),
+        ("backup", Field::Shared(SharedOption::Overwrite), |own| own.backup = Backup::Simple),
+        ("backup_suffix", Field::Writer, |own| own.backup_suffix = ".old".into()),
+        ("follow_links", Field::Writer, |own| own.follow_links = false),
+        ("max_bytes", Field::Writer, |own| own.max_bytes = Some(4)),
+        ("keep_partial", Field::Writer, |own| own.keep_partial = true),
+        ("resume", Field::Writer, |own| own.resume = false),
+        ("umask", Field::Writer, |own| own.umask = 0o077),
+        ("sandbox", Field::Own, |own| own.sandbox = true),
+        ("stats", Field::Own, |own| own.stats = true),
+        ("second_process", Field::Own, |own| own.second_process = Some("/p".into())),
+    ];
+
     #[test]
-    fn a_pair_must_share_checksum_and_overwrite_policy() {
+    fn every_field_is_compared_or_is_one_process_own_and_reaches_the_second_process() {
         let request = Request::pair("a", "b");
-        let changes: [(fn(&mut Request), Option<SharedOption>); 7] = [
-            (|_| {}, None),
-            (|own| own.verify = Verify::None, Some(SharedOption::Checksum)),
-            (|own| own.verify = Verify::Reread, None),
-            (|own| own.hash = Hash::Blake3, Some(SharedOption::Checksum)),
-            (|own| own.overwrite = Overwrite::Skip, Some(SharedOption::Overwrite)),
-            (|own| own.backup = Backup::Simple, Some(SharedOption::Overwrite)),
-            (|own| own.keep_partial = true, None),
-        ];
-        for (change, expected) in changes {
+        let serde_json::Value::Object(all) = serde_json::to_value(&request).unwrap() else { panic!("no object") };
+        let listed: Vec<&str> = FIELDS.iter().map(|(name, ..)| *name).collect();
+        let mut known: Vec<&str> = all.keys().map(String::as_str).collect();
+        known.sort_by_key(|name| listed.iter().position(|other| other == name));
+        assert_eq!(known, listed, "a new field belongs into this table");
+        for (name, field, change) in FIELDS {
             let mut own = request.clone();
             change(&mut own);
-            assert_eq!(hello(&request).difference(&own), expected, "{own:?}");
+            assert_ne!(own, request, "{name}: not another value");
+            let expected = if let Field::Shared(option) = field { Some(option) } else { None };
+            assert_eq!(hello(&request).difference(&own), expected, "{name}");
+            let received: Request = serde_json::from_slice(&serde_json::to_vec(&own).unwrap()).unwrap();
+            assert_eq!(received, own, "{name}: what the second process of `cp` gets");
         }
+    }
+
+    #[test]
+    fn reading_back_is_the_writers_own() {
+        let own = Request { verify: Verify::Reread, ..Request::pair("a", "b") };
+        assert_eq!(hello(&Request::pair("a", "b")).difference(&own), None);
     }
 
     #[test]
