@@ -20,8 +20,9 @@ pub use api::{
     Request, Role, SandboxGap, SharedOption, SourceChange, Sparse, Stats, Step, Stop, SystemError, Verify,
     Warning,
 };
-pub use engine::plan::{Plan, PlannedDestination, PlannedSource};
-pub use engine::{preflight, resolve, run, second_process};
+pub use engine::{
+    Plan, PlannedDestination, PlannedSource, preflight, resolve, run, second_process,
+};
 pub use sys::{HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, Signals, shell_quote, umask, user_name};
 
 /// The pipes that exist now, seen from outside.

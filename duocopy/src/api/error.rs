@@ -1,6 +1,6 @@
 //! Why a copy failed: kinds that a program can tell apart, and no sentences.
 
-use super::Role;
+use super::request::Role;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! What a copy reports while it runs, and how it is stopped.
 
-use super::{Error, Role, SystemError};
+use super::error::{Error, SystemError};
+use super::request::Role;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,9 +1,8 @@
 //! From the last byte to the verdict.
 
-use super::Half;
 use super::feed::Feed;
+use super::half::Half;
 use super::verdict::Halt;
-use super::writer::stop_if_requested;
 use crate::api::{Aftermath, Error, ErrorKind, Event, Fsync, Outcome, Stats, Step, Verify, Warning};
 use crate::dest::{SourceMetadata, Staged};
 use crate::digest::{Kind, Value};
@@ -72,7 +71,7 @@ pub fn commit<'a>(
             feed.send(Event::Warning(Warning::RereadCached));
         }
     }
-    stop_if_requested(consumer, half)?;
+    half.stop_if_requested(consumer)?;
     let committing = consumer.commit()?;
     let committed = ready.commit().and_then(|committed| {
         if durable {

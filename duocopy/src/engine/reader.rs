@@ -1,11 +1,12 @@
 //! The Reader: opens the source, and nothing else.
 
 use super::feed::Feed;
+use super::half::{Half, PRIVATE_COPY};
 use super::pace::Pace;
 use super::second::{Started, Watched};
 use super::stats::Meter;
 use super::verdict::{Halt, Outlook};
-use super::{Half, PRIVATE_COPY};
+
 use crate::api::{Error, ErrorKind, Event, Outcome, Parties, Role, SharedOption, Stats, Warning};
 use crate::attributes;
 use crate::cache::CacheUse;
@@ -14,13 +15,14 @@ use crate::digest::{Digest, Kind};
 use crate::record::{SourceRecord, TargetRecord};
 use crate::session::{self, Hello, Layout, MIN_BLOCK_SIZE, Producer, choose_layout, wire};
 use crate::source::{self, Piece, Source};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Reads the source to its end, and waits for the verdict.
 pub fn read(mut producer: Producer, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
     feed.send(Event::Joined { role: Role::Reader, pipe: half.meeting.name.clone() });
     let mut second = None;
-    let sent = send(&mut producer, &mut second, half, feed);
+    let sent = open(half).and_then(|mut source| send(&mut producer, &mut *source, &mut second, half, feed));
     let result = sent.or_else(|halt| explain(halt, &producer, half, feed));
     // Only after the peer knows: an observer may block, for example on a screen that nobody reads.
     feed.pause();
@@ -49,21 +51,29 @@ fn explain(halt: Halt, producer: &Producer, half: &Half, feed: &Feed) -> Result<
     }
 }
 
+fn open(half: &Half) -> Result<Box<dyn Source>, Halt> {
+    Ok(source::open(source_of(half), Kind::of(half.request), half.request.is_half())?)
+}
+
+fn source_of<'a>(half: &Half<'a>) -> &'a Path {
+    half.source.expect("a process that may read knows the source")
+}
+
+/// Sends the source, to the verdict. `second` is the other process, once this one has started it.
 fn send(
     producer: &mut Producer,
+    source: &mut dyn Source,
     second: &mut Option<Watched>,
     half: &Half,
     feed: &mut Feed,
 ) -> Result<Outcome, Halt> {
     let request = half.request;
-    let path = half.source.expect("a process that may read knows the source");
-    let mut source = source::open(path, Kind::of(request), request.is_half())?;
     if let Some(before) = producer.predecessor() {
         take_over(source.record(), &SourceRecord::unpack(before), half)?;
         feed.send(Event::Replaced { role: Role::Reader });
     }
     let length = source.record().known_length();
-    let layout = layout_for(&*source, half, feed);
+    let layout = layout_for(source, half, feed);
     let starts_second = matches!(request.parties, Parties::Both { .. });
     let started = starts_second.then(|| Started::start(request, &half.meeting.name)).transpose()?;
     half.confine(None, half.destination.and_then(dest::readable_directory).as_ref(), feed);
@@ -83,10 +93,10 @@ fn send(
     for warning in source.use_cache(usage) {
         feed.send(Event::Warning(warning));
     }
-    let (bytes, stats) = send_content(&mut *source, producer, &mut digest, at.position, half)?;
+    let (bytes, stats) = send_content(source, producer, &mut digest, at.position, half)?;
     let target = producer.monitor().snapshot().target.map(|target| TargetRecord::unpack(&target));
     if target.is_some_and(|target| target.wants_attributes) {
-        send_attributes(&*source, producer, digest.resume_state())?;
+        send_attributes(source, producer, digest.resume_state())?;
     }
     if let Some(warning) = source.finish(bytes)? {
         feed.send(Event::Warning(warning));
@@ -104,7 +114,7 @@ fn send(
 
 /// Checks that this process can continue what a dead Reader has begun.
 fn take_over(source: &SourceRecord, before: &SourceRecord, half: &Half) -> Result<(), Halt> {
-    let path = half.source.expect("a process that may read knows the source");
+    let path = source_of(half);
     if before.digest != source.digest {
         let error = Error::at(ErrorKind::OptionsDiffer(SharedOption::Checksum), path);
         return Err(Halt::Detach(error));
@@ -160,8 +170,7 @@ fn send_content(
             Piece::NotYet => {
                 producer.check()?;
                 if source.is_unopened() && begun.elapsed() > request.connect_timeout.unwrap_or(Duration::MAX) {
-                    let path = half.source.expect("a process that may read knows the source");
-                    return Err(Error::at(ErrorKind::FifoNotOpened, path).into());
+                    return Err(Error::at(ErrorKind::FifoNotOpened, source_of(half)).into());
                 }
             }
             Piece::Bytes(filled) => {

@@ -2,10 +2,9 @@
 //! and its result as lines of JSON on standard output. The errors that it cannot report go to the shared standard error.
 
 use super::feed::FeedSender;
-use super::run_as;
-use crate::api::{Error, ErrorKind, Event, Outcome, Request, Role, Stop};
+use crate::api::{Error, ErrorKind, Event, Outcome, Request};
 use serde::{Deserialize, Serialize};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,19 +12,19 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The only word on the command line of a second process. No file can be meant by it: it has no destination.
-const ARGUMENT: &str = "--second-process";
+pub const ARGUMENT: &str = "--second-process";
 
 /// What a second process is asked to do.
 #[derive(Serialize, Deserialize)]
-struct Task {
-    request: Request,
+pub struct Task {
+    pub request: Request,
     /// Where the two meet.
-    name: Vec<u8>,
+    pub name: Vec<u8>,
 }
 
 /// A line from the second process.
 #[derive(Serialize, Deserialize)]
-enum Line {
+pub enum Line {
     Event(Event),
     End(Result<Outcome, Error>),
 }
@@ -98,40 +97,6 @@ fn knows_only_the_end(kind: &ErrorKind) -> bool {
 
 fn failed(error: io::Error) -> Error {
     Error { cause: Some(error.into()), ..ErrorKind::SecondProcess.into() }
-}
-
-/// Acts as the second process of a copy, if this process was started as one ([`Request::second_process`]): returns
-/// `true` after the copy, and `false` at once otherwise.
-///
-/// A program that requests [`Parties::Both`](crate::Parties::Both) and names itself as the second process calls this
-/// before it does anything else. It reads standard input to its end, and writes to standard output.
-#[must_use]
-pub fn second_process(stop: &Stop) -> bool {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_none_or(|word| word != ARGUMENT) || arguments.next().is_some() {
-        return false;
-    }
-    let mut document = Vec::new();
-    let read = io::stdin().lock().read_to_end(&mut document);
-    let Some(task) = read.ok().and_then(|_| serde_json::from_slice::<Task>(&document).ok()) else {
-        return true;
-    };
-    let mut observer = |event| {
-        // Only what the first process cannot see itself.
-        if matches!(event, Event::Warning(_) | Event::Stats(_) | Event::Resumed { .. } | Event::Step(_)) {
-            report(&Line::Event(event));
-        }
-    };
-    let result = run_as(&task.request, Some(Role::Writer), task.name, &mut observer, stop);
-    report(&Line::End(result));
-    true
-}
-
-fn report(line: &Line) {
-    let line = serde_json::to_string(line).expect("plain data has a JSON form");
-    let mut output = io::stdout().lock();
-    // The first process may be gone.
-    let _ = output.write_all(format!("{line}\n").as_bytes()).and_then(|()| output.flush());
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use super::commit::{Arrived, commit};
 use super::feed::Feed;
+use super::half::{Half, PRIVATE_COPY};
 use super::stats::Meter;
 use super::verdict::{Halt, Outlook};
-use super::{Half, PRIVATE_COPY};
+
 use crate::api::{
     Error, ErrorKind, Event, Fsync, Outcome, Role, SharedOption, Stats, Verify, Warning,
 };
@@ -13,7 +14,7 @@ use crate::cache::CacheUse;
 use crate::dest::{self, Destination, Policy, SourceMetadata, Staged, WritePlan};
 use crate::digest::{Digest, Kind};
 use crate::record::{ResumePoint, TargetRecord};
-use crate::session::{self, Consumer, FilledBlock, Hello, PipeError};
+use crate::session::{self, Consumer, FilledBlock, Hello};
 use crate::source::LONGEST_HOLE;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -271,7 +272,7 @@ fn put_zeros(
 ) -> Result<(), Halt> {
     let (mut written, mut computed, mut checked) = (0, 0, Instant::now());
     while computed < block.hole() {
-        stop_if_requested(consumer, half)?;
+        half.stop_if_requested(consumer)?;
         // BLAKE3 takes seconds for that many; for the other checksum their number does not matter.
         let rest = block.hole() - computed;
         let some = if Kind::of(half.request) == Kind::Blake3 { rest.min(LONGEST_HOLE) } else { rest };
@@ -279,7 +280,7 @@ fn put_zeros(
         computed += some;
     }
     while written < block.hole() {
-        stop_if_requested(consumer, half)?;
+        half.stop_if_requested(consumer)?;
         written += staged.write_zeros(block.offset() + written, block.hole() - written)?;
         if written < block.hole() {
             check_now_and_then(&mut checked, consumer)?;
@@ -294,15 +295,6 @@ fn check_now_and_then(checked: &mut Instant, consumer: &Consumer) -> Result<(), 
         *checked = Instant::now();
     }
     Ok(())
-}
-
-/// An error if somebody wants this to stop. Once the copy may be under its name it is too late.
-pub fn stop_if_requested(consumer: &Consumer, half: &Half) -> Result<(), Halt> {
-    if !half.stop.is_requested() || consumer.predecessor_was_committing() {
-        return Ok(());
-    }
-    consumer.abort(&session::wire::interrupted());
-    Err(PipeError::Interrupted.into())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The pipes that exist now, seen from outside.
 
-use super::{meeting_error, role_of};
+use super::meeting::{meeting_error, role_of};
 use crate::api::{Error, Role};
 use crate::record::SourceRecord;
 use blockpipe::{Geometry, JoinError, Pipe, Snapshot};

@@ -1,6 +1,6 @@
 //! A source for tests: some bytes, and a failure after them if it is asked for.
 
-use super::{Piece, Source, Supply};
+use super::contract::{Piece, Source, Supply};
 use crate::api::{Error, Warning};
 use crate::attributes::Attribute;
 use crate::cache::CacheUse;

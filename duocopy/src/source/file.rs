@@ -1,6 +1,6 @@
 //! A regular file: read from a resume point to its end, and checked for changes afterwards.
 
-use super::{Piece, Source, Supply};
+use super::contract::{Piece, Source, Supply};
 use crate::api::{Error, ErrorKind, Operation, SourceChange, Warning};
 use crate::attributes::Attribute;
 use crate::cache::{CachePolicy, CacheUse};

@@ -1,6 +1,6 @@
 //! A stream: standard input, a pipe, a device, or a file that is made while it is read, as in `/proc`.
 
-use super::{Piece, Source, Supply};
+use super::contract::{Piece, Source, Supply};
 use crate::api::{Error, ErrorKind, Operation, Warning, is_standard};
 use crate::attributes::Attribute;
 use crate::cache::{CachePolicy, CacheUse};

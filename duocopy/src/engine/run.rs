@@ -1,0 +1,87 @@
+//! A copy as its caller sees it.
+
+use super::feed::Feed;
+use super::half::Half;
+use super::{paths, preflight, reader, writer};
+use crate::api::{Error, ErrorKind, Event, Observer, Outcome, Parties, Progress, Request, Role, Stop};
+use crate::session::{Meeting, Peers, Seat};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+/// Makes a copy, as one of its two processes or by starting the second one.
+///
+/// Blocks until both processes know the verdict: as long as the copy takes, and before that until the peer arrives
+/// ([`Request::connect_timeout`]). `stop` ends it early; while the Writer commits, that is too late.
+///
+/// Killed at any moment, this process leaves the destination as it was or complete. Its peer ends with an error, or
+/// waits for a replacement ([`Request::replace_within`]). What a killed Writer left beside the destination is resumed or
+/// removed by the next copy.
+///
+/// Nothing is printed, and nothing of the process changes, except by [`Request::sandbox`].
+///
+/// # Errors
+/// See [`ErrorKind`]. Unless the error says otherwise ([`Aftermath`](crate::Aftermath)), the destination is unchanged.
+pub fn run(request: &Request, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome, Error> {
+    let request = &paths::resolve(request)?;
+    let name = match &request.parties {
+        Parties::Pair { name: None, .. } => paths::tag(request),
+        Parties::Pair { name: Some(name), .. } | Parties::Read { name, .. } | Parties::Write { name, .. } => {
+            name.as_encoded_bytes().to_vec()
+        }
+        Parties::Both { .. } => {
+            // Nobody else may come to it by accident.
+            let random = RandomState::new().hash_one(std::process::id());
+            format!("duocopy cp {random:016x}").into_bytes()
+        }
+    };
+    run_as(request, request.role(), name, observer, stop)
+}
+
+/// Makes a copy in this role, or in whichever is free, under this name. The request's paths are absolute.
+pub fn run_as(
+    request: &Request,
+    role: Option<Role>,
+    name: Vec<u8>,
+    observer: &mut dyn Observer,
+    stop: &Stop,
+) -> Result<Outcome, Error> {
+    let (source, destination) = paths::known(request);
+    let half = Half {
+        request,
+        source,
+        destination,
+        meeting: Meeting::new(name, paths::tag(request), request),
+        peers: Peers::of(request)?,
+        stop,
+        peer_ended: Arc::default(),
+    };
+    std::thread::scope(|scope| {
+        let mut feed = Feed::new(scope, observer);
+        let result = copy(&half, role, &mut feed);
+        feed.pause();
+        match result {
+            Err(Error { kind: ErrorKind::Skipped, path: Some(path), .. }) => Ok(Outcome::Skipped { path }),
+            other => other,
+        }
+    })
+}
+
+fn copy(half: &Half, role: Option<Role>, feed: &mut Feed) -> Result<Outcome, Error> {
+    let waits = half.request.is_half() && role == Some(Role::Writer);
+    if waits {
+        // It may be the first, and is held up until the Reader is ready. Only the user can be told until then that
+        // the copy will be refused: the Reader has to come to hear it.
+        let refusal = preflight::early_refusal(half.request).err();
+        feed.send(Event::Waiting { missing: Role::Reader, refusal });
+        feed.start(|| Progress::ALONE);
+    }
+    let joined = half.meeting.join(role, half.stop, &half.peer_ended);
+    if waits {
+        feed.pause();
+    }
+    let (role, result) = match joined? {
+        Seat::Reader(producer) => (Role::Reader, reader::read(producer, half, feed)),
+        Seat::Writer(consumer) => (Role::Writer, writer::write(consumer, half, feed)),
+    };
+    result.map_err(|error| Error { role: error.role.or(Some(role)), ..error })
+}

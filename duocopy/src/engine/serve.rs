@@ -1,0 +1,40 @@
+//! The second process of `duocopy cp`, as it runs.
+
+use super::run::run_as;
+use super::second::{ARGUMENT, Line, Task};
+use crate::api::{Event, Role, Stop};
+use std::io::{self, Read, Write};
+
+/// Acts as the second process of a copy, if this process was started as one ([`Request::second_process`]): returns
+/// `true` after the copy, and `false` at once otherwise.
+///
+/// A program that requests [`Parties::Both`](crate::Parties::Both) and names itself as the second process calls this
+/// before it does anything else. It reads standard input to its end, and writes to standard output.
+#[must_use]
+pub fn second_process(stop: &Stop) -> bool {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_none_or(|word| word != ARGUMENT) || arguments.next().is_some() {
+        return false;
+    }
+    let mut document = Vec::new();
+    let read = io::stdin().lock().read_to_end(&mut document);
+    let Some(task) = read.ok().and_then(|_| serde_json::from_slice::<Task>(&document).ok()) else {
+        return true;
+    };
+    let mut observer = |event| {
+        // Only what the first process cannot see itself.
+        if matches!(event, Event::Warning(_) | Event::Stats(_) | Event::Resumed { .. } | Event::Step(_)) {
+            report(&Line::Event(event));
+        }
+    };
+    let result = run_as(&task.request, Some(Role::Writer), task.name, &mut observer, stop);
+    report(&Line::End(result));
+    true
+}
+
+fn report(line: &Line) {
+    let line = serde_json::to_string(line).expect("plain data has a JSON form");
+    let mut output = io::stdout().lock();
+    // The first process may be gone.
+    let _ = output.write_all(format!("{line}\n").as_bytes()).and_then(|()| output.flush());
+}

@@ -1,0 +1,243 @@
+//! Where the two processes of a copy meet, and the first things that they say.
+
+use super::handshake::Hello;
+use super::layout::Layout;
+use super::peers::Peers;
+use super::wire;
+use crate::api::{Error, ErrorKind, Event, Presence, Progress, Request, Role, Stop};
+use crate::record::{ResumePoint, TargetRecord};
+use crate::sys;
+use blockpipe::{Consumer, End, Geometry, JoinError, Monitor, Phase, Pipe, PipeError, Producer, Side};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// The most bytes of attributes that fit into every block, however small.
+pub const MIN_BLOCK_SIZE: usize = Geometry::MIN_BLOCK_SIZE;
+
+/// The tag of halves that must not know each other's path. No pair of paths: those have a NUL between them.
+pub const HALVES: &[u8] = b"`duocopy read` and `duocopy write`";
+
+/// Where and how the two processes meet.
+#[derive(Clone, Debug)]
+pub struct Meeting {
+    /// The name of the pipe.
+    pub name: Vec<u8>,
+    /// What the copy is about, which both must agree on.
+    pub tag: Vec<u8>,
+    dir: Option<PathBuf>,
+    connect_timeout: Option<Duration>,
+    replace_within: Option<Duration>,
+}
+
+/// The end that a process got.
+#[derive(Debug)]
+pub enum Seat {
+    Reader(Producer),
+    Writer(Consumer),
+}
+
+impl Meeting {
+    pub fn new(name: Vec<u8>, tag: Vec<u8>, request: &Request) -> Self {
+        let Request { dir, connect_timeout, replace_within, .. } = request.clone();
+        Self { name, tag, dir, connect_timeout, replace_within }
+    }
+
+    fn pipe(&self) -> Pipe {
+        let pipe = Pipe::named(&self.name).tag(&self.tag);
+        match &self.dir {
+            Some(dir) => pipe.in_directory(dir),
+            None => pipe,
+        }
+    }
+
+    /// The directory with the pipe's files, if it has any: a sandbox has to leave it open.
+    pub fn directory(&self) -> Option<OsString> {
+        self.pipe().directory()
+    }
+
+    /// Takes the end for this role, or whichever is free. `peer_ended` interrupts the waits like `stop` does.
+    pub fn join(
+        &self,
+        role: Option<Role>,
+        stop: &Stop,
+        peer_ended: &Arc<AtomicBool>,
+    ) -> Result<Seat, Error> {
+        let mut pipe = self
+            .pipe()
+            .interrupt(stop.flag(), wire::interrupted())
+            .interrupt(Arc::clone(peer_ended), wire::interrupted());
+        if let Some(time) = self.connect_timeout {
+            pipe = pipe.connect_timeout(time);
+        }
+        if let Some(time) = self.replace_within {
+            pipe = pipe.replace_within(time);
+        }
+        let joined = match role {
+            None => pipe.join(),
+            Some(Role::Reader) => pipe.join_as_producer().map(End::Producer),
+            Some(Role::Writer) => pipe.join_as_consumer().map(End::Consumer),
+        };
+        match joined {
+            Ok(End::Producer(producer)) => Ok(Seat::Reader(producer)),
+            Ok(End::Consumer(consumer)) => Ok(Seat::Writer(consumer)),
+            Err(error) => Err(self.refusal(error)),
+        }
+    }
+
+    /// Why this process got no end.
+    fn refusal(&self, error: JoinError) -> Error {
+        match error {
+            JoinError::Aborted(reason) => wire::decode(Role::Reader, &reason, self.is_pair()),
+            JoinError::Interrupted => ErrorKind::Interrupted.into(),
+            JoinError::NoPeer => ErrorKind::PeerTimeout.into(),
+            other => meeting_error(other, self.dir.as_deref()),
+        }
+    }
+
+    /// Whether both processes know both paths.
+    pub fn is_pair(&self) -> bool {
+        self.tag != HALVES
+    }
+}
+
+/// Why a pipe could not be joined, or inspected.
+pub fn meeting_error(error: JoinError, dir: Option<&std::path::Path>) -> Error {
+    match error {
+        JoinError::TooManyInstances(there) => ErrorKind::TooManyInstances {
+            reader: there.producer_alive.then_some(there.producer),
+            writer: there.consumer,
+            read: there.sent,
+            written: there.released,
+        }
+        .into(),
+        JoinError::Leaving(there) => ErrorKind::PairEnding { processes: processes(&there) }.into(),
+        JoinError::OtherTag(there) => {
+            ErrorKind::NameInUse { processes: processes(&there), there: there.tag.clone() }.into()
+        }
+        JoinError::OtherVersion { ours, theirs } => ErrorKind::OtherVersion { ours, theirs }.into(),
+        JoinError::Foreign { path, what } => {
+            Error::at(ErrorKind::ForeignPipe { what: what.into() }, path.as_ref())
+        }
+        JoinError::Busy => ErrorKind::PipeBusy.into(),
+        JoinError::Io { doing: step, source } => {
+            let kind = match dir {
+                Some(_) => ErrorKind::Meeting { step },
+                None => ErrorKind::SharedMemory { step },
+            };
+            let error = Error { cause: Some(source.into()), ..kind.into() };
+            Error { path: dir.map(Into::into), ..error }
+        }
+        other => ErrorKind::Pipe { what: other.to_string() }.into(),
+    }
+}
+
+/// The processes that are still at a pipe.
+fn processes(there: &blockpipe::Snapshot) -> Vec<u32> {
+    let reader = there.producer_alive.then_some(there.producer);
+    reader.into_iter().chain(there.consumer).collect()
+}
+
+/// Checks whom this process deals with. Reports a peer of another user.
+pub fn check_peer(
+    role: Role,
+    user: Result<Option<u32>, PipeError>,
+    peers: &Peers,
+    report: impl FnOnce(Event),
+) -> Result<(), Broken> {
+    let user = match user {
+        Err(PipeError::Io { source, .. }) => {
+            return Err(Error { cause: Some(source.into()), ..ErrorKind::PeerUnproven.into() }.into());
+        }
+        other => other?,
+    };
+    if let Some(user) = user.filter(|user| sys::effective_user() != Some(*user)) {
+        report(Event::PeerUser { role, user });
+    }
+    Ok(peers.check(user)?)
+}
+
+/// Why a step of the session failed: for a reason of this process's own, or because of the pipe.
+#[derive(Debug)]
+pub enum Broken {
+    Own(Error),
+    Pipe(PipeError),
+}
+
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        Self::Own(error)
+    }
+}
+
+impl From<PipeError> for Broken {
+    fn from(error: PipeError) -> Self {
+        Self::Pipe(error)
+    }
+}
+
+/// Reserves the blocks, and lets the Writer in.
+pub fn offer(producer: &mut Producer, layout: &Layout, hello: &Hello) -> Result<(), Broken> {
+    let geometry = Geometry::new(layout.block_size, layout.blocks);
+    producer.ready(geometry, &hello.pack()).map_err(|error| match error {
+        PipeError::Io { doing: step, source } => {
+            let error = Error::from(ErrorKind::SharedMemory { step });
+            Broken::Own(Error { cause: Some(source.into()), ..error })
+        }
+        other => Broken::Pipe(other),
+    })
+}
+
+/// Says which file the Writer fills and where it wants to begin. Returns where both do begin.
+pub fn begin(consumer: &Consumer, target: &TargetRecord, at: ResumePoint) -> Result<ResumePoint, PipeError> {
+    consumer.begin(&target.pack(), at.into()).map(Into::into)
+}
+
+/// Reports where the copy stands, each time it is called.
+pub fn progress(monitor: Monitor, own: Role) -> impl FnMut() -> Progress + Send + 'static {
+    let terminal = sys::terminal_id();
+    move || {
+        let now = monitor.snapshot();
+        let peer_lives = match own {
+            Role::Reader => now.consumer.is_some(),
+            Role::Writer => now.producer_alive,
+        };
+        let blocks = now.geometry.map_or(1, Geometry::blocks) as u64;
+        let theirs = now.target.map_or(0, |target| TargetRecord::unpack(&target).terminal);
+        Progress {
+            peer: match now.phase {
+                Phase::Over => Presence::Finished,
+                _ if peer_lives => Presence::Here,
+                // The Writer says early which file it fills; and a Reader was there before any Writer.
+                _ if own == Role::Writer || now.target.is_some() => Presence::Died,
+                _ => Presence::NotYet,
+            },
+            read: now.sent,
+            written: now.released,
+            buffer: now.waiting_blocks.min(blocks) * 100 / blocks,
+            waiting: now.asleep.map(role_of),
+            peer_shows: own == Role::Reader && terminal != 0 && theirs == terminal,
+        }
+    }
+}
+
+pub fn role_of(side: Side) -> Role {
+    match side {
+        Side::Producer => Role::Reader,
+        Side::Consumer => Role::Writer,
+    }
+}
+
+impl From<blockpipe::ResumePoint> for ResumePoint {
+    fn from(blockpipe::ResumePoint { position, sum }: blockpipe::ResumePoint) -> Self {
+        Self { position, sum }
+    }
+}
+
+impl From<ResumePoint> for blockpipe::ResumePoint {
+    fn from(ResumePoint { position, sum }: ResumePoint) -> Self {
+        Self { position, sum }
+    }
+}

@@ -1,0 +1,53 @@
+//! Opens a source, as a file or as a stream.
+
+use super::contract::Source;
+use super::file::FileSource;
+use super::stream::StreamSource;
+use crate::api::{Error, ErrorKind, Operation, is_standard};
+use crate::digest::Kind;
+use crate::record::SourceRecord;
+use crate::sys::{self, FileKind};
+use std::io;
+use std::path::Path;
+
+/// Opens a source. Only with `streams` may it be something else than a regular file.
+pub fn open(path: &Path, digest: Kind, streams: bool) -> Result<Box<dyn Source>, Error> {
+    let opening = |error: io::Error| Error::source(path, Operation::Open, error);
+    let standard = is_standard(path);
+    let file = if standard { sys::standard_input() } else { sys::open_source(path) }.map_err(opening)?;
+    let kind = sys::file_kind(&file).map_err(opening)?;
+    if kind == FileKind::Directory {
+        return Err(Error::at(ErrorKind::SourceIsDirectory, path));
+    }
+    let is_stream = standard || kind != FileKind::Regular;
+    if is_stream && !streams {
+        return Err(Error::at(ErrorKind::SourceNotRegular, path));
+    }
+    if !is_stream && !sys::is_pseudo_fs(&file) {
+        return Ok(Box::new(FileSource::new(file, path, digest).map_err(opening)?));
+    }
+    // A copy must not be readable for users who may not read the source.
+    let mode = if standard { None } else { sys::fstat(&file).ok().map(|stat| stat.mode) };
+    let record = SourceRecord { digest, ..SourceRecord::STREAM };
+    let record = match mode {
+        Some(mode) => SourceRecord { stat: sys::Stat { mode, ..record.stat }, ..record },
+        None => record,
+    };
+    let own_fifo = kind == FileKind::Pipe && !standard;
+    Ok(Box::new(StreamSource::new(file, path, record, own_fifo)))
+}
+
+/// Whether opening the source would be noticed at its other end: it is a standard stream, a pipe or a device.
+pub fn is_stream(path: &Path) -> bool {
+    let passes = |kind| matches!(kind, FileKind::Pipe | FileKind::Device);
+    is_standard(path) || sys::file_kind_at(path).is_ok_and(passes)
+}
+
+/// Checks that a Reader can continue what another one began: only with the very same version of the source.
+pub fn check_continues(path: &Path, source: &SourceRecord, before: &SourceRecord) -> Result<(), Error> {
+    match source.same_version(before) {
+        true => Ok(()),
+        false if source.is_stream => Err(Error::at(ErrorKind::SourceNotRepeatable, path)),
+        false => Err(Error::at(ErrorKind::SourceDiffers, path)),
+    }
+}
