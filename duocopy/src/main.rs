@@ -4,6 +4,44 @@
 
 mod cli;
 
-fn main() {
-    let _ = cli::args::parse();
+use cli::Settings;
+use cli::args::{self, Task};
+use cli::end::{End, conclude};
+use cli::progress::{Screen, say};
+use cli::render::SIGNAL;
+use cli::status;
+use duocopy::{Request, Signals};
+use std::process::ExitCode;
+use std::time::Instant;
+
+fn main() -> ExitCode {
+    let signals = match Signals::watch(SIGNAL) {
+        Ok(signals) => signals,
+        Err(error) => {
+            say(&format!("cannot watch for signals: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    if duocopy::second_process(&signals.stop()) {
+        return ExitCode::SUCCESS;
+    }
+    ExitCode::from(match args::parse() {
+        Task::Status(query) => status::run(&query, &signals),
+        Task::Copy(request, settings) => copy(*request, settings, &signals),
+    })
+}
+
+/// Copies, or says what a copy would do, and returns the exit code.
+fn copy(request: Request, settings: Settings, signals: &Signals) -> u8 {
+    let begun = Instant::now();
+    let request = Request { umask: duocopy::umask(), ..request };
+    let mut screen = Screen::new(&request, settings, signals);
+    let result = duocopy::resolve(&request).and_then(|request| {
+        screen.to.request = request.clone();
+        if settings.dry_run {
+            return duocopy::preflight(&request).map(End::Planned);
+        }
+        duocopy::run(&request, &mut screen, &signals.stop()).map(End::Copied)
+    });
+    conclude(&mut screen, result, begun, signals.number())
 }
