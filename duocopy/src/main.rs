@@ -10,7 +10,7 @@ use cli::end::{End, conclude};
 use cli::progress::{Screen, say};
 use cli::render::SIGNAL;
 use cli::status;
-use duocopy::{Request, Signals};
+use duocopy::{Error, Request, Signals};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -36,12 +36,15 @@ fn copy(request: Request, settings: Settings, signals: &Signals) -> u8 {
     let begun = Instant::now();
     let request = Request { umask: duocopy::umask(), ..request };
     let mut screen = Screen::new(&request, settings, signals);
-    let result = duocopy::resolve(&request).and_then(|request| {
-        screen.to.request = request.clone();
-        if settings.dry_run {
-            return duocopy::preflight(&request).map(End::Planned);
-        }
-        duocopy::run(&request, &mut screen, &signals.stop()).map(End::Copied)
-    });
+    let result = run(&request, &mut screen, signals);
     conclude(&mut screen, result, begun, signals.number())
+}
+
+fn run(request: &Request, screen: &mut Screen, signals: &Signals) -> Result<End, Error> {
+    let request = duocopy::resolve(request)?;
+    screen.to.request = request.clone();
+    if screen.settings.dry_run {
+        return Ok(End::Planned(duocopy::preflight(&request)?));
+    }
+    Ok(End::Copied(duocopy::run(&request, screen, &signals.stop())?))
 }

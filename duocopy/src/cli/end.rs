@@ -61,11 +61,9 @@ pub fn conclude(screen: &mut Screen, result: Result<End, Error>, begun: Instant,
 
 /// Returns how the planned copy would end, if nothing happens to it.
 fn planned_outcome(plan: &Plan) -> Outcome {
-    match &plan.destination {
-        Some(PlannedDestination::Keep { path }) => Outcome::Skipped { path: path.clone() },
-        _ => {
-            let bytes = plan.source.as_ref().and_then(|source| source.length).unwrap_or(0);
-            Outcome::Complete { bytes, checksum: None, not_preserved: Vec::new() }
-        }
+    if let Some(PlannedDestination::Keep { path }) = &plan.destination {
+        return Outcome::Skipped { path: path.clone() };
     }
+    let bytes = plan.source.as_ref().and_then(|source| source.length).unwrap_or(0);
+    Outcome::Complete { bytes, checksum: None, not_preserved: Vec::new() }
 }

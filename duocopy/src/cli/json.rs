@@ -1,7 +1,7 @@
 //! What `--json` writes to standard output: one object per line, documented in docs/cli.md.
 
 use super::render::{self, Audience, show, show_tag};
-use duocopy::{Checksum, Error, Event, LossReason, Outcome, Role, Stats, Step, Warning};
+use duocopy::{Checksum, Error, Event, Loss, LossReason, Outcome, Preserved, Role, Stats, Step, Warning};
 use serde_json::{Value, json};
 use std::fmt::{Debug, Write as _};
 use std::io::{self, Write};
@@ -56,19 +56,10 @@ pub fn end(result: Result<&Outcome, &Error>, code: u8, message: Option<&str>) ->
     let kind = result.err().map(|error| name(&error.kind));
     let (bytes, checksum, lost) = match result {
         Ok(Outcome::Complete { bytes, checksum, not_preserved }) => {
-            let lost: Vec<_> = not_preserved
-                .iter()
-                .map(|loss| {
-                    let system = match &loss.reason {
-                        LossReason::System(cause) => Some(cause.to_string()),
-                        _ => None,
-                    };
-                    json!({ "what": name(&loss.what), "reason": name(&loss.reason), "system": system })
-                })
-                .collect();
+            let lost = not_preserved.iter().map(loss_fields).collect();
             (Some(*bytes), checksum.as_ref().map(checksum_text), lost)
         }
-        _ => (None, None, Vec::new()),
+        _ => (None, None, Vec::<Value>::new()),
     };
     json!({
         "code": code,
@@ -113,6 +104,18 @@ pub fn step(step: Option<Step>) -> &'static str {
 fn error_fields(error: &Error, to: &Audience, signal: Option<u8>) -> Value {
     let code = render::exit_code(error, to, signal);
     json!({ "code": code, "kind": name(&error.kind), "message": render::message(error, to) })
+}
+
+fn loss_fields(loss: &Loss) -> Value {
+    let system = match &loss.reason {
+        LossReason::System(cause) => Some(cause.to_string()),
+        _ => None,
+    };
+    let attribute = match &loss.what {
+        Preserved::Attribute(name) => Some(name.to_string_lossy()),
+        _ => None,
+    };
+    json!({ "what": name(&loss.what), "attribute": attribute, "reason": name(&loss.reason), "system": system })
 }
 
 fn warning_fields(warning: &Warning, to: &Audience) -> Value {

@@ -115,17 +115,13 @@ impl Screen {
         }
         let show = if self.settings.quiet { Show::Never } else { self.settings.progress };
         let is_long = self.together.is_some_and(|since| now > since + BAR_AFTER);
-        match show {
-            Show::Auto | Show::Always if self.has_terminal => {
-                if is_long && !progress.peer_shows {
-                    self.draw(progress);
-                }
+        if self.has_terminal && show != Show::Never {
+            if is_long && !progress.peer_shows {
+                self.draw(progress);
             }
-            Show::Always if now > self.line_at => {
-                say(&self.line(progress));
-                self.line_at = now + LINE_EVERY;
-            }
-            _ => {}
+        } else if show == Show::Always && now > self.line_at {
+            say(&self.line(progress));
+            self.line_at = now + LINE_EVERY;
         }
     }
 
@@ -237,7 +233,7 @@ impl Observer for Screen {
             Event::Waiting { missing, refusal } if !self.to.started_both() => {
                 let mut text = lonely_message(&self.to, missing);
                 if let Some(error) = refusal {
-                    text += &format!("\nit would be refused now: {}", render::message(&error, &self.to));
+                    text = format!("{text}\nit would be refused now: {}", render::message(&error, &self.to));
                 }
                 self.lonely = Some((Instant::now(), text));
             }

@@ -48,8 +48,12 @@ fn list(query: &Query, stop: &Stop) -> Result<(), Failure> {
         let now = Sample::take(query)?;
         let seen = now.since(&before);
         if query.json {
-            seen.iter().for_each(|seen| json::object("pipe", fields(seen)));
-            now.others.iter().for_each(|error| say(&refused(error, query)));
+            for seen in &seen {
+                json::object("pipe", fields(seen));
+            }
+            for error in &now.others {
+                say(&refused(error, query));
+            }
         } else {
             let mut text: Vec<String> = seen.iter().flat_map(describe).collect();
             if query.name.is_none() {

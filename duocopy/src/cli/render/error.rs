@@ -56,15 +56,15 @@ pub fn message(error: &Error, to: &Audience) -> String {
         }
     }
     if let Some(path) = &error.path {
-        text += &format!(": {}", show(path));
+        text = format!("{text}: {}", show(path));
     }
     if let Some(cause) = &error.cause {
-        text += &format!(": {}", printable(&cause.to_string()));
+        text = format!("{text}: {}", printable(&cause.to_string()));
     }
     let left = aftermath(error, to);
     for clause in [left, remedy] {
         if !clause.is_empty() {
-            text += &format!("; {clause}");
+            text = format!("{text}; {clause}");
         }
     }
     text

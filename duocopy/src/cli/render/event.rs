@@ -16,9 +16,10 @@ pub fn replaced(role: Role) -> String {
 }
 
 pub fn resumed(position: u64, rereads: bool) -> String {
-    let again = match rereads {
-        true => ", only read again for the checksum",
-        false => " (and are not read again: --verify=reread does that)",
+    let again = if rereads {
+        ", only read again for the checksum"
+    } else {
+        " (and are not read again: --verify=reread does that)"
     };
     format!("resuming an interrupted copy: {position} bytes need not be copied again{again}")
 }
@@ -153,10 +154,10 @@ pub fn not_preserved(lost: &[Loss], to: &Audience) -> Option<String> {
         let what = "copied, but metadata was not preserved";
         return Some(format!("{what}: {destination}: the source is a stream; leave out --preserve"));
     }
-    let list = lost.iter().map(loss).collect::<Vec<_>>().join(", ");
+    let properties = lost.iter().map(loss).collect::<Vec<_>>().join(", ");
     let remedy = "run as a user who may set it, or leave it out of --preserve";
     (!lost.is_empty())
-        .then(|| format!("copied, but not everything was preserved: {destination}: {list}; {remedy}"))
+        .then(|| format!("copied, but not everything was preserved: {destination}: {properties}; {remedy}"))
 }
 
 fn loss(Loss { what, reason }: &Loss) -> String {
