@@ -53,7 +53,7 @@ _duocopy() {
 
     case "${cmd}" in
         duocopy)
-            opts="-t -T -p -f -n -u -g -q -v -h -V --target-directory --no-target-directory --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --direct --drop-cache --fsync --verify --hash --sparse --preserve --force --no-clobber --update --backup --dry-run --partial --no-resume --replace-within --progress --stats --no-sandbox --json --quiet --verbose --help --version cp read write status help"
+            opts="-t -T -p -f -n -u -g -q -v -h -V --target-directory --no-target-directory --preserve --sparse --force --backup --no-clobber --update --fsync --partial --no-resume --block-size --buffer-size --bwlimit --verify --hash --no-sandbox --direct --drop-cache --wait --replace-within --dir --peer-user --peer-group --dry-run --progress --stats --json --quiet --verbose --help --version cp read write status help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -67,8 +67,32 @@ _duocopy() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --wait)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                --preserve)
+                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
+                    return 0
+                    ;;
+                --sparse)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --backup)
+                    COMPREPLY=($(compgen -W "none numbered existing simple" -- "${cur}"))
+                    return 0
+                    ;;
+                --update)
+                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
+                    return 0
+                    ;;
+                --fsync)
+                    COMPREPLY=($(compgen -W "none end" -- "${cur}"))
                     return 0
                     ;;
                 --block-size)
@@ -83,6 +107,26 @@ _duocopy() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "none stream reread" -- "${cur}"))
+                    return 0
+                    ;;
+                --hash)
+                    COMPREPLY=($(compgen -W "crc64 blake3" -- "${cur}"))
+                    return 0
+                    ;;
+                --direct)
+                    COMPREPLY=($(compgen -W "source destination both" -- "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --replace-within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -92,50 +136,6 @@ _duocopy() {
                     return 0
                     ;;
                 --peer-group)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --direct)
-                    COMPREPLY=($(compgen -W "source destination both" -- "${cur}"))
-                    return 0
-                    ;;
-                --fsync)
-                    COMPREPLY=($(compgen -W "none end" -- "${cur}"))
-                    return 0
-                    ;;
-                --verify)
-                    COMPREPLY=($(compgen -W "none stream reread" -- "${cur}"))
-                    return 0
-                    ;;
-                --hash)
-                    COMPREPLY=($(compgen -W "crc64 blake3" -- "${cur}"))
-                    return 0
-                    ;;
-                --sparse)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                --preserve)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
-                    return 0
-                    ;;
-                -p)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
-                    return 0
-                    ;;
-                --update)
-                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
-                    return 0
-                    ;;
-                -u)
-                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
-                    return 0
-                    ;;
-                --backup)
-                    COMPREPLY=($(compgen -W "none numbered existing simple" -- "${cur}"))
-                    return 0
-                    ;;
-                --replace-within)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -155,7 +155,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__cp)
-            opts="-t -T -p -f -n -u -g -q -v -h -V --target-directory --no-target-directory --block-size --buffer-size --bwlimit --direct --drop-cache --fsync --verify --hash --sparse --preserve --force --no-clobber --update --backup --dry-run --partial --no-resume --progress --stats --no-sandbox --json --quiet --verbose --dir --peer-user --peer-group --wait --replace-within --help --version"
+            opts="-t -T -p -f -n -u -g -q -v -h -V --target-directory --no-target-directory --preserve --sparse --force --backup --no-clobber --update --fsync --partial --no-resume --block-size --buffer-size --bwlimit --verify --hash --no-sandbox --direct --drop-cache --dry-run --progress --stats --json --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -167,6 +167,34 @@ _duocopy() {
                     ;;
                 -t)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --preserve)
+                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
+                    return 0
+                    ;;
+                --sparse)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --backup)
+                    COMPREPLY=($(compgen -W "none numbered existing simple" -- "${cur}"))
+                    return 0
+                    ;;
+                --update)
+                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
+                    return 0
+                    ;;
+                --fsync)
+                    COMPREPLY=($(compgen -W "none end" -- "${cur}"))
                     return 0
                     ;;
                 --block-size)
@@ -181,14 +209,6 @@ _duocopy() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --direct)
-                    COMPREPLY=($(compgen -W "source destination both" -- "${cur}"))
-                    return 0
-                    ;;
-                --fsync)
-                    COMPREPLY=($(compgen -W "none end" -- "${cur}"))
-                    return 0
-                    ;;
                 --verify)
                     COMPREPLY=($(compgen -W "none stream reread" -- "${cur}"))
                     return 0
@@ -197,28 +217,8 @@ _duocopy() {
                     COMPREPLY=($(compgen -W "crc64 blake3" -- "${cur}"))
                     return 0
                     ;;
-                --sparse)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                --preserve)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
-                    return 0
-                    ;;
-                -p)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
-                    return 0
-                    ;;
-                --update)
-                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
-                    return 0
-                    ;;
-                -u)
-                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
-                    return 0
-                    ;;
-                --backup)
-                    COMPREPLY=($(compgen -W "none numbered existing simple" -- "${cur}"))
+                --direct)
+                    COMPREPLY=($(compgen -W "source destination both" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -227,26 +227,6 @@ _duocopy() {
                     ;;
                 -g)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                --dir)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --peer-user)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --peer-group)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --wait)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --replace-within)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -341,16 +321,12 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__read)
-            opts="-g -q -v -f -n -u -p -h -V --wait --block-size --buffer-size --bwlimit --dir --peer-user --peer-group --direct --drop-cache --verify --hash --dry-run --replace-within --progress --stats --no-sandbox --json --quiet --verbose --force --no-clobber --update --backup --preserve --fsync --sparse --partial --no-resume --help --version"
+            opts="-g -q -v -h -V --block-size --buffer-size --bwlimit --verify --hash --no-sandbox --direct --drop-cache --wait --replace-within --dir --peer-user --peer-group --dry-run --progress --stats --json --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --wait)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --block-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -360,6 +336,26 @@ _duocopy() {
                     return 0
                     ;;
                 --bwlimit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "none stream reread" -- "${cur}"))
+                    return 0
+                    ;;
+                --hash)
+                    COMPREPLY=($(compgen -W "crc64 blake3" -- "${cur}"))
+                    return 0
+                    ;;
+                --direct)
+                    COMPREPLY=($(compgen -W "source destination both" -- "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --replace-within)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -375,55 +371,11 @@ _duocopy() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --direct)
-                    COMPREPLY=($(compgen -W "source destination both" -- "${cur}"))
-                    return 0
-                    ;;
-                --verify)
-                    COMPREPLY=($(compgen -W "none stream reread" -- "${cur}"))
-                    return 0
-                    ;;
-                --hash)
-                    COMPREPLY=($(compgen -W "crc64 blake3" -- "${cur}"))
-                    return 0
-                    ;;
-                --replace-within)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --progress)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 -g)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                --update)
-                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
-                    return 0
-                    ;;
-                -u)
-                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
-                    return 0
-                    ;;
-                --backup)
-                    COMPREPLY=($(compgen -W "none numbered existing simple" -- "${cur}"))
-                    return 0
-                    ;;
-                --preserve)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
-                    return 0
-                    ;;
-                -p)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
-                    return 0
-                    ;;
-                --fsync)
-                    COMPREPLY=($(compgen -W "none end" -- "${cur}"))
-                    return 0
-                    ;;
-                --sparse)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
@@ -453,7 +405,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__write)
-            opts="-p -f -g -q -v -n -u -h -V --max-bytes --wait --dir --peer-user --peer-group --direct --drop-cache --fsync --verify --hash --sparse --preserve --force --backup --dry-run --partial --no-resume --replace-within --progress --stats --no-sandbox --json --quiet --verbose --no-clobber --update --block-size --buffer-size --bwlimit --help --version"
+            opts="-p -f -g -q -v -h -V --max-bytes --preserve --sparse --force --backup --fsync --partial --no-resume --verify --hash --no-sandbox --direct --drop-cache --wait --replace-within --dir --peer-user --peer-group --dry-run --progress --stats --json --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -463,7 +415,43 @@ _duocopy() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --preserve)
+                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
+                    return 0
+                    ;;
+                --sparse)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --backup)
+                    COMPREPLY=($(compgen -W "none numbered existing simple" -- "${cur}"))
+                    return 0
+                    ;;
+                --fsync)
+                    COMPREPLY=($(compgen -W "none end" -- "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "none stream reread" -- "${cur}"))
+                    return 0
+                    ;;
+                --hash)
+                    COMPREPLY=($(compgen -W "crc64 blake3" -- "${cur}"))
+                    return 0
+                    ;;
+                --direct)
+                    COMPREPLY=($(compgen -W "source destination both" -- "${cur}"))
+                    return 0
+                    ;;
                 --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --replace-within)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -479,68 +467,12 @@ _duocopy() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --direct)
-                    COMPREPLY=($(compgen -W "source destination both" -- "${cur}"))
-                    return 0
-                    ;;
-                --fsync)
-                    COMPREPLY=($(compgen -W "none end" -- "${cur}"))
-                    return 0
-                    ;;
-                --verify)
-                    COMPREPLY=($(compgen -W "none stream reread" -- "${cur}"))
-                    return 0
-                    ;;
-                --hash)
-                    COMPREPLY=($(compgen -W "crc64 blake3" -- "${cur}"))
-                    return 0
-                    ;;
-                --sparse)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                --preserve)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
-                    return 0
-                    ;;
-                -p)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
-                    return 0
-                    ;;
-                --backup)
-                    COMPREPLY=($(compgen -W "none numbered existing simple" -- "${cur}"))
-                    return 0
-                    ;;
-                --replace-within)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --progress)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 -g)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                --update)
-                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
-                    return 0
-                    ;;
-                -u)
-                    COMPREPLY=($(compgen -W "all none none-fail older" -- "${cur}"))
-                    return 0
-                    ;;
-                --block-size)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --buffer-size)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --bwlimit)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -9,6 +9,7 @@ mod cache;
 mod dest;
 mod digest;
 mod engine;
+mod process;
 mod record;
 mod session;
 mod source;
@@ -20,10 +21,8 @@ pub use api::{
     Request, Role, SandboxGap, SharedOption, SourceChange, Sparse, Stats, Step, Stop, SystemError, Verify,
     Warning,
 };
-pub use engine::{
-    Plan, PlannedDestination, PlannedSource, preflight, resolve, run, second_process,
-};
-pub use sys::{HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, Signals, shell_quote, umask, user_name};
+pub use engine::{Plan, PlannedDestination, PlannedSource, preflight, resolve, run, second_process};
+pub use process::{HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, Signals, shell_quote, umask, user_name};
 
 /// The pipes that exist now, seen from outside.
 pub mod status {

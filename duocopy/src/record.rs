@@ -80,9 +80,8 @@ impl SourceRecord {
         let Stat { file, length, modified: m, changed: c, accessed: a, mode, owner, .. } = self.stat;
         let [m0, m1, c0, c1, a0, a1] = [m.0, m.1, c.0, c.1, a.0, a.1].map(i64::cast_unsigned);
         let owner = u64::from(owner.0) | u64::from(owner.1) << 32;
-        let flags = u64::from(self.stat.has_holes)
-            | u64::from(self.is_stream) << 1
-            | self.digest.number() << 8;
+        let flags =
+            u64::from(self.stat.has_holes) | u64::from(self.is_stream) << 1 | self.digest.number() << 8;
         let birth = self.stat.birth_time;
         pack([file.device, file.inode, length, m0, m1, c0, c1, mode.into(), flags, a0, a1, owner, birth])
     }

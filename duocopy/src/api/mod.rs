@@ -7,11 +7,9 @@ mod outcome;
 mod request;
 
 pub use error::{Aftermath, Error, ErrorKind, Operation, SharedOption, SourceChange, SystemError};
-pub use event::{
-    Event, LayoutReason, Observer, Presence, Progress, SandboxGap, Stats, Step, Stop, Warning,
-};
+pub use event::{Event, LayoutReason, Observer, Presence, Progress, SandboxGap, Stats, Step, Stop, Warning};
 pub use outcome::{Checksum, Loss, LossReason, Outcome, Preserved};
+pub(crate) use request::is_standard;
 pub use request::{
     Backup, Destination, Fsync, Hash, Overwrite, Parties, Preserve, Request, Role, Sparse, Verify,
 };
-pub(crate) use request::is_standard;

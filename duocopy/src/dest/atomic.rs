@@ -49,9 +49,8 @@ impl AtomicFile {
     /// `resume`, takes the one that an interrupted copy of this source left. After an error nothing has changed.
     pub fn open(path: &Path, policy: &Policy, source: &SourceRecord, resume: bool) -> Result<Self, Error> {
         let path = DestinationPath::resolve(path, policy.follow_links)?;
-        let replaces = examine(&path, policy, source, || {
-            resume && staging::already_committed(&path, source).is_some()
-        })?;
+        let replaces =
+            examine(&path, policy, source, || resume && staging::already_committed(&path, source).is_some())?;
         let mut warnings = Vec::new();
         let staging = staging::acquire(&path, source, resume, &mut warnings)?;
         backup::remove_leftover(&path);
@@ -261,9 +260,7 @@ impl AtomicFile {
                 backup::keep(&self.path, &self.policy, self.source().stat.file)?;
                 self.path.directory.rename(&self.file, &temporary, name)
             }
-            Overwrite::Skip | Overwrite::Refuse => {
-                self.path.directory.rename_no_replace(&temporary, name)
-            }
+            Overwrite::Skip | Overwrite::Refuse => self.path.directory.rename_no_replace(&temporary, name),
         };
         let Err(error) = renamed else { return Ok(()) };
         let exists = error.kind() == io::ErrorKind::AlreadyExists;

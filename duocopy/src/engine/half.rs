@@ -1,11 +1,11 @@
 //! What both halves of a copy have.
 
 use super::feed::Feed;
-use super::verdict::{Halt, HalfView};
+use super::verdict::{HalfView, Halt};
 use crate::api::{Event, Request, Role, SandboxGap, Stop, Warning};
 use crate::cache::Pages;
 use crate::digest::Kind;
-use crate::session::{Consumer, Meeting, PipeError, Peers, check_peer, wire};
+use crate::session::{Consumer, Meeting, Peers, PipeError, check_peer, wire};
 use crate::sys::{self, Directory, SandboxPolicy};
 use std::path::Path;
 use std::sync::Arc;

@@ -32,10 +32,7 @@ pub fn early_refusal(request: &Request) -> Result<(), Error> {
 }
 
 /// Pipes and standard input are not opened: that would be noticed at their other end.
-fn inspect_source(
-    path: &Path,
-    request: &Request,
-) -> Result<(PlannedSource, Option<SourceRecord>), Error> {
+fn inspect_source(path: &Path, request: &Request) -> Result<(PlannedSource, Option<SourceRecord>), Error> {
     if request.is_half() && source::is_stream(path) {
         return Ok((PlannedSource { path: path.into(), length: None }, None));
     }

@@ -169,7 +169,8 @@ fn send_content(
             Piece::Bytes(0) => break,
             Piece::NotYet => {
                 producer.check()?;
-                if source.is_unopened() && begun.elapsed() > request.connect_timeout.unwrap_or(Duration::MAX) {
+                if source.is_unopened() && begun.elapsed() > request.connect_timeout.unwrap_or(Duration::MAX)
+                {
                     return Err(Error::at(ErrorKind::FifoNotOpened, source_of(half)).into());
                 }
             }

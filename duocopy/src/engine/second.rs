@@ -40,7 +40,8 @@ pub struct Watched(JoinHandle<Option<Result<Outcome, Error>>>);
 impl Started {
     /// Starts the second process of this request, which is to meet this one under a name.
     pub fn start(request: &Request, name: &[u8]) -> Result<Self, Error> {
-        let program = request.second_process.clone().map_or_else(std::env::current_exe, Ok).map_err(failed)?;
+        let program =
+            request.second_process.clone().map_or_else(std::env::current_exe, Ok).map_err(failed)?;
         let mut child = Command::new(program)
             .arg(ARGUMENT)
             .stdin(Stdio::piped())
@@ -49,7 +50,8 @@ impl Started {
             .map_err(failed)?;
         // If this process is gone before the second one arrives, that one must not wait for anybody.
         let request = Request { connect_timeout: Some(Duration::ZERO), ..request.clone() };
-        let task = serde_json::to_vec(&Task { request, name: name.into() }).expect("plain data has a JSON form");
+        let task =
+            serde_json::to_vec(&Task { request, name: name.into() }).expect("plain data has a JSON form");
         if let Some(mut input) = child.stdin.take() {
             // A process that has died already is noticed below.
             let _ = input.write_all(&task);

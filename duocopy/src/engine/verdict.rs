@@ -109,9 +109,7 @@ impl HalfView<'_> {
     /// Tells the Reader why this Writer gives up. Returns the error that counts: that of the side that was first.
     pub fn abort_as_writer(&self, consumer: &Consumer, error: Error, outlook: Outlook) -> Error {
         match consumer.abort(&wire::encode(&error, self.meeting.is_pair())) {
-            PipeError::Aborted { by: Side::Producer, reason } => {
-                self.told(Role::Reader, &reason, outlook)
-            }
+            PipeError::Aborted { by: Side::Producer, reason } => self.told(Role::Reader, &reason, outlook),
             _ => error,
         }
     }
@@ -137,9 +135,9 @@ impl HalfView<'_> {
             PipeError::PeerDied => {
                 let aftermath = match self.role {
                     // The Reader does not know what the Writer had time to keep.
-                    Role::Reader if !outlook.is_stream => Aftermath::PartialMayRemain {
-                        path: self.destination.and_then(dest::temporary_path),
-                    },
+                    Role::Reader if !outlook.is_stream => {
+                        Aftermath::PartialMayRemain { path: self.destination.and_then(dest::temporary_path) }
+                    }
                     _ => outlook.aftermath(),
                 };
                 Error { role: peer, aftermath, ..self.about(ErrorKind::PeerDied) }
@@ -173,9 +171,11 @@ impl HalfView<'_> {
         }
         let error = wire::decode(by, reason, self.meeting.is_pair());
         match error.kind {
-            ErrorKind::PeerInterrupted => {
-                Error { role: Some(by), aftermath: outlook.aftermath(), ..self.about(ErrorKind::PeerInterrupted) }
-            }
+            ErrorKind::PeerInterrupted => Error {
+                role: Some(by),
+                aftermath: outlook.aftermath(),
+                ..self.about(ErrorKind::PeerInterrupted)
+            },
             _ => error,
         }
     }

@@ -6,9 +6,7 @@ use super::half::{Half, PRIVATE_COPY};
 use super::stats::Meter;
 use super::verdict::{Halt, Outlook};
 
-use crate::api::{
-    Error, ErrorKind, Event, Fsync, Outcome, Role, SharedOption, Stats, Verify, Warning,
-};
+use crate::api::{Error, ErrorKind, Event, Fsync, Outcome, Role, SharedOption, Stats, Verify, Warning};
 use crate::attributes::Received;
 use crate::cache::CacheUse;
 use crate::dest::{self, Destination, Policy, SourceMetadata, Staged, WritePlan};
@@ -115,11 +113,7 @@ fn open(
 
 /// Opens standard output or a device; or a named pipe, as soon as somebody reads it.
 #[expect(clippy::disallowed_methods, reason = "no bell rings when a named pipe is opened")]
-fn open_stream(
-    consumer: &Consumer,
-    half: &Half,
-    policy: &Policy,
-) -> Result<Box<dyn Destination>, Halt> {
+fn open_stream(consumer: &Consumer, half: &Half, policy: &Policy) -> Result<Box<dyn Destination>, Halt> {
     let (begun, request, path) = (Instant::now(), half.request, destination_of(half));
     loop {
         let rereads = request.verify == Verify::Reread;
@@ -201,9 +195,10 @@ fn receive_content(
     half: &Half,
 ) -> Result<Option<Stats>, Halt> {
     let (monitor, begins) = (consumer.monitor(), reached.position);
-    let mut meter = half.request.stats.then(|| {
-        Meter::start(Role::Writer, consumer.geometry().blocks(), monitor.snapshot().waited)
-    });
+    let mut meter = half
+        .request
+        .stats
+        .then(|| Meter::start(Role::Writer, consumer.geometry().blocks(), monitor.snapshot().waited));
     let mut private = half.private_copy();
     while let Some(block) = consumer.filled_block()? {
         if let Some(meter) = &mut meter {

@@ -121,7 +121,9 @@ mod tests {
     #[test]
     fn every_field_is_compared_or_is_one_process_own_and_reaches_the_second_process() {
         let request = Request::pair("a", "b");
-        let serde_json::Value::Object(all) = serde_json::to_value(&request).unwrap() else { panic!("no object") };
+        let serde_json::Value::Object(all) = serde_json::to_value(&request).unwrap() else {
+            panic!("no object")
+        };
         let listed: Vec<&str> = FIELDS.iter().map(|(name, ..)| *name).collect();
         let mut known: Vec<&str> = all.keys().map(String::as_str).collect();
         known.sort_by_key(|name| listed.iter().position(|other| other == name));

@@ -59,12 +59,7 @@ impl Meeting {
     }
 
     /// Takes the end for this role, or whichever is free. `peer_ended` interrupts the waits like `stop` does.
-    pub fn join(
-        &self,
-        role: Option<Role>,
-        stop: &Stop,
-        peer_ended: &Arc<AtomicBool>,
-    ) -> Result<Seat, Error> {
+    pub fn join(&self, role: Option<Role>, stop: &Stop, peer_ended: &Arc<AtomicBool>) -> Result<Seat, Error> {
         let mut pipe = self
             .pipe()
             .interrupt(stop.flag(), wire::interrupted())

@@ -102,7 +102,8 @@ mod tests {
     use std::path::Path;
 
     fn failed() -> Error {
-        let failed = Error::destination(Path::new("/secret/file"), Operation::Write, SystemError::from_code(28));
+        let failed =
+            Error::destination(Path::new("/secret/file"), Operation::Write, SystemError::from_code(28));
         Error { role: Some(Role::Writer), ..failed }
     }
 

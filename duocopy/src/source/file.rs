@@ -102,9 +102,8 @@ impl Source for FileSource {
         let length = self.record.stat.length;
         let cached = |offset: u64| sys::is_cached(&self.file, offset);
         // A probe inside a hole would tell nothing.
-        let in_memory = self.record.stat.has_holes
-            || length == 0
-            || [0, length / 2, length - 1].into_iter().all(cached);
+        let in_memory =
+            self.record.stat.has_holes || length == 0 || [0, length / 2, length - 1].into_iter().all(cached);
         let is_memory = || sys::free_memory(&self.file).is_some();
         if in_memory && (!past_the_cache || is_memory()) { Supply::Memory } else { Supply::Disk }
     }
@@ -182,7 +181,8 @@ mod tests {
     #[test]
     fn a_file_is_read_from_the_resume_point_to_its_end() {
         let (_folder, mut source) = source(b"some twenty bytes ..");
-        let mut digest = source.resume(ResumePoint { position: 5, sum: crate::digest::of(b"some ") }).unwrap();
+        let mut digest =
+            source.resume(ResumePoint { position: 5, sum: crate::digest::of(b"some ") }).unwrap();
         let bytes = rest(&mut source);
         assert_eq!(bytes, b"twenty bytes ..");
         digest.update(&bytes);

@@ -28,9 +28,9 @@ use macos as system;
 pub use attributes::{HAS_ATTRIBUTES, attribute_name, attributes, remove_attribute, set_attribute};
 pub use dir::Directory;
 pub use file::{
-    MODE_WITHOUT_SETID, file_kind, file_kind_at, fstat, is_busy, is_own_file,
-    is_owned_by, is_private_file, is_writable, next_data, open_source, preallocate, read_at, set_mode,
-    set_owner, set_times, stat, while_others_may_read, write_at,
+    MODE_WITHOUT_SETID, file_kind, file_kind_at, fstat, is_busy, is_own_file, is_owned_by, is_private_file,
+    is_writable, next_data, open_source, preallocate, read_at, set_mode, set_owner, set_times, stat,
+    while_others_may_read, write_at,
 };
 pub use paths::{case_fold, normalize, shell_quote};
 pub use signals::Signals;

@@ -1,0 +1,343 @@
+//! What was typed, as a [`Request`]. Nothing here opens a file.
+
+use super::options::{
+    Blocks, Both, Common, Copied, Environment, Meeting, Output, Safety, Settings, meeting_directory,
+};
+use super::values::size;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser};
+use duocopy::{Backup, Overwrite, Parties, Request, Role, Verify};
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// What this process was asked to do.
+#[derive(Clone, Debug)]
+pub enum Task {
+    Copy(Box<Request>, Settings),
+    Status(Query),
+}
+
+/// Show the pipes that exist now, which processes use them, and which one waits
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "duocopy status",
+    bin_name = "duocopy status",
+    version,
+    max_term_width = 100,
+    override_usage = "duocopy status [OPTIONS] [NAME]"
+)]
+pub struct Query {
+    /// Show only the pipe of this name
+    #[arg(value_name = "NAME")]
+    pub name: Option<OsString>,
+
+    /// Show the pipes in this directory [default: `DUOCOPY_DIR`, or this user's own]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// Print one JSON object per line and pipe (docs/cli.md)
+    #[arg(long)]
+    pub json: bool,
+
+    /// Repeat every second, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+
+    /// Remove what killed pairs have left, and nothing else
+    #[arg(long, conflicts_with_all = ["watch", "name"])]
+    pub clean: bool,
+}
+
+const EXAMPLES: &str = "\
+Start the same command twice, in two terminals or with `&`, as the same user. The first process reads SRC and \
+never opens DST; the second writes DST and never opens SRC; a third is turned away. DST is replaced in one step \
+when the copy is complete; until then it is unchanged.
+
+Examples:
+  duocopy big.iso /mnt/usb/big.iso      in one terminal, and the same line in another
+  duocopy big.iso /mnt/usb nightly      the same, under the name `nightly`
+  duocopy cp big.iso /mnt/usb           both processes with one command
+  duocopy read big.iso nightly          only the Reader; elsewhere, before or after it:
+  duocopy write /mnt/usb/big.iso nightly
+
+Exit codes, the same from both processes:
+   0  complete: DST holds every byte         8  the other process died or was interrupted
+   1  failed, DST unchanged                  9  too many instances
+   2  wrong usage                           10  timed out waiting for the other process
+   3  complete, without all of --preserve   11  the other process is of another version
+   4  the checksums differ                  12  refused: same file, in use, exists, not allowed
+   5  the source failed                    128+n  ended by signal n
+   6  the destination failed
+   7  no space (disk, quota, shared memory)";
+
+/// Copy a file with two processes that share nothing but a name
+#[derive(Debug, Parser)]
+#[command(
+    name = "duocopy", version, after_help = EXAMPLES, max_term_width = 100,
+    override_usage = "duocopy [OPTIONS] SRC DST [NAME]     start it twice\n       duocopy cp [OPTIONS] SRC DST         both processes at once\n       duocopy read [OPTIONS] SRC NAME      only the Reader\n       duocopy write [OPTIONS] DST NAME     only the Writer\n       duocopy status [OPTIONS] [NAME]      show the pipes"
+)]
+struct Pair {
+    /// The file to read
+    #[arg(value_name = "SRC")]
+    source: PathBuf,
+    /// The file to write, or a directory to put it in
+    #[arg(value_name = "DST", required_unless_present = "target_directory")]
+    destination: Option<PathBuf>,
+    /// The name under which the two processes meet [default: made from both absolute paths]
+    #[arg(value_name = "NAME")]
+    name: Option<OsString>,
+    #[command(flatten)]
+    both: Both,
+    #[command(flatten)]
+    meeting: Meeting,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Copy a file with one command, which starts both processes
+#[derive(Debug, Parser)]
+#[command(
+    name = "duocopy cp",
+    bin_name = "duocopy cp",
+    version,
+    max_term_width = 100,
+    override_usage = "duocopy cp [OPTIONS] SRC DST"
+)]
+struct Cp {
+    /// The file to read
+    #[arg(value_name = "SRC")]
+    source: PathBuf,
+    /// The file to write, or a directory to put it in
+    #[arg(
+        value_name = "DST",
+        required_unless_present = "target_directory",
+        conflicts_with = "target_directory"
+    )]
+    destination: Option<PathBuf>,
+    #[command(flatten)]
+    both: Both,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Read a file for a `duocopy write` under the same NAME, which may start first
+///
+/// Neither learns the other's path. Both run as the same user, or meet in a --dir.
+#[derive(Debug, Parser)]
+#[command(
+    name = "duocopy read",
+    bin_name = "duocopy read",
+    version,
+    max_term_width = 100,
+    override_usage = "duocopy read [OPTIONS] SRC NAME"
+)]
+struct Read {
+    /// The file, pipe or device to read; `-` is standard input
+    #[arg(value_name = "SRC")]
+    source: PathBuf,
+    /// The name under which the two processes meet
+    #[arg(value_name = "NAME")]
+    name: OsString,
+    #[command(flatten)]
+    blocks: Blocks,
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    meeting: Meeting,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Write what a `duocopy read` under the same NAME reads; it may start later
+///
+/// Neither learns the other's path. Both run as the same user, or meet in a --dir.
+#[derive(Debug, Parser)]
+#[command(
+    name = "duocopy write",
+    bin_name = "duocopy write",
+    version,
+    max_term_width = 100,
+    override_usage = "duocopy write [OPTIONS] DST NAME"
+)]
+struct Write {
+    /// The file to create, or a pipe or device to write; `-` is standard output
+    #[arg(value_name = "DST")]
+    destination: PathBuf,
+    /// The name under which the two processes meet
+    #[arg(value_name = "NAME")]
+    name: OsString,
+    /// Refuse a source that is longer (512M, 10G)
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "What is copied")]
+    max_bytes: Option<u64>,
+    #[command(flatten)]
+    copied: Copied,
+    #[command(flatten)]
+    safety: Safety,
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    meeting: Meeting,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// The first words that are commands. `./` or `--` before one of them makes it a file.
+const VERBS: [&str; 4] = ["cp", "read", "write", "status"];
+
+/// Options of other forms: how they are typed, and what to do instead.
+type Hints = &'static [(&'static [&'static str], &'static str)];
+
+const NOT_FOR_CP: Hints = &[
+    (&["--dir", "--peer-user", "--peer-group"], "`cp` starts both processes, as the same user: leave it out"),
+    (&["--wait"], "`cp` starts both processes and never waits for one: leave out --wait"),
+    (
+        &["--replace-within"],
+        "`cp` starts both processes, and neither can be replaced: leave out --replace-within",
+    ),
+    (&["--max-bytes"], "only `write` limits the size of DST: leave out --max-bytes"),
+];
+const NOT_FOR_READ: Hints = &[
+    (
+        &[
+            "--force",
+            "-f",
+            "--backup",
+            "--preserve",
+            "-p",
+            "--fsync",
+            "--sparse",
+            "--partial",
+            "--no-resume",
+            "--max-bytes",
+        ],
+        "`read` writes nothing: give this option to `write`",
+    ),
+    (
+        &["--no-clobber", "-n", "--update", "-u"],
+        "`read` does not know DST, and `write` replaces nothing without --force: leave it out",
+    ),
+];
+const NOT_FOR_WRITE: Hints = &[
+    (&["--no-clobber", "-n", "--update", "-u"], "`write` replaces nothing without --force: leave it out"),
+    (
+        &["--block-size", "--buffer-size"],
+        "the Reader divides the memory into blocks: give this option to `read`",
+    ),
+    (&["--bwlimit"], "the Reader sets the pace: give --bwlimit to `read`"),
+];
+
+/// Reads the command line and the environment; ends the process for `--help`, `--version` and wrong usage.
+pub fn parse() -> Task {
+    let typed: Vec<_> = std::env::args_os().collect();
+    parse_from(&typed, &|name| std::env::var_os(name)).unwrap_or_else(|error| error.exit())
+}
+
+fn parse_from(typed: &[OsString], environment: Environment) -> Result<Task, clap::Error> {
+    let verb = |word: &OsStr| VERBS.into_iter().find(|verb| word == *verb);
+    match typed.get(1).and_then(|word| verb(word)) {
+        Some("cp") => cp(parsed(&typed[1..], NOT_FOR_CP)?, environment),
+        Some("read") => read(parsed(&typed[1..], NOT_FOR_READ)?, environment),
+        Some("write") => write(parsed(&typed[1..], NOT_FOR_WRITE)?, environment),
+        Some(_) => {
+            let query: Query = parsed(&typed[1..], &[])?;
+            Ok(Task::Status(Query { dir: meeting_directory(query.dir, environment), ..query }))
+        }
+        None => {
+            let typed_pair: Pair = parsed(typed, &[])?;
+            let escaped =
+                typed.iter().take_while(|word| **word != typed_pair.source).any(|word| word == "--");
+            match verb(typed_pair.source.as_os_str()) {
+                Some(verb) if !escaped => Err(wrong::<Pair>(&format!(
+                    "`{verb}` comes before all flags: duocopy {verb} …; a file of this name is ./{verb}"
+                ))),
+                _ => pair(typed_pair, environment),
+            }
+        }
+    }
+}
+
+fn pair(typed: Pair, environment: Environment) -> Result<Task, clap::Error> {
+    let Pair { source, destination, name, both, meeting, output } = typed;
+    let (destination, name) = match (both.target.target_directory.is_some(), destination, name) {
+        // There is no DST, so NAME follows SRC.
+        (true, name, None) => (None, name.map(PathBuf::into_os_string)),
+        (true, _, Some(_)) => {
+            return Err(wrong::<Pair>("with --target-directory there is no DST: SRC [NAME]"));
+        }
+        (false, destination, name) => (destination, name),
+    };
+    let parties = Parties::Pair { source, destination: both.target.destination(destination), name };
+    let mut request = both.request(parties, environment).map_err(|what| wrong::<Pair>(&what))?;
+    meeting.apply(&mut request, environment);
+    Ok(copy(request, &output))
+}
+
+fn cp(typed: Cp, environment: Environment) -> Result<Task, clap::Error> {
+    let Cp { source, destination, both, output } = typed;
+    let parties = Parties::Both { source, destination: both.target.destination(destination) };
+    let request = both.request(parties, environment).map_err(|what| wrong::<Cp>(&what))?;
+    Ok(copy(request, &output))
+}
+
+fn read(typed: Read, environment: Environment) -> Result<Task, clap::Error> {
+    let Read { source, name, blocks, common, meeting, output } = typed;
+    if common.direct == Some(&[Role::Writer]) {
+        return Err(wrong::<Read>("`read` has no destination: give --direct=destination to `write`"));
+    }
+    if common.verify == Verify::Reread {
+        return Err(wrong::<Read>("`read` has no copy to read back: give --verify=reread to `write`"));
+    }
+    let mut request = Request::read(source, name);
+    blocks.apply(&mut request);
+    meeting.apply(&mut request, environment);
+    common.apply(&mut request);
+    Ok(copy(request, &output))
+}
+
+fn write(typed: Write, environment: Environment) -> Result<Task, clap::Error> {
+    let Write { destination, name, max_bytes, copied, safety, common, meeting, output } = typed;
+    if common.direct == Some(&[Role::Reader]) {
+        return Err(wrong::<Write>("`write` has no source: give --direct=source to `read`"));
+    }
+    if output.json && destination.as_os_str() == "-" {
+        return Err(wrong::<Write>("standard output carries the data: leave out --json"));
+    }
+    let mut request = Request::write(destination, name);
+    request.max_bytes = max_bytes;
+    copied.apply(&mut request, environment).map_err(|what| wrong::<Write>(&what))?;
+    if copied.force || request.backup != Backup::None {
+        request.overwrite = Overwrite::Replace;
+    }
+    safety.apply(&mut request);
+    meeting.apply(&mut request, environment);
+    common.apply(&mut request);
+    Ok(copy(request, &output))
+}
+
+fn copy(mut request: Request, output: &Output) -> Task {
+    let settings = output.apply(&mut request);
+    Task::Copy(request.into(), settings)
+}
+
+/// Parses these words; an option of another form is answered with its hint.
+fn parsed<T: CommandFactory + FromArgMatches>(typed: &[OsString], hints: Hints) -> Result<T, clap::Error> {
+    let matches = T::command().try_get_matches_from_mut(typed).map_err(|error| {
+        let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
+        let hint = hints.iter().find(|(options, _)| options.contains(&option.as_str()));
+        match hint {
+            Some((_, hint)) if error.kind() == ErrorKind::UnknownArgument => {
+                wrong::<T>(&format!("{option}: {hint}"))
+            }
+            _ => error,
+        }
+    })?;
+    T::from_arg_matches(&matches)
+}
+
+fn wrong<T: CommandFactory>(message: &str) -> clap::Error {
+    T::command().error(ErrorKind::InvalidValue, message)
+}
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

@@ -1,0 +1,69 @@
+//! How a copy ended: the last message, the last JSON object, and the exit code.
+
+use super::json;
+use super::progress::{Screen, say};
+use super::render;
+use super::values::Show;
+use duocopy::{Error, Outcome, Plan, PlannedDestination};
+use serde_json::json;
+use std::time::Instant;
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum End {
+    Planned(Plan),
+    Copied(Outcome),
+}
+
+/// Tells people and programs how it ended, and returns the exit code.
+pub fn conclude(screen: &mut Screen, result: Result<End, Error>, begun: Instant, signal: Option<u8>) -> u8 {
+    screen.finish();
+    let seconds = begun.elapsed().as_secs_f64();
+    let (settings, to) = (screen.settings, &screen.to);
+    let (result, planned) = match result {
+        Ok(End::Planned(plan)) => (Ok(planned_outcome(&plan)), Some(render::plan(&plan))),
+        Ok(End::Copied(outcome)) => (Ok(outcome), None),
+        Err(error) => (Err(error), None),
+    };
+    let (code, message) = match &result {
+        Err(error) => (render::exit_code(error, to, signal), Some(render::message(error, to))),
+        Ok(Outcome::Skipped { path }) => (0, Some(render::kept(path))),
+        Ok(Outcome::Complete { not_preserved, .. }) => match render::not_preserved(not_preserved, to) {
+            Some(message) => (render::NOT_PRESERVED, Some(message)),
+            None => (0, None),
+        },
+    };
+    if settings.json {
+        let mut fields = json::end(result.as_ref(), code, message.as_deref());
+        fields["dry_run"] = json!(settings.dry_run);
+        fields["seconds"] = json!(seconds);
+        json::object("end", fields);
+    }
+    if let Some(planned) = planned {
+        screen.note(&planned);
+        return code;
+    }
+    if let Ok(Outcome::Complete { bytes, checksum, .. }) = &result {
+        let checksum = checksum.as_ref().map_or(String::new(), |checksum| {
+            let (algorithm, value) = json::checksum_text(checksum);
+            format!(", {algorithm} {value}")
+        });
+        let complete = format!("complete: {bytes} bytes in {seconds:.3} s{checksum}");
+        if settings.progress == Show::Always { screen.note(&complete) } else { screen.detail(&complete) }
+    }
+    match &message {
+        Some(message) if code == 0 => screen.detail(message),
+        Some(message) => say(message),
+        None => {}
+    }
+    code
+}
+
+/// Returns how the planned copy would end, if nothing happens to it.
+fn planned_outcome(plan: &Plan) -> Outcome {
+    if let Some(PlannedDestination::Keep { path }) = &plan.destination {
+        return Outcome::Skipped { path: path.clone() };
+    }
+    let bytes = plan.source.as_ref().and_then(|source| source.length).unwrap_or(0);
+    Outcome::Complete { bytes, checksum: None, not_preserved: Vec::new() }
+}

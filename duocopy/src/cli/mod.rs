@@ -1,0 +1,13 @@
+//! The command line: the only part of the program that speaks to people.
+
+pub mod args;
+pub mod end;
+mod hint;
+mod json;
+mod options;
+pub mod progress;
+pub mod render;
+pub mod status;
+mod values;
+
+pub use options::Settings;

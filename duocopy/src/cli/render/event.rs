@@ -1,0 +1,216 @@
+//! Events and outcomes.
+
+use super::{Audience, message, printable, quoted, role_name, show, show_tag};
+use duocopy::{
+    Backup, LayoutReason, Loss, LossReason, Plan, PlannedDestination, Preserved, Role, SandboxGap, Step,
+    Warning,
+};
+use std::path::Path;
+
+pub fn joined(role: Role, pipe: &[u8]) -> String {
+    format!("this is the {}; the pipe is {}", role_name(role), quoted(&show_tag(pipe)))
+}
+
+pub fn replaced(role: Role) -> String {
+    format!("this {} takes the place of one that died", role_name(role))
+}
+
+pub fn resumed(position: u64, rereads: bool) -> String {
+    let again = if rereads {
+        ", only read again for the checksum"
+    } else {
+        " (and are not read again: --verify=reread does that)"
+    };
+    format!("resuming an interrupted copy: {position} bytes need not be copied again{again}")
+}
+
+pub fn user(number: u32) -> String {
+    match duocopy::user_name(number) {
+        Some(name) => format!("user {} ({number})", printable(&name)),
+        None => format!("user {number}"),
+    }
+}
+
+pub fn step(step: Step) -> &'static str {
+    match step {
+        Step::Flushing => "copied, flushing to the disk",
+        Step::Rereading => "flushed, reading the copy back",
+    }
+}
+
+pub fn layout(length: Option<u64>, blocks: usize, block_size: usize, reason: LayoutReason) -> String {
+    let length = length.map_or("unknown length".into(), |length| format!("{length} bytes"));
+    let s = if blocks == 1 { "" } else { "s" };
+    let reason = match reason {
+        LayoutReason::Requested => "as requested",
+        LayoutReason::Adjusted => "as close to the request as whole pages and blocks allow",
+        LayoutReason::SmallSource => "no more than SRC needs",
+        LayoutReason::ShortSource => "more would not pay for so small a file",
+        LayoutReason::Stream => "a stream may come in bursts",
+        LayoutReason::Disk => "SRC comes from a disk, perhaps in bursts",
+        LayoutReason::Memory => "SRC is in memory, and few blocks stay in the processors' caches",
+    };
+    format!("{length}, {blocks} block{s} of {block_size} bytes: {reason}")
+}
+
+pub fn warning(warning: &Warning, to: &Audience) -> String {
+    match warning {
+        Warning::Unconfined { gap, reason } => {
+            let gap = match gap {
+                SandboxGap::Paths => "open other files",
+                SandboxGap::SystemCalls => "make other system calls",
+            };
+            let reason = printable(reason);
+            format!(
+                "not confined: this process can still {gap} ({reason}); --no-sandbox turns this warning off"
+            )
+        }
+        Warning::LayoutAdjusted { blocks, block_size } => {
+            format!("using up to {blocks} blocks of {block_size} bytes, the nearest that works")
+        }
+        Warning::DirectUnavailable { path, cause } => {
+            let cause = printable(&cause.to_string());
+            format!("--direct is not available, so the page cache is used: {}: {cause}", show(path))
+        }
+        Warning::DirectUntil { path, offset } => {
+            let path = show(path);
+            format!("--direct ended at byte {offset}, because the data came in parts of sectors: {path}")
+        }
+        Warning::DropCacheUnavailable { path } => {
+            format!("--drop-cache is not available on this system: {}", show(path))
+        }
+        Warning::DropCacheUseless { path } => {
+            format!("--drop-cache has no effect, because this file system is in memory: {}", show(path))
+        }
+        Warning::NoPageCache { path } => {
+            let what =
+                "--direct and --drop-cache have no effect on standard input and output, pipes and terminals";
+            format!("{what}: {}", show(path))
+        }
+        Warning::Irreversible { path } => {
+            format!("not a regular file: the output is not atomic and cannot be rolled back: {}", show(path))
+        }
+        Warning::NoLocks { cause } => {
+            let cause = printable(&cause.to_string());
+            format!(
+                "this file system has no locks: {cause}; make sure that no other copy writes to the same file"
+            )
+        }
+        Warning::Restarted => {
+            "restarting from the beginning: what an interrupted copy left does not fit the source, the \
+                               options or the temporary file of this one"
+                .into()
+        }
+        Warning::OwnerNotKept { path } => {
+            format!(
+                "owner and group of the old file could not be kept, nor the rights that they had: {}",
+                show(path)
+            )
+        }
+        Warning::RereadCached => {
+            "the copy was read back through the page cache: this file system has no direct reads".into()
+        }
+        Warning::TooLate(error) => {
+            format!("this came after everything was sent, and the copy is complete: {}", message(error, to))
+        }
+    }
+}
+
+/// Returns what is said when a destination that exists is kept.
+pub fn kept(path: &Path) -> String {
+    format!("skipped: {} exists", show(path))
+}
+
+/// Returns what a copy would do, for `--dry-run`.
+pub fn plan(plan: &Plan) -> String {
+    let mut would = Vec::new();
+    if let Some(source) = &plan.source {
+        let length = source.length.map_or("until it ends".into(), |length| format!("({length} bytes)"));
+        would.push(format!("read {} {length}", show(&source.path)));
+    }
+    match &plan.destination {
+        Some(PlannedDestination::Keep { path }) => return kept(path),
+        Some(PlannedDestination::Create { path }) => would.push(format!("create {}", show(path))),
+        Some(PlannedDestination::Stream { path }) => {
+            would.push(format!("write to {}, which cannot be rolled back", show(path)));
+        }
+        Some(PlannedDestination::Replace { path, backup }) => {
+            let backup = match backup {
+                Backup::None => "",
+                Backup::Numbered => ", and keep the old file under a numbered name",
+                Backup::Simple | Backup::Existing => ", and keep the old file under another name",
+            };
+            would.push(format!("replace {}{backup}", show(path)));
+        }
+        None => {}
+    }
+    format!("would {}", would.join(" and "))
+}
+
+/// Returns what a complete copy has not got from its source; `None` if that is nothing.
+pub fn not_preserved(lost: &[Loss], to: &Audience) -> Option<String> {
+    let destination = to.destination();
+    if lost.iter().any(|loss| loss.reason == LossReason::Stream) {
+        let what = "copied, but metadata was not preserved";
+        return Some(format!("{what}: {destination}: the source is a stream; leave out --preserve"));
+    }
+    let properties = lost.iter().map(loss).collect::<Vec<_>>().join(", ");
+    let remedy = "run as a user who may set it, or leave it out of --preserve";
+    (!lost.is_empty())
+        .then(|| format!("copied, but not everything was preserved: {destination}: {properties}; {remedy}"))
+}
+
+fn loss(Loss { what, reason }: &Loss) -> String {
+    let what = match what {
+        Preserved::Everything => "all metadata".into(),
+        Preserved::Ownership => "ownership".into(),
+        Preserved::Mode => "mode".into(),
+        Preserved::SetIdBits => "the set-user-ID and set-group-ID bits".into(),
+        Preserved::Timestamps => "timestamps".into(),
+        Preserved::Attributes => "extended attributes".into(),
+        Preserved::AccessLists => "access lists".into(),
+        Preserved::Attribute(name) => printable(&name.to_string_lossy()),
+    };
+    let reason = match reason {
+        LossReason::Stream => "the source is a stream".into(),
+        LossReason::System(cause) => printable(&cause.to_string()),
+        LossReason::Unsupported => "not supported on this system".into(),
+        LossReason::NotReceived => "not received: it was sent to a process that died".into(),
+        LossReason::Unreadable => "it could not be read".into(),
+        LossReason::OtherUser => "it gives rights, and the other process may belong to another user".into(),
+        LossReason::OtherOwner => "it gives rights, and the copy has another owner".into(),
+    };
+    format!("{what} ({reason})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use duocopy::{PlannedSource, Request, SystemError};
+
+    #[test]
+    fn a_plan_is_one_sentence() {
+        let source = Some(PlannedSource { path: "/a".into(), length: Some(3) });
+        let backup = Backup::Numbered;
+        let destination = Some(PlannedDestination::Replace { path: "/b".into(), backup });
+        let whole = plan(&Plan { source: source.clone(), destination });
+        assert_eq!(
+            whole,
+            "would read /a (3 bytes) and replace /b, and keep the old file under a numbered name"
+        );
+        let destination = Some(PlannedDestination::Keep { path: "/b".into() });
+        assert_eq!(plan(&Plan { source, destination }), "skipped: /b exists");
+    }
+
+    #[test]
+    fn a_loss_names_the_property_and_the_reason() {
+        let to = Audience::new(&Request::both("/a", "/b"));
+        assert_eq!(not_preserved(&[], &to), None);
+        let lost = Loss { what: Preserved::Mode, reason: LossReason::System(SystemError::from_code(1)) };
+        let said = not_preserved(&[lost], &to).unwrap();
+        assert!(said.contains("not everything was preserved: /b: mode ("), "{said}");
+        let lost = Loss { what: Preserved::Everything, reason: LossReason::Stream };
+        let said = not_preserved(&[lost], &to).unwrap();
+        assert!(said.contains("metadata was not preserved: /b: the source is a stream"), "{said}");
+    }
+}

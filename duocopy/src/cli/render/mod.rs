@@ -1,0 +1,127 @@
+//! Sentences for people: the only place where errors, events and outcomes become English.
+
+mod cause;
+mod error;
+mod event;
+mod stats;
+
+pub use error::{exit_code, message};
+pub use event::{joined, kept, layout, not_preserved, plan, replaced, resumed, step, user, warning};
+pub use stats::stats;
+
+use duocopy::{Destination, Parties, Request, Role};
+use std::path::Path;
+
+/// Plus the number of the signal: the exit code of a process that was interrupted.
+pub const SIGNAL: u8 = 128;
+/// The exit code of a copy that is complete, without all that should have been preserved.
+pub const NOT_PRESERVED: u8 = 3;
+
+/// Who reads a message: it decides which halves and paths a sentence names.
+#[derive(Clone, Debug)]
+pub struct Audience {
+    pub request: Request,
+    /// The half that this process is, if it is known.
+    pub role: Option<Role>,
+}
+
+impl Audience {
+    pub fn new(request: &Request) -> Self {
+        Self { request: request.clone(), role: request.role() }
+    }
+
+    /// Returns whether the user started one process only, and knows of no halves.
+    pub fn started_both(&self) -> bool {
+        matches!(self.request.parties, Parties::Both { .. })
+    }
+
+    /// Returns what to call the other process.
+    fn peer(&self) -> &'static str {
+        match self.role.map(Role::other) {
+            _ if self.started_both() => "the second process",
+            Some(Role::Reader) => "the Reader",
+            Some(Role::Writer) => "the Writer",
+            None => "the other process",
+        }
+    }
+
+    fn destination(&self) -> String {
+        match &self.request.parties {
+            Parties::Pair { destination, .. } | Parties::Both { destination, .. } => {
+                show(path_of(destination))
+            }
+            Parties::Write { destination, .. } => show(destination),
+            Parties::Read { .. } => "the destination".into(),
+        }
+    }
+
+    /// Returns what is copied, as [`show_tag`] shows what others copy.
+    fn tag(&self) -> String {
+        match &self.request.parties {
+            Parties::Pair { source, destination, .. } | Parties::Both { source, destination } => {
+                format!("{} -> {}", show(source), show(path_of(destination)))
+            }
+            Parties::Read { .. } | Parties::Write { .. } => "`duocopy read` and `duocopy write`".into(),
+        }
+    }
+
+    /// Returns the pipe with its name, if it has one that a user can know.
+    fn pipe(&self) -> String {
+        let name = match &self.request.parties {
+            Parties::Pair { name: None, .. } => self.tag(),
+            Parties::Pair { name: Some(name), .. }
+            | Parties::Read { name, .. }
+            | Parties::Write { name, .. } => printable(&name.to_string_lossy()),
+            Parties::Both { .. } => String::new(),
+        };
+        if name.is_empty() { "the pipe".into() } else { format!("the pipe {}", quoted(&name)) }
+    }
+}
+
+pub fn path_of(destination: &Destination) -> &Path {
+    match destination {
+        Destination::Either(path) | Destination::File(path) | Destination::Directory(path) => path,
+    }
+}
+
+pub fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Reader => "Reader",
+        Role::Writer => "Writer",
+    }
+}
+
+pub fn quoted(name: &str) -> String {
+    format!("\u{201c}{name}\u{201d}")
+}
+
+/// Shows the name or the tag of a pipe: two paths are separated by a NUL.
+pub fn show_tag(tag: &[u8]) -> String {
+    printable(&String::from_utf8_lossy(tag).replacen('\0', " -> ", 1))
+}
+
+/// Shows a path as it is, except that control characters are escaped.
+pub fn show(path: &Path) -> String {
+    printable(&path.to_string_lossy())
+}
+
+/// Escapes what could move the cursor, or hide or reorder text on a terminal.
+pub fn printable(text: &str) -> String {
+    // Also characters that change the direction of text, or have no width.
+    let hides = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars().flat_map(|c| if hides(c) { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_others_kept() {
+        assert_eq!(printable("a\n\x1b[2J\u{202e}ü"), "a\\n\\u{1b}[2J\\u{202e}ü");
+        assert_eq!(show_tag(b"/a\n\0/b"), "/a\\n -> /b");
+    }
+}

@@ -1,0 +1,69 @@
+//! What concerns the whole process. A copy changes none of it; a program asks for it in `main`.
+
+use crate::api::Stop;
+use crate::sys;
+use std::io;
+
+/// Watches for the signals that stop a process in an orderly way.
+#[derive(Clone, Debug)]
+pub struct Signals(sys::Signals);
+
+impl Signals {
+    /// From now on the first Ctrl-C, hang-up or termination requests a [stop](Self::stop), and a second one ends the
+    /// process at once, with the exit code `base` plus the number of the signal. A signal that was ignored when the
+    /// process started (`nohup`, background jobs) stays ignored.
+    ///
+    /// # Errors
+    /// The system's, if it lets nobody watch.
+    pub fn watch(base: u8) -> io::Result<Self> {
+        sys::Signals::watch(base).map(Self)
+    }
+
+    /// Returns what the first signal requests.
+    #[must_use]
+    pub fn stop(&self) -> Stop {
+        Stop::from(self.0.stop.clone())
+    }
+
+    /// Returns the number of the signal that stopped this process, if one did.
+    #[must_use]
+    pub fn number(&self) -> Option<u8> {
+        self.0.number()
+    }
+
+    /// Returns whether the user has asked for a status line since the last call (SIGUSR1; SIGINFO where it exists).
+    #[must_use]
+    pub fn status_requested(&self) -> bool {
+        self.0.status_requested()
+    }
+}
+
+/// Returns the permission bits that this process takes away from new files, for
+/// [`Request::umask`](crate::Request::umask).
+///
+/// Where the system does not tell it, it is set and restored: call this before other threads create files.
+#[must_use]
+pub fn umask() -> u32 {
+    sys::umask()
+}
+
+/// Returns the name of the user with this number, if there is one.
+#[must_use]
+pub fn user_name(user: u32) -> Option<String> {
+    sys::user_name(user)
+}
+
+/// Returns a word as the user's shell reads it back, whatever bytes it has. Nothing in it moves a cursor.
+#[must_use]
+pub fn shell_quote(word: &[u8]) -> String {
+    sys::shell_quote(word)
+}
+
+/// Whether files have owners that can be preserved: not on Windows.
+pub const HAS_OWNERS: bool = sys::HAS_OWNERS;
+
+/// Whether files have extended attributes that can be preserved.
+pub const HAS_ATTRIBUTES: bool = sys::HAS_ATTRIBUTES;
+
+/// Whether files have access lists that can be preserved.
+pub const HAS_ACCESS_LISTS: bool = sys::HAS_ACCESS_LISTS;
