@@ -1,7 +1,7 @@
 //! A bell for systems without a wait on addresses that other processes see: a byte in a named pipe of the system.
 
 use super::Side;
-use super::folder::{SAFELY, word_of};
+use super::folder::{OPEN_FLAGS, side_name};
 use super::unix::Seats;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::OwnedFd;
@@ -18,7 +18,7 @@ pub(crate) struct Bell(OwnedFd);
 
 /// Beside the pipe's file. Without the generation: it goes with the pipe.
 fn name(key: &str, sleeper: Side) -> String {
-    format!("{key}-{}-bell", word_of(sleeper))
+    format!("{key}-{}-bell", side_name(sleeper))
 }
 
 impl Bell {
@@ -29,7 +29,7 @@ impl Bell {
         // SAFETY: the path ends with a zero and outlives the call. If it is there already, that is right.
         let made = unsafe { libc::mkfifo(c_path.as_ptr(), 0o600) } == 0;
         // For both, so that nobody has to wait for the other one to open it.
-        let open = || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | SAFELY, Mode::empty());
+        let open = || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | OPEN_FLAGS, Mode::empty());
         let bell = rustix::io::retry_on_intr(open)?;
         let stat = rustix::fs::fstat(&bell)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo || folder.rejects(&stat).is_some() {

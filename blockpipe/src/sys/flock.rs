@@ -7,7 +7,7 @@
 //! other, and whoever sits down meanwhile tries again.
 
 use super::fcntl;
-use super::folder::{Folder, SAFELY};
+use super::folder::{Folder, OPEN_FLAGS};
 use super::unix::Lock;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
@@ -45,7 +45,7 @@ impl Locks {
         Ok(taken)
     }
 
-    pub(super) fn give_back(&self, file: &OwnedFd, lock: Lock) -> io::Result<()> {
+    pub(super) fn release(&self, file: &OwnedFd, lock: Lock) -> io::Result<()> {
         let file = match (lock, self.seats.get()) {
             (Lock::Gate, _) => file,
             (_, None) => return Ok(()),
@@ -59,7 +59,7 @@ impl Locks {
     }
 
     /// Whether somebody else has it.
-    pub(super) fn is_taken(
+    pub(super) fn is_held(
         &self,
         folder: &Folder,
         name: &str,
@@ -72,7 +72,7 @@ impl Locks {
             return if seat.taken.load(Ordering::Relaxed) { Ok(false) } else { is_locked(&seat.asking) };
         }
         // Whoever only looks makes nothing.
-        let (name, flags) = (seat_name(name, file, lock)?, OFlags::RDWR | SAFELY);
+        let (name, flags) = (seat_name(name, file, lock)?, OFlags::RDWR | OPEN_FLAGS);
         match retry_on_intr(|| rustix::fs::openat(&folder.descriptor, &name, flags, Mode::empty())) {
             Ok(asking) => is_locked(&asking),
             Err(Errno::NOENT) => Ok(false),
@@ -82,7 +82,7 @@ impl Locks {
 
     /// Removes what belongs to the locks beside the pipe's file.
     #[expect(clippy::unused_self, reason = "what is removed is known by name")]
-    pub(super) fn forget(&self, directory: &OwnedFd, name: &str, file: &OwnedFd) {
+    pub(super) fn unlink_files(&self, directory: &OwnedFd, name: &str, file: &OwnedFd) {
         for lock in [Lock::Producer, Lock::Consumer] {
             if let Ok(name) = seat_name(name, file, lock) {
                 // What stays is empty, and the same name stands for the same thing.
@@ -99,8 +99,9 @@ impl Locks {
         if self.seats.get().is_none() {
             let open = |lock| -> io::Result<Seat> {
                 let name = seat_name(name, file, lock)?;
-                let open =
-                    || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | SAFELY, Mode::empty());
+                let open = || {
+                    rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | OPEN_FLAGS, Mode::empty())
+                };
                 let (file, _) = folder.open_or_create(&name)?;
                 Ok(Seat { file, asking: retry_on_intr(open)?, taken: AtomicBool::new(false) })
             };

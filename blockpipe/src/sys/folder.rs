@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 
 /// Never through a link, and never blocking on what is no file.
-pub(super) const SAFELY: OFlags =
+pub(super) const OPEN_FLAGS: OFlags =
     OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
 
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl Folder {
     /// Opens this file, or makes it: the second value says so.
     pub fn open_or_create(&self, name: &str) -> rustix::io::Result<(OwnedFd, bool)> {
         // Somebody else may make or remove it between the two calls; each such step is somebody's arrival or leaving.
-        let (mut tries, open) = (0, OFlags::RDWR | SAFELY);
+        let (mut tries, open) = (0, OFlags::RDWR | OPEN_FLAGS);
         loop {
             tries += 1;
             match retry_on_intr(|| rustix::fs::openat(&self.descriptor, name, open, Mode::empty())) {
@@ -135,7 +135,7 @@ impl Folder {
 
     /// Makes it, open to those who may come here from the first moment; an error if it is there.
     fn create(&self, name: &str) -> rustix::io::Result<OwnedFd> {
-        let create = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFELY;
+        let create = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OPEN_FLAGS;
         if !self.shared {
             let file = retry_on_intr(|| rustix::fs::openat(&self.descriptor, name, create, self.mode()))?;
             self.open_up(&file)?;
@@ -191,7 +191,7 @@ impl Folder {
 
     /// Leaves word of who sits down at this pipe: a file that only its owner can have written, about this pairing and no
     /// other, and locked as only its owner can, for as long as what is returned lives.
-    pub fn introduce(
+    pub fn publish_user(
         &self,
         pipe: &OwnedFd,
         key: &str,
@@ -201,18 +201,18 @@ impl Folder {
         if !self.shared {
             return Ok(None);
         }
-        let name = card(key, side);
+        let name = card_name(key, side);
         // Of an earlier pairing, or of a dead one whose place this is.
         match rustix::fs::unlinkat(&self.descriptor, &name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(error.into()),
         }
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFELY;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OPEN_FLAGS;
         let mode = Mode::RUSR | Mode::RGRP;
         let file = retry_on_intr(|| rustix::fs::openat(&self.descriptor, &name, flags, mode))?;
         system::hold(&file)?;
         self.give(&file, mode)?;
-        let text = introduction(pipe, key, side, generation)?;
+        let text = card_text(pipe, key, side, generation)?;
         let written = retry_on_intr(|| rustix::io::write(&file, text.as_bytes()))?;
         if written == text.len() { Ok(Some(file)) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
@@ -224,10 +224,11 @@ impl Folder {
         if !self.shared {
             return Ok(own);
         }
-        let flags = OFlags::RDONLY | SAFELY;
-        let card =
-            retry_on_intr(|| rustix::fs::openat(&self.descriptor, card(key, side), flags, Mode::empty()))?;
-        let (stat, text) = (rustix::fs::fstat(&card)?, introduction(pipe, key, side, generation)?);
+        let flags = OFlags::RDONLY | OPEN_FLAGS;
+        let card = retry_on_intr(|| {
+            rustix::fs::openat(&self.descriptor, card_name(key, side), flags, Mode::empty())
+        })?;
+        let (stat, text) = (rustix::fs::fstat(&card)?, card_text(pipe, key, side, generation)?);
         // Longer than it should be, so that a longer one is seen.
         let mut there = vec![0; text.len() + 1];
         let length = retry_on_intr(|| rustix::io::read(&card, &mut there))?;
@@ -243,10 +244,10 @@ impl Folder {
     }
 
     /// Removes what both have left of this kind.
-    pub fn forget_users(&self, key: &str) {
+    pub fn unlink_cards(&self, key: &str) {
         if self.shared {
             for side in [Side::Producer, Side::Consumer] {
-                let _ = rustix::fs::unlinkat(&self.descriptor, card(key, side), AtFlags::empty());
+                let _ = rustix::fs::unlinkat(&self.descriptor, card_name(key, side), AtFlags::empty());
             }
         }
     }
@@ -258,17 +259,17 @@ pub(crate) fn directory(place: Option<&OsStr>) -> Option<OsString> {
     Some(place.map_or_else(|| system::directory().into(), OsStr::to_owned))
 }
 
-fn card(key: &str, side: Side) -> String {
-    format!("{key}-{}-user", word_of(side))
+fn card_name(key: &str, side: Side) -> String {
+    format!("{key}-{}-user", side_name(side))
 }
 
 /// The pipe's own file is named by its number, so that nobody can have made another one with this generation.
-fn introduction(pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<String> {
+fn card_text(pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<String> {
     let file = rustix::fs::fstat(pipe)?.st_ino;
-    Ok(format!("blockpipe {key} {file:x} {generation:016x} {}\n", word_of(side)))
+    Ok(format!("blockpipe {key} {file:x} {generation:016x} {}\n", side_name(side)))
 }
 
-pub(super) fn word_of(side: Side) -> &'static str {
+pub(super) fn side_name(side: Side) -> &'static str {
     match side {
         Side::Producer => "producer",
         Side::Consumer => "consumer",

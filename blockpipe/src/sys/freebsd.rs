@@ -26,7 +26,7 @@ pub(super) fn keep_from_children(address: NonNull<u8>, length: usize) -> io::Res
 }
 
 /// Bells are words here: there is nothing beside the pipe's file.
-pub(super) fn forget_bells(_directory: &OwnedFd, _key: &str) {}
+pub(super) fn unlink_bells(_directory: &OwnedFd, _key: &str) {}
 
 /// A wait on the sleeper's word; not one of the private kind, because the other side is another process.
 #[derive(Debug)]

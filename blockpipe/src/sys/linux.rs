@@ -32,7 +32,7 @@ pub(super) fn keep_from_children(address: NonNull<u8>, length: usize) -> io::Res
 }
 
 /// Bells are words here: there is nothing beside the pipe's file.
-pub(super) fn forget_bells(_directory: &OwnedFd, _key: &str) {}
+pub(super) fn unlink_bells(_directory: &OwnedFd, _key: &str) {}
 
 /// A shared futex on the sleeper's word: not `PRIVATE`, because the other side is another process.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What macOS has of its own: a temporary directory for each user, and since 14.4 a wait on shared addresses.
 
-pub(super) use super::fifo::forget as forget_bells;
+pub(super) use super::fifo::forget as unlink_bells;
 pub(super) use super::ofd::{Locks, hold, is_held};
 use super::unix::Seats;
 pub(super) use super::unix::write_zeros as reserve;

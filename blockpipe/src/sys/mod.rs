@@ -8,7 +8,7 @@
 //!   not make ([`OpenError::Foreign`]). Where objects outlive their processes it also says whether this one is new.
 //! - `existing(place, key)` makes nothing and is for whoever only looks. `keys(place)`: of all that are there, where the
 //!   system can list them.
-//! - `introduce(side, generation)`: under the gate, before a seat is taken: leaves what only this user can leave, and
+//! - `publish_user(side, generation)`: under the gate, before a seat is taken: leaves what only this user can leave, and
 //!   what lasts as long as the process. `user(side, generation)`: who has left it, as the kernel knows; `None` where
 //!   users have no numbers.
 //! - `header_copy()`: of what is there, which nobody can take away from who only looks.
@@ -17,7 +17,7 @@
 //! - `held(seat)`: whether *another* holder has the seat. Takes nothing and disturbs nobody.
 //! - `take(seat)`: only under the gate. `release(seat)`: explicit; the kernel does it for a dead process.
 //! - `forget()`: only under the gate: the key leads nowhere from here on; holders keep their object.
-//! - `where_it_is()`: for messages. `directory(place)`: where all of them are, if they are files.
+//! - `location()`: for messages. `directory(place)`: where all of them are, if they are files.
 //!
 //! **[`Segment`]** is memory that two processes see, aligned to a page, zero at first.
 //! - `Seats::header()`: 4096 bytes, reserved. It lives as long as it is mapped and never shrinks.
@@ -80,7 +80,7 @@ pub(crate) use {
 compile_error!(
     "blockpipe runs on Linux, Windows, macOS and FreeBSD. For another system write src/sys/<system>.rs after the \
      contract in src/sys/mod.rs: `Seats`, `Segment` and `Bell`; or, where a pipe can be a file, only what src/sys/unix.rs \
-     takes from `system`: `directory`, `Locks`, `hold`, `is_held`, `reserve`, `keep_from_children`, `Bell` and `forget_bells`."
+     takes from `system`: `directory`, `Locks`, `hold`, `is_held`, `reserve`, `keep_from_children`, `Bell` and `unlink_bells`."
 );
 
 /// One of the two ends of a pipe. Each is a seat that at most one living process holds.

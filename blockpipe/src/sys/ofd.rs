@@ -30,13 +30,13 @@ impl Locks {
     }
 
     #[expect(clippy::unused_self, reason = "as in `take`")]
-    pub(super) fn give_back(&self, file: &OwnedFd, lock: Lock) -> io::Result<()> {
+    pub(super) fn release(&self, file: &OwnedFd, lock: Lock) -> io::Result<()> {
         fcntl::lock(file, libc::F_OFD_SETLK, lock as u8, libc::F_UNLCK).map(drop)
     }
 
     /// Whether somebody else has it. Takes nothing.
     #[expect(clippy::unused_self, reason = "as in `take`")]
-    pub(super) fn is_taken(
+    pub(super) fn is_held(
         &self,
         _folder: &Folder,
         _name: &str,
@@ -48,7 +48,7 @@ impl Locks {
 
     /// Removes what belongs to the locks beside the pipe's file.
     #[expect(clippy::unused_self, reason = "as in `take`")]
-    pub(super) fn forget(&self, _directory: &OwnedFd, _name: &str, _file: &OwnedFd) {}
+    pub(super) fn unlink_files(&self, _directory: &OwnedFd, _name: &str, _file: &OwnedFd) {}
 }
 
 /// Locks a file that this process has made, as only a process that may write to it can.

@@ -1,7 +1,7 @@
 //! Linux as if it had nothing of its own (`--cfg blockpipe_portable`): what other systems share is run here.
 
 pub(crate) use super::fifo::Bell;
-pub(super) use super::fifo::forget as forget_bells;
+pub(super) use super::fifo::forget as unlink_bells;
 pub(super) use super::flock::{Locks, hold, is_held};
 pub(super) use super::unix::write_zeros as reserve;
 use std::io;

@@ -2,7 +2,7 @@
 //!
 //! How locks are had, space is reserved and a sleeper is woken differs between these systems (`system`).
 
-use super::folder::{Folder, SAFELY};
+use super::folder::{Folder, OPEN_FLAGS};
 use super::system::Locks;
 use super::{OpenError, Side, pause, system};
 use rustix::fd::{AsFd, OwnedFd};
@@ -61,7 +61,7 @@ impl Seats {
         let Some(folder) = Folder::existing(place)? else { return Ok(None) };
         let name = name_of(key);
         let path = format!("{}/{name}", folder.path.to_string_lossy());
-        let open = || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | SAFELY, Mode::empty());
+        let open = || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | OPEN_FLAGS, Mode::empty());
         let file = match retry_on_intr(open) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
@@ -115,8 +115,8 @@ impl Seats {
         matches!(read, Ok(length) if length == MAGIC.len() && magic == *MAGIC)
     }
 
-    pub(crate) fn introduce(&self, side: Side, generation: u64) -> io::Result<()> {
-        if let Some(card) = self.folder.introduce(&self.file, &self.name, side, generation)? {
+    pub(crate) fn publish_user(&self, side: Side, generation: u64) -> io::Result<()> {
+        if let Some(card) = self.folder.publish_user(&self.file, &self.name, side, generation)? {
             let _ = self.card.set(card);
         }
         Ok(())
@@ -126,7 +126,7 @@ impl Seats {
         self.folder.user(&self.file, &self.name, side, generation).map(Some)
     }
 
-    pub(crate) fn where_it_is(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         &self.path
     }
 
@@ -144,15 +144,15 @@ impl Seats {
     }
 
     pub(crate) fn unlock_gate(&self) -> io::Result<()> {
-        self.locks.give_back(&self.file, Lock::Gate)
+        self.locks.release(&self.file, Lock::Gate)
     }
 
-    pub(crate) fn current(&self) -> io::Result<bool> {
+    pub(crate) fn is_current(&self) -> io::Result<bool> {
         Ok(rustix::fs::fstat(&self.file)?.st_nlink != 0)
     }
 
-    pub(crate) fn held(&self, seat: Side) -> io::Result<bool> {
-        self.locks.is_taken(&self.folder, &self.name, &self.file, seat.into())
+    pub(crate) fn is_held(&self, seat: Side) -> io::Result<bool> {
+        self.locks.is_held(&self.folder, &self.name, &self.file, seat.into())
     }
 
     pub(crate) fn take(&self, seat: Side) -> io::Result<bool> {
@@ -160,14 +160,14 @@ impl Seats {
     }
 
     pub(crate) fn release(&self, seat: Side) -> io::Result<()> {
-        self.locks.give_back(&self.file, seat.into())
+        self.locks.release(&self.file, seat.into())
     }
 
-    pub(crate) fn forget(&self) -> io::Result<()> {
+    pub(crate) fn unlink(&self) -> io::Result<()> {
         // The name last: killed in between, the next one makes the rest again.
-        self.locks.forget(&self.folder.descriptor, &self.name, &self.file);
-        system::forget_bells(&self.folder.descriptor, &self.name);
-        self.folder.forget_users(&self.name);
+        self.locks.unlink_files(&self.folder.descriptor, &self.name, &self.file);
+        system::unlink_bells(&self.folder.descriptor, &self.name);
+        self.folder.unlink_cards(&self.name);
         Ok(rustix::fs::unlinkat(&self.folder.descriptor, &self.name, AtFlags::empty())?)
     }
 
@@ -222,9 +222,9 @@ impl Seats {
 
 impl Drop for Seats {
     fn drop(&mut self) {
-        // Trailer is not enough: a mapping keeps the open file and its locks, and a monitor keeps a mapping.
+        // Closing is not enough: a mapping keeps the open file and its locks, and a monitor keeps a mapping.
         for lock in [Lock::Producer, Lock::Consumer, Lock::Gate] {
-            let _ = self.locks.give_back(&self.file, lock);
+            let _ = self.locks.release(&self.file, lock);
         }
     }
 }

@@ -46,9 +46,9 @@ use windows_sys::Win32::System::Threading::{SetEvent, WaitForMultipleObjects};
 const HEADER_LENGTH: u64 = 4096;
 /// How long what will be free in a moment may take to be so: an `alive` mutex that wakes its partner, and the memory of
 /// a process that is dead already.
-const A_MOMENT: Duration = Duration::from_millis(50);
+const BRIEF_WAIT: Duration = Duration::from_millis(50);
 
-fn word_of(side: Side) -> &'static str {
+fn side_name(side: Side) -> &'static str {
     match side {
         Side::Producer => "producer",
         Side::Consumer => "consumer",
@@ -90,7 +90,7 @@ impl Seats {
         }
         let names = Names::of(key).map_err(|error| error.about("this user's identity"))?;
         let chair = |side| -> Result<Arc<Chair>, OpenError> {
-            let (names, word) = (names.clone(), word_of(side));
+            let (names, word) = (names.clone(), side_name(side));
             let mutex = |what: &str| names.mutex(what).map_err(|error| error.about(&names.full(what)));
             let (seat, alive) = (mutex(&format!("{word}-seat"))?, mutex(&format!("{word}-alive"))?);
             Ok(Arc::new(Chair { names, side, seat, alive }))
@@ -126,7 +126,7 @@ impl Seats {
         clippy::unused_self,
         reason = "elsewhere others may come than this user"
     )]
-    pub(crate) fn introduce(&self, _side: Side, _generation: u64) -> io::Result<()> {
+    pub(crate) fn publish_user(&self, _side: Side, _generation: u64) -> io::Result<()> {
         Ok(())
     }
 
@@ -135,7 +135,7 @@ impl Seats {
         Ok(None)
     }
 
-    pub(crate) fn where_it_is(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         self.names.prefix()
     }
 
@@ -147,20 +147,20 @@ impl Seats {
         objects::disown(&self.gate)
     }
 
-    pub(crate) fn current(&self) -> io::Result<bool> {
+    pub(crate) fn is_current(&self) -> io::Result<bool> {
         if let Some((header, _)) = self.header.get() {
             return Ok(*header == self.root_word().load(Ordering::Acquire));
         }
         let (number, segment, existed) = self.find_header()?;
         // A seat without its header: a dying process' handles are closed one by one. In a moment it will be gone.
-        if !existed && (self.held(Side::Producer)? || self.held(Side::Consumer)?) {
+        if !existed && (self.is_held(Side::Producer)? || self.is_held(Side::Consumer)?) {
             return Ok(false);
         }
         let _ = self.header.set((number, segment));
         Ok(true)
     }
 
-    pub(crate) fn held(&self, seat: Side) -> io::Result<bool> {
+    pub(crate) fn is_held(&self, seat: Side) -> io::Result<bool> {
         if self.taken()[seat as usize].is_some() {
             return Ok(false);
         }
@@ -173,7 +173,7 @@ impl Seats {
         let (stay, leave) = mpsc::channel();
         let chair = Arc::clone(&self.chairs[seat as usize]);
         let thread = std::thread::Builder::new()
-            .name(format!("blockpipe {} seat", word_of(seat)))
+            .name(format!("blockpipe {} seat", side_name(seat)))
             .spawn(move || chair.hold(&answer, &leave))?;
         let sitting = Sitting { stay: Some(stay), thread: Some(thread) };
         let taken = taken.recv().unwrap_or_else(|_| Err(io::Error::other("the seat's thread ended")));
@@ -192,7 +192,7 @@ impl Seats {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "other systems ask the kernel here")]
-    pub(crate) fn forget(&self) -> io::Result<()> {
+    pub(crate) fn unlink(&self) -> io::Result<()> {
         // Names of kernel objects cannot be taken away, but the root can name another header. Zero names none.
         let next = self.root_word().load(Ordering::Relaxed).wrapping_add(1);
         self.root_word().store(next.max(1), Ordering::Release);
@@ -210,7 +210,7 @@ impl Seats {
 
     pub(crate) fn create_region(&self, generation: u64, length: u64) -> io::Result<Segment> {
         // A producer that died before it was ready may have made it, too, and its handles are closed one by one.
-        let until = Instant::now() + A_MOMENT;
+        let until = Instant::now() + BRIEF_WAIT;
         loop {
             match Segment::named(&self.names, &blocks(generation), length, Access::Create) {
                 Err(Failed::System(error))
@@ -277,12 +277,12 @@ fn blocks(generation: u64) -> String {
 
 impl Chair {
     fn here(&self) -> String {
-        format!("{}-here", word_of(self.side))
+        format!("{}-here", side_name(self.side))
     }
 
     /// The life of a seat's thread: takes the seat, says whether it has it, and holds it until `leave` is hung up.
     fn hold(&self, answer: &Sender<io::Result<bool>>, leave: &Receiver<()>) {
-        match self.sit_down() {
+        match self.take_seat() {
             Ok(Some(held)) => {
                 let _ = answer.send(Ok(true));
                 let _ = leave.recv();
@@ -295,9 +295,9 @@ impl Chair {
     }
 
     /// The three things that make a held seat, in the order in which they are to be dropped.
-    fn sit_down(&self) -> io::Result<Option<(OwnedHandle, Owned<'_>, Owned<'_>)>> {
+    fn take_seat(&self) -> io::Result<Option<(OwnedHandle, Owned<'_>, Owned<'_>)>> {
         let Some(seat) = Owned::take(&self.seat, Duration::ZERO)? else { return Ok(None) };
-        let Some(alive) = Owned::take(&self.alive, A_MOMENT)? else { return Ok(None) };
+        let Some(alive) = Owned::take(&self.alive, BRIEF_WAIT)? else { return Ok(None) };
         // Somebody looks whether it is there, or a process is not quite dead yet: in a moment it will be free.
         let Some(here) = self.names.new_event(&self.here())? else { return Ok(None) };
         Ok(Some((here, seat, alive)))
@@ -318,7 +318,7 @@ impl Drop for Sitting {
 #[derive(Debug)]
 pub(crate) struct Bell {
     rung: OwnedHandle,
-    partner_alive: OwnedHandle,
+    peer_alive: OwnedHandle,
 }
 
 impl Bell {
@@ -329,22 +329,22 @@ impl Bell {
             Side::Consumer => Side::Producer,
         };
         Ok(Self {
-            rung: names.event(&format!("{}-bell-{generation:016x}", word_of(sleeper)))?,
-            partner_alive: names.mutex(&format!("{}-alive", word_of(partner)))?,
+            rung: names.event(&format!("{}-bell-{generation:016x}", side_name(sleeper)))?,
+            peer_alive: names.mutex(&format!("{}-alive", side_name(partner)))?,
         })
     }
 
     pub(crate) fn sleep(&self, _word: &AtomicU32, limit: Duration) {
         // Nobody there: then only the bell can wake, or this would be a loop without sleep.
-        let count = if objects::is_owned(&self.partner_alive).unwrap_or(false) { 2 } else { 1 };
-        let handles = [self.rung.as_raw_handle(), self.partner_alive.as_raw_handle()];
+        let count = if objects::is_owned(&self.peer_alive).unwrap_or(false) { 2 } else { 1 };
+        let handles = [self.rung.as_raw_handle(), self.peer_alive.as_raw_handle()];
         // SAFETY: both handles are open as long as `self` lives, and `count` is at most their number.
         let woken_by =
             unsafe { WaitForMultipleObjects(count, handles.as_ptr(), 0, objects::milliseconds(limit)) };
         // Every other outcome (rung, time over) means the same: look again.
         if woken_by == WAIT_OBJECT_0 + 1 || woken_by == WAIT_ABANDONED_0 + 1 {
             // Waiting has taken it, and the next one to take the partner's seat needs it.
-            let _ = objects::disown(&self.partner_alive);
+            let _ = objects::disown(&self.peer_alive);
         }
     }
 
