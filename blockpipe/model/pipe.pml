@@ -4,38 +4,38 @@
  * G (gate), R (Reader's seat), W (Writer's seat).  On the disk: a destination,
  * a temporary file with a lock of its own, a journal beside it.  A process may
  * be killed before any step, at most CRASH times in a run; the kernel then drops
- * the locks of the dead one by one in any order (Linux drops them at once: the
- * model is harsher).  Every STEP is one access to something shared.
+ * the locks of the dead process one by one, in any order (Linux drops them at
+ * once: the model is harsher).  Every STEP is one access to shared state.
  *
  * Parameters (defaults in brackets)
  *   NP       processes [3]          CRASH   kills, anywhere [1]
  *   K        blocks of the file [2] N       slots of the ring [1]
  *   REPLACE  1: a survivor waits for a replacement, 0: it gives up,
- *            2: each process as it likes, 3: every other process waits [1]
- *   PATIENT  1: it gives up only when nobody else is left to come,
+ *            2: each process may do either, 3: every other process waits [1]
+ *   PATIENT  1: it gives up only when no other process is left to come,
  *            0: it may give up at any time [1]
  *   PRE      1: the disk may hold anything that dead pairs can have left [0]
  *   JOURNAL  1: the Writer may record its position after any block,
  *            0: it records the intent only [1]
  *   FRESH    1: a Writer may refuse to resume (--no-resume) [0]
  *   DISCARD  an aborted Writer removes its temporary file: 1: always, 2: or not [0]
- *   JOBS     2: each process has one of two jobs, another source each [1]
- *   ROLES    1: each process may ask to be Reader, or Writer, and not just for any
- *            role; 2: all ask (not all for the same role) [0]
- *   DEADLINE 1: whoever waits for a lock or a leaving pair may stop waiting [0]
- *   CANCEL   orderly cancels (Ctrl-C), by either side, at any wait [0]
- *   FAIL     the source cannot be opened, so often [0]
- *   OTHER    another pipe with the same destination, when nobody holds the lock
+ *   JOBS     2: each process has one of two tags, each with its own source [1]
+ *   ROLES    1: each process may request a role, Reader or Writer, or take any;
+ *            2: all request one (not all the same) [0]
+ *   DEADLINE 1: a process that waits for a lock or a leaving pair may time out [0]
+ *   CANCEL   number of orderly cancels (Ctrl-C), by either side, at any wait [0]
+ *   FAIL     how often the source cannot be opened [0]
+ *   OTHER    another pipe with the same destination, while nobody holds the lock
  *            of the temporary file: 1: removes it, 2: and commits its own,
  *            3: resumes it, step by step, and may die at any of them [0]
- *   EDIT     somebody writes into the destination: 1: in place, 2: removes it [0]
- *   FOREIGN  a stranger removes the pipe's name, so often [0]
+ *   EDIT     a stranger changes the destination: 1: writes to it, 2: removes it [0]
+ *   FOREIGN  how often a stranger removes the pipe's name [0]
  *   CHANGE   the source is replaced by another version once [0]
- *   SWEEP    newcomers of other names look for what killed pairs left, so often [0]
- *   REPEAT   1: processes that come after a complete copy copy again [0]
- *   POWER    1: a power failure while nobody runs: what was not synced is lost [0]
- *   REUSE    1: an inode number may be used again while the journal has it [0]
- *   NI       pipe files kept apart [NP]      NT   disk files kept apart, and one [6]
+ *   SWEEP    how often newcomers of other names remove what killed pairs left [0]
+ *   REPEAT   1: processes that come after a complete copy copy it again [0]
+ *   POWER    1: a power failure while no process runs: unsynced data is lost [0]
+ *   REUSE    1: an inode number may be reused while the journal names it [0]
+ *   NI       number of pipe files [NP]       NT   number of disk files plus one [6]
  * Negative controls: -DBAD_..., listed in README.md, each of which must fail.
  */
 #ifndef NP
@@ -115,11 +115,11 @@
 #endif
 
 #define NONE 255
-#define STRANGE 200             /* a destination that somebody else put there */
-#define GARBAGE 250             /* a block that is no block of any source */
-#define WRONG 99                /* a checksum that no right copy can have */
+#define STRANGE 200             /* a destination that a stranger put there */
+#define GARBAGE 250             /* a block that belongs to no source */
+#define WRONG 99                /* a checksum that no correct copy can have */
 /* state */
-#define OVER    0               /* also: never used */
+#define OVER    0               /* or never used */
 #define OPENING 1
 #define READY   2
 /* verdict: one word, moved by compare-and-set only */
@@ -127,7 +127,7 @@
 #define COMMITTING 1
 #define COMPLETE   2
 #define ABORTED    3            /* this pairing did not change the destination */
-#define UNKNOWN    4            /* committing, and neither file is there to tell: only where strangers meddle */
+#define UNKNOWN    4            /* committing, and neither file shows the result: only where strangers interfere */
 
 typedef File {
   /* the kernel's part */
@@ -136,7 +136,7 @@ typedef File {
   /* the header */
   byte gen; byte state; byte job;
   byte source;                  /* identity of the source, stored before READY */
-  bool radmits; bool wadmits;   /* the one in this seat waits for a replacement of the other */
+  bool radmits; bool wadmits;   /* the holder of this seat waits for a replacement of the other */
   byte filled; byte rsum[2]; byte rpos[2];    /* written by the Reader only */
   byte closing; byte csum;      /* length + 1, checksum; Reader only */
   byte emptied; byte wsum[2]; byte wpos[2];   /* written by the Writer only */
@@ -150,39 +150,39 @@ typedef File {
 #ifdef BAD_SLOT_SUM
   byte ssum[N];
 #endif
-  /* not in the program: for the properties only */
-  bool dead;                    /* somebody held the gate and saw both seats free */
-  byte said;                    /* the verdict that somebody reported */
+  /* not in the program, only for the properties */
+  bool dead;                    /* a process held the gate and saw both seats free */
+  byte said;                    /* the verdict that has been reported */
   byte readers; byte writers;   /* living processes in the role */
   bool renamed;                 /* a Writer of this pairing renamed */
-  bool good;                    /* during this pairing the destination was seen to be a whole right copy */
+  bool good;                    /* during this pairing the destination was seen to be a complete, correct copy */
 };
 File I[NI];
 byte name = NONE;               /* the file that the pipe's name points to */
 
 /* the disk: files by identity, 1 .. NT-1 */
 typedef Disk {
-  byte b[K];                    /* block k is right when it is BLOCK(k, source) */
+  byte b[K];                    /* block k is correct when it is BLOCK(k, source) */
   byte lock; byte opens;
-  bool edited;                  /* its time of modification is not the one that the Writer gave it */
+  bool edited;                  /* its modification time is not the one that the Writer set */
 #if POWER
   byte synced;                  /* bit k: block k survives a power failure */
 #endif
 };
 Disk D[NT];
-byte tmpid = 0;                 /* identity of what has the temporary name, 0 = nothing */
+byte tmpid = 0;                 /* identity of the file with the temporary name, 0 = none */
 byte dstid = 0;                 /* identity of the destination, 0 = the old file */
-/* the journal; replaced as a whole, one step; jid 0 = there is none */
+/* the journal, replaced as a whole in one step; jid 0 = there is none */
 byte jid = 0; byte jsrc = 0; byte jpos = 0; byte jsum = 0;
 #if POWER
 bool unsynced = 0; byte olddst = 0;   /* the rename is not on the disk yet */
 #endif
-byte srcver = 0;                /* the version of the source that is there now */
+byte srcver = 0;                /* the current version of the source */
 
 bool waits[NP + 1];             /* --replace-within of each process */
-byte wish[NP + 1];              /* the role that it asks for; 0 = any */
-byte left[3];                   /* processes that have not ended, by what they ask for */
-byte asked[3]; byte lost[3];    /* processes by what they ask for: all, and those that were killed */
+byte wish[NP + 1];              /* the role that it requests; 0 = any */
+byte left[3];                   /* processes that have not ended, by requested role */
+byte asked[3]; byte lost[3];    /* processes by requested role: all, and those that were killed */
 byte kills = 0; byte cancels = 0; byte fails = 0; byte ended = 0;
 bool complete = false;          /* some generation ended complete */
 
@@ -197,12 +197,12 @@ bool complete = false;          /* some generation ended complete */
 #else
 #define STEP(...) atomic { __VA_ARGS__ }
 #endif
-/* unlinkat takes whatever the name points to */
+/* unlinkat removes whatever the name points to */
 #define UNLINK if :: name != NONE -> I[name].linked = 0; name = NONE :: else fi
-/* nobody else is left who could take this role */
+/* no other process is left that could take this role */
 #define NOBODY(r) (left[0] + left[r] == (wish[me] == 0 || wish[me] == r))
 #define LEFT_ALONE (!PATIENT || NOBODY(3 - role))
-/* what a newcomer can see of a pairing */
+/* the state of a pairing that a newcomer can see */
 #define SEEN(i) (I[i].state + 4 * (I[i].temp != 0) + 8 * I[i].radmits + 16 * I[i].wadmits + 32 * (I[i].verdict >= COMPLETE))
 
 /* what the kernel does when the last descriptor of an unlinked file is closed */
@@ -247,7 +247,7 @@ inline closetemp() {
 /* unlinkat of the temporary name */
 inline removetemp() {
 #ifndef BAD_REMOVE_UNLOCKED
-  assert(D[fd].lock == me && tmpid == fd);       /* only the lock's holder, and nothing else than what it locked */
+  assert(D[fd].lock == me && tmpid == fd);       /* only by the lock's holder, and only the file that it locked */
 #endif
   tmpid = 0
 }
@@ -264,7 +264,7 @@ inline renametemp() {
 #else
 #define SYNC skip
 #endif
-/* the temporary file that I hold can be gone on with */
+/* the temporary file that I hold can be resumed */
 #ifdef BAD_OTHER_FILE
 #define RESUMABLE(v) (jid != 0 && jsrc == v)
 #elif defined(BAD_OTHER_SOURCE)
@@ -278,7 +278,7 @@ inline renametemp() {
 #else
 #define DONE(v) (jid != 0 && jid == dstid && jpos == K && jsrc == v && !D[dstid].edited)
 #endif
-/* an identity that nothing has: the smallest that is recorded nowhere */
+/* a free identity: the smallest that is recorded nowhere */
 inline freshid() {
   d_step {
     id = 1;
@@ -290,7 +290,7 @@ inline freshid() {
     k = 0; b = 0
   }
 }
-inline right(i, to, v) {        /* the first blocks are of one version, in their places */
+inline right(i, to, v) {        /* the first blocks are of one version, at their offsets */
   d_step {
     k = 0;
     do :: k < to -> assert(D[i].b[k] == BLOCK(k, v)); k++ :: else -> break od;
@@ -300,7 +300,7 @@ inline right(i, to, v) {        /* the first blocks are of one version, in their
 /* a new generation in the header; under G, both seats free, nobody attached */
 inline newheader() {
   d_step {
-    assert(F.readers == 0 && F.writers == 0);    /* nobody is attached to what is reset */
+    assert(F.readers == 0 && F.writers == 0);    /* nobody is attached to the file that is reset */
     assert(F.gen == 0);
     F.state = OPENING; F.job = job;
     if :: wish[me] == 2 -> F.wadmits = waits[me] :: else -> F.radmits = waits[me] fi;
@@ -335,11 +335,11 @@ inline say(x) {
 #if ROLES == 2
 #define ENOUGH (REPLACE == 1 && lost[1] < asked[1] && lost[2] < asked[2])
 #elif ROLES
-#define ENOUGH 0                /* who could play either role may have waited for nobody in one of them */
+#define ENOUGH 0                /* a process that could take either role may have waited in vain in one of them */
 #else
 #define ENOUGH (NP >= 2 + (REPLACE == 1 -> kills : 2 * kills))
 #endif
-/* what a survivor makes of an intent: it looks at the temporary name, then at the destination */
+/* how a survivor resolves an intent: it checks the temporary name, then the destination */
 #define AT_DESTINATION if :: F.good :: else -> right(dstid, K, F.source); F.good = 1 fi
 #ifdef BAD_NO_LOOK
 #define LOOK1 look = ABORTED
@@ -359,7 +359,7 @@ proctype P(byte me) {
   byte job = 0;
   byte g = 0;                   /* my generation */
   byte n = 0;                   /* next block: filled or emptied, private copy */
-  byte p = 0;                   /* its place in the file */
+  byte p = 0;                   /* its offset in the file */
   byte s = 0;                   /* checksum of the file before it */
   byte fd = 0;                  /* the temporary file that I have open */
   byte b = 0; byte o = 0; byte k = 0; byte id = 0;
@@ -406,8 +406,8 @@ join:
      STEP( if :: wish[me] == 2 -> skip :: else -> F.R = me fi )
 #else
      STEP( if :: F.gen == 0 -> skip
-              :: else -> goto garbage fi )          /* used before: nobody's any more */
-     STEP( newheader() )                            /* the header is new before the seat is taken */
+              :: else -> goto garbage fi )          /* used before: left over */
+     STEP( newheader() )                            /* the header is initialised before the seat is taken */
      STEP( assert(F.R == 0 && F.W == 0); if :: wish[me] == 2 -> F.W = me :: else -> F.R = me fi )
 #endif
      if
@@ -416,7 +416,7 @@ join:
      fi;
      STEP( g = F.gen; role = 1; F.readers++; assert(F.readers == 1 && wish[me] != 2); alone(); r = 0; w = 0; F.G = 0 )
      goto opening
-  :: !r && w ->                                     /* no Reader yet, or a dead one's seat */
+  :: !r && w ->                                     /* no Reader yet, or a dead Reader's seat */
 #ifndef BAD_NO_WISH
      if :: wish[me] == 2 -> st = SEEN(f); goto refused :: else fi;
 #endif
@@ -426,7 +426,7 @@ join:
 #ifndef BAD_NO_JOB
               && F.job == job
 #endif
-              -> look = 1                           /* nobody was ready before: the first one all the same */
+              -> look = 1                           /* not ready before: still counts as the first Reader */
 #ifdef BAD_ADMIT
            :: F.state == READY && F.temp != 0 && !DECIDED && F.job == job -> skip
 #elif defined(BAD_NO_JOB)
@@ -478,12 +478,12 @@ garbage:
   STEP( F.G = 0; closefile() )
   goto join;
 
-refused:        /* the command ends here; its user starts it again when something has changed */
+refused:        /* the command ends here; the user restarts it when something has changed */
   STEP( F.G = 0; id = f; closefile() )
   STEP( if
         :: name != id || (I[id].R != 0) != r || (I[id].W != 0) != w || SEEN(id) != st || (complete && !REPEAT) ->
            id = 0; r = 0; w = 0; st = 0
-        :: DEADLINE || JOBS > 1 -> r = 0; w = 0; st = 0; goto fin       /* or not */
+        :: DEADLINE || JOBS > 1 -> r = 0; w = 0; st = 0; goto fin       /* or never */
         fi )
   goto join;
 
@@ -501,7 +501,7 @@ waitready:
   STEP( assert(!F.dead); assert(g == F.gen); assert(F.job == job); alone(); assert(F.state != OPENING) )
   goto writer;
 
-letgo:          /* no Reader; looked at again under G: words first seen may be old */
+letgo:          /* no Reader; checked again under G: the words seen before may be stale */
 #ifndef BAD_BARE_LETGO
   STEP( if :: F.G == 0 -> F.G = me :: DEADLINE && F.G != 0 -> goto waitready fi )
 #ifndef BAD_LETGO_UNSEEN
@@ -516,8 +516,8 @@ letgo:          /* no Reader; looked at again under G: words first seen may be o
 #else
   STEP( F.writers--; role = 0 )
 #endif
-  assert(!DECIDED);             /* who was told why does not start over */
-  r = (wish[me] == 0);          /* who asked for this role has waited long enough; any other one starts over */
+  assert(!DECIDED);             /* an end that has received a reason does not restart */
+  r = (wish[me] == 0);          /* a Writer that requested this role has timed out; any other one restarts */
   goto freeseat;
 
 /* ------------------------------------------------------------- Reader */
@@ -539,7 +539,7 @@ reopen:         /* a replacement: the source must still be the same */
 reader:
   STEP( n = F.filled )
   if
-  :: n == 0 ->                                      /* the Writer says where to begin */
+  :: n == 0 ->                                      /* the Writer determines where to begin */
 #ifndef BAD_NO_BEGUN
      STEP( if
            :: DECIDED -> goto leave
@@ -604,13 +604,13 @@ writer:
   STEP( id = F.temp )
   if :: id != 0 -> goto same :: else fi;
 
-first:          /* of this pairing: what is there? */
+first:          /* the first Writer of this pairing: which files exist? */
   STEP( if :: tmpid == 0 -> goto none :: tmpid != 0 -> opentemp() fi )
 #ifndef BAD_REMOVE_UNLOCKED
   STEP( if
         :: D[fd].lock == 0 -> D[fd].lock = me
         :: D[fd].lock != 0 && DECIDED -> goto leave
-        :: D[fd].lock != 0 && DEADLINE -> goto abort                    /* another copy writes there */
+        :: D[fd].lock != 0 && DEADLINE -> goto abort                    /* another copy is writing there */
         fi )
 #ifndef BAD_NO_NAME_CHECK
   STEP( if :: tmpid == fd -> skip :: tmpid != fd -> closetemp(); goto first fi )
@@ -632,7 +632,7 @@ none:
   STEP( if :: DONE(F.source) -> right(dstid, K, F.source); F.good = 1; id = dstid; p = K; s = jsum; goto begin
            :: !DONE(F.source) || FRESH -> skip fi )
 #ifndef BAD_JOURNAL_STAYS
-  STEP( NO_JOURNAL )                                /* before there is a new file: it may get the old one's number */
+  STEP( NO_JOURNAL )                                /* before the new file exists: it may get the old one's number */
 #endif
   STEP( if :: tmpid == 0 -> freshid(); tmpid = id; id = 0; opentemp() :: tmpid != 0 -> goto first fi )
   STEP( if :: D[fd].lock == 0 -> D[fd].lock = me :: D[fd].lock != 0 -> closetemp(); goto first fi )
@@ -642,7 +642,7 @@ begin:
   STEP( F.temp = id )
   STEP( F.wsum[0] = s; F.wpos[0] = p )
 #else
-  STEP( F.wsum[0] = s; F.wpos[0] = p )              /* where to go on, then the file, then (the same store here) begun */
+  STEP( F.wsum[0] = s; F.wpos[0] = p )              /* where to resume, then the file, then (the same store here) begun */
   STEP( F.temp = id )
 #endif
   goto mark;
@@ -729,7 +729,7 @@ consume:
      STEP( jid = fd; jsrc = F.source; jpos = K; jsum = K )
 #endif
   od;
-  STEP( assert(F.csum == s && p == K) )             /* in the program: unequal -> aborted, and nothing is kept */
+  STEP( assert(F.csum == s && p == K) )             /* in the program: if unequal, abort and keep nothing */
   if
   :: fd != 0 ->
 #if POWER && !defined(BAD_JOURNAL_UNSYNCED)
@@ -741,7 +741,7 @@ consume:
 #ifdef BAD_SPLIT_INTENT
   STEP( if :: DECIDED -> goto leave :: else -> F.intent = 1 fi )
 #else
-  STEP( if                                          /* the intent is a compare-and-set on the verdict's word */
+  STEP( if                                          /* the intent is a compare-and-set on the verdict word */
         :: F.verdict == UNDECIDED -> F.verdict = COMMITTING
         :: F.verdict == COMMITTING -> skip          /* the predecessor's */
         :: DECIDED -> goto leave
@@ -751,7 +751,7 @@ consume:
         if
         :: fd != 0 -> assert(tmpid == fd); right(fd, K, F.source);
            renametemp(); F.renamed = 1; F.good = 1
-        :: fd == 0 && dstid == id -> AT_DESTINATION /* it is there already */
+        :: fd == 0 && dstid == id -> AT_DESTINATION /* renamed already */
         :: fd == 0 && dstid != id -> goto lostcommit
         fi )
 committed:
@@ -768,18 +768,18 @@ committed:
         assert(F.verdict != COMPLETE || !unsynced);
 #endif
         if :: F.verdict == COMPLETE -> complete = 1 :: else fi )
-  STEP( NO_JOURNAL )                                /* perhaps somebody else's by now */
+  STEP( NO_JOURNAL )                                /* it may belong to another pair by now */
   goto leave;
 
 /* ------------------------------------------------------------- the ends */
-giveup:         /* the partner's seat is free and I will not wait for another */
+giveup:         /* the peer's seat is free and I will not wait for a replacement */
 #ifdef BAD_LOOK_FIRST
   STEP( LOOK1 )
   STEP( LOOK2 )
 #endif
   STEP( if :: F.G == 0 -> F.G = me :: DEADLINE && F.G != 0 -> goto goon fi )
 #ifndef BAD_NO_RECHECK
-  STEP( gone = (role == 1 -> F.W == 0 : F.R == 0) ) /* the seat first: nobody can take it now, so the words are its last */
+  STEP( gone = (role == 1 -> F.W == 0 : F.R == 0) ) /* the seat first: nobody can take it now, so the words are final */
   STEP( if
         :: !gone || DECIDED || role == 2 && (F.filled > n || F.closing != 0) ->
            F.G = 0; gone = 0; look = 0; goto goon
@@ -808,13 +808,13 @@ goon:
      :: role == 1 && F.closing == 0 -> goto reader
      :: else -> goto consume fi;
 
-abort:          /* an orderly end by this side: cancel, error */
+abort:          /* this side aborts: cancel, error */
   STEP( if
         :: F.verdict == UNDECIDED -> F.verdict = ABORTED
 #ifdef BAD_PLAIN_VERDICT
         :: F.verdict != UNDECIDED -> F.verdict = ABORTED
 #else
-        :: F.verdict == COMMITTING && role == 1 -> goto waitverdict     /* too late: the Writer's word counts */
+        :: F.verdict == COMMITTING && role == 1 -> goto waitverdict     /* too late: the Writer decides */
         :: F.verdict == COMMITTING && role == 2 -> goto lostcommit
         :: DECIDED -> skip
 #endif
@@ -846,7 +846,7 @@ leave:
   n = 0; s = 0; p = 0; id = 0; b = 0; o = 0; ver = 0;
 #ifndef BAD_UNLINK_WITHOUT_GATE
   STEP( if :: F.G == 0 -> F.G = me
-           :: DEADLINE && F.G != 0 ->               /* as good as a kill: the seat goes, the name stays */
+           :: DEADLINE && F.G != 0 ->               /* like a kill: the seat is released, the name stays */
               if :: role == 1 -> F.readers-- :: role == 2 -> F.writers-- :: else fi; role = 0; goto freeseat
         fi )
 #endif
@@ -884,9 +884,9 @@ fin:
     :: ended == NP ->
        do :: k < NI -> assert((I[k].G == 0 || I[k].G == NP + 1) && I[k].R == 0 && I[k].W == 0); k++ :: else -> break od;
        k = 1; do :: k < NT -> assert(OTHER || (D[k].lock == 0 && D[k].opens == 0)); k++ :: else -> break od; k = 0;
-       if :: jid != 0 && jid == tmpid -> right(jid, jpos, jsrc) :: else fi;                      /* what the journal says is true */
+       if :: jid != 0 && jid == tmpid -> right(jid, jpos, jsrc) :: else fi;                      /* the journal is correct */
        if :: jid != 0 && jid == dstid && jpos == K && !D[jid].edited -> right(jid, K, jsrc) :: else fi;
-       if :: kills == 0 && !FOREIGN && !DEADLINE -> assert(name == NONE) :: else fi;             /* nothing left lying about */
+       if :: kills == 0 && !FOREIGN && !DEADLINE -> assert(name == NONE) :: else fi;             /* nothing is left over */
        if :: PATIENT && !CANCEL && !FAIL && !OTHER && !FOREIGN && !CHANGE && !EDIT && !DEADLINE && JOBS == 1 && ENOUGH ->
              assert(complete) :: else fi                                              /* some run completes */
     :: else
@@ -895,7 +895,7 @@ fin:
 }
 
 #if OTHER == 3
-proctype Other() {              /* another pipe, the same source and destination: it goes on with the file that it finds */
+proctype Other() {              /* another pipe, the same source and destination: it resumes the file that it finds */
   byte fd = 0; byte p = 0; byte s = 0; byte k = 0; byte o = 0; byte v = 0; byte me = NP + 1;
   v = 2 * srcver;
   if :: atomic { tmpid != 0 -> opentemp() } :: goto stop fi;
@@ -923,9 +923,9 @@ proctype Other() {              /* another pipe, the same destination */
   if
   :: atomic { tmpid != 0 && D[tmpid].lock == 0 ->
 #ifdef BAD_OTHER_TRUNCATES
-       D[tmpid].b[0] = 0        /* it empties the file that it finds */
+       D[tmpid].b[0] = 0        /* it truncates the file that it finds */
 #else
-       NO_JOURNAL; k = tmpid; tmpid = 0; k = 0     /* it removes what it finds and makes its own */
+       NO_JOURNAL; k = tmpid; tmpid = 0; k = 0     /* it removes the file that it finds and creates its own */
 #endif
      }
   :: skip
@@ -951,7 +951,7 @@ proctype Edit() {
 }
 #endif
 #if POWER
-proctype Power() {              /* shared memory is gone, and what was not synced */
+proctype Power() {              /* shared memory is lost, and unsynced data */
   byte k = 0; byte i = 0; byte f = 0;
   do
   :: atomic {
@@ -961,7 +961,7 @@ proctype Power() {              /* shared memory is gone, and what was not synce
        :: f == NI && i == NT ->
           if :: name != NONE -> f = name; UNLINK; wipe(f) :: else fi;
           if
-          :: unsynced -> i = dstid; tmpid = i; dstid = olddst     /* the rename is lost; or it is not */
+          :: unsynced -> i = dstid; tmpid = i; dstid = olddst     /* the rename is lost, or not */
           :: 1
           fi; unsynced = 0; olddst = 0;
           i = 1;
@@ -982,7 +982,7 @@ proctype Foreign() { byte j = 0;
   do :: j < FOREIGN -> atomic { if :: name != NONE -> UNLINK :: skip fi; j++ } :: else -> break od }
 #endif
 #if SWEEP
-proctype Sweep() {              /* somebody with another name removes a file that is nobody's any more */
+proctype Sweep() {              /* a process with another name removes a leftover file */
   byte f; byte k = 0; byte j = 0; bool r; bool w;
   do
   :: j < SWEEP ->
@@ -1016,7 +1016,7 @@ init {
     do
     :: i <= NP ->
 #if ROLES
-       /* in this order: who asks for what has no name */
+       /* by symmetry, only this order of requested roles */
        if
        :: ROLES == 1 && wish[i - 1] == 0 -> 1
        :: wish[i - 1] <= 1 && !(ROLES == 2 && i == NP) -> wish[i] = 1
@@ -1028,7 +1028,7 @@ init {
     od;
     i = 1;
 #if PRE
-    /* what dead pairs can have left: the journal tells the truth about the file that it names, or names none */
+    /* what dead pairs can have left: the journal is correct about the file that it names, or names none */
     if :: tmpid = 1 :: 1 fi;
     if :: dstid = 2 :: 1 fi;
     if :: jid = 1 :: jid = 2 :: 1 fi;

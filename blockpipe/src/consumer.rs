@@ -1,34 +1,36 @@
 //! The end that drains blocks.
 
-use crate::Side;
-use crate::block::FilledBlock;
+use crate::block::{FilledBlock, Lender};
 use crate::end::Attached;
-use crate::error::{PipeError, Reason};
+use crate::error::PipeError;
 use crate::layout::{self, Geometry, Identity, store_bytes};
 use crate::memory::Region;
 use crate::monitor::Monitor;
+use crate::reason::Reason;
 use crate::ring::{Drainer, Extent, Next, ResumePoint, Stage, Trailer};
 use crate::sync::{Ordering, step};
+use crate::sys::Side;
 use crate::window::{Settled, Window};
 use std::cell::RefCell;
 use std::time::Duration;
 
-/// The end that takes filled blocks and gives them back. Got by being the second to arrive, or by asking
-/// for it, once the producer is ready; or by taking a dead one's place.
+/// The end that receives filled blocks and releases them. Returned by `join` to the second process and by
+/// `join_as_consumer`, once the producer is ready, and to the replacement of a dead consumer.
 ///
-/// Dropping it without a verdict is like being killed: the producer is told that its partner died, or, before
-/// [`begin`](Self::begin), waits for another. It must not live across a `fork`: a child would keep the seat.
+/// Dropping it without a verdict is like being killed: the producer reports that its peer died, or, before
+/// [`begin`](Self::begin), waits for another consumer. It must not live across a `fork`, or the child would share the
+/// seat.
 #[derive(Debug)]
 pub struct Consumer {
     end: Attached,
     region: Region,
     origin: Identity,
     predecessor: Option<Identity>,
-    turn: RefCell<Turn>,
+    state: RefCell<ConsumerState>,
 }
 
 #[derive(Debug)]
-struct Turn {
+struct ConsumerState {
     begun: bool,
     drainer: Drainer,
     window: Window<Extent>,
@@ -38,98 +40,103 @@ struct Turn {
 impl Consumer {
     pub(crate) fn new(end: Attached, region: Region, predecessor: Option<Identity>) -> Self {
         let origin = layout::load_identity(&end.shared.header().origin);
-        let turn =
-            Turn { begun: false, drainer: Drainer::new(0, 0), window: Window::starting_at(0), trailer: None };
-        Self { end, region, origin, predecessor, turn: RefCell::new(turn) }
+        let state = ConsumerState {
+            begun: false,
+            drainer: Drainer::new(0, 0),
+            window: Window::starting_at(0),
+            trailer: None,
+        };
+        Self { end, region, origin, predecessor, state: RefCell::new(state) }
     }
 
-    /// What a dead consumer said that it works on, if this end takes its place: whoever cannot go on with the very
-    /// same has to [`abort`](Self::abort). Only with [`Pipe::replace_within`](crate::Pipe::replace_within).
+    /// Returns the target that a dead consumer had declared, if this end replaces it. [`abort`](Self::abort) unless you
+    /// can continue with that very target. Only with [`Pipe::replace_within`](crate::Pipe::replace_within).
     pub fn predecessor(&self) -> Option<&Identity> {
         self.predecessor.as_ref()
     }
 
-    /// Whether a dead predecessor had announced that its result is about to become final: it may be so already.
+    /// Returns whether a dead predecessor had announced that it was committing: its result may be final already.
     pub fn predecessor_was_committing(&self) -> bool {
         self.predecessor.is_some()
             && self.end.ring().verdict.stage(self.end.generation) == Ok(Stage::Committing)
     }
 
-    /// The user that the partner belongs to, as far as the kernel knows: the owner of a file that nobody else can have
-    /// written, about this pairing and this end. Without a directory of others ([`Pipe::in_directory`](crate::Pipe::in_directory))
-    /// only this user can come. `None` on Windows, and if nobody is there (it may have died just now).
-    /// Blocks for half a second at most, while somebody sits down.
+    /// Returns the user id of the producer's process, as the kernel knows it: the owner of a file about this pairing
+    /// and this end that nobody else can have written. Outside a directory shared by several users
+    /// ([`Pipe::in_directory`](crate::Pipe::in_directory)) only this user can join. `None` on Windows, and if there is
+    /// no producer (it may just have died). Blocks for half a second at most, while a producer is joining.
     ///
-    /// It tells who sat down. Whoever else can enter the directory can still read and change what passes.
+    /// It identifies who joined; everybody else who can enter the directory can still read and change the blocks.
     ///
     /// # Errors
-    /// [`PipeError::Io`] if the partner has not said who it is, or said something that is not true. This one error ends
-    /// nothing: the caller may [`abort`](Self::abort).
+    /// [`PipeError::Io`] if the peer has not identified itself, or not truthfully. This error does not end the pipe:
+    /// the caller may [`abort`](Self::abort).
     pub fn peer_user(&self) -> Result<Option<u32>, PipeError> {
-        self.end.still_on()?;
+        self.end.ensure_open()?;
         self.end.peer_user()
     }
 
-    /// What the producer said that it sends.
+    /// Returns the origin that the producer declared: the identity of what it sends.
     pub fn origin(&self) -> &Identity {
         &self.origin
     }
 
-    /// How the producer cut the memory.
+    /// Returns the block size and count that the producer chose.
     pub fn geometry(&self) -> Geometry {
         self.region.geometry()
     }
 
-    /// Says what this end works on, before it changes anything, and where the stream shall begin (a producer that
-    /// does not [`start`](crate::Producer::start) can only begin at 0). Returns where it does: a replacement keeps
-    /// its predecessor's target, and goes on behind the last block that was given back. Does not block.
+    /// Declares what this end works on, before it changes anything, and where the stream should begin (a producer that
+    /// does not call [`start`](crate::Producer::start) can only begin at 0). Returns where it does begin: a replacement
+    /// keeps its predecessor's target and resumes after the last block that was released. Does not block.
     ///
-    /// From here on the death of this end is one of the pipe, or needs a replacement; before, the producer waits for
-    /// another consumer. The first [`filled_block`](Self::filled_block) begins with zeros if it was not done before.
+    /// From this call on the death of this end ends the pipe, or requires a replacement; before it, the producer waits
+    /// for another consumer. Without this call, the first [`filled_block`](Self::filled_block) begins with zeros.
     ///
     /// # Errors
-    /// [`PipeError::Misuse`] if it was done before; [`PipeError::Corrupt`], [`PipeError::Over`].
+    /// [`PipeError::Misuse`] if called a second time; [`PipeError::Corrupt`], [`PipeError::Over`].
     pub fn begin(&self, target: &Identity, at: ResumePoint) -> Result<ResumePoint, PipeError> {
-        self.end.still_on()?;
-        let mut turn = self.turn.borrow_mut();
-        if turn.begun {
+        self.end.ensure_open()?;
+        let mut state = self.state.borrow_mut();
+        if state.begun {
             return Err(PipeError::Misuse("the consumer has begun already"));
         }
         let (ring, geometry) = (self.end.ring(), self.geometry());
         let (blocks, block_size) = (geometry.blocks() as u64, geometry.block_size() as u64);
-        let (drainer, mark) = if self.predecessor.is_none() {
-            ring.begin_at(at);
+        let (drainer, point) = if self.predecessor.is_none() {
+            ring.set_start(at);
             store_bytes(&self.end.shared.header().target, target);
             step();
-            (Drainer::beginning(at, blocks, block_size), at)
+            (Drainer::at_start(at, blocks, block_size), at)
         } else {
-            let going_on = Drainer::going_on(ring, blocks, block_size);
-            self.end.conclude(going_on.map_err(PipeError::from))?
+            let resumed = Drainer::resumed(ring, blocks, block_size);
+            self.end.conclude(resumed.map_err(PipeError::from))?
         };
-        turn.begun = true;
-        turn.window = Window::starting_at(drainer.given_back());
-        turn.drainer = drainer;
-        // Release: mark and target come before `begun`; pairs with the acquires in `begun` and `Shared::target`.
+        state.begun = true;
+        state.window = Window::starting_at(drainer.released());
+        state.drainer = drainer;
+        // Release: start and target are stored before `begun`; pairs with the acquires in `has_begun` and
+        // `Shared::target`.
         ring.consumer.begun.store(1, Ordering::Release);
         step();
-        self.end.wake_partner();
-        Ok(mark)
+        self.end.wake_peer();
+        Ok(point)
     }
 
-    /// The next filled block, in order; `None` after the last one. Blocks until there is one.
+    /// Returns the next filled block, in order, or `None` after the last one. Blocks until there is one.
     ///
-    /// A killed producer is noticed within 50 ms of such waiting; what it had sent comes first. A stopped one is
-    /// waited for.
+    /// While it waits it notices within 50 ms that the producer has been killed; blocks that were sent before come
+    /// first. It waits for a producer that is stopped.
     ///
     /// # Errors
-    /// See [`PipeError`]. [`PipeError::Misuse`] when all blocks are in the caller's hands or held up by one that is.
+    /// See [`PipeError`]. [`PipeError::Misuse`] when the caller holds all blocks, or one that holds up the others.
     pub fn filled_block(&self) -> Result<Option<FilledBlock<'_>>, PipeError> {
-        self.end.still_on()?;
-        if !self.turn.borrow().begun {
+        self.end.ensure_open()?;
+        if !self.state.borrow().begun {
             self.begin(&[0; 128], ResumePoint::default())?;
         }
-        let mut turn = self.turn.borrow_mut();
-        let Turn { drainer, window, trailer, .. } = &mut *turn;
+        let mut state = self.state.borrow_mut();
+        let ConsumerState { drainer, window, trailer, .. } = &mut *state;
         if let Some((n, extent)) = window.hand_out_again() {
             return Ok(Some(FilledBlock::new(self, n, extent)));
         }
@@ -137,19 +144,19 @@ impl Consumer {
             return Ok(None);
         }
         if window.len() == self.geometry().blocks() {
-            return Err(PipeError::Misuse("all blocks are held: give one back first"));
+            return Err(PipeError::Misuse("all blocks are held: release one first"));
         }
         let (ring, n) = (self.end.ring(), window.next());
-        let look = || match self.end.verdict() {
+        let poll = || match self.end.verdict() {
             Some(Ok(())) => Some(Err(PipeError::Corrupt("complete without the consumer"))),
             Some(Err(error)) => Some(Err(error)),
             None => match drainer.next(ring, self.region.slots(), n) {
-                Ok(Next::Nothing) => self.end.not_yet(),
+                Ok(Next::Nothing) => self.end.reject_early_commit(),
                 Ok(next) => Some(Ok(next)),
-                Err(nonsense) => Some(Err(nonsense.into())),
+                Err(violation) => Some(Err(violation.into())),
             },
         };
-        match self.end.conclude(self.end.wait_for_block(look, |alone| self.absent(n, alone)))? {
+        match self.end.conclude(self.end.wait_for_block(poll, |alone| self.absent(n, alone)))? {
             Next::Filled(extent) => {
                 let n = window.hand_out(extent);
                 Ok(Some(FilledBlock::new(self, n, extent)))
@@ -158,78 +165,81 @@ impl Consumer {
                 *trailer = Some(end);
                 Ok(None)
             }
-            Next::Nothing => unreachable!("the wait goes on while there is nothing"),
+            Next::Nothing => unreachable!("the wait continues while there is nothing"),
         }
     }
 
-    /// Whether this end can go on, for a caller that is kept waiting by something else: the place where it puts what
-    /// comes. Call it every 50 ms or so of such waiting. Does not block.
+    /// Checks that this end can continue, for callers that are waiting for something else, such as the place where they
+    /// store the data. Call it about every 50 ms of such a wait. Does not block.
     ///
-    /// A producer that died is no obstacle if it had said its last word before.
+    /// A producer that died after it had stored its trailer does not count as an error.
     ///
     /// # Errors
-    /// What [`filled_block`](Self::filled_block) would say at its end: the producer gave up or was killed, somebody interrupted
-    /// this process.
+    /// As [`filled_block`](Self::filled_block) at the end of the stream: the producer aborted or was killed, or this
+    /// process was interrupted.
     pub fn check(&self) -> Result<(), PipeError> {
-        self.end.still_on()?;
-        self.end.leave_nobody_asleep();
-        // No block is later than this one: what is left without a last word is not waited for.
+        self.end.ensure_open()?;
+        self.end.wake_if_left_asleep();
+        // No block has this number, so blocks that were sent are no reason to wait for a producer that died before it
+        // stored its trailer.
         self.end.conclude(self.end.check(|alone| self.absent(u64::MAX, alone)))
     }
 
-    /// The producer's last word: length of the stream in bytes and the producer's digest. `None` until
+    /// Returns the producer's trailer: the length of the stream in bytes and the producer's digest. `None` until
     /// [`filled_block`](Self::filled_block) has returned `None`.
     pub fn trailer(&self) -> Option<Trailer> {
-        self.turn.borrow().trailer
+        self.state.borrow().trailer
     }
 
-    /// Announces that the result is about to become final (a rename, a reply). From here on the producer cannot
+    /// Announces that the result is about to become final (a rename, a reply). After this the producer can no longer
     /// abort, and only [`Committing::complete`] or [`Committing::abort`] end the pipe. Does not block.
     ///
     /// # Errors
-    /// [`PipeError::Aborted`] if the producer gave up first, [`PipeError::Misuse`] before the last block was
-    /// given back.
+    /// [`PipeError::Aborted`] if the producer aborted first, [`PipeError::Misuse`] before the last block has been
+    /// released.
     pub fn commit(&mut self) -> Result<Committing<'_>, PipeError> {
-        self.end.still_on()?;
-        let turn = self.turn.get_mut();
-        if turn.trailer.is_none() || turn.window.len() > 0 {
-            return Err(PipeError::Misuse("there are blocks still to be drained"));
+        self.end.ensure_open()?;
+        let state = self.state.get_mut();
+        if state.trailer.is_none() || state.window.len() > 0 {
+            return Err(PipeError::Misuse("cannot commit: there are blocks left to drain"));
         }
         let announced = self.predecessor_was_committing();
         if !announced && self.end.advance(Stage::Undecided, Stage::Committing).is_err() {
             let verdict =
-                self.end.verdict().unwrap_or(Err(PipeError::Corrupt("somebody else is committing")));
+                self.end.verdict().unwrap_or(Err(PipeError::Corrupt("another process is committing")));
             self.end.conclude(verdict)?;
             return self.end.conclude(Err(PipeError::Corrupt("complete without the consumer")));
         }
         Ok(Committing { consumer: self })
     }
 
-    /// Gives up, and tells the producer why. Returns the verdict, with whoever was first to give up.
-    /// Does not block. A replacement can do so even when its predecessor was committing: what became of the result
-    /// is for its reason to say.
+    /// Aborts the pipe with a reason that the producer receives. Returns the verdict, which names whichever end aborted
+    /// first. Does not block.
+    ///
+    /// A replacement can abort even if its predecessor was committing; its reason should then say what became of the
+    /// result.
     pub fn abort(&self, reason: &Reason) -> PipeError {
         let committing = self.predecessor_was_committing();
         self.end_by_abort(if committing { Stage::Committing } else { Stage::Undecided }, reason)
     }
 
-    /// A view of the pipe for another thread.
+    /// Returns a view of the pipe for another thread.
     pub fn monitor(&self) -> Monitor {
         Monitor::new(&self.end.shared, &self.end.seats, self.end.side)
     }
 
-    /// What a free producer's seat means to whoever waits for this block: nothing, as long as there is something left
-    /// that it had sent.
+    /// Decides what a free producer's seat means to a wait for block `n`: nothing, as long as something that the
+    /// producer sent is left.
     fn absent<T>(&self, n: u64, alone: Duration) -> Result<Option<T>, PipeError> {
         let ring = self.end.ring();
         let more = || ring.producer.filled.load(Ordering::Acquire) > n || ring.trailer().is_some();
-        // It was there and ready: nobody waits for it as for one that has not come yet.
-        let gone = !self.end.patient(alone, true) && self.end.give_up(more)?;
+        // The producer has been ready, so the time limit is that for a replacement and not the connect timeout.
+        let gone = !self.end.may_wait(alone, true) && self.end.give_up_on_peer(more)?;
         if gone { Err(PipeError::PeerDied) } else { Ok(None) }
     }
 
     fn end_by_abort(&self, from: Stage, reason: &Reason) -> PipeError {
-        if let Err(over) = self.end.still_on() {
+        if let Err(over) = self.end.ensure_open() {
             return over;
         }
         let verdict = self.end.try_abort(from, reason).unwrap_or_else(|_| match self.end.verdict() {
@@ -239,45 +249,48 @@ impl Consumer {
         self.end.leave();
         verdict
     }
+}
 
-    pub(crate) fn region(&self) -> &Region {
+impl Lender for Consumer {
+    fn region(&self) -> &Region {
         &self.region
     }
 
-    pub(crate) fn release(&self, n: u64, settled: Settled) {
-        let mut turn = self.turn.borrow_mut();
-        let Turn { drainer, window, .. } = &mut *turn;
+    fn settle(&self, n: u64, settled: Settled) {
+        let mut state = self.state.borrow_mut();
+        let ConsumerState { drainer, window, .. } = &mut *state;
         window.settle(n, settled);
         while let Some(Settled { length, kind, sum }) = window.pop() {
-            drainer.confirm(self.end.ring(), kind.of_the_stream(length), sum);
-            self.end.wake_producer(|| drainer.has_few(self.end.ring()));
+            drainer.release(self.end.ring(), kind.stream_length(length), sum);
+            self.end.wake_producer(|| drainer.is_running_low(self.end.ring()));
         }
     }
 
-    pub(crate) fn put_back(&self, n: u64) {
-        self.turn.borrow_mut().window.put_back(n);
+    fn put_back(&self, n: u64) {
+        self.state.borrow_mut().window.put_back(n);
     }
 }
 
-/// A consumer whose result is becoming final: the producer can only wait for its word now.
+/// A consumer whose result is becoming final: the producer can only wait for its verdict now.
 ///
-/// Dropped (or killed) here, the producer is told [`PipeError::DiedCommitting`] and has to look for itself.
+/// If it is dropped (or killed) at this point, the producer gets [`PipeError::DiedCommitting`] and has to inspect the
+/// result itself.
 #[derive(Debug)]
 pub struct Committing<'a> {
     consumer: &'a mut Consumer,
 }
 
 impl Committing<'_> {
-    /// Something that the producer should know though everything is complete
+    /// Leaves a remark that the producer should read although everything is complete
     /// ([`Producer::remark`](crate::Producer::remark)).
     pub fn remark(&self, remark: &Reason) {
         self.consumer.end.shared.set_reason(Side::Consumer, remark);
     }
 
-    /// The result is final: both sides end *complete*. Does not block.
+    /// Declares the result final: both sides end *complete*. Does not block.
     ///
     /// # Errors
-    /// [`PipeError::Corrupt`] if something else has written the verdict.
+    /// [`PipeError::Corrupt`] if another process has changed the verdict.
     pub fn complete(self) -> Result<(), PipeError> {
         let end = &self.consumer.end;
         let moved = end.advance(Stage::Committing, Stage::Complete);
@@ -286,7 +299,7 @@ impl Committing<'_> {
         Ok(())
     }
 
-    /// The result could not be made final, and is not: both sides end with this reason. Does not block.
+    /// Aborts because the result could not be made final, and is not: both sides end with this reason. Does not block.
     pub fn abort(self, reason: &Reason) -> PipeError {
         self.consumer.end_by_abort(Stage::Committing, reason)
     }

@@ -1,9 +1,10 @@
-//! What both ends do alike: look at the verdict, wait without trusting the partner to live, abort, leave.
+//! What both ends share: reading the verdict, waiting without relying on the peer to stay alive, aborting, leaving.
 
-use crate::error::{PipeError, Reason};
+use crate::error::PipeError;
 use crate::layout::{Geometry, OVER, READY};
 use crate::memory::{Region, Shared};
 use crate::monitor;
+use crate::reason::Reason;
 use crate::ring::{self, Ring, Stage};
 use crate::spin::Spin;
 use crate::sync::{AtomicU32, Bell, Ordering, step};
@@ -13,25 +14,26 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-/// How long arriving or leaving waits for somebody else who is doing so.
+/// How long joining or leaving waits for another process that is joining or leaving.
 pub(crate) const ARRIVAL_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 500 });
 
-/// How long a wait sleeps before it asks the kernel whether the partner still lives.
+/// How long a wait sleeps before it asks the kernel whether the peer is still alive.
 const PARK_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 50 });
 
-/// A producer that sleeps for want of blocks is not woken more often without need: some ten times what waking it costs.
+/// The shortest time between two wake-ups of a producer that sleeps because all blocks are full, unless it is urgent:
+/// about ten times what one wake-up costs.
 const BETWEEN_WAKES: Duration = Duration::from_micros(500);
 
-/// A flag to stop waiting, and what the partner is told then.
+/// A flag that ends waiting, and the reason that the peer receives then.
 #[derive(Clone, Debug)]
 pub(crate) struct Interrupt {
     pub flag: Arc<AtomicBool>,
     pub reason: Reason,
 }
 
-/// What a process wants of a pipe besides its name and job.
+/// The options of a pipe besides its name and tag.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct Options {
     pub connect_timeout: Option<Duration>,
     pub replace_within: Option<Duration>,
     pub interrupts: Vec<Interrupt>,
@@ -45,19 +47,19 @@ pub(crate) struct Attached {
     pub generation: u64,
     pub side: Side,
     own_bell: Bell,
-    partner_bell: Bell,
-    wishes: Wishes,
+    peer_bell: Bell,
+    options: Options,
     spin: Spin,
-    /// The partner slept when this side last looked, and it was not worth waking it.
+    /// The peer was asleep at the last check, and waking it was not worth the cost.
     left_asleep: Cell<bool>,
-    /// When this side last woke a producer that slept for want of blocks.
-    woken: Cell<Option<Instant>>,
-    /// Since when the waits have found the partner's seat free; patience is counted from here.
+    /// When this side last woke a producer that slept because all blocks were full.
+    last_wake: Cell<Option<Instant>>,
+    /// Since when the waits have found the peer's seat free; the time limits count from here.
     alone_since: Cell<Option<Instant>>,
     over: Cell<bool>,
-    /// Whether the header says that this side waits.
-    says_it_waits: Cell<bool>,
-    /// Mapped at arrival already, and not yet given to the end.
+    /// Whether the header says that this side is waiting.
+    published_waiting: Cell<bool>,
+    /// Memory that was mapped on arrival and has not been passed to the end yet.
     region: RefCell<Option<Region>>,
 }
 
@@ -73,24 +75,24 @@ impl Attached {
         seats: Arc<Seats>,
         shared: Shared,
         side: Side,
-        wishes: Wishes,
+        options: Options,
     ) -> std::io::Result<Self> {
         let generation = shared.header().generation.load(Ordering::Relaxed);
         Ok(Self {
             own_bell: Bell::open(&seats, generation, side)?,
-            partner_bell: Bell::open(&seats, generation, other(side))?,
+            peer_bell: Bell::open(&seats, generation, other(side))?,
             seats,
             shared: Arc::new(shared),
             generation,
             side,
-            wishes,
-            // Here because it looks into files, and a process may give up the right to that before it waits.
+            options,
+            // Created here because it reads system files, and a process may drop its right to do so before it waits.
             spin: Spin::new(side),
             left_asleep: Cell::new(false),
-            woken: Cell::new(None),
+            last_wake: Cell::new(None),
             alone_since: Cell::new(None),
             over: Cell::new(false),
-            says_it_waits: Cell::new(false),
+            published_waiting: Cell::new(false),
             region: RefCell::new(None),
         })
     }
@@ -99,29 +101,33 @@ impl Attached {
         &self.shared.header().ring
     }
 
-    /// An error for whoever goes on after the end.
-    pub(crate) fn still_on(&self) -> Result<(), PipeError> {
+    /// Returns an error if this end is used after it has ended.
+    pub(crate) fn ensure_open(&self) -> Result<(), PipeError> {
         if self.over.get() { Err(PipeError::Over) } else { Ok(()) }
     }
 
-    /// Under the gate, before a seat is taken. Where memory goes with its last holder, whoever sits in a pairing that
-    /// is ready holds its memory, so that it lives as long as one of the two does. `false` if it is gone already.
-    pub(crate) fn has_its_memory(&self) -> bool {
+    /// Maps the memory of a pairing that is ready, under the gate and before a seat is taken. Returns `false` if the
+    /// memory is gone already.
+    ///
+    /// Where memory disappears with its last holder, this keeps it alive as long as one of the two ends is: everybody
+    /// who sits in a ready pairing holds it.
+    pub(crate) fn secure_region(&self) -> bool {
         if self.shared.header().state.load(Ordering::Acquire) != READY {
             return true;
         }
         match self.open_region() {
             Ok(region) => {
-                let there = region.is_some();
+                let exists = region.is_some();
                 *self.region.borrow_mut() = region;
-                there
+                exists
             }
-            // It will come again when there is a seat, and a partner who can be told.
+            // The error will recur once there is a seat, and a peer that can receive it.
             Err(_) => true,
         }
     }
 
-    /// Maps what a producer made, after checking that it can be what it says. `None` if it went with a dead one.
+    /// Maps the memory that a producer made, after checking the geometry in the header. `None` if it disappeared with a
+    /// dead producer.
     pub(crate) fn open_region(&self) -> Result<Option<Region>, PipeError> {
         if let Some(region) = self.region.take() {
             return Ok(Some(region));
@@ -130,51 +136,52 @@ impl Attached {
         let (size, blocks) =
             (header.block_size.load(Ordering::Relaxed), header.blocks.load(Ordering::Relaxed));
         let geometry =
-            Geometry::checked(size, blocks).ok_or(PipeError::Corrupt("the geometry is none that can be"))?;
+            Geometry::checked(size, blocks).ok_or(PipeError::Corrupt("the geometry is invalid"))?;
         match self.seats.open_region(self.generation, geometry.region_length()) {
             Ok(segment) => Ok(Some(Region::new(segment, geometry))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(io("mapping the blocks")(error)),
+            Err(error) => Err(PipeError::io("mapping the blocks")(error)),
         }
     }
 
-    /// The verdict, once there is one.
+    /// Returns the verdict, once there is one.
     pub(crate) fn verdict(&self) -> Option<Result<(), PipeError>> {
         let by = match self.ring().verdict.stage(self.generation) {
             Ok(Stage::Undecided | Stage::Committing) => return None,
             Ok(Stage::Complete) => return Some(Ok(())),
             Ok(Stage::AbortedByProducer) => Side::Producer,
             Ok(Stage::AbortedByConsumer) => Side::Consumer,
-            Err(nonsense) => return Some(Err(nonsense.into())),
+            Err(violation) => return Some(Err(violation.into())),
         };
         Some(Err(PipeError::Aborted { by, reason: self.shared.reason(by) }))
     }
 
-    /// What a wait before the last word finds when there is nothing yet: nobody can be committing, and a partner that
-    /// says so is not waited for, because that wait could not be interrupted.
-    pub(crate) fn not_yet<T>(&self) -> Option<Result<T, PipeError>> {
+    /// Returns an error if the consumer claims to be committing, for waits before the trailer is stored. No correct
+    /// consumer commits then, and waiting for one that claims to could not be interrupted.
+    pub(crate) fn reject_early_commit<T>(&self) -> Option<Result<T, PipeError>> {
         let committing = self.ring().verdict.stage(self.generation) == Ok(Stage::Committing);
         committing.then_some(Err(PipeError::Corrupt("committing before everything was sent")))
     }
 
-    /// Whether the consumer has said what it works on.
-    pub(crate) fn begun(&self) -> bool {
+    /// Returns whether the consumer has declared what it works on.
+    pub(crate) fn has_begun(&self) -> bool {
         self.ring().consumer.begun.load(Ordering::Acquire) != 0
     }
 
-    /// How long this end stays alone before it gives up: until somebody comes, or, once blocks may be half on
-    /// their way, until a dead partner has been replaced.
+    /// Returns whether this end may stay alone any longer: until a peer comes, or, once the consumer has begun, until a
+    /// dead peer has been replaced.
     ///
-    /// Who is interrupted too late to abort has none: nobody is there who could complete.
-    pub(crate) fn patient(&self, alone: Duration, begun: bool) -> bool {
+    /// An end that is interrupted while the peer commits cannot abort. If that peer is dead, there is nothing to wait
+    /// for.
+    pub(crate) fn may_wait(&self, alone: Duration, begun: bool) -> bool {
         if self.interrupted().is_some() && self.ring().verdict.stage(self.generation) == Ok(Stage::Committing)
         {
             return false;
         }
         let limit = if begun {
-            Some(self.wishes.replace_within.unwrap_or_default())
+            Some(self.options.replace_within.unwrap_or_default())
         } else {
-            self.wishes.connect_timeout
+            self.options.connect_timeout
         };
         limit.is_none_or(|limit| alone < limit)
     }
@@ -183,11 +190,11 @@ impl Attached {
         step();
         self.ring().verdict.advance(self.generation, from, to)?;
         step();
-        self.wake_partner();
+        self.wake_peer();
         Ok(())
     }
 
-    /// Says that this side gives up, unless something was said before: that stage is the error then.
+    /// Aborts if the verdict is still at `from`. Otherwise the error is the stage that it has reached.
     pub(crate) fn try_abort(&self, from: Stage, reason: &Reason) -> Result<PipeError, Stage> {
         let aborted = match self.side {
             Side::Producer => Stage::AbortedByProducer,
@@ -202,105 +209,105 @@ impl Attached {
         &self.ring().parked[side as usize]
     }
 
-    pub(crate) fn wake_partner(&self) {
-        self.wake_partner_if(|| true);
+    pub(crate) fn wake_peer(&self) {
+        self.wake_peer_if(|| true);
     }
 
-    /// The same for a producer that sleeps because all blocks were full. To do it for each block that comes back would
-    /// cost both sides more than it saves, so if it is not `urgent` it is done now and then.
+    /// Wakes a producer that sleeps because all blocks were full, if it is `urgent` or has not been woken for a while.
+    /// Waking it for each block that is released would cost both sides more than it saves.
     pub(crate) fn wake_producer(&self, urgent: impl FnOnce() -> bool) {
-        self.wake_partner_if(|| {
+        self.wake_peer_if(|| {
             let now = Instant::now();
-            let late = self.woken.get().is_none_or(|woken| now.duration_since(woken) > BETWEEN_WAKES);
+            let late = self.last_wake.get().is_none_or(|last| now.duration_since(last) > BETWEEN_WAKES);
             let wakes = late || urgent();
             if wakes {
-                self.woken.set(Some(now));
+                self.last_wake.set(Some(now));
             }
             wakes
         });
     }
 
-    fn wake_partner_if(&self, worth: impl FnOnce() -> bool) {
-        let left = ring::wake(self.parked(other(self.side)), &self.partner_bell, worth);
+    fn wake_peer_if(&self, should_wake: impl FnOnce() -> bool) {
+        let left = ring::wake(self.parked(other(self.side)), &self.peer_bell, should_wake);
         self.left_asleep.set(left);
     }
 
-    /// All blocks that are full may be in the caller's hands: then nobody else wakes whom this side has left asleep.
-    pub(crate) fn leave_nobody_asleep(&self) {
+    /// Wakes the peer if it was left asleep. All full blocks may be in the hands of this side's caller, and then no
+    /// later release would wake it.
+    pub(crate) fn wake_if_left_asleep(&self) {
         if self.left_asleep.get() {
-            self.wake_partner();
+            self.wake_peer();
         }
     }
 
-    /// The user that the partner belongs to, as far as the kernel knows; `None` where users have no numbers, or if nobody
-    /// is there now.
+    /// Returns the user id of the peer's process, as the kernel knows it; `None` where users have no numbers, or if
+    /// there is no peer now.
     pub(crate) fn peer_user(&self) -> Result<Option<u32>, PipeError> {
         let deadline = Instant::now() + ARRIVAL_LIMIT;
         loop {
             let user = self.seats.user(other(self.side), self.generation);
             if user.is_ok() || Instant::now() > deadline {
-                return user.map_err(io("asking who the partner is"));
+                return user.map_err(PipeError::io("identifying the peer's user"));
             }
-            // Somebody may be sitting down just now, in a dead one's place.
-            if !self.partner_lives()? {
+            // A replacement may be taking a dead peer's seat right now.
+            if !self.is_peer_alive()? {
                 return Ok(None);
             }
             sys::pause(Duration::from_millis(1));
         }
     }
 
-    fn partner_lives(&self) -> Result<bool, PipeError> {
-        self.seats.held(other(self.side)).map_err(io("asking whether the partner lives"))
+    fn is_peer_alive(&self) -> Result<bool, PipeError> {
+        self.seats.is_held(other(self.side)).map_err(PipeError::io("checking whether the peer is alive"))
     }
 
-    /// Waits until `look` finds something. While the partner's seat is free, `absent` may end the wait; it is told
-    /// for how long that has been so.
+    /// Waits until `poll` finds something. While the peer's seat is free, `absent` may end the wait; its argument is how
+    /// long the seat has been free.
     ///
-    /// An interrupt aborts the pipe; once the consumer is committing that is too late, and the wait goes on.
+    /// An interrupt aborts the pipe. Once the consumer is committing it is too late for that, and the wait continues.
     pub(crate) fn wait<T>(
         &self,
-        look: impl FnMut() -> Option<Result<T, PipeError>>,
+        poll: impl FnMut() -> Option<Result<T, PipeError>>,
         absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
     ) -> Result<T, PipeError> {
-        self.wait_and(|_| (), look, absent)
+        self.wait_counting(|_| (), poll, absent)
     }
 
-    /// The same for a block, which is what a copy consists of: how long the partner took is added to what everybody can
-    /// see.
+    /// Waits for a block as in [`wait`](Self::wait), and adds the time that the peer took to the counter in the header.
     pub(crate) fn wait_for_block<T>(
         &self,
-        mut look: impl FnMut() -> Option<Result<T, PipeError>>,
+        mut poll: impl FnMut() -> Option<Result<T, PipeError>>,
         absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
     ) -> Result<T, PipeError> {
         if self.left_asleep.get() {
-            if let Some(found) = look() {
+            if let Some(found) = poll() {
                 return found;
             }
-            self.leave_nobody_asleep();
+            self.wake_if_left_asleep();
         }
         let count = |took: Duration| {
             let waited = &self.shared.header().waited[self.side as usize];
             let sum = waited.load(Ordering::Relaxed).wrapping_add(took.as_nanos() as u64);
             waited.store(sum, Ordering::Relaxed);
         };
-        self.wait_and(count, look, absent)
+        self.wait_counting(count, poll, absent)
     }
 
-    fn wait_and<T>(
+    fn wait_counting<T>(
         &self,
         count: impl Fn(Duration),
-        mut look: impl FnMut() -> Option<Result<T, PipeError>>,
+        mut poll: impl FnMut() -> Option<Result<T, PipeError>>,
         mut absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
     ) -> Result<T, PipeError> {
         let waited = loop {
-            if let Err(error) = self.stop_if_interrupted() {
+            if let Err(error) = self.abort_if_interrupted() {
                 break Err(error);
             }
-            let park = |look: &mut dyn FnMut() -> _| {
-                ring::park(self.parked(self.side), &self.own_bell, PARK_LIMIT, look)
+            let park = |poll: &mut dyn FnMut() -> _| {
+                ring::park(self.parked(self.side), &self.own_bell, PARK_LIMIT, poll)
             };
-            let (found, took) = self.spin.wait(&mut look, park);
-            // Nobody is slow who is not there.
+            let (found, took) = self.spin.wait(&mut poll, park);
+            // Don't count waiting time while there is no peer.
             if !took.is_zero() && self.alone_since.get().is_none() {
                 count(took);
             }
@@ -308,39 +315,39 @@ impl Attached {
                 self.alone_since.set(None);
                 break found;
             }
-            self.say_waiting(true);
-            match self.ask_for_partner(&mut absent) {
+            self.publish_waiting(true);
+            match self.check_peer(&mut absent) {
                 Ok(None) => {}
                 Ok(Some(found)) => break Ok(found),
                 Err(error) => break Err(error),
             }
         };
-        self.say_waiting(false);
+        self.publish_waiting(false);
         waited
     }
 
-    /// For whoever looks from outside: since when this side waits. A short wait is none.
-    fn say_waiting(&self, waits: bool) {
-        if self.says_it_waits.replace(waits) != waits {
+    /// Shows observers since when this side has been waiting. A short wait is not shown.
+    fn publish_waiting(&self, waits: bool) {
+        if self.published_waiting.replace(waits) != waits {
             let since = if waits { monitor::now().saturating_sub(PARK_LIMIT.as_millis() as u64) } else { 0 };
             self.shared.header().waits_since[self.side as usize].store(since, Ordering::Relaxed);
         }
     }
 
-    /// One look of such a wait, for a caller that waits for something else.
+    /// Does one round of such a wait, for a caller that waits for something else.
     pub(crate) fn check(
         &self,
         absent: impl FnMut(Duration) -> Result<Option<()>, PipeError>,
     ) -> Result<(), PipeError> {
-        self.stop_if_interrupted()?;
+        self.abort_if_interrupted()?;
         match self.verdict() {
-            // What that means here, the next call says.
+            // The next call finds out what the verdict means to this end.
             Some(verdict) => verdict,
-            None => self.ask_for_partner(absent).map(drop),
+            None => self.check_peer(absent).map(drop),
         }
     }
 
-    fn stop_if_interrupted(&self) -> Result<(), PipeError> {
+    fn abort_if_interrupted(&self) -> Result<(), PipeError> {
         match self.interrupted() {
             Some(interrupt) if self.try_abort(Stage::Undecided, &interrupt.reason).is_ok() => {
                 Err(PipeError::Interrupted)
@@ -349,17 +356,17 @@ impl Attached {
         }
     }
 
-    /// The first interrupt whose flag is set.
+    /// Returns the first interrupt whose flag is set.
     fn interrupted(&self) -> Option<&Interrupt> {
-        self.wishes.interrupts.iter().find(|interrupt| interrupt.flag.load(Ordering::Relaxed))
+        self.options.interrupts.iter().find(|interrupt| interrupt.flag.load(Ordering::Relaxed))
     }
 
-    /// Whether the partner's seat is free, and what `absent` makes of that.
-    fn ask_for_partner<T>(
+    /// Checks whether the peer's seat is free, and lets `absent` decide what that means.
+    fn check_peer<T>(
         &self,
         mut absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
     ) -> Result<Option<T>, PipeError> {
-        let asked = match self.partner_lives() {
+        let checked = match self.is_peer_alive() {
             Ok(true) => {
                 self.alone_since.set(None);
                 Ok(None)
@@ -371,11 +378,11 @@ impl Attached {
             }
             Err(error) => Err(error),
         };
-        match asked {
-            // What fails here ends the pipe only while nothing is decided, and a consumer may decide at any moment:
-            // only the abort itself can tell. If it comes too late, the next look finds the verdict.
+        match checked {
+            // A failed system call ends the pipe only while nothing is decided, and a consumer may decide at any moment:
+            // only the attempt to abort can tell. If it comes too late, the next poll finds the verdict.
             Err(error @ PipeError::Io { .. }) => {
-                if self.try_abort(Stage::Undecided, &in_words(&error)).is_ok() {
+                if self.try_abort(Stage::Undecided, &reason_from(&error)).is_ok() {
                     Err(error)
                 } else {
                     Ok(None)
@@ -385,12 +392,12 @@ impl Attached {
         }
     }
 
-    /// Gives up on a partner whose seat is free, unless under the gate it shows that it said something after all
-    /// (`anything_more`), or that somebody took the seat. After `true` no newcomer can come to this pairing.
-    pub(crate) fn give_up(&self, anything_more: impl Fn() -> bool) -> Result<bool, PipeError> {
-        self.under_gate(|| {
-            // The seat first: nobody can take it now, so the words read after it are the last ones.
-            if self.partner_lives()? || self.verdict().is_some() || anything_more() {
+    /// Gives up on a peer whose seat is free, unless a check under the gate finds a verdict, data that it sent before it
+    /// died (`has_more`), or that the seat has been taken. After `true` nobody can join this pairing any more.
+    pub(crate) fn give_up_on_peer(&self, has_more: impl Fn() -> bool) -> Result<bool, PipeError> {
+        self.with_gate(|| {
+            // The seat first: nobody can take it now, so the words that are read after it are final.
+            if self.is_peer_alive()? || self.verdict().is_some() || has_more() {
                 return Ok(false);
             }
             self.shared.header().state.store(OVER, Ordering::Release);
@@ -399,44 +406,46 @@ impl Attached {
         })
     }
 
-    /// A consumer that waits for READY and has no producer gets up again, to start over or to give up.
-    pub(crate) fn let_go(&self) -> Result<bool, PipeError> {
-        self.under_gate(|| {
-            if self.partner_lives()? || self.verdict().is_some() {
+    /// Vacates the seat of a consumer that waits for READY and has no producer, so that it can restart or give up.
+    pub(crate) fn vacate(&self) -> Result<bool, PipeError> {
+        self.with_gate(|| {
+            if self.is_peer_alive()? || self.verdict().is_some() {
                 return Ok(false);
             }
-            self.forget_name();
+            self.unlink_if_current();
             self.over.set(true);
             step();
             // The seat before the gate, as in `leave`.
-            self.seats.release(self.side).map_err(io("giving the seat back"))?;
+            self.seats.release(self.side).map_err(PipeError::io("releasing the seat"))?;
             step();
             Ok(true)
         })
     }
 
-    /// `false` also if somebody holds the gate for longer than a moment: the caller's wait comes back.
-    fn under_gate(&self, act: impl FnOnce() -> Result<bool, PipeError>) -> Result<bool, PipeError> {
+    /// Runs `act` under the gate. Also returns `false` if another process holds the gate for longer than one sleep: the
+    /// caller's wait will try again.
+    fn with_gate(&self, act: impl FnOnce() -> Result<bool, PipeError>) -> Result<bool, PipeError> {
         let until = Instant::now() + PARK_LIMIT;
-        if !self.seats.lock_gate(until).map_err(io("locking the gate"))? {
+        if !self.seats.lock_gate(until).map_err(PipeError::io("locking the gate"))? {
             return Ok(false);
         }
         let result = act();
-        self.seats.unlock_gate().map_err(io("unlocking the gate"))?;
+        self.seats.unlock_gate().map_err(PipeError::io("unlocking the gate"))?;
         result
     }
 
-    /// Under the gate: the name goes, if it still leads here.
-    fn forget_name(&self) {
-        if self.seats.current().unwrap_or(false) {
-            // If it fails the name stays, which is what a kill leaves: the next one removes it.
-            let _ = self.seats.forget();
+    /// Removes the name, under the gate, if it still leads to this pipe.
+    fn unlink_if_current(&self) {
+        if self.seats.is_current().unwrap_or(false) {
+            // On failure the name stays, as after a kill: the next process to join removes it.
+            let _ = self.seats.unlink();
         }
     }
 
-    /// Ends the role. The last one to leave takes the name away.
+    /// Ends the role. The last end to leave removes the name.
     ///
-    /// If somebody is stopped inside the gate, this is as good as a kill: the seat goes, the name stays.
+    /// If another process is stopped while it holds the gate, leaving is like being killed: the seat is released and the
+    /// name stays.
     pub(crate) fn leave(&self) {
         if self.over.replace(true) {
             return;
@@ -446,12 +455,12 @@ impl Attached {
         if gate {
             self.shared.header().state.store(OVER, Ordering::Release);
             step();
-            if !self.partner_lives().unwrap_or(true) {
-                self.forget_name();
+            if !self.is_peer_alive().unwrap_or(true) {
+                self.unlink_if_current();
                 step();
             }
         }
-        // The seat first, then the gate: whoever gets the gate next finds a seat that is really free.
+        // The seat first, then the gate: the next process to lock the gate finds a seat that is really free.
         let _ = self.seats.release(self.side);
         step();
         if gate {
@@ -459,12 +468,12 @@ impl Attached {
         }
     }
 
-    /// What every public call returns through: a fatal error ends the role, and the partner is told.
+    /// Passes on the result of a public call. A fatal error ends the role, and the peer receives it as a reason.
     pub(crate) fn conclude<T>(&self, result: Result<T, PipeError>) -> Result<T, PipeError> {
         match &result {
             Ok(_) | Err(PipeError::Misuse(_) | PipeError::Over) => return result,
             Err(error @ (PipeError::Corrupt(_) | PipeError::Io { .. })) => {
-                let _ = self.try_abort(Stage::Undecided, &in_words(error));
+                let _ = self.try_abort(Stage::Undecided, &reason_from(error));
             }
             Err(_) => {}
         }
@@ -473,22 +482,7 @@ impl Attached {
     }
 }
 
-/// What the partner is told of an error of this side.
-fn in_words(error: &PipeError) -> Reason {
-    let message = match error {
-        PipeError::Io { doing, source } => format!("{doing}: {source}"),
-        other => other.to_string(),
-    };
-    Reason::new(0, message)
-}
-
-/// Keeps the system's error whole, with what was being done.
-pub(crate) fn io(doing: &'static str) -> impl Fn(std::io::Error) -> PipeError {
-    move |source| PipeError::Io { doing: doing.into(), source }
-}
-
-impl From<ring::Nonsense> for PipeError {
-    fn from(nonsense: ring::Nonsense) -> Self {
-        Self::Corrupt(nonsense.0)
-    }
+/// Turns an error of this side into the reason that the peer receives.
+fn reason_from(error: &PipeError) -> Reason {
+    Reason::new(0, error.to_string())
 }

@@ -1,49 +1,50 @@
-//! The header byte by byte, and the arithmetic of what follows it.
+//! The header byte by byte, and the arithmetic for descriptors and blocks.
 //!
 //! ```text
 //!      0  magic, version, generation, state, geometry            64 K  slot descriptors, 64 bytes each
-//!    128  process ids, the job's fingerprint, since when each waits        (rounded up to 64 KiB)
+//!    128  process ids, the tag's fingerprint, since when each waits        (rounded up to 64 KiB)
 //!    256  the name as text, 512 bytes                               …  blocks
-//!    768  the job as text, 1280 bytes
-//!   2048  origin: what the producer reads, stored before READY
-//!   2176  target: what the consumer writes, stored before `begun`
+//!    768  the tag as text, 1280 bytes
+//!   2048  origin: identity of what the producer reads, stored before READY
+//!   2176  target: identity of what the consumer writes, stored before `begun`
 //!   2304  producer line · consumer line · verdict               (`ring.rs`)
 //!   2688  the producer's reason    3392  the consumer's reason     4096  end
 //! ```
 //!
-//! Fixed width, native byte order (both ends run on one machine), no pointer, no `bool`, no enum read as one.
-//! The second region starts at 64 KiB so that it can be mapped with every page size and on Windows; what lies
-//! between is never touched and takes no memory.
+//! All fields have a fixed width and native byte order (both ends run on one machine). There are no pointers, no `bool`,
+//! and no words that are read as a Rust enum. The second region starts at 64 KiB so that it can be mapped with every page
+//! size and on Windows; the bytes between are never touched and take no memory.
 
 use crate::ring::{Ring, Slot};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use std::sync::atomic::AtomicU8;
 
-/// `BLKPIPE` and a zero, read as bytes.
+/// The first word of every pipe: `BLKPIPE` and a zero, as bytes.
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"BLKPIPE\0");
-/// Two builds meet only if this is equal. Any change of this file or of `ring.rs` that the other end can see raises it.
+/// The version of the protocol. Two builds can meet only if theirs are equal, so every change to this file or to
+/// `ring.rs` that the other end can observe increments it.
 pub(crate) const VERSION: u32 = 8;
-/// Length of the header; it is mapped on its own, from arrival on.
+/// The length of the header, which is mapped separately and from arrival on.
 pub(crate) const HEADER_LENGTH: usize = 4096;
-/// Where descriptors and blocks begin: the largest page size and the Windows allocation granularity.
+/// The offset of descriptors and blocks: the largest page size and the Windows allocation granularity.
 pub(crate) const REGION_START: u64 = 64 << 10;
 
-/// Nobody is copying: never used, or over.
+/// The pipe is over, or has never been used.
 pub(crate) const OVER: u32 = 0;
-/// Somebody has come, and no producer is ready: the consumer waits for one, or it is at work.
+/// An end has joined, and no producer is ready: the consumer waits for one, or one is preparing.
 pub(crate) const OPENING: u32 = 1;
-/// Memory is reserved, the origin is stored: a consumer may attach.
+/// The memory is reserved and the origin is stored: a consumer may attach.
 pub(crate) const READY: u32 = 2;
 
-/// Bytes that one end leaves for the other to identify what it works on; `blockpipe` only carries them.
+/// Bytes by which one end tells the other what it works on; `blockpipe` only carries them.
 ///
-/// The producer's is stored before the pipe is ready, the consumer's before its first block: a replacement, or
-/// the survivor of a killed partner, can tell by them whether it looks at the same thing.
+/// The producer's are stored before the pipe is ready, the consumer's before its first block. A replacement, or the
+/// survivor of a killed peer, can check by them whether it works on the same thing.
 pub type Identity = [u8; 128];
 
-/// How the memory between the two ends is cut: `blocks()` blocks of `block_size()` bytes.
+/// Block size and count of a pipe.
 ///
-/// Chosen by the producer; the consumer takes what it finds, after checking it.
+/// The producer chooses them; the consumer checks and uses what it finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     block_size: u64,
@@ -51,15 +52,15 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// Smallest block, and the unit of block sizes: 4 KiB.
+    /// The smallest block size, and the unit of block sizes: 4 KiB.
     pub const MIN_BLOCK_SIZE: usize = 4096;
-    /// Largest block: 1 GiB.
+    /// The largest block size: 1 GiB.
     pub const MAX_BLOCK_SIZE: usize = 1 << 30;
-    /// Most blocks: 65,536.
+    /// The largest number of blocks: 65,536.
     pub const MAX_BLOCKS: usize = 1 << 16;
 
-    /// The geometry nearest to what is asked for: sizes are rounded up to whole 4 KiB, and both numbers are
-    /// brought between the limits (at least one block).
+    /// Returns the geometry nearest to the request: the size is rounded up to a multiple of 4 KiB, and both numbers are
+    /// clamped to the limits (at least one block).
     #[must_use]
     pub fn new(block_size: usize, blocks: usize) -> Self {
         let size = block_size.clamp(Self::MIN_BLOCK_SIZE, Self::MAX_BLOCK_SIZE);
@@ -67,40 +68,40 @@ impl Geometry {
         Self { block_size: size, blocks: blocks.clamp(1, Self::MAX_BLOCKS) as u64 }
     }
 
-    /// Bytes in a block.
+    /// Returns the number of bytes in a block.
     pub fn block_size(self) -> usize {
         self.block_size as usize
     }
 
-    /// Number of blocks, which is how far the producer can be ahead of the consumer.
+    /// Returns the number of blocks, which is how far the producer can be ahead of the consumer.
     pub fn blocks(self) -> usize {
         self.blocks as usize
     }
 
-    /// What the other side says, if it is a geometry at all.
+    /// Checks the numbers in the header. `None` if they are not a valid geometry.
     pub(crate) fn checked(block_size: u64, blocks: u64) -> Option<Self> {
         let (size, count) = (usize::try_from(block_size).ok()?, usize::try_from(blocks).ok()?);
         let geometry = Self::new(size, count);
         (geometry == Self { block_size, blocks }).then_some(geometry)
     }
 
-    /// Bytes from the start of the region to the first block: the descriptors, rounded up to 64 KiB.
+    /// Returns the offset of the first block in the region: the descriptors' length, rounded up to 64 KiB.
     pub(crate) fn data_start(self) -> u64 {
         (self.blocks * size_of::<Slot>() as u64).next_multiple_of(REGION_START)
     }
 
-    /// Bytes of the region: descriptors and blocks. At most 64 TiB, so it never overflows.
+    /// Returns the length of the region: descriptors and blocks. At most 64 TiB, so it never overflows.
     pub(crate) fn region_length(self) -> u64 {
         self.data_start() + self.blocks * self.block_size
     }
 
-    /// Where in the region block `n` of the stream lies.
+    /// Returns the offset in the region of block `n` of the stream.
     pub(crate) fn block_start(self, n: u64) -> u64 {
         self.data_start() + (n % self.blocks) * self.block_size
     }
 }
 
-/// A text of at most `N` bytes in shared memory: cut when stored, clamped when read.
+/// A text of at most `N` bytes in shared memory: truncated when stored, its length clamped when read.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Text<const N: usize> {
@@ -121,7 +122,7 @@ impl<const N: usize> Text<N> {
     }
 }
 
-/// Stores bytes one by one; whoever publishes them does so with a release store of another word.
+/// Stores bytes one by one. The caller publishes them with a release store of another word.
 pub(crate) fn store_bytes(to: &[AtomicU8], from: &[u8]) {
     to.iter().zip(from).for_each(|(to, from)| to.store(*from, Ordering::Relaxed));
 }
@@ -134,7 +135,7 @@ pub(crate) fn load_identity(from: &[AtomicU8; 128]) -> Identity {
     from.each_ref().map(|byte| byte.load(Ordering::Relaxed))
 }
 
-/// Why one side aborted. Written by that side only, before it moves the verdict.
+/// The reason why one side aborted. Written by that side only, before it moves the verdict.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct ReasonArea {
@@ -155,15 +156,15 @@ pub(crate) struct Header {
     reserved: [AtomicU64; 11],
     pub producer_pid: AtomicU32,
     pub consumer_pid: AtomicU32,
-    pub job_length: AtomicU64,
-    pub job_hash: [AtomicU64; 2],
-    /// Milliseconds since 1970 when each side began to wait; 0 if it does not. For display.
+    pub tag_length: AtomicU64,
+    pub tag_hash: [AtomicU64; 2],
+    /// When each side began to wait, in milliseconds since 1970; 0 if it is not waiting. For display.
     pub waits_since: [AtomicU64; 2],
-    /// Nanoseconds that each side has waited for blocks. For display.
+    /// How long each side has waited for blocks, in nanoseconds. For display.
     pub waited: [AtomicU64; 2],
     reserved_too: [AtomicU64; 8],
     pub name: Text<508>,
-    pub job: Text<1276>,
+    pub tag: Text<1276>,
     pub origin: [AtomicU8; 128],
     pub target: [AtomicU8; 128],
     pub ring: Ring,
@@ -173,10 +174,11 @@ pub(crate) struct Header {
 
 const _: () = assert!(size_of::<Header>() == HEADER_LENGTH);
 
-/// FNV-1a with 128 bits: the frozen hash that turns a name into a file name and a job into a fingerprint.
+/// Hashes bytes with 128-bit FNV-1a, to turn a name into a file name and a tag into a fingerprint. Part of the protocol,
+/// so it must never change.
 ///
-/// Parameters from the Internet-Draft draft-eastlake-fnv: offset basis and prime for 128 bits. It keeps names
-/// apart that differ by accident; it is no defence against the same user choosing a collision.
+/// Offset basis and prime are those of the Internet-Draft draft-eastlake-fnv. The hash keeps different names apart; it
+/// is no defence against a user who constructs a collision.
 pub(crate) fn fingerprint(bytes: &[u8]) -> u128 {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
@@ -191,7 +193,7 @@ mod tests {
     use std::mem::offset_of;
 
     #[test]
-    fn header_lies_where_the_documentation_says() {
+    fn header_fields_have_the_documented_offsets() {
         let offsets = [
             offset_of!(Header, magic),
             offset_of!(Header, version),
@@ -200,11 +202,11 @@ mod tests {
             offset_of!(Header, block_size),
             offset_of!(Header, blocks),
             offset_of!(Header, producer_pid),
-            offset_of!(Header, job_length),
+            offset_of!(Header, tag_length),
             offset_of!(Header, waits_since),
             offset_of!(Header, waited),
             offset_of!(Header, name),
-            offset_of!(Header, job),
+            offset_of!(Header, tag),
             offset_of!(Header, origin),
             offset_of!(Header, target),
             offset_of!(Header, ring),
@@ -216,10 +218,10 @@ mod tests {
         assert_eq!((size_of::<Ring>(), size_of::<Slot>()), (384, 64));
         let offsets = [
             offset_of!(Ring, producer) + offset_of!(ProducerLine, filled),
-            offset_of!(Ring, producer) + offset_of!(ProducerLine, admits),
+            offset_of!(Ring, producer) + offset_of!(ProducerLine, allows_replacement),
             offset_of!(Ring, consumer) + offset_of!(ConsumerLine, emptied),
             offset_of!(Ring, consumer) + offset_of!(ConsumerLine, begun),
-            offset_of!(Ring, consumer) + offset_of!(ConsumerLine, admits),
+            offset_of!(Ring, consumer) + offset_of!(ConsumerLine, allows_replacement),
             offset_of!(Ring, verdict),
             offset_of!(Ring, parked),
         ];
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn fingerprints_are_frozen() {
+    fn fingerprints_never_change() {
         // The published FNV-1a test vectors for the empty string and for "a" and "foobar".
         assert_eq!(fingerprint(b""), 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
         assert_eq!(fingerprint(b"a"), 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
@@ -253,8 +255,8 @@ mod tests {
         #[test]
         fn only_geometries_that_this_library_makes_are_accepted(size: u64, count: u64) {
             let nearest = Geometry::new(size as usize, count as usize);
-            let asked = Geometry { block_size: size, blocks: count };
-            prop_assert_eq!(Geometry::checked(size, count), (nearest == asked).then_some(asked));
+            let requested = Geometry { block_size: size, blocks: count };
+            prop_assert_eq!(Geometry::checked(size, count), (nearest == requested).then_some(requested));
         }
 
         #[test]

@@ -1,15 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code, clippy::exit, clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
-#![cfg_attr(loom, allow(dead_code, reason = "the model checker drives the ring alone"))]
+#![cfg_attr(loom, allow(dead_code, reason = "the model checker drives only the ring"))]
 
 mod ring;
 #[cfg(all(blockpipe_steps, not(loom)))]
 mod steps;
 mod sync;
 
-// A model checker's atomics are not words in shared memory: under it there is only the ring.
+// A model checker's atomics are not words in shared memory, so it runs the ring without the rest.
 #[cfg(not(loom))]
-#[allow(unsafe_code, reason = "blocks are slices of shared memory")]
+#[allow(unsafe_code, reason = "views blocks as slices of shared memory")]
 mod block;
 #[cfg(not(loom))]
 mod consumer;
@@ -20,10 +20,13 @@ mod error;
 #[cfg(not(loom))]
 mod layout;
 #[cfg(not(loom))]
-#[allow(unsafe_code, reason = "mapped bytes seen as types")]
+#[allow(unsafe_code, reason = "views mapped bytes as types")]
 mod memory;
 #[cfg(not(loom))]
 mod monitor;
+#[cfg(not(loom))]
+#[doc(hidden)]
+pub mod offsets;
 #[cfg(not(loom))]
 mod overview;
 #[cfg(not(loom))]
@@ -31,9 +34,11 @@ mod pipe;
 #[cfg(not(loom))]
 mod producer;
 #[cfg(not(loom))]
+mod reason;
+#[cfg(not(loom))]
 mod spin;
 #[cfg(not(loom))]
-#[allow(unsafe_code, reason = "system calls and mappings")]
+#[allow(unsafe_code, reason = "makes system calls and mappings")]
 mod sys;
 #[cfg(not(loom))]
 mod window;
@@ -42,12 +47,13 @@ mod window;
 pub use {
     block::{EmptyBlock, FilledBlock},
     consumer::{Committing, Consumer},
-    error::{JoinError, PipeError, Reason},
+    error::{JoinError, PipeError},
     layout::{Geometry, Identity},
     monitor::{Monitor, Phase, Snapshot},
     overview::{pipes, remove_dead},
     pipe::{End, Pipe},
     producer::Producer,
+    reason::Reason,
     ring::{ResumePoint, Trailer},
     sys::Side,
 };

@@ -1,33 +1,34 @@
-//! What both processes have mapped, as types: the header, and the region of descriptors and blocks.
+//! The memory that both processes have mapped, as types: the header, and the region of descriptors and blocks.
 
-use crate::error::Reason;
 use crate::layout::{self, Geometry, Header, Identity};
+use crate::reason::Reason;
 use crate::ring::Slot;
 use crate::sync::Ordering;
 use crate::sys::{Seats, Segment, Side};
 use std::slice;
 
-/// A header in this process's memory, for as long as this lives.
+/// A pipe's header in this process's memory.
 #[derive(Debug)]
 pub(crate) struct Shared(Segment);
 
 impl Shared {
     pub(crate) fn map(seats: &Seats) -> std::io::Result<Self> {
         let segment = seats.header()?;
-        assert!(segment.length() >= layout::HEADER_LENGTH, "a header is mapped whole");
+        assert!(segment.length() >= layout::HEADER_LENGTH, "the header is mapped in full");
         Ok(Self(segment))
     }
 
-    /// As it is at one moment.
+    /// Copies the header as it is now, so that nobody can take it away.
     pub(crate) fn copy(seats: &Seats) -> std::io::Result<Self> {
         let segment = seats.header_copy()?;
-        assert!(segment.length() >= layout::HEADER_LENGTH, "a header is copied whole");
+        assert!(segment.length() >= layout::HEADER_LENGTH, "the header is copied in full");
         Ok(Self(segment))
     }
 
     pub(crate) fn header(&self) -> &Header {
-        // SAFETY: the mapping is page-aligned, at least as long as a `Header` (checked in `map` and `copy`), and lives as long
-        // as `self`. A `Header` is atomics only: any bytes are valid, and both sides may touch them at any time.
+        // SAFETY: the mapping is page-aligned, at least as long as a `Header` (checked in `map` and `copy`), and lives
+        // as long as `self`. A `Header` is atomics only: any bytes are valid, and both sides may touch them at any
+        // time.
         unsafe { self.0.address().cast().as_ref() }
     }
 
@@ -37,7 +38,7 @@ impl Shared {
             Side::Consumer => &self.header().consumer_reason,
         };
         let message = area.message.get();
-        // A character that was cut in two is left out.
+        // The text may have been cut in the middle of a character.
         let message = String::from_utf8_lossy(&message).trim_end_matches(char::REPLACEMENT_CHARACTER).into();
         Reason { code: area.code.load(Ordering::Relaxed), message }
     }
@@ -51,14 +52,14 @@ impl Shared {
         area.code.store(reason.code, Ordering::Relaxed);
     }
 
-    /// What the consumer works on, once it has begun.
+    /// Returns the identity of what the consumer works on, once it has begun.
     pub(crate) fn target(&self) -> Option<Identity> {
         let begun = self.header().ring.consumer.begun.load(Ordering::Acquire) != 0;
         begun.then(|| layout::load_identity(&self.header().target))
     }
 }
 
-/// Descriptors and blocks of one pairing, mapped and checked to be as long as the geometry says.
+/// The descriptors and blocks of one pairing. The mapping has been checked to be as long as the geometry requires.
 #[derive(Debug)]
 pub(crate) struct Region {
     segment: Segment,
@@ -69,7 +70,7 @@ impl Region {
     pub(crate) fn new(segment: Segment, geometry: Geometry) -> Self {
         assert!(
             segment.length() as u64 >= geometry.region_length(),
-            "the region is as long as was asked for"
+            "the region is as long as the geometry requires"
         );
         Self { segment, geometry }
     }
@@ -84,7 +85,7 @@ impl Region {
         unsafe { slice::from_raw_parts(self.segment.address().as_ptr().cast(), self.geometry.blocks()) }
     }
 
-    /// The first byte of block `n` of the stream.
+    /// Returns the address of the first byte of block `n` of the stream.
     pub(crate) fn block(&self, n: u64) -> *mut u8 {
         // SAFETY: `block_start` plus a whole block is at most `region_length`, which is mapped (checked in `new`).
         unsafe { self.segment.address().as_ptr().add(self.geometry.block_start(n) as usize) }

@@ -8,24 +8,24 @@ use crate::sys::{Seats, Side};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-/// What the two ends are doing.
+/// What the two ends of a pipe are doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The producer gets ready, or none has come yet.
+    /// The producer is getting ready, or none has come yet.
     Opening,
     /// The producer is ready and nobody has the other end.
     Alone,
-    /// Blocks go across.
+    /// Blocks are being transferred.
     Moving,
-    /// The producer has sent everything and waits for the consumer's word.
+    /// The producer has sent everything and waits for the consumer's verdict.
     Finishing,
-    /// The consumer makes its result final; nobody can abort any more.
+    /// The consumer is making its result final; the producer can no longer abort.
     Committing,
     /// The verdict is known.
     Over,
 }
 
-/// A pipe at one moment. The numbers are taken one after another and may be a moment apart.
+/// The state of a pipe at one moment. The numbers are read one after another and may be a moment apart.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -33,54 +33,54 @@ pub struct Snapshot {
     pub generation: u64,
     /// The first 508 bytes of the name.
     pub name: Vec<u8>,
-    /// The first 1276 bytes of the job.
+    /// The first 1276 bytes of the tag.
     pub tag: Vec<u8>,
     /// What the two ends are doing.
     pub phase: Phase,
-    /// The producer's process, as it called itself; 0 if none has come yet. For display only.
+    /// The producer's process id, as it reported it; 0 if none has come yet. For display only.
     pub producer: u32,
-    /// Whether it lives. If not, its partner is about to notice, or waits for one.
+    /// Whether the producer is alive. If not, its peer is about to notice, or waits for a replacement.
     pub producer_alive: bool,
-    /// The process that holds the other end, as it called itself. For display only.
+    /// The process id of the consumer that holds the other end, as it reported it. For display only.
     pub consumer: Option<u32>,
-    /// The users that the two belong to, as far as the kernel knows and this is told: not by a [`Monitor`].
+    /// The user ids of producer and consumer, as the kernel knows them. Not filled in by a [`Monitor`].
     pub users: [Option<u32>; 2],
     /// Bytes sent so far.
     pub sent: u64,
-    /// Bytes given back so far.
+    /// Bytes released so far.
     pub released: u64,
-    /// Blocks that wait for the consumer now.
+    /// Blocks that are waiting for the consumer now.
     pub waiting_blocks: u64,
-    /// How the memory is cut, once the producer is ready.
+    /// The block size and count, once the producer is ready.
     pub geometry: Option<Geometry>,
-    /// Who sleeps now because the other side is slower.
+    /// The side that is asleep now because the other one is slower.
     pub asleep: Option<Side>,
-    /// Who has been waiting for the other one, or for somebody to come, and for how long. Waits under some 50 ms are not
-    /// seen, and the time is that of the system's clock.
+    /// The side that has been waiting for the other one, or for a peer to come, and for how long. Waits under about
+    /// 50 ms are not shown, and the time is that of the system's clock.
     pub waits: Option<(Side, Duration)>,
-    /// How long the producer has waited for empty blocks so far, and the consumer for filled ones, as each says. Waits
-    /// under a microsecond may be missing.
+    /// How long the producer has waited for empty blocks so far, and the consumer for filled ones, as each reports.
+    /// Waits under a microsecond may be missing.
     pub waited: [Duration; 2],
-    /// What the producer reads, once it is ready.
+    /// The identity of what the producer reads, once it is ready.
     pub origin: Option<Identity>,
-    /// What the consumer works on, once it has begun.
+    /// The identity of what the consumer works on, once it has begun.
     pub target: Option<Identity>,
-    /// The producer's last word, once it has said it.
+    /// The producer's trailer, once it is stored.
     pub trailer: Option<Trailer>,
 }
 
 impl Snapshot {
-    /// Whether both sides are gone: what is there was left by a killed pair.
+    /// Returns whether both sides are gone: the pipe was left over by a killed pair.
     pub fn is_dead(&self) -> bool {
         !self.producer_alive && self.consumer.is_none()
     }
 
     pub(crate) fn with_users(mut self, shared: &Shared, seats: &Seats) -> Self {
         let generation = shared.header().generation.load(Ordering::Relaxed);
-        let lives = [(Side::Producer, self.producer_alive), (Side::Consumer, self.consumer.is_some())];
-        self.users = lives.map(|(side, lives)| {
+        let alive = [(Side::Producer, self.producer_alive), (Side::Consumer, self.consumer.is_some())];
+        self.users = alive.map(|(side, alive)| {
             let user = || seats.user(side, generation).unwrap_or(None);
-            if lives { user() } else { None }
+            if alive { user() } else { None }
         });
         self
     }
@@ -109,7 +109,7 @@ impl Snapshot {
         Self {
             generation: header.generation.load(Ordering::Relaxed),
             name: header.name.get(),
-            tag: header.job.get(),
+            tag: header.tag.get(),
             phase,
             producer: header.producer_pid.load(Ordering::Relaxed),
             producer_alive: producer_held,
@@ -140,15 +140,15 @@ fn waiting_blocks(header: &layout::Header) -> u64 {
     filled.saturating_sub(header.ring.consumer.emptied.load(Ordering::Relaxed))
 }
 
-/// Milliseconds since 1970.
+/// Returns the milliseconds since 1970.
 pub(crate) fn now() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     now.as_millis() as u64
 }
 
-/// Watches a pipe from another thread of a process that holds one of its ends.
+/// A view of a pipe for another thread of a process that holds one of its ends.
 ///
-/// It keeps no seat: when the end is gone, so is what it sees ([`Phase::Over`]).
+/// It keeps no seat: once the end is gone, it shows only [`Phase::Over`].
 #[derive(Clone, Debug)]
 pub struct Monitor {
     shared: Arc<Shared>,
@@ -166,13 +166,14 @@ impl Monitor {
         waiting_blocks(self.shared.header())
     }
 
-    /// How the pipe stands now. Never blocks.
+    /// Returns the current state of the pipe. Never blocks.
     pub fn snapshot(&self) -> Snapshot {
         let seats = self.seats.upgrade();
-        let held =
-            |side| seats.as_ref().is_some_and(|seats| self.own == side || seats.held(side).unwrap_or(false));
+        let held = |side| {
+            seats.as_ref().is_some_and(|seats| self.own == side || seats.is_held(side).unwrap_or(false))
+        };
         let snapshot = Snapshot::take(&self.shared, held(Side::Producer), held(Side::Consumer));
-        // An end that was dropped without a word could not mark the pipe as over.
+        // An end that was dropped without a verdict could not mark the pipe as over.
         let phase = if seats.is_some() { snapshot.phase } else { Phase::Over };
         Snapshot { phase, ..snapshot }
     }

@@ -1,72 +1,64 @@
-//! Pipes as they look to somebody who takes no part.
+//! Pipes as they look to a process that takes no part.
 
 use crate::error::JoinError;
-use crate::layout::{MAGIC, VERSION, fingerprint};
+use crate::layout::{MAGIC, VERSION};
 use crate::memory::Shared;
 use crate::monitor::Snapshot;
-use crate::pipe::{Pipe, io};
 use crate::sync::Ordering;
 use crate::sys::{Seats, Side};
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
-/// How long a gate is waited for that somebody holds.
-const A_MOMENT: Duration = Duration::from_millis(50);
+/// How long to wait for a gate that another process holds.
+const GATE_WAIT: Duration = Duration::from_millis(50);
 
-impl Pipe {
-    /// How the pipe of this name stands; `None` if there is none. Takes no seat and no lock, and never blocks. The job
-    /// counts for nothing here.
-    ///
-    /// If neither side lives ([`Snapshot::is_dead`]), a killed pair has left it; the next one to arrive removes it.
-    ///
-    /// # Errors
-    /// [`JoinError::Foreign`], [`JoinError::OtherVersion`], [`JoinError::Io`].
-    pub fn inspect(&self) -> Result<Option<Snapshot>, JoinError> {
-        let seats = Seats::existing(self.place(), fingerprint(self.name()))?;
-        seats.map_or(Ok(None), |seats| look(&seats))
-    }
+/// Returns the state of the pipe with this key, or `None` if there is none.
+pub(crate) fn inspect(directory: Option<&OsStr>, key: u128) -> Result<Option<Snapshot>, JoinError> {
+    let seats = Seats::existing(directory, key)?;
+    seats.map_or(Ok(None), |seats| snapshot_of(&seats))
 }
 
-/// All pipes that are there now, of this user or in a directory ([`Pipe::in_directory`]): one result for each. Takes
-/// no seat and no lock, and never blocks.
+/// Lists all existing pipes of this user or in a directory ([`Pipe::in_directory`](crate::Pipe::in_directory)), with one
+/// result for each. Takes no seat and no lock, and never blocks.
 ///
 /// # Errors
-/// [`JoinError::Io`] if they cannot be listed, as on Windows, where only names that are known can be looked at
-/// ([`Pipe::inspect`]).
+/// [`JoinError::Io`] if the pipes cannot be listed. On Windows they never can: there only a known name can be inspected
+/// ([`Pipe::inspect`](crate::Pipe::inspect)).
 pub fn pipes(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, JoinError>>, JoinError> {
     let keys = Seats::keys(directory)?;
     let pipe = |key| match Seats::existing(directory, key) {
-        Ok(seats) => seats.and_then(|seats| look(&seats).transpose()),
+        Ok(seats) => seats.and_then(|seats| snapshot_of(&seats).transpose()),
         Err(error) => Some(Err(error.into())),
     };
     Ok(keys.into_iter().filter_map(pipe).collect())
 }
 
-/// Removes what killed pairs left, as whoever makes a new pipe does, too: pipes whose seats are both free, which is
-/// looked at under the gate. Returns what was removed, as far as this version knows it.
+/// Removes what killed pairs left over: pipes whose seats are both free, which is checked under the gate. A process that
+/// creates a new pipe does this, too. Returns the pipes that were removed, as far as this version can read them.
 ///
 /// # Errors
-/// As [`pipes`]. What cannot be removed is left.
+/// As [`pipes`]. What cannot be removed is left alone.
 pub fn remove_dead(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, JoinError>>, JoinError> {
-    sweep(directory, None, A_MOMENT)
+    sweep(directory, None, GATE_WAIT)
 }
 
-/// The same but for one's own pipe, waiting so long for each gate that somebody holds.
+/// Removes what killed pairs left over, except for the caller's own pipe. Waits up to `gate_wait` for each gate that
+/// another process holds.
 pub(crate) fn sweep(
     directory: Option<&OsStr>,
     own: Option<u128>,
-    patience: Duration,
+    gate_wait: Duration,
 ) -> Result<Vec<Result<Snapshot, JoinError>>, JoinError> {
     let mut removed = Vec::new();
     for key in Seats::keys(directory)?.into_iter().filter(|key| Some(*key) != own) {
         let Ok(Some(seats)) = Seats::existing(directory, key) else { continue };
-        if let Ok(true) = seats.lock_gate(Instant::now() + patience) {
-            // As in every arrival: still of this name, both seats free.
+        if let Ok(true) = seats.lock_gate(Instant::now() + gate_wait) {
+            // As in every arrival: the name still leads to this pipe, and both seats are free.
             if let (Ok(true), Ok(false), Ok(false)) =
-                (seats.current(), seats.held(Side::Producer), seats.held(Side::Consumer))
+                (seats.is_current(), seats.is_held(Side::Producer), seats.is_held(Side::Consumer))
             {
-                let dead = look(&seats).transpose();
-                removed.extend(dead.filter(|_| seats.forget().is_ok()));
+                let dead = snapshot_of(&seats).transpose();
+                removed.extend(dead.filter(|_| seats.unlink().is_ok()));
             }
             let _ = seats.unlock_gate();
         }
@@ -74,17 +66,17 @@ pub(crate) fn sweep(
     Ok(removed)
 }
 
-fn look(seats: &Seats) -> Result<Option<Snapshot>, JoinError> {
-    let held = |side| seats.held(side).map_err(io("looking at the seats"));
-    let shared = Shared::copy(seats).map_err(io("looking at the pipe"))?;
+fn snapshot_of(seats: &Seats) -> Result<Option<Snapshot>, JoinError> {
+    let held = |side| seats.is_held(side).map_err(JoinError::io("checking the seats"));
+    let shared = Shared::copy(seats).map_err(JoinError::io("reading the pipe's header"))?;
     let (producer, consumer) = (held(Side::Producer)?, held(Side::Consumer)?);
     let (magic, version) =
         (shared.header().magic.load(Ordering::Relaxed), shared.header().version.load(Ordering::Relaxed));
     match (magic, version) {
         (MAGIC, VERSION) => Ok(Some(Snapshot::take(&shared, producer, consumer).with_users(&shared, seats))),
-        // Where looking makes an empty one.
+        // On some systems opening a pipe creates an empty one.
         (0, _) => Ok(None),
         (MAGIC, theirs) => Err(JoinError::OtherVersion { ours: VERSION, theirs }),
-        _ => Err(JoinError::Foreign { path: seats.where_it_is().into(), what: "not a pipe" }),
+        _ => Err(JoinError::Foreign { path: seats.location().into(), what: "not a pipe" }),
     }
 }

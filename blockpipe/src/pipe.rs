@@ -1,254 +1,277 @@
-//! Arrival: the first process under a name gets the producer, the second the consumer, a third is turned away. Or each
-//! gets the end that it asks for, whoever comes first.
+//! Joining a pipe: the first process under a name gets the producer, the second the consumer, a third is refused. Or
+//! each gets the end that it requests, in any order.
 //!
-//! The steps and their order are those of `docs/protocol.md`. Everything under the gate is a handful of
-//! memory accesses; everything slow happens behind READY.
+//! The steps and their order are those of `docs/protocol.md`. What happens under the gate is a handful of memory
+//! accesses; everything slow happens before READY and outside the gate.
 
 use crate::consumer::Consumer;
-use crate::end::{ARRIVAL_LIMIT, Attached, Interrupt, Wishes};
-use crate::error::{JoinError, PipeError, Reason};
+use crate::end::{ARRIVAL_LIMIT, Attached, Interrupt, Options};
+use crate::error::{JoinError, PipeError};
 use crate::layout::{self, Header, MAGIC, OPENING, OVER, READY, VERSION, fingerprint};
 use crate::memory::Shared;
 use crate::monitor::{Phase, Snapshot};
 use crate::overview;
 use crate::producer::Producer;
+use crate::reason::Reason;
 use crate::sync::{Ordering, step};
-use crate::sys::{self, OpenError, Seats, Side};
+use crate::sys::{self, Seats, Side};
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-/// The end that a process got by arriving.
+/// The end that a process got by joining.
 #[derive(Debug)]
 pub enum End {
-    /// First under this name, or nobody but a consumer was there.
+    /// The process is the first under this name, or only a consumer was there.
     Producer(Producer),
     /// The producer was there, and is ready.
     Consumer(Consumer),
 }
 
-/// A name under which two processes on one machine meet: of one user, or of all who can enter a
-/// [directory](Self::in_directory).
+/// A name under which two processes on one machine meet. Both belong to one user, or to any of the users who can enter
+/// a [directory](Self::in_directory).
 ///
-/// The name may have any length and any bytes. It is not a secret: whoever runs as the same user can join.
+/// The name may have any length and any bytes. It is not a secret: every process of the same user can join.
 #[derive(Clone, Debug)]
 pub struct Pipe {
     name: Vec<u8>,
-    place: Option<OsString>,
+    directory: Option<OsString>,
     tag: Vec<u8>,
-    wishes: Wishes,
+    options: Options,
 }
 
-/// What one attempt to arrive led to.
+/// The result of one attempt to join.
 enum Arrival {
-    /// A seat, and whether somebody had it before in this pairing.
-    Seated(Box<Attached>, Turn),
-    /// The file was nobody's any more, or vanished: start again at once.
-    Again,
-    /// A pair is ending: look again a little later, until the time is up.
+    /// The process has a seat.
+    Seated(Box<Attached>, Entry),
+    /// The file was left over, or has just disappeared: retry at once.
+    Retry,
+    /// A pair is ending: retry a little later, until the time is up.
     Leaving(Box<Snapshot>),
 }
 
 /// Whether a seat is taken for the first time in a pairing.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum Entry {
     First,
     Replacement,
 }
 
-enum Waited {
+/// How a consumer's wait for READY ended.
+enum ReadyWait {
     Ready,
     ProducerGone,
 }
 
-/// The end that a process asks for; `None`: whichever is free.
-type Wish = Option<Side>;
-
 impl Pipe {
-    /// The pipe of this name.
+    /// Creates a description of the pipe with this name. Nothing is opened until a process joins.
     pub fn named(name: impl AsRef<[u8]>) -> Self {
-        Self { name: name.as_ref().into(), place: None, tag: Vec::new(), wishes: Wishes::default() }
+        Self { name: name.as_ref().into(), directory: None, tag: Vec::new(), options: Options::default() }
     }
 
-    /// The two meet in this directory, and not in the one that is this user's alone: two users, or two containers that
-    /// both see it. It must be there, in memory if the blocks are to be fast (a tmpfs), and open to those who may come,
-    /// but not to everybody: a group's, with the set-group-ID bit (mode 2770), so that what one makes the other may open.
+    /// Lets the two processes meet in this directory instead of the user's private one: two users, or two containers
+    /// that both see it.
     ///
-    /// Whoever can enter it can read and change whatever passes between any two there, and can bring down both of them
-    /// (by cutting their memory short: a bus error). Who the partner is, as far as the kernel knows, tells
-    /// [`Producer::peer_user`](crate::Producer::peer_user) and [`Consumer::peer_user`](crate::Consumer::peer_user).
+    /// The directory must exist, in memory if the blocks are to be fast (a tmpfs). Those who may join must be able to
+    /// enter it, but not everybody: give it to a group, with the set-group-ID bit (mode 2770), so that files made by one
+    /// can be opened by the other.
     ///
-    /// Not on Windows: joining fails there.
+    /// Everybody who can enter it can read and change whatever passes between any pair there, and can crash both
+    /// processes (by truncating their memory: a bus error). [`Producer::peer_user`](crate::Producer::peer_user) and
+    /// [`Consumer::peer_user`](crate::Consumer::peer_user) return the peer's user as far as the kernel knows it.
+    ///
+    /// Not supported on Windows: joining fails there.
     #[must_use]
     pub fn in_directory(mut self, directory: impl AsRef<OsStr>) -> Self {
-        self.place = Some(directory.as_ref().into());
+        self.directory = Some(directory.as_ref().into());
         self
     }
 
-    /// What the two processes are going to do, as bytes: both must say the same (length and hash are compared).
-    /// Without it, the job is empty.
+    /// Sets the application's tag: bytes that both ends must match (their length and hash are compared). Empty by
+    /// default.
     #[must_use]
     pub fn tag(mut self, tag: impl AsRef<[u8]>) -> Self {
         self.tag = tag.as_ref().into();
         self
     }
 
-    /// How long a process waits for somebody to take the other end before it gives up: a producer with
-    /// [`PipeError::NoPeer`], a consumer that came first with [`JoinError::NoPeer`]. Counted while nobody is
-    /// there. Without it: for ever.
+    /// Sets how long this process waits for a peer before it gives up: a producer with [`PipeError::NoPeer`], a
+    /// consumer that came first with [`JoinError::NoPeer`]. Only time without a peer counts. Unlimited by default.
     #[must_use]
     pub fn connect_timeout(mut self, time: Duration) -> Self {
-        self.wishes.connect_timeout = Some(time);
+        self.options.connect_timeout = Some(time);
         self
     }
 
-    /// Keeps the place and the blocks for so long when the partner has died, and lets another process that says
-    /// this too take the dead one's place: the stream goes on behind the last block that was sent, or given back.
+    /// Keeps the seat and the blocks for up to `time` if the peer dies, so that a replacement can join: the stream
+    /// resumes after the last block that was sent, or released.
     ///
-    /// Who says this may come to an end that had a holder before: see
+    /// Only a process that sets this, too, can be the replacement. It may then get an end that had a holder before: see
     /// [`Producer::predecessor`](crate::Producer::predecessor) and
-    /// [`Consumer::predecessor`](crate::Consumer::predecessor). Without it a death ends the pipe, and nobody
-    /// joins a pairing that has begun.
+    /// [`Consumer::predecessor`](crate::Consumer::predecessor). By default a death ends the pipe, and nobody can join a
+    /// pairing that has begun.
     #[must_use]
     pub fn replace_within(mut self, time: Duration) -> Self {
-        self.wishes.replace_within = Some(time);
+        self.options.replace_within = Some(time);
         self
     }
 
     /// Ends every wait within 50 ms after `flag` becomes true (a signal handler may set it): the pipe is aborted with
     /// `reason`, which the peer receives, and the call returns [`PipeError::Interrupted`].
     ///
-    /// May be called several times: each flag interrupts with its own reason. If several are set, the first one given
+    /// May be called several times: each flag interrupts with its own reason. If several are set, the one given first
     /// counts.
     #[must_use]
     pub fn interrupt(mut self, flag: Arc<AtomicBool>, reason: Reason) -> Self {
-        self.wishes.interrupts.push(Interrupt { flag, reason });
+        self.options.interrupts.push(Interrupt { flag, reason });
         self
     }
 
-    /// Takes one of the two ends: the producer for the first process, the consumer for the second. Where only a
-    /// consumer waits ([`join_as_consumer`](Self::join_as_consumer)), it takes the producer's.
+    /// Takes one of the two ends: the producer for the first process, the consumer for the second. If only a consumer is
+    /// waiting ([`join_as_consumer`](Self::join_as_consumer)), takes the producer.
     ///
-    /// A third process gets [`JoinError::TooManyInstances`] at once; a pair that is just leaving is waited for,
-    /// up to half a second. Blocks further only as a consumer: until the producer is ready, however long that
-    /// takes, or says why not. If the producer dies before it is ready, this starts over, and may return the
-    /// producer's end.
+    /// A third process gets [`JoinError::TooManyInstances`] at once. If a pair is just leaving, this waits for it, up to
+    /// half a second. Otherwise it blocks only as a consumer: until the producer is ready, however long that takes, or
+    /// aborts. If the producer dies before it is ready, this restarts, and may return the producer.
     ///
     /// # Errors
-    /// See [`JoinError`]. Nothing is changed for those who were there before, and nothing is left behind.
+    /// See [`JoinError`]. Nothing is changed for the processes that were there before, and nothing is left over.
     pub fn join(&self) -> Result<End, JoinError> {
         self.join_as(None)
     }
 
-    /// Takes the producer's end, whether a consumer has come before or comes later.
+    /// Takes the producer, whether a consumer has come before or comes later.
     ///
-    /// If somebody has it, this fails with [`JoinError::TooManyInstances`] at once. A pair that is just leaving is waited
-    /// for, up to half a second; nobody else is.
+    /// If another process has it, fails with [`JoinError::TooManyInstances`] at once. If a pair is just leaving, waits
+    /// for it, up to half a second; it waits for nothing else.
     ///
     /// # Errors
-    /// See [`JoinError`]. Nothing is changed for those who were there before, and nothing is left behind.
+    /// See [`JoinError`]. Nothing is changed for the processes that were there before, and nothing is left over.
     pub fn join_as_producer(&self) -> Result<Producer, JoinError> {
         match self.join_as(Some(Side::Producer))? {
             End::Producer(producer) => Ok(producer),
-            End::Consumer(_) => unreachable!("only the producer's end was asked for"),
+            End::Consumer(_) => unreachable!("only the producer was requested"),
         }
     }
 
-    /// Takes the consumer's end, whether a producer has come before or comes later.
+    /// Takes the consumer, whether a producer has come before or comes later.
     ///
-    /// If somebody has it, this fails with [`JoinError::TooManyInstances`] at once. Blocks until a producer has come and
-    /// is ready: for ever, or, while there is none, for [`connect_timeout`](Self::connect_timeout). If the producer dies before it is
-    /// ready, this end waits for another. (It keeps its seat meanwhile. Only where memory goes with its last holder,
-    /// and a producer dies just after it was ready, the seat is free for a moment, and somebody else may get it.)
+    /// If another process has it, fails with [`JoinError::TooManyInstances`] at once. Blocks until a producer has come
+    /// and is ready. While there is none, waits for up to [`connect_timeout`](Self::connect_timeout). If the producer
+    /// dies before it is ready, waits for another. (The consumer keeps its seat meanwhile. Only where memory disappears
+    /// with its last holder, and a producer dies just after it was ready, the seat is free for a moment, and another
+    /// process may get it.)
     ///
-    /// Killed while it waits, it leaves nothing that the next ones would notice.
+    /// If the process is killed while it waits, the next ones to join notice nothing of it.
     ///
     /// # Errors
-    /// See [`JoinError`]; [`JoinError::NoPeer`] when the patience is over. Nothing is changed for those who were
-    /// there before, and nothing is left behind.
+    /// See [`JoinError`]; [`JoinError::NoPeer`] when the connect timeout is over. Nothing is changed for the processes
+    /// that were there before, and nothing is left over.
     pub fn join_as_consumer(&self) -> Result<Consumer, JoinError> {
         match self.join_as(Some(Side::Consumer))? {
             End::Consumer(consumer) => Ok(consumer),
-            End::Producer(_) => unreachable!("only the consumer's end was asked for"),
+            End::Producer(_) => unreachable!("only the consumer was requested"),
         }
     }
 
-    fn join_as(&self, wish: Wish) -> Result<End, JoinError> {
+    /// Returns the state of the pipe with this name, or `None` if there is none. Takes no seat and no lock, and never
+    /// blocks. The tag is ignored.
+    ///
+    /// If neither side is alive ([`Snapshot::is_dead`]), a killed pair has left the pipe; the next process to join
+    /// removes it.
+    ///
+    /// # Errors
+    /// [`JoinError::Foreign`], [`JoinError::OtherVersion`], [`JoinError::Io`].
+    pub fn inspect(&self) -> Result<Option<Snapshot>, JoinError> {
+        overview::inspect(self.chosen_directory(), fingerprint(&self.name))
+    }
+
+    /// Returns the directory that holds the pipe's file, for a process that drops privileges once it has joined and
+    /// still needs to read and remove files there. `None` on Windows, where a pipe is not a file.
+    pub fn directory(&self) -> Option<OsString> {
+        sys::directory(self.chosen_directory())
+    }
+
+    /// Joins as the requested side, or as whichever is free.
+    fn join_as(&self, requested: Option<Side>) -> Result<End, JoinError> {
         let key = fingerprint(&self.name);
         loop {
-            let (attached, turn) = self.arrive(key, wish)?;
+            let (attached, entry) = self.arrive(key, requested)?;
             let header = attached.shared.header();
             let before = match attached.side {
                 Side::Producer => &header.origin,
                 Side::Consumer => &header.target,
             };
-            let predecessor = (turn == Turn::Replacement).then(|| layout::load_identity(before));
+            let predecessor = (entry == Entry::Replacement).then(|| layout::load_identity(before));
             if attached.side == Side::Producer {
                 return Ok(End::Producer(Producer::new(attached, predecessor)));
             }
-            match attached.conclude(wait_for_ready(&attached, wish)) {
-                Ok(Waited::ProducerGone) => {}
-                Ok(Waited::Ready) => {
-                    let opened = attached.conclude(attached.open_region()).map_err(refusal)?;
+            match attached.conclude(wait_for_ready(&attached, requested)) {
+                Ok(ReadyWait::ProducerGone) => {}
+                Ok(ReadyWait::Ready) => {
+                    let opened = attached.conclude(attached.open_region()).map_err(join_error)?;
                     if let Some(region) = opened {
                         return Ok(End::Consumer(Consumer::new(attached, region, predecessor)));
                     }
-                    attached.conclude(wait_for_the_seat(&attached)).map_err(refusal)?;
+                    attached.conclude(wait_until_vacated(&attached)).map_err(join_error)?;
                 }
-                Err(error) => return Err(refusal(error)),
+                Err(error) => return Err(join_error(error)),
             }
         }
     }
 
-    /// Looks until a seat is taken or refused, at most half a second.
-    fn arrive(&self, key: u128, wish: Wish) -> Result<(Attached, Turn), JoinError> {
+    /// Retries until a seat is taken or refused, for half a second at most.
+    fn arrive(&self, key: u128, requested: Option<Side>) -> Result<(Attached, Entry), JoinError> {
         let deadline = Instant::now() + ARRIVAL_LIMIT;
         loop {
-            let (seats, new) = Seats::open(self.place(), key)?;
+            let (seats, new) = Seats::open(self.chosen_directory(), key)?;
             let seats = Arc::new(seats);
             if new {
-                // To which perhaps nobody ever comes again. What cannot be had at once is left to the next one.
-                let _ = overview::sweep(self.place(), Some(key), Duration::ZERO);
+                // Perhaps nobody ever joins a dead pipe's name again, so the maker of a new pipe cleans up. A pipe whose
+                // gate is held is left to the next one.
+                let _ = overview::sweep(self.chosen_directory(), Some(key), Duration::ZERO);
             }
-            if !seats.lock_gate(deadline).map_err(io("locking the gate"))? {
+            if !seats.lock_gate(deadline).map_err(JoinError::io("locking the gate"))? {
                 return Err(JoinError::Busy);
             }
             step();
-            let arrival = self.look_and_sit_down(&seats, wish);
+            let arrival = self.try_arrive(&seats, requested);
             step();
-            seats.unlock_gate().map_err(io("unlocking the gate"))?;
+            seats.unlock_gate().map_err(JoinError::io("unlocking the gate"))?;
             match arrival? {
-                Arrival::Seated(attached, turn) => return Ok((*attached, turn)),
-                Arrival::Again if Instant::now() < deadline => {}
-                Arrival::Again => return Err(JoinError::Busy),
+                Arrival::Seated(attached, entry) => return Ok((*attached, entry)),
+                Arrival::Retry if Instant::now() < deadline => {}
+                Arrival::Retry => return Err(JoinError::Busy),
                 Arrival::Leaving(_) if Instant::now() < deadline => sys::pause(Duration::from_millis(1)),
                 Arrival::Leaving(snapshot) => return Err(JoinError::Leaving(snapshot)),
             }
         }
     }
 
-    /// Under the gate. Seats are taken only here: what is free stays free, what is held may be old news.
-    fn look_and_sit_down(&self, seats: &Arc<Seats>, wish: Wish) -> Result<Arrival, JoinError> {
-        if !seats.current().map_err(io("looking at the pipe"))? {
-            return Ok(Arrival::Again);
+    /// Makes one attempt, under the gate. Seats are taken only here: a free seat stays free while we hold the gate; a
+    /// held one may be released at any moment.
+    fn try_arrive(&self, seats: &Arc<Seats>, requested: Option<Side>) -> Result<Arrival, JoinError> {
+        if !seats.is_current().map_err(JoinError::io("checking the pipe's name"))? {
+            return Ok(Arrival::Retry);
         }
-        let held = |side| seats.held(side).map_err(io("looking at the seats"));
+        let held = |side| seats.is_held(side).map_err(JoinError::io("checking the seats"));
         let (producer, consumer) = (held(Side::Producer)?, held(Side::Consumer)?);
         let shared = match Shared::map(seats) {
             Ok(shared) => shared,
             Err(error) => {
                 if !producer && !consumer {
-                    // No space even for a header: the empty file must not stay. If it does, it is as after a kill.
-                    let _ = seats.forget();
+                    // There is no space even for a header: the empty file must not stay. If removing it fails, it is
+                    // like the leftover of a kill.
+                    let _ = seats.unlink();
                 }
-                return Err(io("reserving the header in shared memory")(error));
+                return Err(JoinError::io("reserving the header in shared memory")(error));
             }
         };
         let header = shared.header();
         let magic = header.magic.load(Ordering::Relaxed);
         if magic != 0 && magic != MAGIC {
-            return Err(JoinError::Foreign { path: seats.where_it_is().into(), what: "not a pipe" });
+            return Err(JoinError::Foreign { path: seats.location().into(), what: "not a pipe" });
         }
         let theirs = header.version.load(Ordering::Relaxed);
         if (producer || consumer) && theirs != VERSION {
@@ -257,14 +280,14 @@ impl Pipe {
         let snapshot = || Box::new(Snapshot::take(&shared, producer, consumer).with_users(&shared, seats));
         match (producer, consumer) {
             (false, false) if magic == 0 => {
-                self.make_header(header)?;
+                self.init_header(header)?;
                 // The header first: a process killed in between must not leave a taken seat over an old header.
-                self.sit_down(seats, shared, wish.unwrap_or(Side::Producer), Turn::First)
+                self.take_seat(seats, shared, requested.unwrap_or(Side::Producer), Entry::First)
             }
             (false, false) => {
-                // A file serves one pairing: nothing old can ever be taken for new, and nothing mapped shrinks.
-                seats.forget().map_err(io("removing what a killed process left"))?;
-                Ok(Arrival::Again)
+                // A file serves one pairing, so that nothing old can be mistaken for new, and no mapping ever shrinks.
+                seats.unlink().map_err(JoinError::io("removing the pipe of a killed pair"))?;
+                Ok(Arrival::Retry)
             }
             (true, true) => {
                 let snapshot = snapshot();
@@ -275,166 +298,149 @@ impl Pipe {
                 }
             }
             _ => {
-                let (there, admits, free) = if producer {
-                    (Side::Producer, &header.ring.producer.admits, Side::Consumer)
+                let (held, allows_replacement, free) = if producer {
+                    (Side::Producer, &header.ring.producer.allows_replacement, Side::Consumer)
                 } else {
-                    (Side::Consumer, &header.ring.consumer.admits, Side::Producer)
+                    (Side::Consumer, &header.ring.consumer.allows_replacement, Side::Producer)
                 };
                 let state = header.state.load(Ordering::Acquire);
                 let begun = state == READY && header.ring.consumer.begun.load(Ordering::Acquire) != 0;
-                // For the first one at the other end, or for one in a dead one's place. A consumer whose producer died
-                // after READY and before it began waits for nobody: it will find that out.
-                let waits =
-                    if begun { admits.load(Ordering::Relaxed) == 1 } else { producer || state == OPENING };
+                // Whether the holder waits for a first peer, or for the replacement of a dead one. A consumer whose
+                // producer died after READY, and which has not begun, waits for nobody: it will notice the death.
+                let waits = if begun {
+                    allows_replacement.load(Ordering::Relaxed) == 1
+                } else {
+                    producer || state == OPENING
+                };
                 let snapshot = snapshot();
                 if snapshot.phase == Phase::Over || !waits {
                     return Ok(Arrival::Leaving(snapshot));
                 }
-                if wish == Some(there) {
+                if requested == Some(held) {
                     return Err(JoinError::TooManyInstances(snapshot));
                 }
-                if begun && self.admits() == 0 {
+                if begun && self.allows_replacement() == 0 {
                     return Ok(Arrival::Leaving(snapshot));
                 }
-                if !self.same_job(header) {
+                if !self.same_tag(header) {
                     return Err(JoinError::OtherTag(snapshot));
                 }
-                // The seat is free, so whoever had begun in it is dead.
-                let turn = if begun { Turn::Replacement } else { Turn::First };
-                self.sit_down(seats, shared, free, turn)
+                // The seat is free although the stream has begun, so its holder is dead.
+                let entry = if begun { Entry::Replacement } else { Entry::First };
+                self.take_seat(seats, shared, free, entry)
             }
         }
     }
 
-    fn sit_down(
+    fn take_seat(
         &self,
         seats: &Arc<Seats>,
         shared: Shared,
         side: Side,
-        turn: Turn,
+        entry: Entry,
     ) -> Result<Arrival, JoinError> {
         let header = shared.header();
-        let (id, admits) = match side {
-            Side::Producer => (&header.producer_pid, &header.ring.producer.admits),
-            Side::Consumer => (&header.consumer_pid, &header.ring.consumer.admits),
+        let (id, allows_replacement) = match side {
+            Side::Producer => (&header.producer_pid, &header.ring.producer.allows_replacement),
+            Side::Consumer => (&header.consumer_pid, &header.ring.consumer.allows_replacement),
         };
         id.store(std::process::id(), Ordering::Relaxed);
-        // Before the seat: afterwards a dead one's word would be taken for ours.
-        admits.store(self.admits(), Ordering::Relaxed);
+        // Before the seat is taken: otherwise a newcomer could read the value that a dead holder left.
+        allows_replacement.store(self.allows_replacement(), Ordering::Relaxed);
         header.waits_since[side as usize].store(0, Ordering::Relaxed);
-        let attached = Attached::new(Arc::clone(seats), shared, side, self.wishes.clone())
-            .map_err(io("opening the bells"))?;
-        seats.introduce(side, attached.generation).map_err(io("saying who this is"))?;
+        let attached = Attached::new(Arc::clone(seats), shared, side, self.options.clone())
+            .map_err(JoinError::io("opening the bells"))?;
+        seats
+            .publish_user(side, attached.generation)
+            .map_err(JoinError::io("publishing this process's user"))?;
         step();
-        if !attached.has_its_memory() {
+        if !attached.secure_region() {
             return Ok(Arrival::Leaving(Box::new(Snapshot::take(&attached.shared, false, false))));
         }
-        if !seats.take(side).map_err(io("taking a seat"))? {
-            return Ok(Arrival::Again);
+        if !seats.take(side).map_err(JoinError::io("taking a seat"))? {
+            return Ok(Arrival::Retry);
         }
-        Ok(Arrival::Seated(Box::new(attached), turn))
+        Ok(Arrival::Seated(Box::new(attached), entry))
     }
 
-    /// Fills the zeros of a file that nobody has used yet. Its first word says that from here on it is used.
-    fn make_header(&self, header: &Header) -> Result<(), JoinError> {
+    /// Fills in the header of a new file. The first word, once stored, marks the file as used.
+    fn init_header(&self, header: &Header) -> Result<(), JoinError> {
         header.magic.store(MAGIC, Ordering::Release);
         step();
-        let random =
-            getrandom::u64().map_err(|error| io("drawing a random number")(std::io::Error::other(error)))?;
-        // 56 bits, because the verdict's word carries it beside the stage; never 0.
+        let random = getrandom::u64()
+            .map_err(|error| JoinError::io("drawing a random number")(std::io::Error::other(error)))?;
+        // 56 bits, because the verdict word holds the generation beside the stage; never 0.
         let generation = (random >> 8).max(1);
         header.version.store(VERSION, Ordering::Relaxed);
         header.generation.store(generation, Ordering::Relaxed);
         header.name.set(&self.name);
-        header.job.set(&self.tag);
-        let (length, hash) = job_identity(&self.tag);
-        header.job_length.store(length, Ordering::Relaxed);
-        header.job_hash.iter().zip(hash).for_each(|(to, from)| to.store(from, Ordering::Relaxed));
-        header.ring.begin(generation);
+        header.tag.set(&self.tag);
+        let (length, hash) = tag_fingerprint(&self.tag);
+        header.tag_length.store(length, Ordering::Relaxed);
+        header.tag_hash.iter().zip(hash).for_each(|(to, from)| to.store(from, Ordering::Relaxed));
+        header.ring.init_verdict(generation);
         step();
         header.state.store(OPENING, Ordering::Release);
         step();
         Ok(())
     }
 
-    /// Where the pipe is a file, if it is one: for a process that gives up its rights once it has joined, and still
-    /// needs to read and remove files there. `None` on Windows.
-    pub fn directory(&self) -> Option<OsString> {
-        sys::directory(self.place())
+    fn chosen_directory(&self) -> Option<&OsStr> {
+        self.directory.as_deref()
     }
 
-    pub(crate) fn name(&self) -> &[u8] {
-        &self.name
+    /// 1 if this process takes part in replacing a dead peer, as it is stored in the header.
+    fn allows_replacement(&self) -> u32 {
+        self.options.replace_within.is_some().into()
     }
 
-    pub(crate) fn place(&self) -> Option<&OsStr> {
-        self.place.as_deref()
-    }
-
-    /// 1 if this process takes part in replacing a dead one.
-    fn admits(&self) -> u32 {
-        self.wishes.replace_within.is_some().into()
-    }
-
-    fn same_job(&self, header: &Header) -> bool {
-        let hash = header.job_hash.each_ref().map(|word| word.load(Ordering::Relaxed));
-        (header.job_length.load(Ordering::Relaxed), hash) == job_identity(&self.tag)
+    fn same_tag(&self, header: &Header) -> bool {
+        let hash = header.tag_hash.each_ref().map(|word| word.load(Ordering::Relaxed));
+        (header.tag_length.load(Ordering::Relaxed), hash) == tag_fingerprint(&self.tag)
     }
 }
 
-fn wait_for_ready(attached: &Attached, wish: Wish) -> Result<Waited, PipeError> {
-    let look = || match attached.verdict() {
+fn wait_for_ready(attached: &Attached, requested: Option<Side>) -> Result<ReadyWait, PipeError> {
+    let poll = || match attached.verdict() {
         Some(Ok(())) => Some(Err(PipeError::Corrupt("complete before it began"))),
         Some(Err(error)) => Some(Err(error)),
         None => match attached.shared.header().state.load(Ordering::Acquire) {
-            READY => Some(Ok(Waited::Ready)),
-            // Opening: nobody has come yet, or is not ready. Over: a verdict comes, or the producer's seat will be free.
-            OPENING | OVER => attached.not_yet(),
-            _ => Some(Err(PipeError::Corrupt("the state is none that exists"))),
+            READY => Some(Ok(ReadyWait::Ready)),
+            // OPENING: no producer has come yet, or it is not ready. OVER: a verdict will follow, or the producer's seat
+            // will be free.
+            OPENING | OVER => attached.reject_early_commit(),
+            _ => Some(Err(PipeError::Corrupt("the state is invalid"))),
         },
     };
-    attached.wait(look, |alone| match wish {
-        // Who asked for this end keeps it for the next producer.
-        Some(_) if attached.patient(alone, false) || !attached.let_go()? => Ok(None),
+    attached.wait(poll, |alone| match requested {
+        // A process that requested this end keeps it for the next producer.
+        Some(_) if attached.may_wait(alone, false) || !attached.vacate()? => Ok(None),
         Some(_) => Err(PipeError::NoPeer),
-        // Who did not may be the next producer.
-        None => Ok(attached.let_go()?.then_some(Waited::ProducerGone)),
+        // A process that did not may become the next producer.
+        None => Ok(attached.vacate()?.then_some(ReadyWait::ProducerGone)),
     })
 }
 
-/// Where memory goes with its last holder, it went with a producer that was killed just after READY. Then it is as if
-/// that had happened before.
-fn wait_for_the_seat(attached: &Attached) -> Result<(), PipeError> {
+/// Waits until this end has vacated its seat, when the memory has disappeared with a producer that was killed just after
+/// READY. The death then counts as one before READY.
+fn wait_until_vacated(attached: &Attached) -> Result<(), PipeError> {
     let verdict = || Some(attached.verdict()?.and(Err(PipeError::Corrupt("complete before it began"))));
-    attached.wait(verdict, |_| Ok(attached.let_go()?.then_some(())))
+    attached.wait(verdict, |_| Ok(attached.vacate()?.then_some(())))
 }
 
-fn job_identity(job: &[u8]) -> (u64, [u64; 2]) {
-    let hash = fingerprint(job);
-    (job.len() as u64, [(hash >> 64) as u64, hash as u64])
+fn tag_fingerprint(tag: &[u8]) -> (u64, [u64; 2]) {
+    let hash = fingerprint(tag);
+    (tag.len() as u64, [(hash >> 64) as u64, hash as u64])
 }
 
-pub(crate) fn io(doing: &str) -> impl Fn(std::io::Error) -> JoinError {
-    move |source| JoinError::Io { doing: doing.into(), source }
-}
-
-impl From<OpenError> for JoinError {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Foreign { path, what } => Self::Foreign { path, what },
-            OpenError::Io { doing, source } => Self::Io { doing, source },
-        }
-    }
-}
-
-/// What a consumer that was never ready tells its caller.
-fn refusal(error: PipeError) -> JoinError {
+/// Converts the error that ended the wait of a consumer that never became ready.
+fn join_error(error: PipeError) -> JoinError {
     match error {
         PipeError::Aborted { reason, .. } => JoinError::Aborted(reason),
         PipeError::Interrupted => JoinError::Interrupted,
         PipeError::NoPeer => JoinError::NoPeer,
         PipeError::Io { doing, source } => JoinError::Io { doing, source },
         PipeError::Corrupt(what) => JoinError::Corrupt(what),
-        other => unreachable!("a consumer that waits for READY does not meet: {other}"),
+        other => unreachable!("a wait for READY cannot end with: {other}"),
     }
 }

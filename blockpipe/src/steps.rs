@@ -1,7 +1,7 @@
-//! Only in test builds (`--cfg blockpipe_steps`): ends the process between two steps that others can see.
+//! Kills the process between two steps that others can observe, in test builds only (`--cfg blockpipe_steps`).
 //!
-//! System calls can be stopped at from outside; the stores between them cannot. `BLOCKPIPE_STEP` is the number of
-//! the step at which this process ends as a kill would end it: nothing is unwound, the kernel frees the seats.
+//! A test can stop a process at a system call from outside, but not between two stores. `BLOCKPIPE_STEP` is the number
+//! of the step at which this process dies as if it were killed: nothing is unwound, and the kernel frees the seats.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};

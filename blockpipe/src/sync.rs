@@ -1,4 +1,4 @@
-//! The one place from which the ring takes its atomics and its bell, so that a model checker can drive it.
+//! The only source of the ring's atomics and bell, so that a model checker can replace them.
 
 #[cfg(not(loom))]
 mod real {
@@ -11,11 +11,11 @@ mod real {
     pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
     use std::time::Duration;
 
-    /// A word that both sides write, with its stores made by swaps.
+    /// A word that both sides write, whose stores are made by swaps.
     ///
-    /// Loom does not know that nothing comes between what a swap reads and what it writes: it would take a waker's
-    /// swap and the sleeper's next store for unordered, and report wake-ups as lost that no machine can lose. Swaps
-    /// alone are ordered. They order nothing else, so a fence that is missing is still missed.
+    /// Loom does not know that nothing can come between the read and the write of a swap: it would treat a waker's swap
+    /// and the sleeper's next store as unordered, and report lost wake-ups that no machine can lose. Swaps are ordered
+    /// among themselves and order nothing else, so a missing fence is still found.
     #[derive(Debug)]
     pub(crate) struct AtomicU32(loom::sync::atomic::AtomicU32);
 
@@ -37,7 +37,7 @@ mod real {
         }
     }
 
-    /// A bell with the contract of `sys::Bell`. It has no time limit: a lost ring shows as a deadlock.
+    /// A bell with the contract of `sys::Bell`, but without a time limit: a lost wake-up shows as a deadlock.
     #[derive(Debug, Default)]
     pub(crate) struct Bell {
         lock: loom::sync::Mutex<()>,
@@ -61,8 +61,8 @@ mod real {
 
 pub(crate) use real::*;
 
-/// A place between two steps that others can see, where tests of kills can end the process (`steps.rs`) or, under
-/// the model checker, a thread that stands for one. In every other build this is nothing.
+/// Marks the end of a step that others can observe. Tests can kill the process here (`steps.rs`) or, under the model
+/// checker, the thread that stands for it. In every other build this does nothing.
 #[cfg(not(any(blockpipe_steps, loom)))]
 #[inline(always)]
 pub(crate) fn step() {}
@@ -89,7 +89,7 @@ pub(crate) mod kill {
         });
     }
 
-    /// Does `act` until its step of this number; whether it got to its end before.
+    /// Runs `act` and kills it at the step of this number. Returns whether it ended before.
     pub(crate) fn at_step(number: u32, act: impl FnOnce()) -> bool {
         STEPS_LEFT.with(|left| left.set(Some(number)));
         let result = catch_unwind(AssertUnwindSafe(act));

@@ -1,9 +1,9 @@
-//! The blocks that one end holds now: taken one after another, settled in any order, given away in order.
+//! The blocks that one end holds now: lent one after another, settled in any order, given away in order.
 
 use crate::ring::Kind;
 use std::collections::VecDeque;
 
-/// What a settled block is given away with.
+/// What is recorded about a block when it is given away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settled {
     pub length: u64,
@@ -12,28 +12,29 @@ pub(crate) struct Settled {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum BlockState {
     /// In the caller's hands.
-    Out,
-    /// Dropped without a word: it is handed out again.
-    Back,
-    Ready(Settled),
+    Lent,
+    /// Dropped by the caller without being settled: it is handed out again.
+    PutBack,
+    /// To be given away once all earlier blocks are.
+    Settled(Settled),
 }
 
-/// Blocks `first ..` of the stream, with what is known of each.
+/// Blocks `first ..` of the stream, with what is known about each.
 #[derive(Debug)]
 pub(crate) struct Window<T> {
     first: u64,
-    blocks: VecDeque<(T, State)>,
+    blocks: VecDeque<(T, BlockState)>,
 }
 
 impl<T: Copy> Window<T> {
-    /// With `first` as the first block to be handed out.
+    /// Creates a window whose first block to be handed out is `first`.
     pub(crate) fn starting_at(first: u64) -> Self {
         Self { first, blocks: VecDeque::new() }
     }
 
-    /// The number of the next block that is not here yet.
+    /// Returns the number of the next block to be handed out for the first time.
     pub(crate) fn next(&self) -> u64 {
         self.first + self.blocks.len() as u64
     }
@@ -42,34 +43,34 @@ impl<T: Copy> Window<T> {
         self.blocks.len()
     }
 
-    /// Hands out block `next()`.
+    /// Hands out block `next()` and returns its number.
     pub(crate) fn hand_out(&mut self, what: T) -> u64 {
-        self.blocks.push_back((what, State::Out));
+        self.blocks.push_back((what, BlockState::Lent));
         self.next() - 1
     }
 
-    /// Hands out the first block that came back unsettled.
+    /// Hands out again the first block that was put back.
     pub(crate) fn hand_out_again(&mut self) -> Option<(u64, T)> {
-        let index = self.blocks.iter().position(|(_, state)| matches!(state, State::Back))?;
-        self.blocks[index].1 = State::Out;
+        let index = self.blocks.iter().position(|(_, state)| matches!(state, BlockState::PutBack))?;
+        self.blocks[index].1 = BlockState::Lent;
         Some((self.first + index as u64, self.blocks[index].0))
     }
 
     pub(crate) fn any_settled(&self) -> bool {
-        self.blocks.iter().any(|(_, state)| matches!(state, State::Ready(_)))
+        self.blocks.iter().any(|(_, state)| matches!(state, BlockState::Settled(_)))
     }
 
     pub(crate) fn put_back(&mut self, n: u64) {
-        self.blocks[(n - self.first) as usize].1 = State::Back;
+        self.blocks[(n - self.first) as usize].1 = BlockState::PutBack;
     }
 
     pub(crate) fn settle(&mut self, n: u64, settled: Settled) {
-        self.blocks[(n - self.first) as usize].1 = State::Ready(settled);
+        self.blocks[(n - self.first) as usize].1 = BlockState::Settled(settled);
     }
 
-    /// The oldest block, if it is settled: it is to be given away now.
+    /// Removes the oldest block if it is settled: it has to be given away now.
     pub(crate) fn pop(&mut self) -> Option<Settled> {
-        let Some((_, State::Ready(settled))) = self.blocks.front().copied() else { return None };
+        let Some((_, BlockState::Settled(settled))) = self.blocks.front().copied() else { return None };
         self.blocks.pop_front();
         self.first += 1;
         Some(settled)

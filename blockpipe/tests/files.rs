@@ -57,7 +57,7 @@ mod unix {
         fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
         let second_name = Name::new();
         fs::hard_link(name.path(), second_name.place()).unwrap();
-        is_foreign(&name, "has another name besides this one");
+        is_foreign(&name, "has a second hard link");
         assert_eq!(fs::metadata(name.path()).unwrap().len(), 0);
 
         let link = Name::new();

@@ -1,16 +1,16 @@
-//! Locks on bytes of a file, as `fcntl` has them.
+//! Locks on bytes of a file, through `fcntl`.
 
 use rustix::fd::{AsRawFd, OwnedFd};
 use std::io;
 
-/// One byte's lock; returns the kind of lock that the kernel put into the answer.
+/// Changes or queries the lock on one byte. Returns the kind of lock that the kernel stored in the answer.
 pub(super) fn lock(
     file: &OwnedFd,
     command: i32,
     byte: u8,
     kind: impl TryInto<libc::c_short>,
 ) -> io::Result<libc::c_short> {
-    // SAFETY: a `flock` is numbers only, and all zeros are numbers.
+    // SAFETY: a `flock` holds only numbers, and all zeros are valid numbers.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = kind.try_into().unwrap_or_else(|_| unreachable!("kinds of locks are small numbers"));
     lock.l_whence = libc::SEEK_SET as libc::c_short;

@@ -1,7 +1,7 @@
-//! A bell for systems without a wait on addresses that other processes see: a byte in a named pipe of the system.
+//! A bell for systems without a wait on addresses that works across processes: a byte in a FIFO.
 
 use super::Side;
-use super::folder::{SAFELY, word_of};
+use super::folder::{OPEN_FLAGS, side_name};
 use super::unix::Seats;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::OwnedFd;
@@ -12,13 +12,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-/// The sleeper waits until there is a byte. One that is left from before only wakes once for nothing.
+/// The sleeper waits until there is a byte. A byte that is left over only causes one needless wake-up.
 #[derive(Debug)]
 pub(crate) struct Bell(OwnedFd);
 
-/// Beside the pipe's file. Without the generation: it goes with the pipe.
+/// The name of a bell, beside the pipe's file. It does not contain the generation: the bell is removed with the pipe.
 fn name(key: &str, sleeper: Side) -> String {
-    format!("{key}-{}-bell", word_of(sleeper))
+    format!("{key}-{}-bell", side_name(sleeper))
 }
 
 impl Bell {
@@ -26,10 +26,10 @@ impl Bell {
         let (folder, name) = (&seats.folder, name(&seats.name, sleeper));
         let path = [folder.path.as_bytes(), b"/", name.as_bytes()].concat();
         let c_path = CString::new(path).map_err(io::Error::other)?;
-        // SAFETY: the path ends with a zero and outlives the call. If it is there already, that is right.
+        // SAFETY: the path ends with a zero and outlives the call. The FIFO may exist already.
         let made = unsafe { libc::mkfifo(c_path.as_ptr(), 0o600) } == 0;
-        // For both, so that nobody has to wait for the other one to open it.
-        let open = || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | SAFELY, Mode::empty());
+        // For reading and writing, so that no side has to wait until the other one opens it.
+        let open = || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | OPEN_FLAGS, Mode::empty());
         let bell = rustix::io::retry_on_intr(open)?;
         let stat = rustix::fs::fstat(&bell)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo || folder.rejects(&stat).is_some() {
@@ -43,13 +43,13 @@ impl Bell {
 
     pub(crate) fn sleep(&self, _word: &AtomicU32, limit: Duration) {
         let limit = Timespec { tv_sec: limit.as_secs().cast_signed(), tv_nsec: limit.subsec_nanos().into() };
-        // Every outcome (rung, time over, signal) means the same: look again.
+        // Every outcome (woken, timed out, signal) means the same: check again.
         let _ = rustix::event::poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&limit));
         let _ = rustix::io::read(&self.0, &mut [0_u8; 64]);
     }
 
     pub(crate) fn ring(&self, _word: &AtomicU32) {
-        // One that is full rings already.
+        // If the FIFO is full, the sleeper wakes up anyway.
         let _ = rustix::io::write(&self.0, &[1]);
     }
 }

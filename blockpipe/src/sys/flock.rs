@@ -1,13 +1,13 @@
 //! Gate and seats as locks on whole files, for systems whose locks on bytes belong to processes.
 //!
 //! The gate is the lock of the pipe's own file. Each seat has a file beside it, named after the pipe's file and its
-//! number, so that a pipe whose name was removed by somebody keeps its seats to itself. They are made under the gate.
+//! inode number, so that a pipe whose name somebody removed keeps its own seats. The files are created under the gate.
 //!
-//! `flock` can only ask by taking. So those who ask take a *shared* lock for a moment: they do not disturb each
-//! other, and whoever sits down meanwhile tries again.
+//! `flock` can only query a lock by taking it. So a process that checks a seat takes a *shared* lock for a moment: such
+//! processes do not disturb each other, and a process that tries to take the seat meanwhile tries again.
 
 use super::fcntl;
-use super::folder::{Folder, SAFELY};
+use super::folder::{Folder, OPEN_FLAGS};
 use super::unix::Lock;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
@@ -23,10 +23,10 @@ pub(super) struct Locks {
 
 #[derive(Debug)]
 struct Seat {
-    /// The one that holds the lock.
+    /// The file that holds the lock.
     file: OwnedFd,
-    /// The same file, opened once more to ask with.
-    asking: OwnedFd,
+    /// The same file, opened a second time to query the lock.
+    query: OwnedFd,
     taken: AtomicBool,
 }
 
@@ -35,7 +35,7 @@ impl Locks {
         Self { seats: OnceLock::new() }
     }
 
-    /// `false` if somebody else has it.
+    /// Takes the lock. Returns `false` if another process has it.
     pub(super) fn take(&self, folder: &Folder, name: &str, file: &OwnedFd, lock: Lock) -> io::Result<bool> {
         let Some(seat) = self.seat(folder, name, file, lock)? else {
             return try_lock(file, FlockOperation::NonBlockingLockExclusive);
@@ -45,7 +45,7 @@ impl Locks {
         Ok(taken)
     }
 
-    pub(super) fn give_back(&self, file: &OwnedFd, lock: Lock) -> io::Result<()> {
+    pub(super) fn release(&self, file: &OwnedFd, lock: Lock) -> io::Result<()> {
         let file = match (lock, self.seats.get()) {
             (Lock::Gate, _) => file,
             (_, None) => return Ok(()),
@@ -58,40 +58,40 @@ impl Locks {
         Ok(retry_on_intr(|| rustix::fs::flock(file, FlockOperation::Unlock))?)
     }
 
-    /// Whether somebody else has it.
-    pub(super) fn is_taken(
+    /// Returns whether another process has the lock.
+    pub(super) fn is_held(
         &self,
         folder: &Folder,
         name: &str,
         file: &OwnedFd,
         lock: Lock,
     ) -> io::Result<bool> {
-        assert!(lock != Lock::Gate, "nobody asks for the gate without wanting it");
+        assert!(lock != Lock::Gate, "the gate is only ever taken, never queried");
         if let Some(seats) = self.seats.get() {
             let seat = &seats[lock as usize - 1];
-            return if seat.taken.load(Ordering::Relaxed) { Ok(false) } else { is_locked(&seat.asking) };
+            return if seat.taken.load(Ordering::Relaxed) { Ok(false) } else { is_locked(&seat.query) };
         }
-        // Whoever only looks makes nothing.
-        let (name, flags) = (seat_name(name, file, lock)?, OFlags::RDWR | SAFELY);
+        // An observer creates nothing.
+        let (name, flags) = (seat_name(name, file, lock)?, OFlags::RDWR | OPEN_FLAGS);
         match retry_on_intr(|| rustix::fs::openat(&folder.descriptor, &name, flags, Mode::empty())) {
-            Ok(asking) => is_locked(&asking),
+            Ok(query) => is_locked(&query),
             Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Removes what belongs to the locks beside the pipe's file.
+    /// Removes the files beside the pipe's file that belong to the locks.
     #[expect(clippy::unused_self, reason = "what is removed is known by name")]
-    pub(super) fn forget(&self, directory: &OwnedFd, name: &str, file: &OwnedFd) {
+    pub(super) fn unlink_files(&self, directory: &OwnedFd, name: &str, file: &OwnedFd) {
         for lock in [Lock::Producer, Lock::Consumer] {
             if let Ok(name) = seat_name(name, file, lock) {
-                // What stays is empty, and the same name stands for the same thing.
+                // A leftover is empty and harmless: its name never stands for anything else.
                 let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
             }
         }
     }
 
-    /// `None` for the gate. The first call for a seat is made under the gate.
+    /// Returns the seat of this lock, or `None` for the gate. The first call is made under the gate.
     fn seat(&self, folder: &Folder, name: &str, file: &OwnedFd, lock: Lock) -> io::Result<Option<&Seat>> {
         if lock == Lock::Gate {
             return Ok(None);
@@ -99,10 +99,11 @@ impl Locks {
         if self.seats.get().is_none() {
             let open = |lock| -> io::Result<Seat> {
                 let name = seat_name(name, file, lock)?;
-                let open =
-                    || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | SAFELY, Mode::empty());
+                let open = || {
+                    rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | OPEN_FLAGS, Mode::empty())
+                };
                 let (file, _) = folder.open_or_create(&name)?;
-                Ok(Seat { file, asking: retry_on_intr(open)?, taken: AtomicBool::new(false) })
+                Ok(Seat { file, query: retry_on_intr(open)?, taken: AtomicBool::new(false) })
             };
             let seats = [open(Lock::Producer)?, open(Lock::Consumer)?];
             let _ = self.seats.set(seats);
@@ -115,10 +116,10 @@ fn seat_name(name: &str, file: &OwnedFd, lock: Lock) -> io::Result<String> {
     Ok(format!("{name}-{:x}-{}", rustix::fs::fstat(file)?.st_ino, lock as u8))
 }
 
-fn is_locked(asking: &OwnedFd) -> io::Result<bool> {
-    let free = try_lock(asking, FlockOperation::NonBlockingLockShared)?;
+fn is_locked(query: &OwnedFd) -> io::Result<bool> {
+    let free = try_lock(query, FlockOperation::NonBlockingLockShared)?;
     if free {
-        retry_on_intr(|| rustix::fs::flock(asking, FlockOperation::Unlock))?;
+        retry_on_intr(|| rustix::fs::flock(query, FlockOperation::Unlock))?;
     }
     Ok(!free)
 }
@@ -131,12 +132,13 @@ fn try_lock(file: &OwnedFd, how: FlockOperation) -> io::Result<bool> {
     }
 }
 
-/// Locks a file that this process has made, as only a process that may write to it can: `flock` would let anybody.
+/// Locks a user card as only a process that may write to it can: `flock` would let everybody.
 pub(super) fn hold(file: &OwnedFd) -> io::Result<()> {
     fcntl::lock(file, libc::F_SETLK, 0, libc::F_WRLCK).map(drop)
 }
 
-/// Whether somebody who may write to it holds it now. These locks belong to processes, and nobody sees those of its own.
+/// Returns whether a process that may write to the user card holds its lock now. These locks belong to processes, and a
+/// process cannot see its own.
 pub(super) fn is_held(file: &OwnedFd, own: bool) -> io::Result<bool> {
     Ok(own || fcntl::lock(file, libc::F_GETLK, 0, libc::F_RDLCK)? == libc::F_WRLCK as libc::c_short)
 }

@@ -1,5 +1,5 @@
-//! Where pipes lie, for systems where a pipe is a file: in a directory of this user alone, or in one that several users
-//! or containers can enter.
+//! The directories of pipes, for systems where a pipe is a file: the private one of this user, or one that several
+//! users or containers can enter.
 
 use super::{OpenError, Side, system};
 use rustix::fd::OwnedFd;
@@ -8,46 +8,47 @@ use rustix::io::{Errno, retry_on_intr};
 use std::ffi::{OsStr, OsString};
 use std::io;
 
-/// Never through a link, and never blocking on what is no file.
-pub(super) const SAFELY: OFlags =
+/// Flags for opening any file here: they never follow a link, and never block on a file that is not regular.
+pub(super) const OPEN_FLAGS: OFlags =
     OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
 
 #[derive(Debug)]
 pub(super) struct Folder {
     pub descriptor: OwnedFd,
     pub path: OsString,
-    /// Whether others can enter it.
+    /// Whether other users can enter it.
     shared: bool,
 }
 
 impl Folder {
-    /// The directory of this name, or without one this user's own, which is made if it is missing.
-    pub fn open(place: Option<&OsStr>) -> Result<Self, OpenError> {
-        match place {
+    /// Opens the chosen directory, or without one this user's own, which is created if it is missing.
+    pub fn open(directory: Option<&OsStr>) -> Result<Self, OpenError> {
+        match directory {
             Some(path) => Self::shared(path),
             None => Self::private(true).map(|it| it.expect("it is made if it is missing")),
         }
     }
 
-    /// The same, but nothing is made.
-    pub fn existing(place: Option<&OsStr>) -> Result<Option<Self>, OpenError> {
-        match place {
+    /// Opens the directory without creating it.
+    pub fn existing(directory: Option<&OsStr>) -> Result<Option<Self>, OpenError> {
+        match directory {
             Some(path) => Self::shared(path).map(Some),
             None => Self::private(false),
         }
     }
 
-    /// Whoever can enter it is trusted to leave other pairs alone; who cannot must not get in by its mode.
+    /// Opens a directory of several users. All who can enter it are trusted to leave other pairs alone; its mode must
+    /// keep everybody else out.
     fn shared(path: &OsStr) -> Result<Self, OpenError> {
         let shown = path.to_string_lossy().into_owned();
-        // The user has named it, so links on the way are meant.
+        // The user has named it, so links on the way are followed.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()));
         let descriptor = match opened {
             Err(Errno::NOTDIR) => return Err(OpenError::Foreign { path: shown, what: "not a directory" }),
             other => other.map_err(|error| doing("opening", &shown, error))?,
         };
-        let stat = rustix::fs::fstat(&descriptor).map_err(|error| doing("looking at", &shown, error))?;
+        let stat = rustix::fs::fstat(&descriptor).map_err(|error| doing("checking", &shown, error))?;
         if stat.st_mode & 0o002 != 0 {
             return Err(OpenError::Foreign { path: shown, what: "any user may write in this directory" });
         }
@@ -58,31 +59,31 @@ impl Folder {
         Ok(Self { descriptor, path: path.into(), shared: true })
     }
 
-    /// Refuses one that others could reach into.
-    fn private(may_make: bool) -> Result<Option<Self>, OpenError> {
+    /// Opens this user's own directory, and refuses one that other users could enter.
+    fn private(may_create: bool) -> Result<Option<Self>, OpenError> {
         let path = system::directory();
-        let made = match if may_make { rustix::fs::mkdir(&path, Mode::RWXU) } else { Err(Errno::EXIST) } {
+        let made = match if may_create { rustix::fs::mkdir(&path, Mode::RWXU) } else { Err(Errno::EXIST) } {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
-            Err(error) => return Err(doing("making", &path, error)),
+            Err(error) => return Err(doing("creating", &path, error)),
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = || retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()));
         let mut opened = open();
         if made && matches!(opened, Err(Errno::ACCESS)) {
-            // The umask has shut out even this user. What is opened now is looked at below, whatever it is.
+            // The umask has locked out even this user. What is opened now is checked below, whatever it is.
             rustix::fs::chmod(&path, Mode::RWXU).map_err(|error| doing("opening", &path, error))?;
             opened = open();
         }
         let descriptor = match opened {
             Ok(directory) => directory,
-            Err(Errno::NOENT) if !may_make => return Ok(None),
+            Err(Errno::NOENT) if !may_create => return Ok(None),
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 return Err(OpenError::Foreign { path, what: "not a directory" });
             }
             Err(error) => return Err(doing("opening", &path, error)),
         };
-        let stat = rustix::fs::fstat(&descriptor).map_err(|error| doing("looking at", &path, error))?;
+        let stat = rustix::fs::fstat(&descriptor).map_err(|error| doing("checking", &path, error))?;
         if stat.st_uid != rustix::process::geteuid().as_raw() {
             return Err(OpenError::Foreign { path, what: "belongs to another user" });
         }
@@ -90,19 +91,19 @@ impl Folder {
             return Err(OpenError::Foreign { path, what: "other users may enter it" });
         }
         if made {
-            // Whatever the umask says, this user may use it.
+            // Let this user use it, whatever the umask is.
             rustix::fs::fchmod(&descriptor, Mode::RWXU).map_err(|error| doing("opening", &path, error))?;
         }
         Ok(Some(Self { descriptor, path: path.into(), shared: false }))
     }
 
-    /// Of what is made here.
+    /// Returns the mode of the files that are created here.
     pub fn mode(&self) -> Mode {
         let own = Mode::RUSR | Mode::WUSR;
         if self.shared { own | Mode::RGRP | Mode::WGRP } else { own }
     }
 
-    /// Why this is nothing that one of those who may come here has made for a pair.
+    /// Returns why this file cannot belong to a pipe, judging by its owner and mode.
     pub fn rejects(&self, stat: &Stat) -> Option<&'static str> {
         let own = stat.st_uid == rustix::process::geteuid().as_raw();
         if !self.shared && !own {
@@ -116,10 +117,11 @@ impl Folder {
         }
     }
 
-    /// Opens this file, or makes it: the second value says so.
+    /// Opens this file, or creates it. Also returns whether it is new.
     pub fn open_or_create(&self, name: &str) -> rustix::io::Result<(OwnedFd, bool)> {
-        // Somebody else may make or remove it between the two calls; each such step is somebody's arrival or leaving.
-        let (mut tries, open) = (0, OFlags::RDWR | SAFELY);
+        // Other processes may create or remove it between the two calls; each such step means that one of them arrived
+        // or left.
+        let (mut tries, open) = (0, OFlags::RDWR | OPEN_FLAGS);
         loop {
             tries += 1;
             match retry_on_intr(|| rustix::fs::openat(&self.descriptor, name, open, Mode::empty())) {
@@ -133,15 +135,15 @@ impl Folder {
         }
     }
 
-    /// Makes it, open to those who may come here from the first moment; an error if it is there.
+    /// Creates the file, accessible from the first moment to all who may join here. An error if it exists.
     fn create(&self, name: &str) -> rustix::io::Result<OwnedFd> {
-        let create = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFELY;
+        let create = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OPEN_FLAGS;
         if !self.shared {
             let file = retry_on_intr(|| rustix::fs::openat(&self.descriptor, name, create, self.mode()))?;
             self.open_up(&file)?;
             return Ok(file);
         }
-        // Who is killed before it has its name leaves something that is in nobody's way.
+        // A process that is killed before it renames the file leaves one that is in nobody's way.
         let random = getrandom::u64().map_err(|_| Errno::AGAIN)?;
         let new = format!("{name}-new-{random:016x}");
         let file = retry_on_intr(|| rustix::fs::openat(&self.descriptor, &new, create, self.mode()))?;
@@ -164,34 +166,34 @@ impl Folder {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             other => return other,
         }
-        // Both names for a moment, in which somebody may take it for something foreign.
+        // The file has both names for a moment, in which another process may reject it as foreign.
         rustix::fs::linkat(&self.descriptor, from, &self.descriptor, to, AtFlags::empty())?;
         rustix::fs::unlinkat(&self.descriptor, from, AtFlags::empty())
     }
 
-    /// Whatever the umask says, those who may come here may open what is made here.
+    /// Lets those who may join here open the file, whatever the umask is.
     pub fn open_up(&self, file: &OwnedFd) -> rustix::io::Result<()> {
         self.give(file, self.mode())
     }
 
     fn give(&self, file: &OwnedFd, mode: Mode) -> rustix::io::Result<()> {
         if self.shared {
-            // As the set-group-ID bit does. If it cannot be had, the other one will not get in, and says so.
+            // As the set-group-ID bit does. If it fails, the peer cannot open the file, and reports that.
             let group = rustix::fs::fstat(&self.descriptor)?.st_gid;
             let _ = rustix::fs::fchown(file, None, Some(rustix::fs::Gid::from_raw(group)));
         }
         rustix::fs::fchmod(file, mode)
     }
 
-    /// The names in it that are text.
+    /// Returns the names in the directory that are valid text.
     pub fn names(&self) -> rustix::io::Result<Vec<String>> {
         let entries = rustix::fs::Dir::read_from(&self.descriptor)?;
         Ok(entries.flatten().filter_map(|entry| Some(entry.file_name().to_str().ok()?.to_owned())).collect())
     }
 
-    /// Leaves word of who sits down at this pipe: a file that only its owner can have written, about this pairing and no
-    /// other, and locked as only its owner can, for as long as what is returned lives.
-    pub fn introduce(
+    /// Publishes the user who takes a seat: a file that only its owner can have written, about this pairing and no
+    /// other, and locked as only its owner can lock it, for as long as the returned file lives.
+    pub fn publish_user(
         &self,
         pipe: &OwnedFd,
         key: &str,
@@ -201,74 +203,79 @@ impl Folder {
         if !self.shared {
             return Ok(None);
         }
-        let name = card(key, side);
-        // Of an earlier pairing, or of a dead one whose place this is.
+        let name = card_name(key, side);
+        // Remove the card of an earlier pairing, or of a dead process that is being replaced.
         match rustix::fs::unlinkat(&self.descriptor, &name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(error.into()),
         }
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFELY;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OPEN_FLAGS;
         let mode = Mode::RUSR | Mode::RGRP;
         let file = retry_on_intr(|| rustix::fs::openat(&self.descriptor, &name, flags, mode))?;
         system::hold(&file)?;
         self.give(&file, mode)?;
-        let text = introduction(pipe, key, side, generation)?;
+        let text = card_text(pipe, key, side, generation)?;
         let written = retry_on_intr(|| rustix::io::write(&file, text.as_bytes()))?;
         if written == text.len() { Ok(Some(file)) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
-    /// The user who sits there now, as the kernel knows who made a file and has it locked for writing: one of its owner
-    /// that is dead says nothing, and others cannot lock it so.
+    /// Returns the user who holds the seat now. The kernel vouches for who created the file and that it is locked for
+    /// writing: the card of a dead owner proves nothing, and other users cannot lock it so.
     pub fn user(&self, pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<u32> {
         let own = rustix::process::geteuid().as_raw();
         if !self.shared {
             return Ok(own);
         }
-        let flags = OFlags::RDONLY | SAFELY;
-        let card =
-            retry_on_intr(|| rustix::fs::openat(&self.descriptor, card(key, side), flags, Mode::empty()))?;
-        let (stat, text) = (rustix::fs::fstat(&card)?, introduction(pipe, key, side, generation)?);
-        // Longer than it should be, so that a longer one is seen.
+        let flags = OFlags::RDONLY | OPEN_FLAGS;
+        let card = retry_on_intr(|| {
+            rustix::fs::openat(&self.descriptor, card_name(key, side), flags, Mode::empty())
+        })?;
+        let (stat, text) = (rustix::fs::fstat(&card)?, card_text(pipe, key, side, generation)?);
+        // One byte longer than expected, so that a longer file is noticed.
         let mut there = vec![0; text.len() + 1];
         let length = retry_on_intr(|| rustix::io::read(&card, &mut there))?;
-        let is_its_owners = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        let is_valid = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
             && stat.st_mode & 0o022 == 0
             && stat.st_nlink == 1
             && system::is_held(&card, stat.st_uid == own)?;
-        if is_its_owners && &there[..length] == text.as_bytes() {
+        if is_valid && &there[..length] == text.as_bytes() {
             Ok(stat.st_uid)
         } else {
-            Err(io::Error::new(io::ErrorKind::InvalidData, "it has not said who it is"))
+            Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the peer has not proved which user it belongs to",
+            ))
         }
     }
 
-    /// Removes what both have left of this kind.
-    pub fn forget_users(&self, key: &str) {
+    /// Removes the user cards of both sides.
+    pub fn unlink_cards(&self, key: &str) {
         if self.shared {
             for side in [Side::Producer, Side::Consumer] {
-                let _ = rustix::fs::unlinkat(&self.descriptor, card(key, side), AtFlags::empty());
+                let _ = rustix::fs::unlinkat(&self.descriptor, card_name(key, side), AtFlags::empty());
             }
         }
     }
 }
 
-/// Where the pipes of this place are.
-#[expect(clippy::unnecessary_wraps, reason = "on Windows they are no files")]
-pub(crate) fn directory(place: Option<&OsStr>) -> Option<OsString> {
-    Some(place.map_or_else(|| system::directory().into(), OsStr::to_owned))
+/// Returns the directory of the pipes: the chosen one, or this user's own.
+#[expect(clippy::unnecessary_wraps, reason = "on Windows pipes are not files")]
+pub(crate) fn directory(directory: Option<&OsStr>) -> Option<OsString> {
+    Some(directory.map_or_else(|| system::directory().into(), OsStr::to_owned))
 }
 
-fn card(key: &str, side: Side) -> String {
-    format!("{key}-{}-user", word_of(side))
+fn card_name(key: &str, side: Side) -> String {
+    format!("{key}-{}-user", side_name(side))
 }
 
-/// The pipe's own file is named by its number, so that nobody can have made another one with this generation.
-fn introduction(pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<String> {
+/// Returns the text of a user card. It contains the inode number of the pipe's file, so that nobody can have made
+/// another file with this generation.
+fn card_text(pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<String> {
     let file = rustix::fs::fstat(pipe)?.st_ino;
-    Ok(format!("blockpipe {key} {file:x} {generation:016x} {}\n", word_of(side)))
+    Ok(format!("blockpipe {key} {file:x} {generation:016x} {}\n", side_name(side)))
 }
 
-pub(super) fn word_of(side: Side) -> &'static str {
+pub(super) fn side_name(side: Side) -> &'static str {
     match side {
         Side::Producer => "producer",
         Side::Consumer => "consumer",

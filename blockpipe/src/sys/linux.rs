@@ -1,4 +1,4 @@
-//! What Linux has of its own: where shared memory lives, and the futex.
+//! The parts that are specific to Linux: the location of shared memory, and the futex.
 
 use super::Side;
 pub(super) use super::ofd::{Locks, hold, is_held};
@@ -14,25 +14,26 @@ use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-/// The directory of this user's pipes. A tmpfs, so blocks never touch a disk; only this user can enter it.
+/// Returns the directory of this user's pipes. It is a tmpfs, so blocks never touch a disk; only this user can enter
+/// it.
 pub(super) fn directory() -> String {
     format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw())
 }
 
-/// Real memory now, so that a full file system is an error here and not a bus error at the first touch.
+/// Reserves real memory now, so that a full file system is an error here and not a bus error at the first access.
 pub(super) fn reserve(file: &OwnedFd, start: u64, length: u64) -> io::Result<()> {
     Ok(retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), start, length))?)
 }
 
-/// Children that are forked do not get these pages.
+/// Keeps these pages out of forked children.
 pub(super) fn keep_from_children(address: NonNull<u8>, length: usize) -> io::Result<()> {
     // SAFETY: the range is a whole mapping of this process; the advice changes only what its children get.
     unsafe { rustix::mm::madvise(address.as_ptr().cast(), length, Advice::LinuxDontFork)? };
     Ok(())
 }
 
-/// Bells are words here: there is nothing beside the pipe's file.
-pub(super) fn forget_bells(_directory: &OwnedFd, _key: &str) {}
+/// Does nothing: bells are words in the header, and there is no file beside the pipe's.
+pub(super) fn unlink_bells(_directory: &OwnedFd, _key: &str) {}
 
 /// A shared futex on the sleeper's word: not `PRIVATE`, because the other side is another process.
 #[derive(Debug)]
@@ -44,10 +45,10 @@ impl Bell {
         Ok(Self)
     }
 
-    #[expect(clippy::unused_self, reason = "other systems sleep on the object and not on the word")]
+    #[expect(clippy::unused_self, reason = "other systems sleep on an object instead of the word")]
     pub(crate) fn sleep(&self, word: &AtomicU32, limit: Duration) {
         let limit = Timespec { tv_sec: limit.as_secs().cast_signed(), tv_nsec: limit.subsec_nanos().into() };
-        // Every outcome (rung, word changed, time over, signal) means the same: look again.
+        // Every outcome (woken, word changed, timed out, signal) means the same: check again.
         let _ = futex::wait(word, futex::Flags::empty(), 1, Some(&limit));
     }
 

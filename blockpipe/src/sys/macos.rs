@@ -1,6 +1,7 @@
-//! What macOS has of its own: a temporary directory for each user, and since 14.4 a wait on shared addresses.
+//! The parts that are specific to macOS: a temporary directory for each user, and, since 14.4, a wait on shared
+//! addresses.
 
-pub(super) use super::fifo::forget as forget_bells;
+pub(super) use super::fifo::forget as unlink_bells;
 pub(super) use super::ofd::{Locks, hold, is_held};
 use super::unix::Seats;
 pub(super) use super::unix::write_zeros as reserve;
@@ -12,10 +13,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-/// The directory of this user's pipes, in the one that the system makes for each user.
+/// Returns the directory of this user's pipes, inside the temporary directory that the system makes for each user.
 pub(super) fn directory() -> String {
     let mut buffer = [0_u8; 1024];
-    // SAFETY: the buffer is as long as is said; the answer ends with a zero, even if it is cut.
+    // SAFETY: the buffer's length is passed correctly; the answer ends with a zero even if it is truncated.
     let length =
         unsafe { libc::confstr(libc::_CS_DARWIN_USER_TEMP_DIR, buffer.as_mut_ptr().cast(), buffer.len()) };
     let folder = CStr::from_bytes_until_nul(&buffer).ok().and_then(|folder| folder.to_str().ok());
@@ -25,7 +26,7 @@ pub(super) fn directory() -> String {
     }
 }
 
-/// Children that are forked do not get these pages.
+/// Keeps these pages out of forked children.
 pub(super) fn keep_from_children(address: NonNull<u8>, length: usize) -> io::Result<()> {
     unsafe extern "C" {
         fn minherit(address: *mut c_void, length: usize, inherit: c_int) -> c_int;
@@ -47,11 +48,11 @@ const SHARED: u32 = 1;
 /// `OS_CLOCK_MACH_ABSOLUTE_TIME`.
 const CLOCK: u32 = 32;
 
-/// The calls of macOS 14.4, if this system has them.
+/// Returns the calls of macOS 14.4, if this system has them.
 fn calls() -> Option<(Wait, Wake)> {
     static CALLS: OnceLock<Option<(Wait, Wake)>> = OnceLock::new();
     *CALLS.get_or_init(|| {
-        // SAFETY: the names end with zeros; asking for a name changes nothing.
+        // SAFETY: the names end with zeros; looking up a name changes nothing.
         let find = |name: &CStr| unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
         let wait = NonNull::new(find(c"os_sync_wait_on_address_with_timeout"))?;
         let wake = NonNull::new(find(c"os_sync_wake_by_address_any"))?;
@@ -65,7 +66,7 @@ fn calls() -> Option<(Wait, Wake)> {
     })
 }
 
-/// A wait on the sleeper's word, or on older systems a bell of their own.
+/// A wait on the sleeper's word; on older systems, a FIFO.
 #[derive(Debug)]
 pub(crate) enum Bell {
     Word(Wait, Wake),
@@ -84,8 +85,8 @@ impl Bell {
         match self {
             Self::Word(wait, _) => {
                 let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX).max(1);
-                // SAFETY: the word is four bytes, aligned, and mapped as long as it is borrowed. Every outcome
-                // (rung, word changed, time over, signal) means the same: look again.
+                // SAFETY: the word is four bytes, aligned, and mapped as long as it is borrowed. Every outcome (woken,
+                // word changed, timed out, signal) means the same: check again.
                 unsafe { wait(word.as_ptr().cast(), 1, size_of::<u32>(), SHARED, CLOCK, limit) };
             }
             Self::Fifo(bell) => bell.sleep(word, limit),
@@ -95,7 +96,7 @@ impl Bell {
     pub(crate) fn ring(&self, word: &AtomicU32) {
         match self {
             Self::Word(_, wake) => {
-                // SAFETY: as in `sleep`. That nobody sleeps is no error for us.
+                // SAFETY: as in `sleep`. It is not an error if nobody sleeps.
                 unsafe { wake(word.as_ptr().cast(), size_of::<u32>(), SHARED) };
             }
             Self::Fifo(bell) => bell.ring(word),

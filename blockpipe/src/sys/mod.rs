@@ -1,38 +1,40 @@
 //! The seam to the operating system. Nothing above it has a `cfg`; nothing below it knows what a pipe is.
 //!
-//! # The contract that every system fills with the same names
+//! # The contract: the same names on every system
 //!
-//! **[`Seats`]** decide who is who. A key (128 bits) stands for one pipe in a place: this user's own, or a directory
-//! that several users can enter, where the system has such.
-//! - `open(place, key)` opens the pipe's object or makes an empty one; it never touches something that this library did
-//!   not make ([`OpenError::Foreign`]). Where objects outlive their processes it also says whether this one is new.
-//! - `existing(place, key)` makes nothing and is for whoever only looks. `keys(place)`: of all that are there, where the
-//!   system can list them.
-//! - `introduce(side, generation)`: under the gate, before a seat is taken: leaves what only this user can leave, and
-//!   what lasts as long as the process. `user(side, generation)`: who has left it, as the kernel knows; `None` where
+//! **[`Seats`]** decide which process has which role. A key (128 bits) stands for one pipe in a directory: this user's
+//! own, or one that several users can enter, where the system supports that.
+//! - `open(directory, key)` opens the pipe's object or creates an empty one; it never touches anything that this
+//!   library did not create ([`OpenError::Foreign`]). Where objects outlive their processes, it also returns whether
+//!   this one is new.
+//! - `existing(directory, key)` creates nothing; observers use it. `keys(directory)` lists the keys of all existing
+//!   pipes, where the system can list them.
+//! - `publish_user(side, generation)`: under the gate, before a seat is taken, publishes proof of the caller's uid,
+//!   which lasts as long as the process. `user(side, generation)` returns the uid that has been proved so; `None` where
 //!   users have no numbers.
-//! - `header_copy()`: of what is there, which nobody can take away from who only looks.
-//! - `lock_gate(until)` / `unlock_gate()`: one process at a time looks and sits down. `false` after the deadline.
-//! - `current()`: under the gate, whether the key still leads to this object. If not, start again.
-//! - `held(seat)`: whether *another* holder has the seat. Takes nothing and disturbs nobody.
+//! - `header_copy()` copies the header, so that nobody can take it away from an observer.
+//! - `lock_gate(until)` / `unlock_gate()`: one process at a time checks the seats and takes one. `false` after the
+//!   deadline.
+//! - `is_current()`: under the gate, whether the key still leads to this object. If not, the caller restarts.
+//! - `is_held(seat)`: whether *another* holder has the seat. Takes nothing and disturbs nobody.
 //! - `take(seat)`: only under the gate. `release(seat)`: explicit; the kernel does it for a dead process.
-//! - `forget()`: only under the gate: the key leads nowhere from here on; holders keep their object.
-//! - `where_it_is()`: for messages. `directory(place)`: where all of them are, if they are files.
+//! - `unlink()`: only under the gate; from then on the key leads nowhere. Holders keep their object.
+//! - `location()`: for messages. `directory(chosen)`: the directory of all pipes, if they are files.
 //!
-//! **[`Segment`]** is memory that two processes see, aligned to a page, zero at first.
+//! **[`Segment`]** is memory that two processes share, page-aligned and zero at first.
 //! - `Seats::header()`: 4096 bytes, reserved. It lives as long as it is mapped and never shrinks.
-//! - `Seats::create_region(generation, length)` reserves before it maps: no space is an error here and never a
-//!   fault later. `Seats::open_region` maps what the other side made and checks that it is that long; either side may
-//!   call it while the other one lives. A producer that died before anybody opened what it had made is no hindrance for
-//!   the next one of the same generation, which may want another length. Where memory goes with its last holder, it may be gone with a dead one:
-//!   `NotFound`.
+//! - `Seats::create_region(generation, length)` reserves memory before it maps it: lack of space is an error here and
+//!   never a fault later. `Seats::open_region` maps what the other side made and checks that it is that long; either
+//!   side may call it while the other one lives. If a producer died before anybody opened what it had made, the next
+//!   one of the same generation can create the region again, with another length. Where memory disappears with its last
+//!   holder, it may be gone with a dead producer: `NotFound`.
 //!
 //! **[`Bell`]** wakes a sleeper in another process. `open(seats, generation, sleeper)`: each side has one, and a
-//! newcomer who takes a dead one's place opens the same.
-//! - `sleep(word, limit)`: sleeps while `word` is 1, at most `limit`; may wake for nothing, and where the kernel can
-//!   say so, does when the partner's seat is lost. A ring that was given
-//!   before the sleep, with the word put to 0, is not lost.
-//! - `ring(word)`: wakes the one sleeper of this bell. The word is 0 already.
+//! replacement opens the same bell as the dead process.
+//! - `sleep(word, limit)` sleeps while `word` is 1, up to `limit`. It may wake up for no reason. Where the kernel can
+//!   report that the peer's seat was lost, this wakes it, too. A wake-up that is sent before the sleep, with the word
+//!   set to 0, is not lost.
+//! - `ring(word)` wakes the one sleeper of this bell. The word is 0 already.
 //!
 //! Errors are `io::Error` and numbers are plain: a port can be written from this page alone.
 
@@ -80,7 +82,7 @@ pub(crate) use {
 compile_error!(
     "blockpipe runs on Linux, Windows, macOS and FreeBSD. For another system write src/sys/<system>.rs after the \
      contract in src/sys/mod.rs: `Seats`, `Segment` and `Bell`; or, where a pipe can be a file, only what src/sys/unix.rs \
-     takes from `system`: `directory`, `Locks`, `hold`, `is_held`, `reserve`, `keep_from_children`, `Bell` and `forget_bells`."
+     takes from `system`: `directory`, `Locks`, `hold`, `is_held`, `reserve`, `keep_from_children`, `Bell` and `unlink_bells`."
 );
 
 /// One of the two ends of a pipe. Each is a seat that at most one living process holds.
@@ -92,7 +94,7 @@ pub enum Side {
     Consumer,
 }
 
-/// A short sleep between two looks at something that nobody rings a bell for: the gate, and a pair that leaves.
+/// Sleeps briefly between two checks of something that has no bell: the gate, and a pair that is leaving.
 #[expect(clippy::disallowed_methods, reason = "the one place where the library sleeps without a bell")]
 pub(crate) fn pause(time: std::time::Duration) {
     std::thread::sleep(time);
@@ -101,7 +103,7 @@ pub(crate) fn pause(time: std::time::Duration) {
 /// Why a pipe's object could not be opened.
 #[derive(Debug)]
 pub(crate) enum OpenError {
-    /// Something is there that this library did not make.
+    /// The name belongs to something that this library did not create.
     Foreign {
         path: String,
         what: &'static str,

@@ -1,8 +1,8 @@
 //! Gate and seats as open-file-description locks on bytes 0, 1 and 2 of the pipe's file.
 //!
-//! These locks belong to the open file and not to the process, so closing some other descriptor does not lose them,
-//! and the kernel drops them when the last descriptor goes, however the process ends. They do survive in a child
-//! that was forked without exec; the documentation says so.
+//! These locks belong to the open file and not to the process, so closing another descriptor does not lose them, and
+//! the kernel drops them when the last descriptor is closed, however the process ends. They do survive in a child that
+//! was forked without exec; the documentation warns of that.
 
 use super::fcntl;
 use super::folder::Folder;
@@ -14,13 +14,13 @@ use std::io;
 pub(super) struct Locks;
 
 impl Locks {
-    /// `file` is the pipe's, in every call.
+    /// Creates the locks. In every call, `file` is the pipe's file.
     pub(super) fn new() -> Self {
         Self
     }
 
-    /// `false` if somebody else has it.
-    #[expect(clippy::unused_self, reason = "on other systems there are more files")]
+    /// Takes the lock. Returns `false` if another process has it.
+    #[expect(clippy::unused_self, reason = "other systems use more files")]
     pub(super) fn take(&self, _folder: &Folder, _name: &str, file: &OwnedFd, lock: Lock) -> io::Result<bool> {
         match fcntl::lock(file, libc::F_OFD_SETLK, lock as u8, libc::F_WRLCK) {
             Ok(_) => Ok(true),
@@ -30,13 +30,13 @@ impl Locks {
     }
 
     #[expect(clippy::unused_self, reason = "as in `take`")]
-    pub(super) fn give_back(&self, file: &OwnedFd, lock: Lock) -> io::Result<()> {
+    pub(super) fn release(&self, file: &OwnedFd, lock: Lock) -> io::Result<()> {
         fcntl::lock(file, libc::F_OFD_SETLK, lock as u8, libc::F_UNLCK).map(drop)
     }
 
-    /// Whether somebody else has it. Takes nothing.
+    /// Returns whether another process has the lock. Takes nothing.
     #[expect(clippy::unused_self, reason = "as in `take`")]
-    pub(super) fn is_taken(
+    pub(super) fn is_held(
         &self,
         _folder: &Folder,
         _name: &str,
@@ -46,17 +46,17 @@ impl Locks {
         Ok(fcntl::lock(file, libc::F_OFD_GETLK, lock as u8, libc::F_WRLCK)? != libc::F_UNLCK as libc::c_short)
     }
 
-    /// Removes what belongs to the locks beside the pipe's file.
+    /// Does nothing: these locks need no files beside the pipe's.
     #[expect(clippy::unused_self, reason = "as in `take`")]
-    pub(super) fn forget(&self, _directory: &OwnedFd, _name: &str, _file: &OwnedFd) {}
+    pub(super) fn unlink_files(&self, _directory: &OwnedFd, _name: &str, _file: &OwnedFd) {}
 }
 
-/// Locks a file that this process has made, as only a process that may write to it can.
+/// Locks a user card as only a process that may write to it can.
 pub(super) fn hold(file: &OwnedFd) -> io::Result<()> {
     fcntl::lock(file, libc::F_OFD_SETLK, 0, libc::F_WRLCK).map(drop)
 }
 
-/// Whether somebody who may write to it holds it now.
+/// Returns whether a process that may write to the user card holds its lock now.
 pub(super) fn is_held(file: &OwnedFd, _own: bool) -> io::Result<bool> {
     Ok(fcntl::lock(file, libc::F_OFD_GETLK, 0, libc::F_RDLCK)? == libc::F_WRLCK as libc::c_short)
 }

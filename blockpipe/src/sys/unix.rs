@@ -1,8 +1,8 @@
-//! Seats and memory for systems where a pipe is a file: it carries header, blocks and the locks.
+//! Seats and memory for systems where a pipe is a file, which carries header, blocks and locks.
 //!
-//! How locks are had, space is reserved and a sleeper is woken differs between these systems (`system`).
+//! How to lock, to reserve space and to wake a sleeper differs between these systems (`system`).
 
-use super::folder::{Folder, SAFELY};
+use super::folder::{Folder, OPEN_FLAGS};
 use super::system::Locks;
 use super::{OpenError, Side, pause, system};
 use rustix::fd::{AsFd, OwnedFd};
@@ -15,7 +15,7 @@ use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// What is locked. The numbers are those of the bytes where bytes are locked.
+/// The locks of a pipe. The numbers are the offsets of the bytes, where bytes are locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lock {
     Gate = 0,
@@ -23,7 +23,7 @@ pub(super) enum Lock {
     Consumer = 2,
 }
 
-/// Same numbers as `layout.rs`, on purpose not imported: a port is written without knowing what lies above.
+/// The same numbers as in `layout.rs`, deliberately not imported: a port is written without knowing what lies above.
 const HEADER_LENGTH: u64 = 4096;
 const REGION_START: u64 = 64 << 10;
 const MAGIC: &[u8; 8] = b"BLKPIPE\0";
@@ -35,7 +35,7 @@ pub(crate) struct Seats {
     path: String,
     file: OwnedFd,
     locks: Locks,
-    /// What says who this is.
+    /// The file that proves which user this is.
     card: OnceLock<OwnedFd>,
 }
 
@@ -49,19 +49,19 @@ impl From<Side> for Lock {
 }
 
 impl Seats {
-    pub(crate) fn open(place: Option<&OsStr>, key: u128) -> Result<(Self, bool), OpenError> {
-        let (folder, name) = (Folder::open(place)?, name_of(key));
+    pub(crate) fn open(directory: Option<&OsStr>, key: u128) -> Result<(Self, bool), OpenError> {
+        let (folder, name) = (Folder::open(directory)?, name_of(key));
         let path = format!("{}/{name}", folder.path.to_string_lossy());
         let (file, new) = folder.open_or_create(&name).map_err(|error| cannot_open(&path, error))?;
         let seats = Self { folder, name, path, file, locks: Locks::new(), card: OnceLock::new() };
         Ok((seats.checked()?, new))
     }
 
-    pub(crate) fn existing(place: Option<&OsStr>, key: u128) -> Result<Option<Self>, OpenError> {
-        let Some(folder) = Folder::existing(place)? else { return Ok(None) };
+    pub(crate) fn existing(directory: Option<&OsStr>, key: u128) -> Result<Option<Self>, OpenError> {
+        let Some(folder) = Folder::existing(directory)? else { return Ok(None) };
         let name = name_of(key);
         let path = format!("{}/{name}", folder.path.to_string_lossy());
-        let open = || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | SAFELY, Mode::empty());
+        let open = || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | OPEN_FLAGS, Mode::empty());
         let file = match retry_on_intr(open) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
@@ -69,15 +69,15 @@ impl Seats {
         };
         let seats =
             Self { folder, name, path, file, locks: Locks::new(), card: OnceLock::new() }.checked()?;
-        // One that nobody has used yet is no pipe, and must not become one by being looked at.
+        // An empty file is not a pipe yet, and an observer must not make it one.
         let used = seats.is_used();
         Ok(used.then_some(seats))
     }
 
-    pub(crate) fn keys(place: Option<&OsStr>) -> Result<Vec<u128>, OpenError> {
-        let Some(folder) = Folder::existing(place)? else { return Ok(Vec::new()) };
+    pub(crate) fn keys(directory: Option<&OsStr>) -> Result<Vec<u128>, OpenError> {
+        let Some(folder) = Folder::existing(directory)? else { return Ok(Vec::new()) };
         let failed = |error: Errno| OpenError::Io {
-            doing: format!("looking into {}", folder.path.to_string_lossy()),
+            doing: format!("listing {}", folder.path.to_string_lossy()),
             source: error.into(),
         };
         let names = folder.names().map_err(failed)?;
@@ -85,11 +85,11 @@ impl Seats {
         Ok(names.iter().filter_map(key).collect())
     }
 
-    /// An error if it is nothing that this library makes.
+    /// Returns an error if this is not a file that this library makes.
     fn checked(self) -> Result<Self, OpenError> {
         let foreign = |what| Err(OpenError::Foreign { path: self.path.clone(), what });
         let stat = rustix::fs::fstat(&self.file).map_err(|error| OpenError::Io {
-            doing: format!("looking at {}", self.path),
+            doing: format!("checking {}", self.path),
             source: error.into(),
         })?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -99,24 +99,24 @@ impl Seats {
             return foreign(why);
         }
         if stat.st_nlink > 1 {
-            return foreign("has another name besides this one");
+            return foreign("has a second hard link");
         }
-        // New files grow from nothing to a whole header in one step.
+        // New files grow from nothing to a full header in one step.
         if (1..HEADER_LENGTH.cast_signed()).contains(&stat.st_size) {
             return foreign("shorter than a pipe");
         }
         Ok(self)
     }
 
-    /// Whether anybody has written a header to it.
+    /// Returns whether a header has been written to the file.
     fn is_used(&self) -> bool {
         let mut magic = [0; MAGIC.len()];
         let read = rustix::io::pread(&self.file, &mut magic, 0);
         matches!(read, Ok(length) if length == MAGIC.len() && magic == *MAGIC)
     }
 
-    pub(crate) fn introduce(&self, side: Side, generation: u64) -> io::Result<()> {
-        if let Some(card) = self.folder.introduce(&self.file, &self.name, side, generation)? {
+    pub(crate) fn publish_user(&self, side: Side, generation: u64) -> io::Result<()> {
+        if let Some(card) = self.folder.publish_user(&self.file, &self.name, side, generation)? {
             let _ = self.card.set(card);
         }
         Ok(())
@@ -126,7 +126,7 @@ impl Seats {
         self.folder.user(&self.file, &self.name, side, generation).map(Some)
     }
 
-    pub(crate) fn where_it_is(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         &self.path
     }
 
@@ -144,15 +144,15 @@ impl Seats {
     }
 
     pub(crate) fn unlock_gate(&self) -> io::Result<()> {
-        self.locks.give_back(&self.file, Lock::Gate)
+        self.locks.release(&self.file, Lock::Gate)
     }
 
-    pub(crate) fn current(&self) -> io::Result<bool> {
+    pub(crate) fn is_current(&self) -> io::Result<bool> {
         Ok(rustix::fs::fstat(&self.file)?.st_nlink != 0)
     }
 
-    pub(crate) fn held(&self, seat: Side) -> io::Result<bool> {
-        self.locks.is_taken(&self.folder, &self.name, &self.file, seat.into())
+    pub(crate) fn is_held(&self, seat: Side) -> io::Result<bool> {
+        self.locks.is_held(&self.folder, &self.name, &self.file, seat.into())
     }
 
     pub(crate) fn take(&self, seat: Side) -> io::Result<bool> {
@@ -160,19 +160,19 @@ impl Seats {
     }
 
     pub(crate) fn release(&self, seat: Side) -> io::Result<()> {
-        self.locks.give_back(&self.file, seat.into())
+        self.locks.release(&self.file, seat.into())
     }
 
-    pub(crate) fn forget(&self) -> io::Result<()> {
-        // The name last: killed in between, the next one makes the rest again.
-        self.locks.forget(&self.folder.descriptor, &self.name, &self.file);
-        system::forget_bells(&self.folder.descriptor, &self.name);
-        self.folder.forget_users(&self.name);
+    pub(crate) fn unlink(&self) -> io::Result<()> {
+        // The name last: if the process is killed in between, the next one creates the rest again.
+        self.locks.unlink_files(&self.folder.descriptor, &self.name, &self.file);
+        system::unlink_bells(&self.folder.descriptor, &self.name);
+        self.folder.unlink_cards(&self.name);
         Ok(rustix::fs::unlinkat(&self.folder.descriptor, &self.name, AtFlags::empty())?)
     }
 
     pub(crate) fn header(&self) -> io::Result<Segment> {
-        // Only a file that nobody has used yet is shorter.
+        // Only a file that has never been used is shorter.
         if self.length()? < HEADER_LENGTH {
             system::reserve(&self.file, 0, HEADER_LENGTH)?;
         }
@@ -189,7 +189,7 @@ impl Seats {
                 read => at += read,
             }
         }
-        // SAFETY: the mapping is as long as the bytes are, and nobody else has it.
+        // SAFETY: the mapping is as long as the bytes are, and nobody else uses it.
         unsafe { segment.address.copy_from_nonoverlapping(NonNull::from(&bytes).cast(), bytes.len()) };
         Ok(segment)
     }
@@ -200,11 +200,11 @@ impl Seats {
     }
 
     pub(crate) fn open_region(&self, _generation: u64, length: u64) -> io::Result<Segment> {
-        // The file never shrinks, so what is there now stays there.
+        // The file never shrinks, so what exists now stays.
         if self.length()?.checked_sub(REGION_START).is_none_or(|there| there < length) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "the pipe is shorter than its header says",
+                "the pipe's memory is shorter than its header says",
             ));
         }
         Segment::map(&self.file, REGION_START, length)
@@ -214,7 +214,7 @@ impl Seats {
         Ok(rustix::fs::fstat(&self.file)?.st_size.cast_unsigned())
     }
 
-    /// `false` if somebody else has it.
+    /// Takes a lock. Returns `false` if another process has it.
     fn lock(&self, lock: Lock) -> io::Result<bool> {
         self.locks.take(&self.folder, &self.name, &self.file, lock)
     }
@@ -222,9 +222,10 @@ impl Seats {
 
 impl Drop for Seats {
     fn drop(&mut self) {
-        // Trailer is not enough: a mapping keeps the open file and its locks, and a monitor keeps a mapping.
+        // Closing the file is not enough: a mapping keeps the open file and its locks alive, and a monitor keeps a
+        // mapping.
         for lock in [Lock::Producer, Lock::Consumer, Lock::Gate] {
-            let _ = self.locks.give_back(&self.file, lock);
+            let _ = self.locks.release(&self.file, lock);
         }
     }
 }
@@ -243,8 +244,8 @@ fn cannot_open(path: &str, error: Errno) -> OpenError {
     }
 }
 
-/// Real memory by writing zeros, for systems whose own way does not hold on every file system: a full one is an
-/// error here and not a bus error at the first touch.
+/// Reserves real memory by writing zeros, for systems whose own call does not work on every file system: a full file
+/// system is an error here and not a bus error at the first access.
 #[cfg_attr(
     all(target_os = "linux", not(blockpipe_portable)),
     expect(dead_code, reason = "Linux has a better way")
@@ -259,7 +260,7 @@ pub(super) fn write_zeros(file: &OwnedFd, start: u64, length: u64) -> io::Result
             Ok(written) => at += written as u64,
             Err(Errno::INTR) => {}
             Err(error) => {
-                // Nobody has mapped what is new.
+                // Nobody has mapped the new part yet.
                 let _ = rustix::fs::ftruncate(file, before);
                 return Err(error.into());
             }
@@ -275,26 +276,26 @@ pub(crate) struct Segment {
     length: usize,
 }
 
-// SAFETY: the mapping belongs to the process and not to a thread; whoever touches the bytes orders it themselves.
+// SAFETY: the mapping belongs to the process and not to a thread; users of the bytes order their accesses themselves.
 unsafe impl Send for Segment {}
 // SAFETY: as above: a shared reference gives only the address and the length.
 unsafe impl Sync for Segment {}
 
 impl Segment {
-    /// For sanitizers (`blockpipe/tests/sanitize.sh`), which know memory by its address: two ends in one process get
-    /// the same mapping of the same part of a file. It stays for good, so the file's number is never used again.
+    /// Maps each part of a file once, for sanitizers (`blockpipe/tests/sanitize.sh`), which know memory by its address:
+    /// two ends in one process share the mapping. It is never unmapped, so the file's inode number is never reused.
     #[cfg(blockpipe_one_mapping)]
     fn map(file: impl AsFd, offset: u64, length: u64) -> io::Result<Self> {
         type Part = (u64, u64, u64);
         static MAPPED: std::sync::Mutex<Vec<(Part, Segment)>> = std::sync::Mutex::new(Vec::new());
         let stat = rustix::fs::fstat(&file)?;
         let part = (stat.st_ino, offset, length);
-        let mut mapped = MAPPED.lock().expect("nobody panics with it");
+        let mut mapped = MAPPED.lock().expect("nobody panics while holding the lock");
         let known = mapped.iter().find(|(known, _)| *known == part);
         let (address, length) = if let Some((_, segment)) = known {
             (segment.address, segment.length)
         } else {
-            let segment = Self::map_anew(file, offset, length)?;
+            let segment = Self::map_new(file, offset, length)?;
             let same = (segment.address, segment.length);
             mapped.push((part, segment));
             same
@@ -304,10 +305,10 @@ impl Segment {
 
     #[cfg(not(blockpipe_one_mapping))]
     fn map(file: impl AsFd, offset: u64, length: u64) -> io::Result<Self> {
-        Self::map_anew(file, offset, length)
+        Self::map_new(file, offset, length)
     }
 
-    fn map_anew(file: impl AsFd, offset: u64, length: u64) -> io::Result<Self> {
+    fn map_new(file: impl AsFd, offset: u64, length: u64) -> io::Result<Self> {
         let length = usize::try_from(length).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
         let access = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
@@ -315,29 +316,30 @@ impl Segment {
             rustix::mm::mmap(std::ptr::null_mut(), length, access, MapFlags::SHARED, file, offset)?
         };
         let segment = Self {
-            address: NonNull::new(address.cast()).expect("mmap gives no null without a fixed address"),
+            address: NonNull::new(address.cast())
+                .expect("mmap returns no null pointer without a fixed address"),
             length,
         };
         system::keep_from_children(segment.address, length)?;
         Ok(segment)
     }
 
-    /// Of this process alone.
+    /// Maps memory that only this process can see.
     fn anonymous(length: u64) -> io::Result<Self> {
         let access = ProtFlags::READ | ProtFlags::WRITE;
         let length = length as usize;
         // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
         let address =
             unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), length, access, MapFlags::PRIVATE)? };
-        Ok(Self { address: NonNull::new(address.cast()).expect("mmap gives no null"), length })
+        Ok(Self { address: NonNull::new(address.cast()).expect("mmap returns no null pointer"), length })
     }
 
-    /// The first byte, aligned to a page.
+    /// Returns the address of the first byte, aligned to a page.
     pub(crate) fn address(&self) -> NonNull<u8> {
         self.address
     }
 
-    /// How many bytes are mapped.
+    /// Returns the number of mapped bytes.
     pub(crate) fn length(&self) -> usize {
         self.length
     }

@@ -1,25 +1,26 @@
-//! Windows: a pipe is a handful of named kernel objects, which go with their last handle.
+//! Windows: a pipe is a handful of named kernel objects, which disappear with their last handle.
 //!
-//! All names begin with `Local\blockpipe-<user's SID>-<key>-`, and what follows says what kind of object it is, so
-//! that objects of different kinds never meet. (`<side>` is `producer` or `consumer`.)
+//! All names begin with `Local\blockpipe-<user's SID>-<key>-`, and the rest says what kind of object it is, so that
+//! objects of different kinds never have the same name. (`<side>` is `producer` or `consumer`.)
 //!
 //! | name | object | what for |
 //! |---|---|---|
-//! | `gate` | mutex | one process at a time looks and sits down |
-//! | `<side>-seat` | mutex | the seat. Only takers wait for it, under the gate |
-//! | `<side>-alive` | mutex | held together with the seat. The partner sleeps on it, and so takes it for a moment |
+//! | `gate` | mutex | one process at a time checks the seats and takes one |
+//! | `<side>-seat` | mutex | the seat. Only a process that wants to take it waits for it, under the gate |
+//! | `<side>-alive` | mutex | held together with the seat. The peer sleeps on it, and so takes it for a moment when it becomes free |
 //! | `<side>-here` | event | open as long as any thread of the holder's process may run |
 //! | `<side>-bell-<generation>` | event | wakes that side; resets itself |
-//! | `root` | section | one word: which header counts |
+//! | `root` | section | one word: the number of the current header |
 //! | `header-<number>` | section | the header that the root's word names |
 //! | `blocks-<generation>` | section | descriptors and blocks |
 //!
-//! **Mutexes belong to threads**, and an end may move from thread to thread. So each taken seat has a thread of its
-//! own that does nothing else; when the process dies, however it does, the kernel gives up both mutexes for it.
-//! The gate is locked and unlocked within one call of the library, by the calling thread.
+//! **Mutexes belong to threads**, and an end may move from thread to thread. So each taken seat has a thread of its own
+//! that does nothing else; when the process dies, however it does, the kernel abandons both mutexes for it. The gate is
+//! locked and unlocked within one call of the library, by the calling thread.
 //!
-//! **A dying process** loses its threads one by one, and one of them may still be inside a system call (a rename,
-//! say) when the seat's thread is gone. Its handles are closed when the last thread is: `<side>-here` tells that.
+//! **A dying process** loses its threads one by one, and one of them may still be inside a system call (a rename, say)
+//! when the seat's thread is gone. Its handles are closed only when the last thread has ended: `<side>-here` shows
+//! that.
 
 #[path = "windows/memory.rs"]
 mod memory;
@@ -30,7 +31,7 @@ pub(crate) use memory::Segment;
 
 use super::{OpenError, Side, pause};
 use memory::Access;
-use objects::{Failed, Names, Owned};
+use objects::{Names, ObjectError, Owned};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
@@ -42,13 +43,13 @@ use std::time::{Duration, Instant};
 use windows_sys::Win32::Foundation::{WAIT_ABANDONED_0, WAIT_OBJECT_0};
 use windows_sys::Win32::System::Threading::{SetEvent, WaitForMultipleObjects};
 
-/// Same number as in `layout.rs`, on purpose not imported: a port is written without knowing what lies above.
+/// The same number as in `layout.rs`, deliberately not imported: a port is written without knowing what lies above.
 const HEADER_LENGTH: u64 = 4096;
-/// How long what will be free in a moment may take to be so: an `alive` mutex that wakes its partner, and the memory of
+/// How long to wait for something that is about to become free: an `alive` mutex that wakes the peer, and the memory of
 /// a process that is dead already.
-const A_MOMENT: Duration = Duration::from_millis(50);
+const BRIEF_WAIT: Duration = Duration::from_millis(50);
 
-fn word_of(side: Side) -> &'static str {
+fn side_name(side: Side) -> &'static str {
     match side {
         Side::Producer => "producer",
         Side::Consumer => "consumer",
@@ -59,16 +60,16 @@ fn word_of(side: Side) -> &'static str {
 pub(crate) struct Seats {
     names: Names,
     gate: OwnedHandle,
-    chairs: [Arc<Chair>; 2],
+    seat_objects: [Arc<SeatObjects>; 2],
     root: Segment,
-    /// Which header this is about, and what keeps it there: the one that counted at the first look.
+    /// The header that was current at the first check, with its number. Holding it keeps it alive.
     header: OnceLock<(u64, Segment)>,
-    taken: Mutex<[Option<Sitting>; 2]>,
+    taken: Mutex<[Option<HeldSeat>; 2]>,
 }
 
-/// What belongs to one seat, whoever holds it.
+/// The kernel objects of one seat, whoever holds it.
 #[derive(Debug)]
-struct Chair {
+struct SeatObjects {
     names: Names,
     side: Side,
     seat: OwnedHandle,
@@ -77,29 +78,30 @@ struct Chair {
 
 /// A seat that this process holds, and the thread that holds it.
 #[derive(Debug)]
-struct Sitting {
+struct HeldSeat {
     stay: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Seats {
-    /// Nothing here outlives its processes, so that nobody has to clear away what is left.
-    pub(crate) fn open(place: Option<&OsStr>, key: u128) -> Result<(Self, bool), OpenError> {
-        if let Some(place) = place {
-            return Err(unsupported(&format!("meeting in {}", place.to_string_lossy())));
+    /// Opens or creates the objects. They do not outlive their processes, so nothing ever has to be cleaned up.
+    pub(crate) fn open(directory: Option<&OsStr>, key: u128) -> Result<(Self, bool), OpenError> {
+        if let Some(directory) = directory {
+            return Err(unsupported(&format!("meeting in the directory {}", directory.to_string_lossy())));
         }
         let names = Names::of(key).map_err(|error| error.about("this user's identity"))?;
-        let chair = |side| -> Result<Arc<Chair>, OpenError> {
-            let (names, word) = (names.clone(), word_of(side));
+        let objects_of_seat = |side| -> Result<Arc<SeatObjects>, OpenError> {
+            let (names, word) = (names.clone(), side_name(side));
             let mutex = |what: &str| names.mutex(what).map_err(|error| error.about(&names.full(what)));
             let (seat, alive) = (mutex(&format!("{word}-seat"))?, mutex(&format!("{word}-alive"))?);
-            Ok(Arc::new(Chair { names, side, seat, alive }))
+            Ok(Arc::new(SeatObjects { names, side, seat, alive }))
         };
-        let open =
-            |what: &str, result: Result<_, Failed>| result.map_err(|error| error.about(&names.full(what)));
+        let open = |what: &str, result: Result<_, ObjectError>| {
+            result.map_err(|error| error.about(&names.full(what)))
+        };
         let seats = Self {
             gate: open("gate", names.mutex("gate"))?,
-            chairs: [chair(Side::Producer)?, chair(Side::Consumer)?],
+            seat_objects: [objects_of_seat(Side::Producer)?, objects_of_seat(Side::Consumer)?],
             root: Segment::named(&names, "root", HEADER_LENGTH, Access::OpenOrCreate)
                 .map_err(|error| error.about(&names.full("root")))?
                 .0,
@@ -110,23 +112,23 @@ impl Seats {
         Ok((seats, false))
     }
 
-    pub(crate) fn existing(place: Option<&OsStr>, key: u128) -> Result<Option<Self>, OpenError> {
-        // What is opened here goes again with its last handle.
-        let (seats, _) = Self::open(place, key)?;
+    pub(crate) fn existing(directory: Option<&OsStr>, key: u128) -> Result<Option<Self>, OpenError> {
+        // What is opened here disappears again with its last handle.
+        let (seats, _) = Self::open(directory, key)?;
         let used = seats.root_word().load(Ordering::Acquire) != 0;
         Ok(used.then_some(seats))
     }
 
-    pub(crate) fn keys(_place: Option<&OsStr>) -> Result<Vec<u128>, OpenError> {
+    pub(crate) fn keys(_directory: Option<&OsStr>) -> Result<Vec<u128>, OpenError> {
         Err(unsupported("listing the pipes"))
     }
 
     #[expect(
         clippy::unnecessary_wraps,
         clippy::unused_self,
-        reason = "elsewhere others may come than this user"
+        reason = "on other systems other users may join"
     )]
-    pub(crate) fn introduce(&self, _side: Side, _generation: u64) -> io::Result<()> {
+    pub(crate) fn publish_user(&self, _side: Side, _generation: u64) -> io::Result<()> {
         Ok(())
     }
 
@@ -135,65 +137,67 @@ impl Seats {
         Ok(None)
     }
 
-    pub(crate) fn where_it_is(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         self.names.prefix()
     }
 
     pub(crate) fn lock_gate(&self, until: Instant) -> io::Result<bool> {
-        objects::own(&self.gate, until.saturating_duration_since(Instant::now()))
+        objects::acquire_mutex(&self.gate, until.saturating_duration_since(Instant::now()))
     }
 
     pub(crate) fn unlock_gate(&self) -> io::Result<()> {
-        objects::disown(&self.gate)
+        objects::release_mutex(&self.gate)
     }
 
-    pub(crate) fn current(&self) -> io::Result<bool> {
+    pub(crate) fn is_current(&self) -> io::Result<bool> {
         if let Some((header, _)) = self.header.get() {
             return Ok(*header == self.root_word().load(Ordering::Acquire));
         }
         let (number, segment, existed) = self.find_header()?;
-        // A seat without its header: a dying process' handles are closed one by one. In a moment it will be gone.
-        if !existed && (self.held(Side::Producer)? || self.held(Side::Consumer)?) {
+        // A seat is held but its header is gone: the handles of a dying process are closed one by one. In a moment the
+        // seat will be free.
+        if !existed && (self.is_held(Side::Producer)? || self.is_held(Side::Consumer)?) {
             return Ok(false);
         }
         let _ = self.header.set((number, segment));
         Ok(true)
     }
 
-    pub(crate) fn held(&self, seat: Side) -> io::Result<bool> {
+    pub(crate) fn is_held(&self, seat: Side) -> io::Result<bool> {
         if self.taken()[seat as usize].is_some() {
             return Ok(false);
         }
-        let chair = &self.chairs[seat as usize];
-        Ok(objects::is_owned(&chair.seat)? || self.names.exists(&chair.here())?)
+        let objects_of_seat = &self.seat_objects[seat as usize];
+        Ok(objects::is_owned(&objects_of_seat.seat)? || self.names.exists(&objects_of_seat.here())?)
     }
 
     pub(crate) fn take(&self, seat: Side) -> io::Result<bool> {
         let (answer, taken) = mpsc::channel();
         let (stay, leave) = mpsc::channel();
-        let chair = Arc::clone(&self.chairs[seat as usize]);
+        let objects_of_seat = Arc::clone(&self.seat_objects[seat as usize]);
         let thread = std::thread::Builder::new()
-            .name(format!("blockpipe {} seat", word_of(seat)))
-            .spawn(move || chair.hold(&answer, &leave))?;
-        let sitting = Sitting { stay: Some(stay), thread: Some(thread) };
-        let taken = taken.recv().unwrap_or_else(|_| Err(io::Error::other("the seat's thread ended")));
+            .name(format!("blockpipe {} seat", side_name(seat)))
+            .spawn(move || objects_of_seat.hold(&answer, &leave))?;
+        let held_seat = HeldSeat { stay: Some(stay), thread: Some(thread) };
+        let taken =
+            taken.recv().unwrap_or_else(|_| Err(io::Error::other("the thread that holds the seat ended")));
         if let Ok(true) = taken {
-            self.taken()[seat as usize] = Some(sitting);
+            self.taken()[seat as usize] = Some(held_seat);
         }
         taken
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "other systems ask the kernel here")]
+    #[expect(clippy::unnecessary_wraps, reason = "other systems make a system call here")]
     pub(crate) fn release(&self, seat: Side) -> io::Result<()> {
-        // Not inside the lock: the thread's end is waited for.
-        let sitting = self.taken()[seat as usize].take();
-        drop(sitting);
+        // After the lock is released, because this waits for the thread to end.
+        let held_seat = self.taken()[seat as usize].take();
+        drop(held_seat);
         Ok(())
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "other systems ask the kernel here")]
-    pub(crate) fn forget(&self) -> io::Result<()> {
-        // Names of kernel objects cannot be taken away, but the root can name another header. Zero names none.
+    #[expect(clippy::unnecessary_wraps, reason = "other systems make a system call here")]
+    pub(crate) fn unlink(&self) -> io::Result<()> {
+        // The names of kernel objects cannot be removed, but the root can name another header. Zero names none.
         let next = self.root_word().load(Ordering::Relaxed).wrapping_add(1);
         self.root_word().store(next.max(1), Ordering::Release);
         Ok(())
@@ -209,11 +213,11 @@ impl Seats {
     }
 
     pub(crate) fn create_region(&self, generation: u64, length: u64) -> io::Result<Segment> {
-        // A producer that died before it was ready may have made it, too, and its handles are closed one by one.
-        let until = Instant::now() + A_MOMENT;
+        // A producer that died before it was ready may have created the region, and its handles are closed one by one.
+        let until = Instant::now() + BRIEF_WAIT;
         loop {
             match Segment::named(&self.names, &blocks(generation), length, Access::Create) {
-                Err(Failed::System(error))
+                Err(ObjectError::System(error))
                     if error.kind() == io::ErrorKind::AlreadyExists && Instant::now() < until =>
                 {
                     pause(Duration::from_millis(1));
@@ -228,16 +232,17 @@ impl Seats {
         Ok(segment)
     }
 
-    /// Nobody can cut a section short.
+    /// Maps the header itself: nobody can truncate a section.
     pub(crate) fn header_copy(&self) -> io::Result<Segment> {
         self.header()
     }
 
-    /// The header that counts now, and whether it was there before.
+    /// Returns the current header with its number, and whether it existed before.
     fn find_header(&self) -> io::Result<(u64, Segment, bool)> {
         let mut number = self.root_word().load(Ordering::Acquire);
         if number == 0 {
-            // A new root. Somebody may still look at a header of an earlier one, so it must not start at 1 again.
+            // The root is new. Other processes may still see a header of an earlier root, so the numbers must not start
+            // at 1 again.
             number = getrandom::u64().map_err(io::Error::other)?.max(1);
             self.root_word().store(number, Ordering::Release);
         }
@@ -247,23 +252,23 @@ impl Seats {
     }
 
     fn root_word(&self) -> &AtomicU64 {
-        // SAFETY: the root is mapped page-aligned and a whole page long for as long as `self` lives, and whatever
-        // bytes are there are a number; every process touches this word by atomics only.
+        // SAFETY: the root is mapped page-aligned and a whole page long for as long as `self` lives, and any bytes are
+        // a valid number; every process accesses this word by atomics only.
         unsafe { self.root.address().cast().as_ref() }
     }
 
-    fn taken(&self) -> std::sync::MutexGuard<'_, [Option<Sitting>; 2]> {
+    fn taken(&self) -> std::sync::MutexGuard<'_, [Option<HeldSeat>; 2]> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Kernel objects are in none.
-pub(crate) fn directory(_place: Option<&OsStr>) -> Option<OsString> {
+/// Returns `None`: kernel objects are in no directory.
+pub(crate) fn directory(_directory: Option<&OsStr>) -> Option<OsString> {
     None
 }
 
 fn unsupported(doing: &str) -> OpenError {
-    let source = io::Error::new(io::ErrorKind::Unsupported, "this system has no such thing");
+    let source = io::Error::new(io::ErrorKind::Unsupported, "not supported on this system");
     OpenError::Io { doing: doing.into(), source }
 }
 
@@ -275,18 +280,18 @@ fn blocks(generation: u64) -> String {
     format!("blocks-{generation:016x}")
 }
 
-impl Chair {
+impl SeatObjects {
     fn here(&self) -> String {
-        format!("{}-here", word_of(self.side))
+        format!("{}-here", side_name(self.side))
     }
 
-    /// The life of a seat's thread: takes the seat, says whether it has it, and holds it until `leave` is hung up.
+    /// Runs on a seat's thread: takes the seat, reports whether it has it, and holds it until `leave` is hung up.
     fn hold(&self, answer: &Sender<io::Result<bool>>, leave: &Receiver<()>) {
-        match self.sit_down() {
+        match self.take_seat() {
             Ok(Some(held)) => {
                 let _ = answer.send(Ok(true));
                 let _ = leave.recv();
-                // `alive` last: whoever it wakes finds a seat that is really free.
+                // `alive` last: the process that it wakes finds a seat that is really free.
                 drop(held);
             }
             Ok(None) => drop(answer.send(Ok(false))),
@@ -294,57 +299,58 @@ impl Chair {
         }
     }
 
-    /// The three things that make a held seat, in the order in which they are to be dropped.
-    fn sit_down(&self) -> io::Result<Option<(OwnedHandle, Owned<'_>, Owned<'_>)>> {
+    /// Takes the three objects that make a held seat, in the order in which they have to be dropped.
+    fn take_seat(&self) -> io::Result<Option<(OwnedHandle, Owned<'_>, Owned<'_>)>> {
         let Some(seat) = Owned::take(&self.seat, Duration::ZERO)? else { return Ok(None) };
-        let Some(alive) = Owned::take(&self.alive, A_MOMENT)? else { return Ok(None) };
-        // Somebody looks whether it is there, or a process is not quite dead yet: in a moment it will be free.
+        let Some(alive) = Owned::take(&self.alive, BRIEF_WAIT)? else { return Ok(None) };
+        // Another process is checking whether it exists, or a process is not quite dead yet: in a moment it will be
+        // free.
         let Some(here) = self.names.new_event(&self.here())? else { return Ok(None) };
         Ok(Some((here, seat, alive)))
     }
 }
 
-impl Drop for Sitting {
+impl Drop for HeldSeat {
     fn drop(&mut self) {
         self.stay = None;
         if let Some(thread) = self.thread.take() {
-            // Given back means given back; a thread that panicked has given it back, too.
+            // Once `release` returns, the seat is free; a thread that panicked has released it, too.
             let _ = thread.join();
         }
     }
 }
 
-/// An event for the sleeper, and its partner's life: both wake it.
+/// An event for the sleeper, and the `alive` mutex of its peer: both wake it.
 #[derive(Debug)]
 pub(crate) struct Bell {
     rung: OwnedHandle,
-    partner_alive: OwnedHandle,
+    peer_alive: OwnedHandle,
 }
 
 impl Bell {
     pub(crate) fn open(seats: &Seats, generation: u64, sleeper: Side) -> io::Result<Self> {
         let names = &seats.names;
-        let partner = match sleeper {
+        let peer = match sleeper {
             Side::Producer => Side::Consumer,
             Side::Consumer => Side::Producer,
         };
         Ok(Self {
-            rung: names.event(&format!("{}-bell-{generation:016x}", word_of(sleeper)))?,
-            partner_alive: names.mutex(&format!("{}-alive", word_of(partner)))?,
+            rung: names.event(&format!("{}-bell-{generation:016x}", side_name(sleeper)))?,
+            peer_alive: names.mutex(&format!("{}-alive", side_name(peer)))?,
         })
     }
 
     pub(crate) fn sleep(&self, _word: &AtomicU32, limit: Duration) {
-        // Nobody there: then only the bell can wake, or this would be a loop without sleep.
-        let count = if objects::is_owned(&self.partner_alive).unwrap_or(false) { 2 } else { 1 };
-        let handles = [self.rung.as_raw_handle(), self.partner_alive.as_raw_handle()];
+        // Without a peer only the bell can wake; waiting for a free mutex would be a loop without sleep.
+        let count = if objects::is_owned(&self.peer_alive).unwrap_or(false) { 2 } else { 1 };
+        let handles = [self.rung.as_raw_handle(), self.peer_alive.as_raw_handle()];
         // SAFETY: both handles are open as long as `self` lives, and `count` is at most their number.
         let woken_by =
             unsafe { WaitForMultipleObjects(count, handles.as_ptr(), 0, objects::milliseconds(limit)) };
-        // Every other outcome (rung, time over) means the same: look again.
+        // Every other outcome (woken, timed out) means the same: check again.
         if woken_by == WAIT_OBJECT_0 + 1 || woken_by == WAIT_ABANDONED_0 + 1 {
-            // Waiting has taken it, and the next one to take the partner's seat needs it.
-            let _ = objects::disown(&self.partner_alive);
+            // The wait has taken the mutex, and the next process to take the peer's seat needs it.
+            let _ = objects::release_mutex(&self.peer_alive);
         }
     }
 

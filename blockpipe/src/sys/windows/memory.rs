@@ -1,6 +1,6 @@
-//! Memory that two processes see: sections of the page file.
+//! Memory that two processes share: sections of the page file.
 
-use super::objects::{Failed, Names};
+use super::objects::{Names, ObjectError};
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr::NonNull;
@@ -13,7 +13,7 @@ use windows_sys::Win32::System::Memory::{
     MapViewOfFile, OpenFileMappingW, PAGE_READWRITE, UnmapViewOfFile, VirtualQuery,
 };
 
-/// How a section is come by.
+/// How to get a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     /// It must not exist.
@@ -23,7 +23,7 @@ pub(super) enum Access {
     OpenOrCreate,
 }
 
-/// A section in this process's memory. The handle keeps its name alive, for whoever comes later.
+/// A section in this process's memory. The handle keeps its name alive for processes that come later.
 #[derive(Debug)]
 pub(crate) struct Segment {
     address: NonNull<u8>,
@@ -31,19 +31,19 @@ pub(crate) struct Segment {
     _section: OwnedHandle,
 }
 
-// SAFETY: the mapping belongs to the process and not to a thread; whoever touches the bytes orders it themselves.
+// SAFETY: the mapping belongs to the process and not to a thread; users of the bytes order their accesses themselves.
 unsafe impl Send for Segment {}
 // SAFETY: as above: a shared reference gives only the address and the length.
 unsafe impl Sync for Segment {}
 
 impl Segment {
-    /// The section, and whether it was there before.
+    /// Opens or creates a section. Also returns whether it existed before.
     pub(super) fn named(
         names: &Names,
         what: &str,
         length: u64,
         access: Access,
-    ) -> Result<(Self, bool), Failed> {
+    ) -> Result<(Self, bool), ObjectError> {
         let length_here = usize::try_from(length).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
         let (section, existed) = match access {
             Access::Open => (open(names, what)?, true),
@@ -51,8 +51,9 @@ impl Segment {
                 let (high, low) = ((length >> 32) as u32, length as u32);
                 let (section, existed) = names
                     .create(what, |attributes, name| {
-                        // SAFETY: `create` gives attributes and a name that ends with a zero, and both outlive the
-                        // call. The whole length is committed at once: no space is an error here, not a fault later.
+                        // SAFETY: `create` passes attributes and a name that ends with a zero, and both outlive the
+                        // call. The whole length is committed at once: lack of space is an error here, not a fault
+                        // later.
                         unsafe {
                             CreateFileMappingW(
                                 INVALID_HANDLE_VALUE,
@@ -75,14 +76,15 @@ impl Segment {
     }
 
     fn map(section: OwnedHandle, length: usize) -> io::Result<Self> {
-        // SAFETY: a new view at an address of the system's choice touches no existing memory; 0 means all of it.
+        // SAFETY: a new view at an address of the system's choice touches no existing memory; 0 maps all of it.
         let view = unsafe { MapViewOfFile(section.as_raw_handle(), FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, 0) };
         let Some(address) = NonNull::new(view.Value.cast()) else {
             return Err(io::Error::from(no_space(io::Error::last_os_error().into())));
         };
         let segment = Self { address, length, _section: section };
         let mut about = MEMORY_BASIC_INFORMATION::default();
-        // SAFETY: `about` is as long as is said. The view is one region: nobody changed the protection of a part.
+        // SAFETY: `about` is as long as the call is told. The view is one region: nobody has changed the protection of
+        // a part.
         let got = unsafe {
             VirtualQuery(address.as_ptr().cast(), &raw mut about, size_of::<MEMORY_BASIC_INFORMATION>())
         };
@@ -92,18 +94,18 @@ impl Segment {
         if about.RegionSize < length {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "the pipe is shorter than its header says",
+                "the pipe's memory is shorter than its header says",
             ));
         }
         Ok(segment)
     }
 
-    /// The first byte, aligned to a page.
+    /// Returns the address of the first byte, aligned to a page.
     pub(crate) fn address(&self) -> NonNull<u8> {
         self.address
     }
 
-    /// How many bytes are mapped.
+    /// Returns the number of mapped bytes.
     pub(crate) fn length(&self) -> usize {
         self.length
     }
@@ -117,25 +119,25 @@ impl Drop for Segment {
     }
 }
 
-/// The right to read who the owner is, beside what a view needs.
+/// The right to read the owner, in addition to what a view needs.
 const READ_CONTROL: u32 = 0x0002_0000;
 
-fn open(names: &Names, what: &str) -> Result<OwnedHandle, Failed> {
+fn open(names: &Names, what: &str) -> Result<OwnedHandle, ObjectError> {
     let name: Vec<u16> = names.full(what).encode_utf16().chain([0]).collect();
     // SAFETY: the name ends with a zero and outlives the call.
     let handle = unsafe { OpenFileMappingW(FILE_MAP_READ | FILE_MAP_WRITE | READ_CONTROL, 0, name.as_ptr()) };
     if handle.is_null() {
-        return Err(Failed::last());
+        return Err(ObjectError::last());
     }
-    // SAFETY: the handle was just opened and is nobody else's.
+    // SAFETY: the handle was just opened and has no other owner.
     let section = unsafe { OwnedHandle::from_raw_handle(handle) };
     names.check(&section)?;
     Ok(section)
 }
 
-/// The ways in which memory and page file are full, told as one kind; the system's error is inside.
-fn no_space(failed: Failed) -> Failed {
-    let Failed::System(error) = failed else { return failed };
+/// Reports the various errors for full memory or a full page file as one kind; the system's error is inside.
+fn no_space(failed: ObjectError) -> ObjectError {
+    let ObjectError::System(error) = failed else { return failed };
     match error.raw_os_error().map(i32::cast_unsigned) {
         Some(
             ERROR_COMMITMENT_LIMIT
@@ -144,7 +146,7 @@ fn no_space(failed: Failed) -> Failed {
             | ERROR_NOT_ENOUGH_MEMORY
             | ERROR_NOT_ENOUGH_QUOTA
             | ERROR_PAGEFILE_QUOTA,
-        ) => Failed::System(io::Error::new(io::ErrorKind::StorageFull, error)),
-        _ => Failed::System(error),
+        ) => ObjectError::System(io::Error::new(io::ErrorKind::StorageFull, error)),
+        _ => ObjectError::System(error),
     }
 }
