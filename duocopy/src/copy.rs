@@ -9,12 +9,12 @@ use crate::digest::{Kind, Value};
 use crate::dry_run;
 use crate::exit::{self, Failure};
 use crate::options::Options;
-use crate::os::{self, Signals};
 use crate::peers::Peers;
 use crate::plan::Paths;
 use crate::progress::{Presence, Progress, Role, View};
 use crate::reader;
 use crate::record::TargetRecord;
+use crate::sys::{self, Signals};
 use crate::writer;
 use blockpipe::{End, Geometry, Monitor, Phase, Pipe, PipeError, Reason, Side};
 use std::cell::Cell;
@@ -163,8 +163,8 @@ pub fn check_partner(
         }
         other => other?,
     };
-    if let Some(user) = user.filter(|user| os::own_user() != Some(*user)) {
-        progress.note(&format!("the {partner} belongs to user {}", os::show_user(user)));
+    if let Some(user) = user.filter(|user| sys::effective_user() != Some(*user)) {
+        progress.note(&format!("the {partner} belongs to user {}", exit::show_user(user)));
     }
     Ok(job.peers.check(user)?)
 }
@@ -185,7 +185,7 @@ pub fn say_stats(stats: &[String], job: &Job, progress: &Progress) {
 
 /// Translates the library's view into the program's.
 pub fn view(monitor: Monitor, own: Role) -> impl FnMut() -> View + Send + 'static {
-    let terminal = os::terminal();
+    let terminal = sys::terminal_id();
     move || {
         let now = monitor.snapshot();
         let lives = match own {

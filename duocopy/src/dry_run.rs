@@ -5,7 +5,6 @@ use crate::backup;
 use crate::copy::Summary;
 use crate::exit::{self, Failure};
 use crate::options::{Backup, Options, Verify};
-use crate::os::{self, Nature};
 use crate::output::{Outlet, allow};
 use crate::place::Place;
 use crate::plan::{self, Paths};
@@ -13,6 +12,7 @@ use crate::progress::{self, Role};
 use crate::record::SourceRecord;
 use crate::sink;
 use crate::source::Source;
+use crate::sys::{self, FileKind};
 use crate::temporary;
 use std::path::Path;
 
@@ -67,8 +67,8 @@ fn look_at_source(
     options: &Options,
 ) -> Result<(String, Option<SourceRecord>), Failure> {
     let shown = exit::show(path);
-    let passes = |nature| matches!(nature, Nature::Pipe | Nature::Device);
-    if plan::is_standard(path) || streams && os::nature_of(path).is_ok_and(passes) {
+    let passes = |nature| matches!(nature, FileKind::Pipe | FileKind::Device);
+    if plan::is_standard(path) || streams && sys::file_kind_at(path).is_ok_and(passes) {
         return Ok((format!("read {shown} until it ends"), None));
     }
     let source = Source::open(path, options.digest(), streams)?;

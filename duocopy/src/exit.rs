@@ -1,6 +1,6 @@
 //! Exit codes, decided in one place, and the failures that carry them.
 
-use crate::os;
+use crate::sys;
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -22,6 +22,22 @@ pub const REFUSED: u8 = 12;
 pub const SKIPPED: u8 = 255;
 /// Plus the number of the signal.
 pub const SIGNAL: u8 = 128;
+
+/// What to do about shared memory that is full.
+pub const MORE_SHARED_MEMORY: &str = if cfg!(windows) {
+    "end other programs or enlarge the page file, or use a smaller --buffer-size"
+} else {
+    "free some of it (df -h /dev/shm, ls -l /dev/shm), or use a smaller --buffer-size"
+};
+/// What to do about shared memory that cannot be had at all.
+pub const LOOK_AT_SHARED_MEMORY: &str = if cfg!(windows) {
+    "look at the rights of the programs that use this pipe"
+} else {
+    "look at the rights and the mount of /dev/shm"
+};
+/// What to do about a disk that fails.
+pub const LOOK_AT_THE_DISK: &str =
+    if cfg!(windows) { "look at its disk (chkdsk)" } else { "look at its disk (dmesg)" };
 
 /// What a code means, without the path that it happened to.
 pub fn in_general(code: u8) -> &'static str {
@@ -99,13 +115,18 @@ fn destination_remedy(kind: io::ErrorKind) -> &'static str {
             "choose another name: it is too long, or has characters that may not be in one"
         }
         io::ErrorKind::FileTooLarge => "the file system or `ulimit -f` allows no file of this size",
-        _ => os::LOOK_AT_THE_DISK,
+        _ => LOOK_AT_THE_DISK,
     }
 }
 
 /// A path for people: as it is, except that control characters are escaped.
 pub fn show(path: &Path) -> String {
     printable(&path.to_string_lossy())
+}
+
+/// A user for people: name and number, or only the number.
+pub fn show_user(user: u32) -> String {
+    sys::user_name(user).map_or_else(|| user.to_string(), |name| format!("{name} ({user})"))
 }
 
 /// Text that cannot move the cursor or hide anything on a terminal.

@@ -13,7 +13,6 @@ mod exit;
 mod journal;
 mod metadata;
 mod options;
-mod os;
 mod output;
 mod pace;
 mod partner;
@@ -29,6 +28,7 @@ mod sink;
 mod source;
 mod stats;
 mod status;
+mod sys;
 mod temporary;
 mod verdict;
 mod writer;
@@ -47,7 +47,7 @@ use std::time::Instant;
 
 fn main() -> ExitCode {
     let task = args::parse();
-    let done = os::Signals::watch(exit::SIGNAL)
+    let done = sys::Signals::watch(exit::SIGNAL)
         .map_err(|error| Failure::new(exit::FAILED, format!("watching for signals: {error}")))
         .and_then(|signals| match &task {
             Task::Show(query) => status::run(query, &signals),
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 }
 
 /// Copies, and tells programs how that ended.
-fn copy(form: &Form, options: &Options, signals: &os::Signals) -> Result<(), Failure> {
+fn copy(form: &Form, options: &Options, signals: &sys::Signals) -> Result<(), Failure> {
     let begun = Instant::now();
     let copied = run(form, options, signals);
     let failure = match &copied {
@@ -98,7 +98,7 @@ fn copy(form: &Form, options: &Options, signals: &os::Signals) -> Result<(), Fai
     failure.map_or(Ok(()), Err)
 }
 
-fn run(form: &Form, options: &Options, signals: &os::Signals) -> Result<copy::Summary, Failure> {
+fn run(form: &Form, options: &Options, signals: &sys::Signals) -> Result<copy::Summary, Failure> {
     let (paths, name, role, permission) = match form {
         Form::Pair { source, destination, name } => {
             let paths = Paths::of_both(source, destination)?;

@@ -2,10 +2,21 @@
 
 use crate::cache::CacheUse;
 use crate::digest::Kind;
-use crate::os;
+use crate::sys::{HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS};
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// What `--preserve` means without a list.
+const PRESERVED: &[&str] =
+    if HAS_OWNERS { &["mode", "ownership", "timestamps"] } else { &["mode", "timestamps"] };
+
+/// What it means with `all`.
+const ALL_PRESERVED: &[&str] = match (HAS_OWNERS, HAS_ATTRIBUTES, HAS_ACCESS_LISTS) {
+    (true, true, true) => &["mode", "ownership", "timestamps", "xattr", "acl"],
+    (true, true, false) => &["mode", "ownership", "timestamps", "xattr"],
+    _ => PRESERVED,
+};
 
 /// How far *complete* reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -172,7 +183,7 @@ pub struct Options {
     /// Take these over from SRC [without a list: mode,ownership,timestamps]
     #[arg(
         short = 'p', long, value_enum, value_name = "LIST", value_delimiter = ',', num_args = 0..=1,
-        require_equals = true, default_missing_values = os::PRESERVED
+        require_equals = true, default_missing_values = PRESERVED.iter().copied()
     )]
     pub preserve: Vec<Preserve>,
 
@@ -245,7 +256,7 @@ pub struct Options {
 impl Options {
     /// What is to be taken over, one by one.
     pub fn preserves(&self) -> Vec<Preserve> {
-        let all = || os::ALL_PRESERVED.iter().filter_map(|name| Preserve::from_str(name, false).ok());
+        let all = || ALL_PRESERVED.iter().filter_map(|name| Preserve::from_str(name, false).ok());
         let one_by_one = self.preserve.iter().copied();
         if self.preserve.contains(&Preserve::All) { all().collect() } else { one_by_one.collect() }
     }

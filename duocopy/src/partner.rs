@@ -2,9 +2,9 @@
 
 use crate::exit::{FAILED, Failure, NOT_KEPT, PARTNER};
 use crate::options::Options;
-use crate::os::Signals;
 use crate::plan::Paths;
 use crate::progress::Progress;
+use crate::sys::Signals;
 use std::ffi::OsString;
 use std::io;
 use std::process::{Child, Command, Output, Stdio};

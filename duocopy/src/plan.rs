@@ -2,7 +2,7 @@
 
 use crate::args::Destination;
 use crate::exit::{self, Failure, USAGE};
-use crate::os;
+use crate::sys::{self, BadPath};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,8 @@ impl Paths {
     /// also the default name. Halves that must not know each other's path only know that they are halves.
     pub fn job(&self) -> Vec<u8> {
         let Some((source, destination)) = self.both() else { return HALVES.into() };
-        let (source, destination) = (os::folded(source.as_os_str()), os::folded(destination.as_os_str()));
+        let (source, destination) =
+            (sys::case_fold(source.as_os_str()), sys::case_fold(destination.as_os_str()));
         [&source, OsStr::new("\0"), &destination].map(OsStr::as_encoded_bytes).concat()
     }
 
@@ -106,13 +107,22 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     if is_standard(path) {
         return Ok(path.into());
     }
-    let absolute = std::path::absolute(path).and_then(|path| os::plain(&path));
-    absolute.map_err(|error| unusable(path, &error))
+    let absolute = std::path::absolute(path).map_err(|error| unusable(path, &error))?;
+    sys::normalize(&absolute).map_err(|bad| unusable(path, &why_bad(bad)))
+}
+
+fn why_bad(bad: BadPath) -> io::Error {
+    use io::ErrorKind::{InvalidFilename, InvalidInput};
+    match bad {
+        BadPath::Device => io::Error::new(InvalidInput, "the name of a device, and of no file"),
+        BadPath::Stream => io::Error::new(InvalidInput, "a name with a colon, which is a stream of a file"),
+        BadPath::TooLong => io::Error::new(InvalidFilename, "a name of more than 255 characters"),
+    }
 }
 
 /// What [`show_job`] shows of two paths.
 pub fn read_job(shown: &OsStr) -> Option<Vec<u8>> {
-    let shown = os::folded(shown);
+    let shown = sys::case_fold(shown);
     let (shown, arrow) = (shown.as_encoded_bytes(), b" -> ".as_slice());
     let at = shown.windows(arrow.len()).position(|piece| piece == arrow)?;
     Some([&shown[..at], b"\0", &shown[at + arrow.len()..]].concat())

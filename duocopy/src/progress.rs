@@ -1,8 +1,8 @@
 //! What people see while it runs. Everything goes to standard error; nothing here decides anything.
 
 use crate::options::{Options, Show};
-use crate::os::{self, Signals};
 use crate::report;
+use crate::sys::{self, Signals};
 use indicatif::{BinaryBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use std::collections::VecDeque;
@@ -234,7 +234,7 @@ impl<V: FnMut() -> View> Screen<V> {
                 }
             }
             alone = view.partner == Presence::Died;
-            if self.signals.status_wanted() {
+            if self.signals.status_requested() {
                 self.above_the_bar(&self.line(view));
             }
             if self.json && together.is_some() && now > object_at {
@@ -348,5 +348,5 @@ impl<V: FnMut() -> View> Screen<V> {
 
 /// A command line that a shell reads as these words, whatever bytes they have. Nothing in it moves a cursor.
 pub fn command_line<'a>(words: impl Iterator<Item = &'a [u8]>) -> String {
-    words.map(os::quoted).collect::<Vec<_>>().join(" ")
+    words.map(sys::shell_quote).collect::<Vec<_>>().join(" ")
 }

@@ -1,9 +1,9 @@
 //! What each half still needs when it has opened its own file, and gives up all else.
 
 use crate::copy::Job;
-use crate::os::{self, Directory, Freedom};
 use crate::place::Place;
 use crate::progress::Progress;
+use crate::sys::{self, Directory, SandboxGap, SandboxPolicy, Unconfined};
 
 /// For the Reader. It opens nothing any more; if it knows the destination it may have to look what became of it.
 pub fn confine_the_reader(job: &Job, progress: &Progress) {
@@ -12,21 +12,28 @@ pub fn confine_the_reader(job: &Job, progress: &Progress) {
     confine(
         job,
         progress,
-        Freedom { looks: place.as_ref().map(|place| &place.directory), ..Freedom::default() },
+        SandboxPolicy {
+            readable_dir: place.as_ref().map(|place| &place.directory),
+            ..SandboxPolicy::default()
+        },
     );
 }
 
 /// For the Writer, which writes in the destination's directory, or to nothing but what is open.
 pub fn confine_the_writer(writes: Option<&Directory>, job: &Job, progress: &Progress) {
-    confine(job, progress, Freedom { writes, ..Freedom::default() });
+    confine(job, progress, SandboxPolicy { writable_dir: writes, ..SandboxPolicy::default() });
 }
 
-fn confine(job: &Job, progress: &Progress, mut freedom: Freedom) {
+fn confine(job: &Job, progress: &Progress, mut policy: SandboxPolicy) {
     if job.options.no_sandbox {
         return;
     }
-    freedom.pipes = job.pipe_directory();
-    for missing in os::confine(&freedom) {
+    policy.pipe_dir = job.pipe_directory();
+    for Unconfined { gap, reason } in sys::confine(&policy) {
+        let missing = match gap {
+            SandboxGap::Paths => format!("it can still open other files ({reason})"),
+            SandboxGap::SystemCalls => format!("it can still make other system calls ({reason})"),
+        };
         progress.note(&format!("this half is not confined: {missing}; it goes on without (--no-sandbox)"));
     }
 }

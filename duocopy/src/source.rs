@@ -2,11 +2,11 @@
 
 use crate::cache::{CacheUse, Passage};
 use crate::digest::{Digest, Kind, PIECE};
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::metadata;
-use crate::os::{self, FileId, Nature};
 use crate::plan::{self, Supply};
 use crate::record::SourceRecord;
+use crate::sys::{self, FileKind};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -53,7 +53,7 @@ impl Source {
                 }
                 io::ErrorKind::PermissionDenied => "run as a user who may read it",
                 // Its content could be anything while somebody writes to it.
-                _ if os::is_busy(&error) => {
+                _ if sys::is_busy(&error) => {
                     "end the program that has it open for writing, or copy a snapshot"
                 }
                 _ => "look at its file system",
@@ -61,25 +61,25 @@ impl Source {
             Failure::source(path, format_args!("opening the source: {error}"), remedy)
         };
         let standard = plan::is_standard(path);
-        let file = if standard { os::standard_input() } else { os::open_source(path) }.map_err(failed)?;
-        let nature = os::nature(&file).map_err(failed)?;
-        if nature == Nature::Folder {
+        let file = if standard { sys::standard_input() } else { sys::open_source(path) }.map_err(failed)?;
+        let nature = sys::file_kind(&file).map_err(failed)?;
+        if nature == FileKind::Directory {
             let remedy = "name a file: one file is copied at a time";
             return Err(Failure::source(path, "the source is a directory", remedy));
         }
-        let stream = standard || nature != Nature::Regular;
+        let stream = standard || nature != FileKind::Regular;
         if stream && !streams {
             let remedy = "name a regular file, or give it to `duocopy read`, which reads anything";
             return Err(Failure::source(path, "the source is not a regular file", remedy));
         }
-        if stream || os::lengths_are_made_up(&file) {
+        if stream || sys::is_pseudo_fs(&file) {
             // Who may not read it must not be able to read the copy.
-            let mode = match os::look(&file) {
-                Ok(metadata) if !standard => os::identify(&metadata).mode,
+            let mode = match sys::fstat(&file) {
+                Ok(stat) if !standard => stat.mode,
                 _ => SourceRecord::STREAM.mode,
             };
             let record = SourceRecord { checked_by: kind, mode, ..SourceRecord::STREAM };
-            let own_pipe = nature == Nature::Pipe && !standard;
+            let own_pipe = nature == FileKind::Pipe && !standard;
             return Ok(Self {
                 file,
                 path: path.into(),
@@ -91,8 +91,8 @@ impl Source {
                 unopened: own_pipe,
             });
         }
-        let metadata = os::look(&file).map_err(failed)?;
-        let record = SourceRecord { checked_by: kind, ..os::identify(&metadata) };
+        let stat = sys::fstat(&file).map_err(failed)?;
+        let record = SourceRecord { checked_by: kind, ..SourceRecord::from_stat(&stat) };
         // One that takes all of its space has no holes to look for.
         let data = 0..if record.punched { 0 } else { u64::MAX };
         let (path, passage) = (path.into(), Passage::default());
@@ -115,13 +115,13 @@ impl Source {
 
     /// Whether its file system is memory, and nothing else.
     pub fn is_memory(&self) -> bool {
-        os::free_memory(&self.file).is_some()
+        sys::free_memory(&self.file).is_some()
     }
 
     /// How fast it will come, as far as that can be known.
     pub fn supply(&self) -> Supply {
         let length = self.record.length;
-        let in_memory = |place: u64| os::is_in_memory(&self.file, place);
+        let in_memory = |place: u64| sys::is_cached(&self.file, place);
         if self.record.stream {
             Supply::Stream
         // Looking into a hole would tell nothing.
@@ -136,8 +136,8 @@ impl Source {
     /// How it is to pass through the page cache from here on. Notes say what cannot be.
     pub fn pass_the_cache(&mut self, usage: CacheUse) -> Vec<String> {
         // What others have open too is left as it is, and a pipe has no cache.
-        let nature = os::nature(&self.file);
-        if plan::is_standard(&self.path) || !matches!(nature, Ok(Nature::Regular | Nature::Disk)) {
+        let nature = sys::file_kind(&self.file);
+        if plan::is_standard(&self.path) || !matches!(nature, Ok(FileKind::Regular | FileKind::Disk)) {
             return Passage::none(&self.path, usage);
         }
         self.passage.set(&self.file, &self.path, self.position, usage)
@@ -153,7 +153,7 @@ impl Source {
         if self.record.stream {
             return Ok(metadata::pack(&[]));
         }
-        let attributes = os::attributes(&self.file).map_err(|error| {
+        let attributes = sys::attributes(&self.file).map_err(|error| {
             let what = format!("reading the extended attributes of the source: {error}");
             Failure::source(&self.path, what, "copy without --preserve=xattr,acl")
         })?;
@@ -215,7 +215,7 @@ impl Source {
     fn hole(&mut self) -> io::Result<u64> {
         let (position, length) = (self.position, self.record.length);
         if position >= self.data.end && position < length {
-            self.data = os::next_data(&self.file, position)?.unwrap_or(length..u64::MAX);
+            self.data = sys::next_data(&self.file, position)?.unwrap_or(length..u64::MAX);
             // Looking has moved the place from which is read.
             self.go_to(position)?;
         }
@@ -246,7 +246,7 @@ impl Source {
 
     /// What has come of a stream.
     fn some(&mut self, block: &mut [u8]) -> io::Result<Piece> {
-        let ready = os::ready(&self.file, false)?;
+        let ready = sys::poll_ready(&self.file, false)?;
         if !ready && !self.own_pipe {
             return Ok(Piece::NotYet);
         }
@@ -271,7 +271,7 @@ impl Source {
 
     fn failed(&self, error: &io::Error) -> Failure {
         let what = format!("reading the source: {error}");
-        Failure::source(&self.path, what, &format!("{}, then copy again", os::LOOK_AT_THE_DISK))
+        Failure::source(&self.path, what, &format!("{}, then copy again", exit::LOOK_AT_THE_DISK))
     }
 
     /// After the last byte: the copy is of one version only if the file is what it was.
@@ -279,17 +279,17 @@ impl Source {
         if self.record.stream {
             return Ok(());
         }
-        let metadata = os::look(&self.file).map_err(|error| {
+        let now = sys::fstat(&self.file).map_err(|error| {
             Failure::source(&self.path, format_args!("looking at the source again: {error}"), "copy again")
         })?;
-        let (before, now) = (&self.record, os::identify(&metadata));
+        let before = &self.record;
         let what = if now.length < before.length || copied < before.length {
             let length = now.length.min(copied);
             format!("the source shrank from {} to {length} bytes while it was read", before.length)
         } else if now.length > before.length || copied > before.length {
             let length = now.length.max(copied);
             format!("the source grew from {} to {length} bytes while it was read", before.length)
-        } else if os::look_at(&self.path).is_ok_and(|there| FileId::from(&there) != before.file) {
+        } else if sys::stat(&self.path).is_ok_and(|there| there.file != before.file) {
             "another file was put in the place of the source while it was read".into()
         } else if now.modified != before.modified {
             "the source was written to while it was read".into()

@@ -2,11 +2,11 @@
 
 use crate::args::Query;
 use crate::exit::{self, Failure};
-use crate::os::{self, Signals};
 use crate::plan::{read_job, show_job};
 use crate::progress;
 use crate::record::SourceRecord;
 use crate::report;
+use crate::sys::Signals;
 use crate::verdict::no_pipe;
 use blockpipe::{JoinError, Phase, Pipe, Side, Snapshot, pipes, remove_dead};
 use console::Term;
@@ -215,7 +215,7 @@ fn describe(seen: &Seen) -> Vec<String> {
             lines.push(format!("  {}: {}", role(side), absent(pipe, side)));
             continue;
         };
-        let user = user.map_or(String::new(), |user| format!(", user {}", os::show_user(user)));
+        let user = user.map_or(String::new(), |user| format!(", user {}", exit::show_user(user)));
         let waits = pipe.waits.filter(|(waits, _)| *waits == side).map_or(String::new(), |(_, since)| {
             let since =
                 if since < WATCH_EVERY { "a moment".into() } else { HumanDuration(since).to_string() };

@@ -4,7 +4,6 @@ use crate::args::Permission;
 use crate::copy::Job;
 use crate::exit::{self, Failure};
 use crate::metadata::NOTHING;
-use crate::os;
 use crate::output::Output;
 use crate::place;
 use crate::plan::show_job;
@@ -340,14 +339,14 @@ pub fn no_pipe(doing: &str, error: &std::io::Error, dir: Option<&Path>) -> Failu
 /// Shared memory that could not be had.
 pub fn no_shared_memory(doing: &str, error: &std::io::Error) -> Failure {
     if error.kind() == std::io::ErrorKind::StorageFull {
-        let remedy = os::MORE_SHARED_MEMORY;
+        let remedy = exit::MORE_SHARED_MEMORY;
         return Failure::new(exit::NO_SPACE, format!("{doing}: {error}: shared memory is full; {remedy}"));
     }
     if error.kind() == std::io::ErrorKind::FileTooLarge {
         let remedy = "raise `ulimit -f`, or use a smaller --buffer-size";
         return Failure::new(exit::FAILED, format!("{doing}: {error}; {remedy}"));
     }
-    Failure::new(exit::FAILED, format!("{doing}: {error}; {}", os::LOOK_AT_SHARED_MEMORY))
+    Failure::new(exit::FAILED, format!("{doing}: {error}; {}", exit::LOOK_AT_SHARED_MEMORY))
 }
 
 /// Who has the seats.

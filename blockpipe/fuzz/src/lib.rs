@@ -24,9 +24,9 @@ mod digest;
 #[allow(dead_code)]
 #[path = "../../../duocopy/src/journal.rs"]
 mod journal_file;
-#[allow(dead_code)]
-#[path = "../../../duocopy/src/os/mod.rs"]
-mod os;
+#[allow(dead_code, unused_imports)]
+#[path = "../../../duocopy/src/sys/mod.rs"]
+mod sys;
 #[allow(dead_code)]
 #[path = "../../../duocopy/src/record.rs"]
 mod record;

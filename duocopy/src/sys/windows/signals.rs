@@ -1,4 +1,4 @@
-//! What a console tells its processes: Ctrl-C, Ctrl-Break, and that it closes.
+//! Console events that stop the copy: Ctrl-C, Ctrl-Break, and the end of the console.
 
 use std::io;
 use std::process::exit;
@@ -11,24 +11,26 @@ use tokio::signal::windows::{
     ctrl_shutdown,
 };
 
-/// The numbers that other systems, and the C library here, have for what is nearest.
+// The numbers of the nearest Unix signals, most of which the C library of Windows uses too.
 const INTERRUPT: u8 = 2;
 const BREAK: u8 = 21;
 const HANG_UP: u8 = 1;
 const TERMINATE: u8 = 15;
 
-/// What signals did so far.
+/// Records the console events that this process received.
 #[derive(Clone, Debug)]
 pub struct Signals {
-    /// Set by the first signal that stops.
+    /// Set by the first event that stops the process, or by the program itself.
     pub stop: Arc<AtomicBool>,
     number: Arc<AtomicUsize>,
 }
 
 impl Signals {
-    /// From here on the first Ctrl-C (or Ctrl-Break, or the end of the console) sets a flag, and a second one ends
-    /// the process. When the console goes, the system waits some seconds for its processes to end by themselves.
-    pub fn watch(second_ends_with: u8) -> io::Result<Self> {
+    /// Starts to watch: the first Ctrl-C, Ctrl-Break or end of the console sets a flag, and a second event ends the
+    /// process with `exit_base` plus the number of the signal.
+    ///
+    /// When the console closes, the system gives its processes some seconds to end by themselves.
+    pub fn watch(exit_base: u8) -> io::Result<Self> {
         let signals = Self { stop: Arc::new(AtomicBool::new(false)), number: Arc::new(AtomicUsize::new(0)) };
         let mut events = Events {
             interrupt: ctrl_c()?,
@@ -43,20 +45,20 @@ impl Signals {
             watched.number.store(number.into(), Ordering::Relaxed);
             watched.stop.store(true, Ordering::Relaxed);
             let second = events.next();
-            exit(i32::from(second_ends_with) + i32::from(second));
+            exit(i32::from(exit_base) + i32::from(second));
         })?;
         Ok(signals)
     }
 
-    /// The signal that stopped this process, if one did.
+    /// Returns the signal that stopped this process, if one did.
     pub fn number(&self) -> Option<u8> {
         let number = self.number.load(Ordering::Relaxed);
         (number != 0).then_some(number as u8)
     }
 
-    /// Whether somebody asked for a status line since the last look. There is no way to ask here.
-    #[expect(clippy::unused_self, reason = "other systems have a signal for it")]
-    pub fn status_wanted(&self) -> bool {
+    /// Returns `false`: Windows has no event that asks for a status line.
+    #[expect(clippy::unused_self, reason = "Unix has a signal for it")]
+    pub fn status_requested(&self) -> bool {
         false
     }
 }
@@ -70,7 +72,7 @@ struct Events {
 }
 
 impl Events {
-    /// Waits for any of them.
+    /// Waits for the next event and returns its number.
     fn next(&mut self) -> u8 {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut context = Context::from_waker(&waker);

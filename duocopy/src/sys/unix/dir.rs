@@ -1,0 +1,243 @@
+//! Calls relative to a directory descriptor.
+
+use super::{fstat, system};
+use crate::sys::{Entry, FileId, Stat};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// Holds a directory open. All names are relative to it.
+#[derive(Debug)]
+pub struct Directory(OwnedFd);
+
+impl Directory {
+    /// Opens a directory for looking up names in it and below it, which a confined process may do anywhere.
+    pub fn open_path(path: &Path) -> io::Result<Self> {
+        let flags = system::LOOKUP | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?))
+    }
+
+    /// Opens a directory for looking up names, by a path that is absolute or relative to this directory.
+    pub fn open_path_at(&self, path: &Path) -> io::Result<Self> {
+        let flags = system::LOOKUP | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(retry_on_intr(|| rustix::fs::openat(&self.0, path, flags, Mode::empty()))?))
+    }
+
+    /// Opens the same directory for everything: listing it and syncing it, too.
+    pub fn reopen(&self) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(retry_on_intr(|| rustix::fs::openat(&self.0, c".", flags, Mode::empty()))?))
+    }
+
+    /// Duplicates the descriptor.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
+    /// Returns the target of a symbolic link; `None` if the name is not a link, or does not exist.
+    pub fn read_link(&self, name: &OsStr) -> io::Result<Option<PathBuf>> {
+        match rustix::fs::readlinkat(&self.0, name, Vec::new()) {
+            Ok(target) => Ok(Some(OsString::from_vec(target.into_bytes()).into())),
+            Err(Errno::INVAL | Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns the identity of the directory itself.
+    pub fn id(&self) -> io::Result<FileId> {
+        Ok(file_id(&rustix::fs::fstat(&self.0)?))
+    }
+
+    /// Returns what the name stands for; `None` if it does not exist. Links are not followed.
+    pub fn entry(&self, name: &OsStr) -> io::Result<Option<Entry>> {
+        let stat = match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Some(match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Entry::Regular(file_id(&stat)),
+            FileType::Directory => Entry::Directory,
+            _ => Entry::Other,
+        }))
+    }
+
+    /// Returns the metadata of the regular file of this name without opening it for reading.
+    pub fn stat(&self, name: &OsStr) -> io::Result<Stat> {
+        let flags = system::LOOKUP | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty()))?;
+        fstat(&file.into())
+    }
+
+    /// Creates a file that only this user can open; fails if the name is taken.
+    ///
+    /// The file gets `mode` later, once it is complete: Windows alone needs the mode here.
+    pub fn create_new(&self, name: &OsStr, _mode: u32) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR))?;
+        // The next copy of this user must be able to open the file, whatever the umask took away.
+        if let Err(error) = rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR) {
+            let _ = self.remove(name);
+            return Err(error.into());
+        }
+        Ok(file.into())
+    }
+
+    /// Opens an existing file for reading and writing, or for one of the two. Links are not followed.
+    pub fn open_existing(&self, name: &OsStr) -> io::Result<File> {
+        let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let open =
+            |access| retry_on_intr(|| rustix::fs::openat(&self.0, name, flags | access, Mode::empty()));
+        // A file that an interrupted copy left may have its final mode already, which can be read-only. Any access is
+        // enough to lock it.
+        let file = open(OFlags::RDWR)
+            .or_else(|error| open(OFlags::RDONLY).or_else(|_| open(OFlags::WRONLY)).map_err(|_| error))?;
+        Ok(file.into())
+    }
+
+    /// Returns a second handle of an open file, for a thread that syncs it.
+    #[expect(clippy::unused_self, reason = "Windows opens the file by its name")]
+    pub fn open_again(&self, file: &File, _name: &OsStr) -> io::Result<File> {
+        file.try_clone()
+    }
+
+    /// Opens a file so that reads come from the medium and not from the page cache.
+    ///
+    /// The second value says whether the file system guarantees that. Where it does not, the system was at least asked
+    /// not to use the cache.
+    pub fn open_direct(&self, name: &OsStr) -> io::Result<(File, bool)> {
+        system::open_direct(&self.0, name)
+    }
+
+    /// Removes a file.
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    /// Removes a file if it exists.
+    pub fn remove_if_exists(&self, name: &OsStr) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Renames `from`, which is this open file, to `to` and replaces what is there in one step.
+    pub fn rename(&self, _file: &File, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        self.rename_over(from, to)
+    }
+
+    /// Renames a file that need not be open, and replaces what is at `to` in one step.
+    pub fn rename_over(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
+    }
+
+    /// Renames a file; fails if the new name is taken.
+    pub fn rename_no_replace(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        match system::rename_no_replace(&self.0, from, to) {
+            // The file system has no such call. The file has both names for a moment, and a new name that is taken
+            // still makes this fail.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                self.link(from, to)?;
+                self.remove(from)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Gives a file a second name; fails if the new name is taken.
+    pub fn link(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty())?)
+    }
+
+    /// Returns all names in the directory.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        let entries = rustix::fs::Dir::read_from(&self.0)?
+            .map(|entry| Ok(OsString::from_vec(entry?.file_name().to_bytes().to_vec())));
+        entries.collect()
+    }
+
+    /// Checks whether this user may create and remove names in the directory.
+    pub fn is_writable(&self) -> bool {
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        rustix::fs::accessat(&self.0, c".", access, AtFlags::EACCESS).is_ok()
+    }
+
+    /// Makes the names in the directory durable. A file system that cannot do that succeeds without it.
+    pub fn sync(&self, _file: &File) -> io::Result<()> {
+        match retry_on_intr(|| system::sync_directory(&self.0)) {
+            Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn file_id(stat: &rustix::fs::Stat) -> FileId {
+    FileId { device: system::device(stat.st_dev), inode: stat.st_ino }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{read_at, set_mode, stat, write_at};
+
+    fn directory() -> (tempfile::TempDir, Directory) {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open_path(folder.path()).unwrap().reopen().unwrap();
+        (folder, directory)
+    }
+
+    #[test]
+    fn a_file_has_the_same_metadata_however_it_is_asked_for() {
+        let (folder, directory) = directory();
+        let name = OsStr::new("a");
+        let file = directory.create_new(name, 0o644).unwrap();
+        write_at(&file, b"content", 0).unwrap();
+        let open = fstat(&file).unwrap();
+        assert_eq!((open.length, open.mode), (7, 0o600));
+        assert_eq!(directory.stat(name).unwrap(), open);
+        assert_eq!(stat(&folder.path().join(name)).unwrap(), open);
+        assert_eq!(directory.entry(name).unwrap(), Some(Entry::Regular(open.file)));
+        assert_eq!(directory.entry(OsStr::new("..")).unwrap(), Some(Entry::Directory));
+        assert_eq!(directory.names().unwrap().iter().filter(|found| *found == name).count(), 1);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_replaced_only_by_the_calls_that_say_so() {
+        let (_folder, directory) = directory();
+        let (old, new) = (OsStr::new("old"), OsStr::new("new"));
+        for (name, content) in [(old, b"old"), (new, b"new")] {
+            write_at(&directory.create_new(name, 0).unwrap(), content, 0).unwrap();
+        }
+        let taken = |result: io::Result<()>| result.unwrap_err().kind() == io::ErrorKind::AlreadyExists;
+        assert!(taken(directory.rename_no_replace(new, old)) && taken(directory.link(new, old)));
+        assert!(taken(directory.create_new(old, 0).map(drop)));
+        directory.rename_over(new, old).unwrap();
+        assert_eq!(directory.entry(new).unwrap(), None);
+        let mut content = [0; 3];
+        read_at(&directory.open_existing(old).unwrap(), &mut content, 0).unwrap();
+        assert_eq!(&content, b"new");
+    }
+
+    #[test]
+    fn a_file_that_is_read_only_can_still_be_opened_and_removed() {
+        let (_folder, directory) = directory();
+        let name = OsStr::new("a");
+        set_mode(&directory.create_new(name, 0).unwrap(), 0o400).unwrap();
+        directory.open_existing(name).unwrap();
+        directory.remove(name).unwrap();
+        directory.remove_if_exists(name).unwrap();
+        assert_eq!(directory.remove(name).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

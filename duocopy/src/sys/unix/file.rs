@@ -1,0 +1,181 @@
+//! Open files: what they are, their content, and their mode, owner and times.
+
+use super::system;
+use crate::sys::{FileId, FileKind, Stat};
+use rustix::fs::{FallocateFlags, OFlags, SeekFrom, Timestamps, seek};
+use rustix::io::{Errno, retry_on_intr};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+/// The mode bits that give nobody the rights of a file's owner or group: all but set-user-ID and set-group-ID.
+pub const MODE_WITHOUT_SETID: u32 = 0o1777;
+
+/// Returns the metadata of an open file.
+pub fn fstat(file: &File) -> io::Result<Stat> {
+    Ok((&file.metadata()?).into())
+}
+
+/// Returns the metadata of the file that a path leads to. Links are followed.
+pub fn stat(path: &Path) -> io::Result<Stat> {
+    Ok((&std::fs::metadata(path)?).into())
+}
+
+impl From<&Metadata> for Stat {
+    fn from(metadata: &Metadata) -> Self {
+        let birth_time = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Self {
+            file: FileId { device: metadata.dev(), inode: metadata.ino() },
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            accessed: (metadata.atime(), metadata.atime_nsec()),
+            mode: metadata.mode() & 0o7777,
+            owner: (metadata.uid(), metadata.gid()),
+            birth_time: birth_time.map_or(0, |time| time.as_nanos() as u64),
+            has_holes: metadata.blocks() * 512 < metadata.len(),
+        }
+    }
+}
+
+/// Returns the kind of an open file.
+pub fn file_kind(file: &File) -> io::Result<FileKind> {
+    Ok(kind_in(&file.metadata()?))
+}
+
+/// Returns the kind of the file at a path. A link counts as a regular file.
+pub fn file_kind_at(path: &Path) -> io::Result<FileKind> {
+    Ok(kind_in(&std::fs::symlink_metadata(path)?))
+}
+
+fn kind_in(metadata: &Metadata) -> FileKind {
+    match metadata.file_type() {
+        kind if kind.is_dir() => FileKind::Directory,
+        kind if kind.is_fifo() || kind.is_socket() => FileKind::Pipe,
+        kind if kind.is_char_device() => FileKind::Device,
+        kind if kind.is_block_device() => FileKind::Disk,
+        _ => FileKind::Regular,
+    }
+}
+
+/// Opens a file or a stream for reading it once from the start. Opening a FIFO that has no writer does not block.
+pub fn open_source(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    system::advise_sequential(&file);
+    Ok(file)
+}
+
+/// Fills the buffer from this offset on; fails if the file ends before that.
+pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    file.read_exact_at(buffer, offset)
+}
+
+/// Writes all bytes at this offset.
+pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    file.write_all_at(bytes, offset)
+}
+
+/// Returns the first range at or after this offset that is not a hole; `None` if only holes follow.
+///
+/// On a file system that does not report holes there are none. The call moves the file's own offset.
+pub fn next_data(file: &File, offset: u64) -> io::Result<Option<Range<u64>>> {
+    let start = match seek(file, SeekFrom::Data(offset)) {
+        Ok(start) => start,
+        Err(Errno::NXIO) => return Ok(None),
+        Err(Errno::INVAL | Errno::NOTSUP) => return Ok(Some(offset..u64::MAX)),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(start..seek(file, SeekFrom::Hole(start))?))
+}
+
+/// Reserves space where the file system can, so that a full disk is noticed before the copy starts.
+pub fn preallocate(file: &File, length: u64) -> io::Result<()> {
+    if length == 0 {
+        return Ok(());
+    }
+    // Reserving memory costs a third of the time that writing to it takes. It is enough to check that there is some.
+    if let Some(free) = system::free_memory(file) {
+        let allocated = file.metadata()?.blocks() * 512;
+        return if length.saturating_sub(allocated) > free { Err(Errno::NOSPC.into()) } else { Ok(()) };
+    }
+    match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length)) {
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Runs `act` while others can read a locked file. Locks on Unix are advisory and keep nobody from reading.
+pub fn while_others_may_read<T>(_file: &File, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    act()
+}
+
+/// Returns `false`: no open file of another program makes a call fail on Unix.
+pub fn is_busy(_error: &io::Error) -> bool {
+    false
+}
+
+/// Checks that this is a regular file with one name, which only this user can open.
+pub fn is_private_file(file: &File) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    file.metadata()
+        .is_ok_and(|it| it.is_file() && it.uid() == own && it.nlink() == 1 && it.mode() & 0o7777 == 0o600)
+}
+
+/// Checks that this is a regular file of this user with one name. The superuser may own it whoever its owner is.
+pub fn is_own_file(file: &File) -> bool {
+    let own = rustix::process::geteuid();
+    file.metadata()
+        .is_ok_and(|it| it.is_file() && it.nlink() == 1 && (it.uid() == own.as_raw() || own.is_root()))
+}
+
+/// Checks that the file was opened for reading and writing.
+pub fn is_writable(file: &File) -> bool {
+    rustix::fs::fcntl_getfl(file).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
+}
+
+/// Sets the permission bits.
+pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(mode))
+}
+
+/// Sets user and group. If this user may not do that, sets the group and still returns the error.
+pub fn set_owner(file: &File, (user, group): (u32, u32)) -> io::Result<()> {
+    fchown(file, Some(user), Some(group)).inspect_err(|_| {
+        let _ = fchown(file, None, Some(group));
+    })
+}
+
+/// Checks that the file belongs to this user and this group.
+pub fn is_owned_by(file: &File, owner: (u32, u32)) -> bool {
+    file.metadata().is_ok_and(|it| (it.uid(), it.gid()) == owner)
+}
+
+/// Gives the file the mode and, as far as this user may, the owner of the file that it replaces.
+///
+/// Returns whether user and group are those of the old file. Where they are not, the file does not get the rights that
+/// were meant for them.
+pub fn copy_mode_and_owner(file: &File, old: &Stat) -> io::Result<bool> {
+    let (user, group) = old.owner;
+    // The owner comes first, because changing it clears the set-user-ID bit.
+    let both = fchown(file, Some(user), Some(group));
+    let has_group = both.is_ok() || fchown(file, None, Some(group)).is_ok();
+    let has_user = file.metadata()?.uid() == user;
+    let allowed = match (has_user, has_group) {
+        (true, true) => 0o7777,
+        (false, true) => 0o1777,
+        (_, false) => 0o1707,
+    };
+    set_mode(file, old.mode & allowed)?;
+    Ok(has_user && has_group)
+}
+
+/// Sets the times of the last access and the last write, each as [`Stat`] has it.
+pub fn set_times(file: &File, accessed: (i64, i64), modified: (i64, i64)) -> io::Result<()> {
+    let [last_access, last_modification] =
+        [accessed, modified].map(|(tv_sec, tv_nsec)| rustix::fs::Timespec { tv_sec, tv_nsec });
+    Ok(rustix::fs::futimens(file, &Timestamps { last_access, last_modification })?)
+}

@@ -1,0 +1,64 @@
+//! What Linux has of its own.
+
+mod cache;
+mod sandbox;
+mod syscalls;
+
+pub use cache::{CAN_DROP_CACHED, drop_cached, free_memory, is_cached, open_direct, set_direct};
+pub use sandbox::confine;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{Advice, FsWord, Mode, OFlags, RenameFlags};
+use std::ffi::OsStr;
+use std::fs::File;
+
+/// How to open a file or a directory only to look it up, which needs no right to read it.
+pub const LOOKUP: OFlags = OFlags::PATH;
+
+/// `PIPE_BUF` of limits.h: a pipe that is ready for writing takes at least this many bytes.
+pub const PIPE_BUF: usize = 4096;
+
+/// Some extended attributes are access lists.
+pub const HAS_ACCESS_LISTS: bool = true;
+
+/// The file systems of linux/magic.h that produce content when it is read: proc, sysfs, cgroup, cgroup2, debugfs,
+/// tracefs, securityfs.
+const PSEUDO: [FsWord; 7] =
+    [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163, 0x7363_6673];
+
+/// Checks whether the file system produces content when it is read, so that a file's length means nothing.
+pub fn is_pseudo_fs(file: &File) -> bool {
+    rustix::fs::fstatfs(file).is_ok_and(|about| PSEUDO.contains(&about.f_type))
+}
+
+/// Converts a device number as the standard library does.
+pub fn device(number: rustix::fs::Dev) -> u64 {
+    number
+}
+
+/// Converts a mode to a number.
+pub fn mode_bits(mode: Mode) -> u32 {
+    mode.bits()
+}
+
+/// Reads the umask from `/proc`; `None` if that is not mounted.
+pub fn read_umask() -> Option<u32> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(mask.trim(), 8).ok()
+}
+
+/// Advises the system that the file is read once from its start. Without that the copy is slower, not wrong.
+pub fn advise_sequential(file: &File) {
+    let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
+}
+
+/// Syncs a directory to the medium.
+pub fn sync_directory(directory: &OwnedFd) -> rustix::io::Result<()> {
+    rustix::fs::fsync(directory)
+}
+
+/// Renames a file; fails if the new name is taken.
+pub fn rename_no_replace(directory: &OwnedFd, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
+    rustix::fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE)
+}

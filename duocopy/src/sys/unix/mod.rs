@@ -1,0 +1,42 @@
+//! Unix: POSIX calls, in files that all Unix systems share, and a module for what each system has of its own.
+//!
+//! Each of [`linux`], [`macos`] and [`freebsd`] provides `LOOKUP`, `device`, `mode_bits`, `advise_sequential`,
+//! `open_direct`, `sync_directory` and `rename_no_replace` to this module and the ones beside it, and what is
+//! re-exported below to everybody.
+
+mod attributes;
+mod dir;
+mod file;
+#[cfg(target_os = "freebsd")]
+mod freebsd;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+mod paths;
+mod signals;
+mod stream;
+mod users;
+
+#[cfg(target_os = "freebsd")]
+use freebsd as system;
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(target_os = "macos")]
+use macos as system;
+
+pub use attributes::{HAS_ATTRIBUTES, attribute_name, attributes, remove_attribute, set_attribute};
+pub use dir::Directory;
+pub use file::{
+    MODE_WITHOUT_SETID, copy_mode_and_owner, file_kind, file_kind_at, fstat, is_busy, is_own_file,
+    is_owned_by, is_private_file, is_writable, next_data, open_source, preallocate, read_at, set_mode,
+    set_owner, set_times, stat, while_others_may_read, write_at,
+};
+pub use paths::{case_fold, normalize, shell_quote};
+pub use signals::Signals;
+pub use stream::{open_stream_output, poll_ready, standard_input, standard_output, sync_stream, terminal_id};
+pub use system::{
+    CAN_DROP_CACHED, HAS_ACCESS_LISTS, PIPE_BUF, confine, drop_cached, free_memory, is_cached, is_pseudo_fs,
+    set_direct,
+};
+pub use users::{HAS_OWNERS, effective_user, group_id, group_members, is_member, umask, user_id, user_name};

@@ -1,0 +1,66 @@
+//! Pipes, devices and standard streams.
+
+use super::{file_kind, file_kind_at, system};
+use crate::sys::FileKind;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+/// How long [`poll_ready`] waits at most: a twentieth of a second.
+const POLL_TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// Opens a named pipe or a device for writing; returns `None` for a pipe that no process reads yet. Links are not
+/// followed.
+pub fn open_stream_output(path: &Path) -> io::Result<Option<File>> {
+    let access = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    // Opening a disk exclusively fails while it is mounted.
+    let exclusive = if file_kind_at(path)? == FileKind::Disk { OFlags::EXCL } else { OFlags::empty() };
+    match retry_on_intr(|| rustix::fs::open(path, access | exclusive, Mode::empty())) {
+        Ok(file) => Ok(Some(file.into())),
+        Err(Errno::NXIO) if std::fs::symlink_metadata(path)?.file_type().is_fifo() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Duplicates standard input.
+pub fn standard_input() -> io::Result<File> {
+    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
+}
+
+/// Duplicates standard output.
+pub fn standard_output() -> io::Result<File> {
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+/// Waits up to a twentieth of a second until a read, or a write, would not block. The end of the stream and an error
+/// count as ready.
+pub fn poll_ready(file: &File, for_writing: bool) -> io::Result<bool> {
+    let wanted = if for_writing { PollFlags::OUT } else { PollFlags::IN };
+    match poll(&mut [PollFd::new(file, wanted)], Some(&POLL_TIMEOUT)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes what a file or a disk has in the cache to the medium. Pipes and other devices have nothing to sync.
+pub fn sync_stream(file: &File) -> io::Result<()> {
+    match file_kind(file)? {
+        FileKind::Regular | FileKind::Disk => file.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the device number of the terminal on standard error; 0 if it is not a terminal.
+pub fn terminal_id() -> u64 {
+    let error = io::stderr();
+    match rustix::fs::fstat(&error) {
+        Ok(stat) if rustix::termios::isatty(&error) => system::device(stat.st_rdev),
+        _ => 0,
+    }
+}

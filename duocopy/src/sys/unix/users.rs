@@ -1,0 +1,91 @@
+//! Users, groups and the umask.
+
+use super::system;
+use nix::unistd::{Group, User};
+use rustix::fs::Mode;
+use std::io;
+
+/// Users and groups have numbers, and each file has one of each.
+pub const HAS_OWNERS: bool = true;
+
+/// Returns the number of a user who is given by name or number.
+pub fn user_id(name: &str) -> io::Result<u32> {
+    id_of(name, "user", || Ok(User::from_name(name)?.map(|user| user.uid.as_raw())))
+}
+
+/// Returns the number of a group that is given by name or number.
+pub fn group_id(name: &str) -> io::Result<u32> {
+    id_of(name, "group", || Ok(Group::from_name(name)?.map(|group| group.gid.as_raw())))
+}
+
+fn id_of(name: &str, what: &str, look_up: impl FnOnce() -> io::Result<Option<u32>>) -> io::Result<u32> {
+    let number = name.parse().ok().map_or_else(look_up, |number| Ok(Some(number)))?;
+    number.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no such {what}")))
+}
+
+/// Returns the name of a user; `None` if the user database has none.
+pub fn user_name(user: u32) -> Option<String> {
+    User::from_uid(user.into()).ok().flatten().map(|user| user.name)
+}
+
+/// Checks in the user database whether a user belongs to a group.
+pub fn is_member(user: u32, group: u32) -> io::Result<bool> {
+    let Some(user) = User::from_uid(user.into())? else { return Ok(false) };
+    let members = Group::from_gid(group.into())?.map_or(Vec::new(), |group| group.mem);
+    Ok(user.gid.as_raw() == group || members.contains(&user.name))
+}
+
+/// Returns the members of a group, as far as this system itself knows them.
+pub fn group_members(group: u32) -> Vec<u32> {
+    let known = Group::from_gid(group.into()).ok().flatten();
+    let named = known.map_or(Vec::new(), |group| group.mem);
+    let named = named.into_iter().filter_map(|name| user_id(&name).ok());
+    // A user whose primary group it is need not be listed in the group, only in this file: name, password, user, group.
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let primary = users.lines().filter_map(|line| {
+        let mut fields = line.split(':').skip(2);
+        let (user, primary) = (fields.next()?.parse().ok()?, fields.next()?.parse::<u32>().ok()?);
+        (primary == group).then_some(user)
+    });
+    named.chain(primary).collect()
+}
+
+/// Returns the user that this process runs as.
+#[expect(clippy::unnecessary_wraps, reason = "on Windows users have no numbers")]
+pub fn effective_user() -> Option<u32> {
+    Some(rustix::process::geteuid().as_raw())
+}
+
+/// Returns the umask of this process. Call it in `main`, before the first thread starts.
+///
+/// Linux tells it in `/proc`. Elsewhere, or without `/proc`, it can only be read by setting it: a file that another
+/// thread creates in between would get other rights than the user wants.
+///
+/// The umask has no special bits: a new file gets `mode & 0o777 & !umask`.
+pub fn umask() -> u32 {
+    system::read_umask().unwrap_or_else(|| {
+        let mask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+        rustix::process::umask(mask);
+        system::mode_bits(mask)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_by_name_and_by_number() {
+        let root = user_name(0).expect("there is a superuser");
+        assert_eq!((user_id(&root).unwrap(), user_id("0").unwrap(), user_id("4711").unwrap()), (0, 0, 4711));
+        assert_eq!(user_id("nobody-at-all").unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(user_name(u32::MAX - 7), None);
+    }
+
+    #[test]
+    fn the_umask_is_that_of_the_shell_that_started_the_process() {
+        let shell = std::process::Command::new("sh").args(["-c", "umask"]).output().unwrap();
+        let shell = String::from_utf8(shell.stdout).unwrap();
+        assert_eq!(umask(), u32::from_str_radix(shell.trim(), 8).unwrap());
+    }
+}

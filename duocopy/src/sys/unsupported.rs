@@ -1,0 +1,143 @@
+//! What a system provides in place of a call that it does not have.
+//!
+//! Each system module re-exports the items that it lacks. A question gets the answer that changes nothing; an action
+//! fails with [`io::ErrorKind::Unsupported`], unless doing nothing is a correct way to perform it.
+
+#![allow(dead_code, reason = "each system uses only the items that it lacks")]
+#![allow(clippy::unnecessary_wraps, reason = "the signatures are those of the systems that have the call")]
+
+use super::{SandboxPolicy, Unconfined};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+/// Fails in a way that a caller can tell from other errors.
+fn unsupported<T>() -> io::Result<T> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Does nothing: there is no sandbox that a running process can enter by itself.
+pub fn confine(_policy: &SandboxPolicy) -> Vec<Unconfined> {
+    Vec::new()
+}
+
+// The page cache.
+
+/// [`drop_cached`] does nothing.
+pub const CAN_DROP_CACHED: bool = false;
+
+/// Does nothing: the system has no call that drops a range from the cache.
+pub fn drop_cached(_file: &File, _bytes: Range<u64>) {}
+
+/// Returns `true`: the system does not tell, and a caller that waits for the device anyway loses nothing.
+pub fn is_cached(_file: &File, _offset: u64) -> bool {
+    true
+}
+
+/// Returns `None`: the system does not tell which file systems are memory.
+pub fn free_memory(_file: &File) -> Option<u64> {
+    None
+}
+
+/// Fails: the cache cannot be bypassed through a file that is open already.
+pub fn set_direct(_file: &File, _direct: bool) -> io::Result<()> {
+    unsupported()
+}
+
+/// Returns `false`: file systems whose lengths mean nothing are seldom mounted, or do not exist.
+pub fn is_pseudo_fs(_file: &File) -> bool {
+    false
+}
+
+// Streams.
+
+/// Fails: named pipes and devices cannot be opened by a path for writing.
+pub fn open_stream_output(_path: &Path) -> io::Result<Option<File>> {
+    unsupported()
+}
+
+/// Returns `true`: the system does not tell in advance whether a read or a write would wait.
+pub fn poll_ready(_file: &File, _for_writing: bool) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// Returns everything from the offset on: holes are read as zeros.
+pub fn next_data(_file: &File, offset: u64) -> io::Result<Option<Range<u64>>> {
+    Ok(Some(offset..u64::MAX))
+}
+
+// Extended attributes.
+
+/// [`attributes`] returns none.
+pub const HAS_ATTRIBUTES: bool = false;
+
+/// No extended attribute is an access list.
+pub const HAS_ACCESS_LISTS: bool = false;
+
+/// Returns no attributes.
+pub fn attributes(_file: &File) -> io::Result<Vec<(OsString, Option<Vec<u8>>)>> {
+    Ok(Vec::new())
+}
+
+/// Fails: files have no extended attributes.
+pub fn set_attribute(_file: &File, _name: &OsStr, _value: &[u8]) -> io::Result<()> {
+    unsupported()
+}
+
+/// Does nothing: there is no attribute to remove.
+pub fn remove_attribute(_file: &File, _name: &OsStr) {}
+
+// Users and owners.
+
+/// Users and groups have no numbers.
+pub const HAS_OWNERS: bool = false;
+
+/// No mode has bits that give a program its owner's rights.
+pub const MODE_WITHOUT_SETID: u32 = u32::MAX;
+
+/// Returns `None`: users have no numbers.
+pub fn effective_user() -> Option<u32> {
+    None
+}
+
+/// Fails: users have no numbers.
+pub fn user_id(_name: &str) -> io::Result<u32> {
+    unsupported()
+}
+
+/// Fails: groups have no numbers.
+pub fn group_id(_name: &str) -> io::Result<u32> {
+    unsupported()
+}
+
+/// Fails: groups have no numbers.
+pub fn is_member(_user: u32, _group: u32) -> io::Result<bool> {
+    unsupported()
+}
+
+/// Returns `None`: users have no numbers.
+pub fn user_name(_user: u32) -> Option<String> {
+    None
+}
+
+/// Returns nobody: groups have no numbers.
+pub fn group_members(_group: u32) -> Vec<u32> {
+    Vec::new()
+}
+
+/// Fails: owners have no numbers.
+pub fn set_owner(_file: &File, _owner: (u32, u32)) -> io::Result<()> {
+    unsupported()
+}
+
+/// Returns `true`: no file has rights that it must lose together with its owner.
+pub fn is_owned_by(_file: &File, _owner: (u32, u32)) -> bool {
+    true
+}
+
+/// Returns 0: new files take nothing from a mask.
+pub fn umask() -> u32 {
+    0
+}
