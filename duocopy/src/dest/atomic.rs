@@ -49,9 +49,8 @@ impl AtomicFile {
     /// `resume`, takes the one that an interrupted copy of this source left. After an error nothing has changed.
     pub fn open(path: &Path, policy: &Policy, source: &SourceRecord, resume: bool) -> Result<Self, Error> {
         let path = DestinationPath::resolve(path, policy.follow_links)?;
-        let replaces = examine(&path, policy, source, || {
-            resume && staging::already_committed(&path, source).is_some()
-        })?;
+        let replaces =
+            examine(&path, policy, source, || resume && staging::already_committed(&path, source).is_some())?;
         let mut warnings = Vec::new();
         let staging = staging::acquire(&path, source, resume, &mut warnings)?;
         backup::remove_leftover(&path);
@@ -200,15 +199,12 @@ impl AtomicFile {
         written.map_err(|error| self.failed(Operation::Write, error))
     }
 
-    /// Gives the file the mode and, if it replaces another one, the owner that it is to have.
+    /// Gives the file its final mode and, if it replaces another one, that one's owner. Returns whether it has the owner.
     fn set_mode_and_owner(&self) -> io::Result<bool> {
-        let source = self.source();
+        let mode = self.source().stat.mode & 0o777 & !self.policy.umask;
         let owner_kept = match &self.replaces {
             Some(old) => sys::copy_mode_and_owner(&self.file, old)?,
-            None => {
-                sys::set_mode(&self.file, source.stat.mode & 0o777 & !self.policy.umask)?;
-                true
-            }
+            None => sys::set_mode(&self.file, mode).map(|()| true)?,
         };
         // A set-ID program must not become one that a Reader of another user has chosen.
         let mode = sys::fstat(&self.file)?.mode;
@@ -261,9 +257,7 @@ impl AtomicFile {
                 backup::keep(&self.path, &self.policy, self.source().stat.file)?;
                 self.path.directory.rename(&self.file, &temporary, name)
             }
-            Overwrite::Skip | Overwrite::Refuse => {
-                self.path.directory.rename_no_replace(&temporary, name)
-            }
+            Overwrite::Skip | Overwrite::Refuse => self.path.directory.rename_no_replace(&temporary, name),
         };
         let Err(error) = renamed else { return Ok(()) };
         let exists = error.kind() == io::ErrorKind::AlreadyExists;
@@ -327,7 +321,7 @@ impl Destination for AtomicFile {
     fn stage<'a>(
         &'a mut self,
         at: ResumePoint,
-        plan: &WritePlan,
+        plan: WritePlan,
     ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
         if !self.matches_progress(at.position) {
             return Err(staging::lost(&self.path, false));

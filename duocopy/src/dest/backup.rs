@@ -30,7 +30,8 @@ pub fn keep(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<(
     };
     kept.map_err(|error| {
         // The file system has no links, or only the owner of the file may make one.
-        let unsupported = matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied);
+        let unsupported =
+            matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied);
         let kind = if unsupported { ErrorKind::BackupFailed } else { ErrorKind::Destination };
         Error::at(kind, &path.path).doing(Operation::Backup, error)
     })

@@ -111,7 +111,11 @@ impl Journal {
         let mut content = [0; LENGTH];
         sys::read_at(&file, &mut content, 0).ok()?;
         let (heading, recorded) = parse(&content)?;
-        Some((Self { file, heading_sum: sum_of(&heading.pack()), number: recorded.number }, heading, recorded))
+        Some((
+            Self { file, heading_sum: sum_of(&heading.pack()), number: recorded.number },
+            heading,
+            recorded,
+        ))
     }
 
     /// Records that everything up to this point is on the disk, which the caller has made sure of. The record itself is

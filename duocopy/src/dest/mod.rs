@@ -138,7 +138,7 @@ pub trait Destination: Debug {
     /// Begins to write at this point, which is what both sides agreed on. Returns the state of the checksum there.
     ///
     /// An error if the destination cannot be what a Writer that came so far has left.
-    fn stage<'a>(&'a mut self, at: ResumePoint, plan: &WritePlan) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error>;
+    fn stage<'a>(&'a mut self, at: ResumePoint, plan: WritePlan) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error>;
 
     /// After a failure: leaves what is on the disk for the next run; `reached` is flushed first, if it is given. Returns
     /// how many bytes the next run can resume; with 0, nothing was left.

@@ -46,9 +46,7 @@ pub fn inspect(path: &DestinationPath, source: &SourceRecord) -> Result<Option<S
     let existing = match path.directory.entry(&path.name).map_err(failed(Operation::Stat))? {
         None => None,
         Some(Entry::Regular(file)) if file == source.stat.file => return refused(ErrorKind::SameFile),
-        Some(Entry::Regular(_)) => {
-            Some(path.directory.stat(&path.name).map_err(failed(Operation::Stat))?)
-        }
+        Some(Entry::Regular(_)) => Some(path.directory.stat(&path.name).map_err(failed(Operation::Stat))?),
         Some(Entry::Directory) => return refused(ErrorKind::DestinationIsDirectory),
         Some(Entry::Other) => return refused(ErrorKind::DestinationIsSpecial),
     };
@@ -80,13 +78,8 @@ pub fn acquire(
     resume: bool,
     warnings: &mut Vec<Warning>,
 ) -> Result<Staging, Error> {
-    let claim = Claim {
-        path,
-        source,
-        resume,
-        name: path.temporary(),
-        deadline: Instant::now() + CONTENTION_TIMEOUT,
-    };
+    let claim =
+        Claim { path, source, resume, name: path.temporary(), deadline: Instant::now() + CONTENTION_TIMEOUT };
     while Instant::now() <= claim.deadline + CONTENTION_TIMEOUT {
         if resume && let Some(committed) = already_committed(path, source) {
             return Ok(committed);
@@ -229,9 +222,8 @@ pub fn take_over(
         }
         pause();
     };
-    let is_its = |heading: &Heading| {
-        (heading.target.file, heading.target.birth_time) == (dead.file, dead.birth_time)
-    };
+    let is_its =
+        |heading: &Heading| (heading.target.file, heading.target.birth_time) == (dead.file, dead.birth_time);
     let journal = Journal::open(&path.directory, &path.journal());
     let journal = journal.and_then(|(journal, heading, _)| is_its(&heading).then_some(journal));
     Ok(Staging { is_committed, journal, ..Staging::new(file) })
