@@ -199,15 +199,12 @@ impl AtomicFile {
         written.map_err(|error| self.failed(Operation::Write, error))
     }
 
-    /// Gives the file the mode and, if it replaces another one, the owner that it is to have.
+    /// Gives the file its final mode and, if it replaces another one, that one's owner. Returns whether it has the owner.
     fn set_mode_and_owner(&self) -> io::Result<bool> {
-        let source = self.source();
+        let mode = self.source().stat.mode & 0o777 & !self.policy.umask;
         let owner_kept = match &self.replaces {
             Some(old) => self.path.directory.copy_mode_and_owner(&self.file, &self.path.name, old)?,
-            None => {
-                sys::set_mode(&self.file, source.stat.mode & 0o777 & !self.policy.umask)?;
-                true
-            }
+            None => sys::set_mode(&self.file, mode).map(|()| true)?,
         };
         // A set-ID program must not become one that a Reader of another user has chosen.
         let mode = sys::fstat(&self.file)?.mode;
@@ -324,7 +321,7 @@ impl Destination for AtomicFile {
     fn stage<'a>(
         &'a mut self,
         at: ResumePoint,
-        plan: &WritePlan,
+        plan: WritePlan,
     ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
         if !self.matches_progress(at.position) {
             return Err(staging::lost(&self.path, false));

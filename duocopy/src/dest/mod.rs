@@ -141,7 +141,7 @@ pub trait Destination: Debug {
     fn stage<'a>(
         &'a mut self,
         at: ResumePoint,
-        plan: &WritePlan,
+        plan: WritePlan,
     ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error>;
 
     /// After a failure: leaves what is on the disk for the next run; `reached` is flushed first, if it is given. Returns

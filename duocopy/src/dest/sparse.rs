@@ -44,7 +44,7 @@ mod tests {
         let mut almost = block(0);
         almost[MIN_HOLE - 1] = 1;
         let shifted = [&[1][..], &block(0), &block(0)[1..], &[0; 5], &almost].concat();
-        assert_eq!(lengths(&shifted), [(false, MIN_HOLE), (true, MIN_HOLE), (false, MIN_HOLE + 5)]);
+        assert_eq!(lengths(&shifted), [(false, MIN_HOLE), (true, 2 * MIN_HOLE), (false, 5)]);
         assert_eq!(runs(&shifted).flat_map(|(_, run)| run).copied().collect::<Vec<u8>>(), shifted);
     }
 

@@ -96,7 +96,7 @@ impl Destination for StreamOutput {
     fn stage<'a>(
         &'a mut self,
         at: ResumePoint,
-        plan: &WritePlan,
+        plan: WritePlan,
     ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
         if at.position != 0 {
             return Err(Error::at(ErrorKind::OutputNotResumable, &self.path));
