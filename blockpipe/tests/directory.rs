@@ -8,7 +8,7 @@ fn there_are_no_directories_here_and_no_list() {
     let is_unsupported = |error: &JoinError| matches!(error, JoinError::Io { source, .. } if source.kind() == std::io::ErrorKind::Unsupported);
     assert!(is_unsupported(&Pipe::named("x").in_directory(r"C:\").join().unwrap_err()));
     assert!(is_unsupported(&pipes(None).unwrap_err()));
-    println!("LEFT OUT: directories of several users: here pipes are no files");
+    note!("LEFT OUT: directories of several users: here pipes are no files");
 }
 
 #[cfg(unix)]

@@ -3,7 +3,7 @@
 #[cfg(windows)]
 #[test]
 fn what_files_can_do_to_a_pipe() {
-    println!(
+    note!(
         "LEFT OUT: what files can do to a pipe: here pipes are no files, and windows.rs asks the like of objects"
     );
 }

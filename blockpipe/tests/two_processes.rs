@@ -164,7 +164,7 @@ fn a_sleeper_is_rung_awake() {
         times.into_iter().zip(["READY", "a filled block", "an empty block", "the verdict"])
     {
         times.sort();
-        println!("{what}: woken after {:?} (median), {:?} (longest)", times[5], times[10]);
+        note!("{what}: woken after {:?} (median), {:?} (longest)", times[5], times[10]);
         // Where Windows is only played, every step is a question to another process.
         let soon = Duration::from_millis(if cfg!(windows) { 30 } else { 10 });
         assert!(times[5] < soon, "{what}: {times:?}");
@@ -452,7 +452,7 @@ fn a_producer_with_patience_gives_up_when_nobody_comes() {
     pause(350);
     consumer.expect("leave", "left");
     producer.expect_answer("Err(NoPartner)");
-    println!("with a visitor for 350 ms, 600 ms of patience lasted {:?}", start.elapsed());
+    note!("with a visitor for 350 ms, 600 ms of patience lasted {:?}", start.elapsed());
     assert!(start.elapsed() > Duration::from_millis(950));
     name.assert_gone();
 }
@@ -514,7 +514,7 @@ fn an_interrupt_ends_every_wait_and_the_partner_is_told() {
     name.assert_gone();
 
     consumer.joins(&name, "producer");
-    println!("the slowest interrupt took {longest:?}");
+    note!("the slowest interrupt took {longest:?}");
     assert!(longest < HALF_A_SECOND);
 }
 
@@ -633,7 +633,7 @@ fn a_pair_that_is_leaving_is_waited_for_up_to_half_a_second() {
         newcomer.expect_silence(if long { 400 } else { 200 });
         if long {
             assert!(newcomer.answer().starts_with("Leaving("));
-            println!("refused after {:?}", start.elapsed());
+            note!("refused after {:?}", start.elapsed());
             assert!((500..900).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
         }
         producer.go_on();
@@ -725,7 +725,7 @@ fn many_starts_at_the_same_instant() {
         let later = copied.iter().filter(|(_, copied)| ![copied.own, copied.partner].contains(&first.own));
         waited_inside += later.filter(|(_, copied)| copied.started < first.ended).count();
     }
-    println!(
+    note!(
         "{rounds} rounds: {pairs} pairs, {later_pairs} of them later in their round; {waited_inside} processes had \
          begun to join before the pair before them ended; {refused} refused, {alone} left over; the process with \
          the lower number was the producer {lower_produced} times and the consumer {higher_produced} times"

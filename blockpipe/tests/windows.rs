@@ -82,7 +82,7 @@ fn memory_that_cannot_be_had_is_an_error_and_less_may_be_asked_for() {
     let most = Geometry::new(Geometry::MAX_BLOCK_SIZE, Geometry::MAX_BLOCKS);
     match producer.ready(most, &[0; 128]) {
         Err(PipeError::Io { source, .. }) => {
-            println!("{source}");
+            note!("{source}");
             assert_eq!(source.kind(), io::ErrorKind::StorageFull);
         }
         other => panic!("{other:?}"),

@@ -147,7 +147,7 @@ fn reading_and_writing_go_on_at_the_same_time() {
     // A read takes 5 ms from its beginning, and a write 20 ms.
     let meet = |read: f64, write: f64| write < read + 0.005 && read < write + 0.02;
     let overlapping = filled.iter().filter(|read| drained.iter().any(|write| meet(**read, *write))).count();
-    println!("{overlapping} of {} reads went on while a write went on", filled.len());
+    note!("{overlapping} of {} reads went on while a write went on", filled.len());
     assert!(overlapping >= 16, "reads: {filled:?}, writes: {drained:?}");
 }
 
@@ -174,7 +174,7 @@ fn the_reader_of_a_tiny_file_waits_for_its_writer() {
 fn turned_away(folder: &Folder, when: &str, says: &str) {
     let third = folder.duocopy("src dst").end();
     third.expect(9, &["too many instances", &folder.text("src"), &folder.text("dst"), says]);
-    println!("a third process {when} is turned away after {:?}", third.took);
+    note!("a third process {when} is turned away after {:?}", third.took);
     assert!(third.took < milliseconds(1000 * SLOWNESS), "{third:?}");
 }
 
@@ -259,7 +259,7 @@ fn a_new_pair_can_come_right_after_one_that_has_ended() {
             longest = longest.max(ended.took);
         }
     }
-    println!("the slowest of many pairs in a row took {longest:?}");
+    note!("the slowest of many pairs in a row took {longest:?}");
     folder.assert_same("src", "dst");
 }
 
@@ -462,7 +462,7 @@ fn memory_does_not_grow_with_the_file() {
         processes.iter().all(|process| process.ended().is_some()).then_some(())
     });
     complete(processes);
-    println!("peak memory of Reader and Writer with a ring of {ring} bytes: {peaks:?}");
+    note!("peak memory of Reader and Writer with a ring of {ring} bytes: {peaks:?}");
     for peak in peaks {
         assert!(peak > ring, "the last look came too early: {peaks:?}");
         assert!(peak < ring + 16 * MIB as u64, "{peaks:?}");

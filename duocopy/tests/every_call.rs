@@ -524,7 +524,7 @@ fn a_copy_survives_a_kill_and_an_error_at_every_call() {
         work();
     });
     report(&outcomes.into_inner().expect("no panic while it was held"));
-    println!("of {all} cases in {:.0?}", begun.elapsed());
+    note!("of {all} cases in {:.0?}", begun.elapsed());
 }
 
 /// The Reader asks whether the Writer lives, and gets its answer, an error, when the Writer has completed.
@@ -569,18 +569,18 @@ fn report(outcomes: &[(&Case, Outcome)]) {
         these.map(|(_, outcome)| outcome.lasted).max().unwrap_or_default()
     };
     for (case, outcome) in outcomes.iter().filter(|(_, outcome)| !outcome.wrong.is_empty()) {
-        println!("{case}: {}\n{}", outcome.wrong.join("; "), outcome.story);
+        note!("{case}: {}\n{}", outcome.wrong.join("; "), outcome.story);
     }
     let advice = count(&|case, outcome| {
         let fails = case.effect != Effect::Kill && is_one_of(ONLY_ADVICE, &case.call);
         fails && case.before != Before::Kept && !outcome.succeeded
     });
-    println!("every call: {kills} kill cases, {} fault cases, {wrong} wrong", outcomes.len() - kills);
-    println!(
+    note!("every call: {kills} kill cases, {} fault cases, {wrong} wrong", outcomes.len() - kills);
+    note!(
         "{complete} copies completed all the same; {missed} cases did not happen; {advice} copies ended because only \
          advice failed"
     );
-    println!(
+    note!(
         "the other one ended at most {:.0?} after a kill, {:.0?} after a failure",
         longest(true),
         longest(false)

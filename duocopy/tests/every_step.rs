@@ -177,7 +177,7 @@ fn replace(steps: &Steps, victim: Victim) -> usize {
 fn all(what: &str, few: usize, test: impl Fn(&Steps) -> usize) {
     if let Some(steps) = Steps::new(what, few) {
         let begun = Instant::now();
-        println!("every step: {what}: {} kills in {:?}", test(&steps), begun.elapsed());
+        note!("every step: {what}: {} kills in {:?}", test(&steps), begun.elapsed());
     }
 }
 

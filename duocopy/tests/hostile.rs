@@ -178,10 +178,10 @@ fn nonsense_in_the_middle_of_a_copy_harms_nothing() {
                 failed += 1;
             }
         }
-        println!("{context}");
+        note!("{context}");
         next_copy_works(&folder, &context);
     }
-    println!("{rounds} rounds: {complete} complete, {failed} failed; in {stopped} they had to be stopped");
+    note!("{rounds} rounds: {complete} complete, {failed} failed; in {stopped} they had to be stopped");
     assert!(rounds < 20 || complete > 0 && failed > 0);
 }
 

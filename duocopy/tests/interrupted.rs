@@ -249,7 +249,7 @@ fn the_next_copy_removes_what_a_killed_writer_left() {
     let begun = Instant::now();
     let ended = reader.end();
     let took = begun.elapsed();
-    println!("the Reader noticed the Writer's death after {took:?}");
+    note!("the Reader noticed the Writer's death after {took:?}");
     assert!(took < milliseconds(1000 * SLOWNESS));
     assert!(folder.read("dst") == OLD, "the destination was touched");
     let left = folder.temporaries("");
@@ -404,7 +404,7 @@ fn a_writer_whose_reader_is_killed_leaves_nothing() {
     let begun = Instant::now();
     let ended = writer.end();
     let took = begun.elapsed();
-    println!("the Writer noticed the Reader's death after {took:?}, of which up to 80 ms are slow writes");
+    note!("the Writer noticed the Reader's death after {took:?}, of which up to 80 ms are slow writes");
     assert!(took < milliseconds(1000 * SLOWNESS));
     let died = format!("the Reader (process {id}) died");
     ended.expect(8, &[&died, &folder.text("dst"), "is unchanged", "copy again"]);
@@ -553,7 +553,7 @@ fn kill_at_random_moments(what: &str, hit: usize) {
         }
         next_copy_works(&folder);
     }
-    println!(
+    note!(
         "{kills} kills of {what}: {died} noticed (at most {longest:?} later), {complete} after the verdict, {waited} \
          before the other had begun; a whole copy takes {whole:?}"
     );

@@ -1,5 +1,11 @@
 //! The tests of the program, in one executable: what they share is compiled once, and they wait side by side.
 
+#![allow(clippy::wildcard_imports, reason = "tests use most of util")]
+
+// Replaces the built-in `#[test]`.
+#[macro_use(note, test)]
+extern crate harness;
+
 #[macro_use]
 mod util;
 
@@ -33,3 +39,7 @@ mod strangers;
 mod streams;
 #[cfg(windows)]
 mod windows;
+
+fn main() -> std::process::ExitCode {
+    harness::run()
+}

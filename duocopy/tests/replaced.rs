@@ -290,8 +290,8 @@ fn a_copy_survives_hundreds_of_kills() {
             Err(waiting) => waiting.kill(),
         }
         folder.assert_same("src", "dst");
-        println!("{length} bytes in {:?} with {kills} kills", begun.elapsed());
+        note!("{length} bytes in {:?} with {kills} kills", begun.elapsed());
         least = least.min(kills);
     }
-    println!("{copies} copies, at least {least} kills in each");
+    note!("{copies} copies, at least {least} kills in each");
 }

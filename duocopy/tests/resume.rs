@@ -63,7 +63,7 @@ fn a_killed_copy_goes_on_whoever_was_killed() {
         }
         assert!(folder.read("dst") == OLD);
         let saved = copy_again(&folder, "");
-        println!("{killed:?} killed: {saved} bytes were safe");
+        note!("{killed:?} killed: {saved} bytes were safe");
         assert!(saved > 0 && saved < LONG as u64, "{saved}");
     }
 }
@@ -138,7 +138,7 @@ fn the_journal_speaks_only_of_what_is_on_the_disk() {
     let order: Vec<String> =
         trace.lines().filter(|line| !line.contains(" resumed>")).filter_map(step).collect();
     complete([reader, writer]);
-    println!("{order:?}");
+    note!("{order:?}");
     // The journal is made when there is something to say; each entry comes between two flushes.
     for (at, _) in order.iter().enumerate().filter(|(at, step)| *at > 0 && *step == "fdatasync:journal") {
         assert_eq!(order[at - 1], "pwrite64:journal");

@@ -32,7 +32,7 @@ fn whatever_happens_the_destination_is_old_or_new() {
     while Instant::now() < until {
         one_folder(&mut random, &mut counts);
     }
-    println!("{counts:?} in {seconds} s");
+    note!("{counts:?} in {seconds} s");
     assert!(counts.copies > 0 && counts.complete > 0);
 }
 
@@ -120,7 +120,7 @@ fn settle(folder: &Folder, halves: [Process; 2], content: &[u8], counts: &mut Co
         }
         if Instant::now() > patience + milliseconds(40_000) {
             for half in &waiting {
-                println!("still running: process {}: {}{:?}", half.id(), half.said(), half.sleeps_in());
+                note!("still running: process {}: {}{:?}", half.id(), half.said(), half.sleeps_in());
             }
             panic!("a copy that does not end; the pipe: {:?}", folder.header());
         }

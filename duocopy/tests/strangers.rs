@@ -102,7 +102,7 @@ fn what_is_written_is_what_was_compared() {
             assert!(!folder.is_there("dst"));
         }
     }
-    println!("{complete} complete, {refused} refused");
+    note!("{complete} complete, {refused} refused");
 }
 
 fn hostile_writer(folder: &Folder) -> Consumer {

@@ -39,7 +39,7 @@ pub const SLOW_WRITES: &str = "-e trace=pwrite64 -e inject=pwrite64:delay_enter=
 
 /// Says that something was not tested, and why. Seen with `cargo test -- --show-output`.
 pub fn left_out(what: &str) {
-    println!("LEFT OUT: {what}");
+    note!("LEFT OUT: {what}");
 }
 
 /// What stands for a test that makes no sense on Windows: it says so, and why.
@@ -123,7 +123,7 @@ impl Random {
         let given = std::env::var("DUOCOPY_SEED").ok().and_then(|seed| seed.parse().ok());
         let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_micros() as u64;
         let seed = given.unwrap_or(now) | 1;
-        println!("{what}: DUOCOPY_SEED={seed}");
+        note!("{what}: DUOCOPY_SEED={seed}");
         Self(seed)
     }
 
