@@ -1,12 +1,9 @@
 //! What stays in the page cache, asked of the kernel by `fincore` (util-linux).
 
 #[cfg(not(target_os = "linux"))]
-use crate::util::left_out;
-
-#[cfg(not(target_os = "linux"))]
 #[test]
 fn the_page_cache() {
-    left_out("the page cache: nobody tells here what is in it");
+    harness::ignore("only Linux tells what is in the page cache");
 }
 
 #[cfg(target_os = "linux")]
@@ -33,17 +30,14 @@ mod cached {
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
     }
 
-    /// A source on the disk, and nowhere else. `None` if this cannot be told, or had, here.
-    fn folder() -> Option<Folder> {
-        let folder = Folder::new();
-        folder.write("src", bytes(SIZE, 1));
+    /// Makes a folder with a source that is on the disk and not in the page cache. The test needs `fincore`.
+    fn folder() -> Folder {
+        let folder = Folder::with_source(SIZE);
         forget(&folder, "src");
-        let fincore = Command::new("fincore").arg("--version").stdout(Stdio::null()).status();
-        if !fincore.is_ok_and(|status| status.success()) || cached(&folder, "src") > 0 {
-            left_out("what stays in the page cache (package util-linux, and a file system with a disk)");
-            return None;
+        if cached(&folder, "src") > 0 {
+            harness::ignore("temporary files cannot be removed from the page cache here");
         }
-        Some(folder)
+        folder
     }
 
     #[track_caller]
@@ -54,9 +48,9 @@ mod cached {
         folder.assert_same("src", copy);
     }
 
-    #[test]
+    #[test(needs = [fincore])]
     fn usually_both_stay_and_with_drop_cache_neither_does() {
-        let Some(folder) = folder() else { return };
+        let folder = folder();
         complete(pair(folder.duocopy("src dst"), folder.duocopy("src dst")));
         for name in ["src", "dst"] {
             assert!(cached(&folder, name) >= SIZE as u64, "{name}: {}", cached(&folder, name));
@@ -67,16 +61,16 @@ mod cached {
     }
 
     /// What a checkpoint has brought to the disk meanwhile does not go with what comes behind it.
-    #[test]
+    #[test(needs = [fincore])]
     fn a_slow_copy_stays_too() {
-        let Some(folder) = folder() else { return };
+        let folder = folder();
         folder.duocopy("cp --bwlimit=10M src dst").end().expect(0, &[]);
         assert!(cached(&folder, "dst") >= SIZE as u64, "{}", cached(&folder, "dst"));
     }
 
-    #[test]
+    #[test(needs = [fincore])]
     fn a_source_that_is_not_in_memory_gets_more_blocks() {
-        let Some(folder) = folder() else { return };
+        let folder = folder();
         folder.write("src", bytes(64 * MIB, 1));
         folder.duocopy("cp -v --fsync=none src dst").end().expect(0, &[", 4 blocks of ", "is in memory"]);
         forget(&folder, "src");
@@ -86,9 +80,9 @@ mod cached {
             .expect(0, &[", 16 blocks of ", "comes from a disk"]);
     }
 
-    #[test]
+    #[test(needs = [fincore])]
     fn direct_ends_pass_the_cache_and_others_do_not() {
-        let Some(folder) = folder() else { return };
+        let folder = folder();
         for (flag, ends) in [("=source", [true, false]), ("=destination", [false, true]), ("", [true, true])]
         {
             for more in ["", "--bwlimit=200M", "--fsync=none", "--sparse=always", "--verify=reread"] {
@@ -106,9 +100,9 @@ mod cached {
         }
     }
 
-    #[test]
+    #[test(needs = [fincore])]
     fn what_comes_in_odd_pieces_goes_through_the_cache_and_that_is_said() {
-        let Some(folder) = folder() else { return };
+        let folder = folder();
         let script = "dd if=src bs=10007 status=none | exec \"$0\" read --direct - odd";
         let mut read = Command::new("sh");
         read.args(["-c", script, env!("CARGO_BIN_EXE_duocopy")]).current_dir(folder.path(""));
@@ -121,9 +115,9 @@ mod cached {
         folder.assert_same("src", "dst");
     }
 
-    #[test]
+    #[test(needs = [fincore])]
     fn an_end_in_the_middle_of_a_sector_and_holes_are_no_odd_pieces() {
-        let Some(folder) = folder() else { return };
+        let folder = folder();
         let file = File::options().write(true).open(folder.path("src")).unwrap();
         file.set_len(40 * MIB as u64).unwrap();
         file.write_all_at(&bytes(12 * MIB + 99, 2), 64 * MIB as u64).unwrap();
@@ -132,9 +126,9 @@ mod cached {
         is_copied_past_the_cache(&folder, "dst");
     }
 
-    #[test]
+    #[test(needs = [fincore])]
     fn what_goes_on_reads_the_beginning_again_all_the_same() {
-        let Some(folder) = folder() else { return };
+        let folder = folder();
         let line = "cp --direct --hash=blake3 --partial --block-size=512K";
         let pieces = folder.duocopy(&format!("{line} --bwlimit=10M src dst")).start();
         until("something is copied", || (!folder.temporaries("").is_empty()).then_some(()));
@@ -145,9 +139,9 @@ mod cached {
         folder.assert_same("src", "dst");
     }
 
-    #[test]
+    #[test(needs = [fincore])]
     fn zeros_of_holes_are_no_odd_pieces() {
-        let Some(folder) = folder() else { return };
+        let folder = folder();
         let file = File::options().write(true).open(folder.path("src")).unwrap();
         file.set_len(0).unwrap();
         file.set_len(40 * MIB as u64).unwrap();
@@ -156,9 +150,9 @@ mod cached {
         folder.assert_same("src", "dst");
     }
 
-    #[test]
+    #[test(needs = [fincore])]
     fn who_does_not_trust_the_other_reads_and_writes_past_the_cache_too() {
-        let Some(folder) = folder() else { return };
+        let folder = folder();
         let line = "--direct --dir=. src dst";
         complete(pair(folder.duocopy(line), folder.duocopy(line)));
         is_copied_past_the_cache(&folder, "dst");

@@ -49,12 +49,6 @@ fn is_one_of(list: &str, call: &str) -> bool {
     list.split_whitespace().any(|one| one == call)
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Reader,
-    Writer,
-}
-
 /// What is there before the copy, and how it goes without what a case does to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
@@ -332,22 +326,25 @@ impl Copy {
     }
 
     /// The first words of the pipe (`docs/protocol.md`).
-    fn header(&self) -> Option<[u8; 4096]> {
-        let mut header = [0; 4096];
+    fn header(&self) -> Option<[u8; pipe_header::LENGTH]> {
+        let mut header = [0; pipe_header::LENGTH];
         File::open(&self.pipe).ok()?.read_exact_at(&mut header, 0).ok()?;
         Some(header)
     }
 
     /// Whether somebody is the Reader.
     fn is_seated(&self) -> bool {
-        self.header().is_some_and(|header| word(&header, 12) != 0)
+        self.header().is_some_and(|header| word(&header, pipe_header::STATE) != 0)
     }
 
     /// Whether this process is the Reader, and nothing has begun or was said: it waits for a partner.
     fn is_left_alone(&self, process: &Process) -> bool {
         self.header().is_some_and(|header| {
-            let (opened, has_begun, stage) = (word(&header, 12), word(&header, 2440), header[2560]);
-            opened != 0 && word(&header, 128) == process.id() && has_begun == 0 && stage == 0
+            let word = |at| word(&header, at);
+            word(pipe_header::STATE) != 0
+                && word(pipe_header::READER_PROCESS) == process.id()
+                && word(pipe_header::BEGUN) == 0
+                && word(pipe_header::VERDICT) as u8 == 0
         })
     }
 
@@ -388,7 +385,8 @@ impl Copy {
     }
 }
 
-fn word(header: &[u8], offset: usize) -> u32 {
+fn word(header: &[u8], offset: u64) -> u32 {
+    let offset = usize::try_from(offset).expect("an offset in the header");
     u32::from_ne_bytes(header[offset..offset + 4].try_into().expect("four bytes"))
 }
 
@@ -497,11 +495,8 @@ fn went_on_from(ended: &Ended) -> usize {
 
 // --------------------------------------------------------------------------------------------------- tests
 
-#[test]
+#[test(needs = [strace])]
 fn a_copy_survives_a_kill_and_an_error_at_every_call() {
-    if !strace("kills and errors at every system call") {
-        return;
-    }
     let begun = Instant::now();
     let wanted = std::env::var("DUOCOPY_ALL_CALLS").ok();
     let mut cases = all_cases();
@@ -528,11 +523,8 @@ fn a_copy_survives_a_kill_and_an_error_at_every_call() {
 }
 
 /// The Reader asks whether the Writer lives, and gets its answer, an error, when the Writer has completed.
-#[test]
+#[test(needs = [strace])]
 fn a_question_that_fails_late_does_not_make_a_complete_copy_a_failed_one() {
-    if !strace("a question that fails while the Writer commits") {
-        return;
-    }
     for _ in 0..3 {
         let copy = Before::OldFile.prepare();
         // The first five calls on this file are the arrival. The source opens late, so that the Writer is there.

@@ -2,7 +2,7 @@
 //! on until nothing happens to it any more. Whatever the step: the destination is the old file or the new one, the
 //! survivor knows which, nobody hangs, and the next copy works and leaves nothing but itself.
 //!
-//! This needs a build of the program that can die there: `duocopy/tests/every_step.sh` makes it. `DUOCOPY_STEPS=all`
+//! This needs a build of the program that can die there: `ci/every_step` makes it. `DUOCOPY_STEPS=all`
 //! takes every step and not a few.
 
 use crate::util::*;
@@ -20,12 +20,6 @@ const LIMIT: Duration = Duration::from_secs(2);
 const HANGS: Duration = Duration::from_secs(15);
 const ABORTED: i32 = -6;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Victim {
-    Reader,
-    Writer,
-}
-
 /// What is at the destination before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
@@ -40,14 +34,11 @@ struct Steps {
 }
 
 impl Steps {
-    /// Nothing if there is no such build.
-    fn new(what: &str, few: usize) -> Option<Self> {
-        let Some(program) = std::env::var_os("DUOCOPY_STEPS_PROGRAM") else {
-            left_out(&format!("{what}: needs duocopy/tests/every_step.sh"));
-            return None;
-        };
+    /// The test needs `program_with_steps`.
+    fn new(few: usize) -> Self {
+        let program = std::env::var_os("DUOCOPY_STEPS_PROGRAM").expect("the test needs program_with_steps");
         let all = std::env::var_os("DUOCOPY_STEPS").is_some_and(|steps| steps == "all");
-        Some(Self { program: program.into(), stride: if all { 1 } else { few } })
+        Self { program: program.into(), stride: if all { 1 } else { few } }
     }
 
     fn run<'a>(&self, folder: &'a Folder, line: &str) -> Run<'a> {
@@ -55,18 +46,18 @@ impl Steps {
     }
 
     /// The two processes, the victim first. It dies at this step.
-    fn start(&self, folder: &Folder, victim: Victim, step: usize, line: &str) -> [Process; 2] {
+    fn start(&self, folder: &Folder, victim: Role, step: usize, line: &str) -> [Process; 2] {
         let doomed = |line: &str| self.run(folder, line).after(&format!("export BLOCKPIPE_STEP={step}"));
         let with_wait = format!("-v {WAIT} {line}");
         match victim {
-            Victim::Reader => {
+            Role::Reader => {
                 let reader = doomed(&with_wait).start();
                 until("it is the Reader, or dead", || {
                     (reader.said().contains("this is the Reader") || reader.ended().is_some()).then_some(())
                 });
                 [reader, self.run(folder, &with_wait).start()]
             }
-            Victim::Writer => {
+            Role::Writer => {
                 let reader = self.run(folder, &with_wait).start();
                 reader.says("this is the Reader");
                 [doomed(&with_wait).start(), reader]
@@ -106,7 +97,7 @@ fn within_limit(process: Process, begun: Instant, context: &str) -> Ended {
 }
 
 /// Kills one side at each step, and gives the number of deaths.
-fn kill(steps: &Steps, victim: Victim, before: Before) -> usize {
+fn kill(steps: &Steps, victim: Role, before: Before) -> usize {
     for (deaths, step) in (1..).step_by(steps.stride).enumerate() {
         let folder = Folder::new();
         let source = bytes(LENGTH, step as u64);
@@ -144,7 +135,7 @@ fn kill(steps: &Steps, victim: Victim, before: Before) -> usize {
 }
 
 /// The same command, started again, takes the place of the dead one, and the copy is complete.
-fn replace(steps: &Steps, victim: Victim) -> usize {
+fn replace(steps: &Steps, victim: Role) -> usize {
     const REPLACE: &str = "--replace-within=5s";
     for (deaths, step) in (1..).step_by(steps.stride).enumerate() {
         let folder = Folder::new();
@@ -175,46 +166,40 @@ fn replace(steps: &Steps, victim: Victim) -> usize {
 }
 
 fn all(what: &str, few: usize, test: impl Fn(&Steps) -> usize) {
-    if let Some(steps) = Steps::new(what, few) {
-        let begun = Instant::now();
-        note!("every step: {what}: {} kills in {:?}", test(&steps), begun.elapsed());
-    }
+    let (steps, begun) = (Steps::new(few), Instant::now());
+    note!("every step: {what}: {} kills in {:?}", test(&steps), begun.elapsed());
 }
 
-#[test]
+#[test(needs = [program_with_steps])]
 fn a_reader_dies_at_every_step_of_a_copy_to_nothing() {
     all("a Reader killed at every step, new destination", 5, |steps| {
-        kill(steps, Victim::Reader, Before::Nothing)
+        kill(steps, Role::Reader, Before::Nothing)
     });
 }
 
-#[test]
+#[test(needs = [program_with_steps])]
 fn a_reader_dies_at_every_step_of_a_copy_over_an_old_file() {
-    all("a Reader killed at every step, old destination", 6, |steps| {
-        kill(steps, Victim::Reader, Before::Old)
-    });
+    all("a Reader killed at every step, old destination", 6, |steps| kill(steps, Role::Reader, Before::Old));
 }
 
-#[test]
+#[test(needs = [program_with_steps])]
 fn a_writer_dies_at_every_step_of_a_copy_to_nothing() {
     all("a Writer killed at every step, new destination", 3, |steps| {
-        kill(steps, Victim::Writer, Before::Nothing)
+        kill(steps, Role::Writer, Before::Nothing)
     });
 }
 
-#[test]
+#[test(needs = [program_with_steps])]
 fn a_writer_dies_at_every_step_of_a_copy_over_an_old_file() {
-    all("a Writer killed at every step, old destination", 4, |steps| {
-        kill(steps, Victim::Writer, Before::Old)
-    });
+    all("a Writer killed at every step, old destination", 4, |steps| kill(steps, Role::Writer, Before::Old));
 }
 
-#[test]
+#[test(needs = [program_with_steps])]
 fn a_reader_that_dies_at_any_step_is_replaced() {
-    all("a Reader killed at every step and replaced", 6, |steps| replace(steps, Victim::Reader));
+    all("a Reader killed at every step and replaced", 6, |steps| replace(steps, Role::Reader));
 }
 
-#[test]
+#[test(needs = [program_with_steps])]
 fn a_writer_that_dies_at_any_step_is_replaced() {
-    all("a Writer killed at every step and replaced", 4, |steps| replace(steps, Victim::Writer));
+    all("a Writer killed at every step and replaced", 4, |steps| replace(steps, Role::Writer));
 }

@@ -5,10 +5,7 @@ use std::fs::{self, FileTimes};
 use std::time::{Duration, SystemTime};
 
 fn prepared() -> Folder {
-    let folder = Folder::new();
-    folder.write("src", bytes(300 * KIB, 1));
-    folder.write("dst", OLD);
-    folder
+    Folder::with_source_and_destination(300 * KIB)
 }
 
 /// Both halves with this line.
@@ -200,9 +197,8 @@ fn what_is_replaced_is_kept_under_the_names_of_cp() {
     assert!(folder.read("dst.~8~") == OLD);
 }
 
-#[cfg(unix)]
-#[test]
-fn backups_are_those_of_cp_and_the_destination_is_never_gone() {
+#[test(not_on_windows = "there is no `cp`")]
+fn backups_are_those_of_cp() {
     for (surroundings, flags) in [
         ("export SIMPLE_BACKUP_SUFFIX=.old", "--backup"),
         ("export VERSION_CONTROL=numbered", "--backup"),
@@ -229,9 +225,10 @@ fn backups_are_those_of_cp_and_the_destination_is_never_gone() {
         // Nonsense is an error for both.
         assert!(ours == theirs, "{surroundings} {flags}: {ours:?} {theirs:?}");
     }
-    if !strace("the steps of a backup") {
-        return;
-    }
+}
+
+#[test(needs = [strace], not_on_windows = "its calls are watched by strace")]
+fn the_destination_exists_at_every_step_of_a_backup() {
     let folder = prepared();
     let trace = "-f -e trace=rename,renameat,renameat2,link,linkat,unlink,unlinkat";
     let line = "--backup=numbered src dst";
@@ -242,11 +239,6 @@ fn backups_are_those_of_cp_and_the_destination_is_never_gone() {
     assert!(steps.len() == 2 && steps[0].contains("link") && steps[1].contains("rename"), "{trace}");
     complete(both);
 }
-
-left_out_on_windows!(
-    backups_are_those_of_cp_and_the_destination_is_never_gone,
-    "there is no `cp`, and no strace"
-);
 
 #[test]
 fn a_destination_is_a_file_or_a_directory_as_it_is_said() {
@@ -318,7 +310,7 @@ fn a_reader_that_knows_of_no_such_wish_does_not_take_nothing_for_a_copy() {
     let folder = prepared();
     let name = folder.text("a name");
     let reader = folder.duocopy("read src").word(&name).start();
-    let pipe = Pipe::named(&name).job("`duocopy read` and `duocopy write`");
+    let pipe = Pipe::named(&name).job(HALVES);
     let writer = pipe.join_as_consumer().map(End::Consumer).expect("a Reader comes");
     let End::Consumer(writer) = writer else { unreachable!() };
     let _ = writer.abort(&Reason::new(255, "what is there stays as it is"));

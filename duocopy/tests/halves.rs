@@ -2,30 +2,17 @@
 
 use crate::util::*;
 use std::fs;
-use std::path::Path;
-
-/// Names are shared by all tests of this user.
-fn name(folder: &Folder) -> String {
-    folder.text("").rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap().to_owned()
-}
 
 fn prepared() -> Folder {
-    let folder = Folder::new();
-    folder.write("src", bytes(300 * KIB + 7, 1));
-    folder
+    Folder::with_source(300 * KIB + 7)
 }
 
 fn reader<'a>(folder: &'a Folder, flags: &str) -> Run<'a> {
-    folder.duocopy(&format!("read {flags} src {}", name(folder)))
+    folder.read_half(&format!("{flags} src"))
 }
 
 fn writer<'a>(folder: &'a Folder, flags: &str) -> Run<'a> {
-    folder.duocopy(&format!("write {flags} dst {}", name(folder)))
-}
-
-#[track_caller]
-fn nothing_is_left(folder: &Folder) {
-    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+    folder.write_half(&format!("{flags} dst"))
 }
 
 #[test]
@@ -39,14 +26,14 @@ fn they_come_in_any_order() {
         first.says(&format!(
             "duocopy {} {}",
             if writer_first { "read SRC" } else { "write DST" },
-            name(&folder)
+            folder.pipe_name()
         ));
         let second = start(!writer_first);
         let [one, two] = end([first, second]);
         one.expect(0, &["complete: 307207 bytes"]);
         two.expect(0, &["complete: 307207 bytes"]);
         folder.assert_same("src", "dst");
-        nothing_is_left(&folder);
+        folder.assert_nothing_left();
     }
 }
 
@@ -80,21 +67,13 @@ fn nothing_is_replaced_without_force() {
     one.expect(12, &["the Writer gave up: it refuses this copy"]);
     says_nothing_of(&one, &folder.text("dst"));
     assert_eq!(folder.read("dst"), OLD);
-    nothing_is_left(&folder);
+    folder.assert_nothing_left();
     complete([reader(&folder, "").start(), writer(&folder, "--force").start()]);
     folder.assert_same("src", "dst");
 }
 
-left_out_on_windows!(
-    a_destination_that_appears_meanwhile_is_not_replaced,
-    "its writes are slowed down by strace"
-);
-#[cfg(unix)]
-#[test]
+#[test(needs = [strace], not_on_windows = "its writes are slowed down by strace")]
 fn a_destination_that_appears_meanwhile_is_not_replaced() {
-    if !strace("a destination that appears during the copy") {
-        return;
-    }
     // Also where the file system cannot rename so, and the file gets a second name instead.
     for cannot in ["", " -e inject=renameat2:error=EINVAL"] {
         let folder = prepared();
@@ -107,17 +86,12 @@ fn a_destination_that_appears_meanwhile_is_not_replaced() {
         other.expect(12, &["somebody has made the destination during the copy"]);
         says_nothing_of(&one, &folder.text("dst"));
         assert_eq!(folder.read("dst"), b"another");
-        nothing_is_left(&folder);
+        folder.assert_nothing_left();
     }
 }
 
-left_out_on_windows!(a_file_system_that_cannot_rename_to_a_free_name_only, "its call fails by strace");
-#[cfg(unix)]
-#[test]
+#[test(needs = [strace], not_on_windows = "its call fails by strace")]
 fn a_file_system_that_cannot_rename_to_a_free_name_only() {
-    if !strace("a rename that is not known") {
-        return;
-    }
     let folder = prepared();
     let unknown = writer(&folder, "").traced("-f -e trace=renameat2,linkat -e inject=renameat2:error=EINVAL");
     let [reader, writer] = [reader(&folder, "").start(), unknown.start()];
@@ -125,17 +99,12 @@ fn a_file_system_that_cannot_rename_to_a_free_name_only() {
     assert_eq!((writer.calls("renameat2").len(), writer.calls("linkat").len()), (1, 1), "{}", writer.trace());
     complete([reader, writer]);
     folder.assert_same("src", "dst");
-    nothing_is_left(&folder);
+    folder.assert_nothing_left();
 }
 
-left_out_on_windows!(a_copy_that_was_killed_after_its_rename_is_complete, "its kills are placed by strace");
 /// What is there then is the copy itself, and not something that must not be replaced.
-#[cfg(unix)]
-#[test]
+#[test(needs = [strace], not_on_windows = "its kills are placed by strace")]
 fn a_copy_that_was_killed_after_its_rename_is_complete() {
-    if !strace("kills after the rename") {
-        return;
-    }
     let folder = Folder::new();
     folder.write("src", bytes(LONG, 1));
     let slow = "-f -e trace=pwrite64,/^rename -e inject=pwrite64:delay_enter=10000 -e inject=/^rename:delay_exit=500000";
@@ -146,7 +115,7 @@ fn a_copy_that_was_killed_after_its_rename_is_complete() {
     let [_, again] = end([reader(&folder, "").start(), writer(&folder, "").start()]);
     again.expect(0, &[&format!("{LONG} bytes need not be copied again")]);
     folder.assert_same("src", "dst");
-    nothing_is_left(&folder);
+    folder.assert_nothing_left();
 }
 
 #[test]
@@ -161,13 +130,11 @@ fn no_more_is_written_than_allowed() {
         other.expect(code, texts);
         says_nothing_of(&one, &folder.text("dst"));
         assert_eq!(folder.is_there("dst"), code == 0);
-        nothing_is_left(&folder);
+        folder.assert_nothing_left();
     }
 }
 
-left_out_on_windows!(a_link_is_not_followed, "links need a right that few have");
-#[cfg(unix)]
-#[test]
+#[test(not_on_windows = "links need a right that few users have")]
 fn a_link_is_not_followed() {
     let folder = prepared();
     folder.make("elsewhere");
@@ -180,7 +147,7 @@ fn a_link_is_not_followed() {
         assert_eq!(folder.read("elsewhere/file"), OLD);
         fs::remove_file(folder.path("dst")).unwrap();
     }
-    nothing_is_left(&folder);
+    folder.assert_nothing_left();
 }
 
 #[test]
@@ -190,7 +157,7 @@ fn nobody_waits_longer_than_told() {
         run.end().expect(10, &["nobody came", "within --wait"]);
     }
     assert!(!folder.is_there("dst"));
-    nothing_is_left(&folder);
+    folder.assert_nothing_left();
 }
 
 #[test]
@@ -221,9 +188,9 @@ fn a_missing_source_ends_both() {
 #[test]
 fn a_half_does_not_meet_a_pair() {
     let folder = prepared();
-    let pair = folder.duocopy(&format!("src dst {}", name(&folder))).start_reader();
+    let pair = folder.duocopy(&format!("src dst {}", folder.pipe_name())).start_reader();
     writer(&folder, "").end().expect(12, &["in use for another copy", "`duocopy read` and `duocopy write`"]);
-    complete([pair, folder.duocopy(&format!("src dst {}", name(&folder))).start()]);
+    complete([pair, folder.duocopy(&format!("src dst {}", folder.pipe_name())).start()]);
     folder.assert_same("src", "dst");
 }
 
@@ -237,16 +204,8 @@ fn held(folder: &Folder, flags: &str) -> [Process; 2] {
     [reader, writer]
 }
 
-left_out_on_windows!(
-    a_killed_half_ends_the_other_and_the_next_two_go_on,
-    "its writes are slowed down by strace"
-);
-#[cfg(unix)]
-#[test]
+#[test(needs = [strace], not_on_windows = "its writes are slowed down by strace")]
 fn a_killed_half_ends_the_other_and_the_next_two_go_on() {
-    if !strace("kills in the middle of a copy of halves") {
-        return;
-    }
     for hit in [0, 1] {
         let folder = Folder::new();
         let processes = held(&folder, "");
@@ -264,17 +223,12 @@ fn a_killed_half_ends_the_other_and_the_next_two_go_on() {
         let [_, writing] = end([reader(&folder, "").start(), writer(&folder, "").start()]);
         writing.expect(0, &["going on with an interrupted copy"]);
         folder.assert_same("src", "dst");
-        nothing_is_left(&folder);
+        folder.assert_nothing_left();
     }
 }
 
-left_out_on_windows!(either_half_is_replaced, "its writes are slowed down by strace");
-#[cfg(unix)]
-#[test]
+#[test(needs = [strace], not_on_windows = "its writes are slowed down by strace")]
 fn either_half_is_replaced() {
-    if !strace("kills in the middle of a copy of halves") {
-        return;
-    }
     for (hit, name, command) in [(0, "Reader", "read"), (1, "Writer", "write")] {
         let folder = Folder::new();
         let flags = "--replace-within=60s";
@@ -288,6 +242,6 @@ fn either_half_is_replaced() {
         newcomer.says(&format!("this {name} takes the place of one that died"));
         complete([newcomer, survivor]);
         folder.assert_same("src", "dst");
-        nothing_is_left(&folder);
+        folder.assert_nothing_left();
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! Not on Windows (it writes into the file of a pipe); windows.rs says so there.
 
+use crate::util::pipe_header::*;
 use crate::util::*;
 use blockpipe::{End, Geometry, Pipe, PipeError, Producer, Reason};
 use rustix::process::Signal;
@@ -20,51 +21,36 @@ const LIMIT: Duration = Duration::from_secs(3);
 const HANGS: Duration = Duration::from_secs(20);
 const LINE: &str = "--block-size=4K --buffer-size=16K --wait=5s src dst";
 
-const STATE: u64 = 12;
-const GENERATION: u64 = 16;
-const TARGET: u64 = 2176;
-const FILLED: u64 = 2304;
-const PRODUCER_MARKS: u64 = 2320;
-const CLOSING: u64 = 2352;
-const CLOSING_LENGTH: u64 = 2384;
-const EMPTIED: u64 = 2432;
-const BEGUN: u64 = 2440;
-const CONSUMER_MARKS: u64 = 2448;
-const VERDICT: u64 = 2560;
-const SLOTS: u64 = 65536;
-const COMMITTING: u64 = 1;
-const COMPLETE: u64 = 2;
-
-/// What a partner can write that matters to the other one, with the width (`docs/protocol.md`).
+/// The words that matter to the other process, with their width.
 const WORDS: [(u64, usize); 28] = [
     (STATE, 4),
     (GENERATION, 8),
-    (24, 8), // block size
-    (32, 8), // number of blocks
-    (2048, 8),
+    (BLOCK_SIZE, 8),
+    (BLOCK_COUNT, 8),
+    (SOURCE, 8),
     (TARGET, 8),
     (FILLED, 8),
-    (2568, 4), // the Reader sleeps
-    (2312, 4),
-    (PRODUCER_MARKS, 8),
-    (PRODUCER_MARKS + 8, 8),
-    (PRODUCER_MARKS + 16, 8),
-    (PRODUCER_MARKS + 24, 8),
-    (CLOSING, 8),
-    (CLOSING_LENGTH, 8),
+    (READER_SLEEPS, 4),
+    (READER_ALLOWS_REPLACEMENT, 4),
+    (READER_MARKS, 8),
+    (READER_MARKS + 8, 8),
+    (READER_MARKS + 16, 8),
+    (READER_MARKS + 24, 8),
+    (TRAILER_DIGEST, 8),
+    (TRAILER_LENGTH, 8),
     (EMPTIED, 8),
-    (2572, 4), // the Writer sleeps
+    (WRITER_SLEEPS, 4),
     (BEGUN, 4),
-    (CONSUMER_MARKS, 8),
-    (CONSUMER_MARKS + 8, 8),
-    (CONSUMER_MARKS + 16, 8),
-    (CONSUMER_MARKS + 24, 8),
+    (WRITER_MARKS, 8),
+    (WRITER_MARKS + 8, 8),
+    (WRITER_MARKS + 16, 8),
+    (WRITER_MARKS + 24, 8),
     (VERDICT, 8),
-    (SLOTS, 8),
-    (SLOTS + 8, 8),
-    (SLOTS + 16, 4),
-    (SLOTS + 64, 8),
-    (SLOTS + 72, 8),
+    (DESCRIPTORS, 8),
+    (DESCRIPTORS + 8, 8),
+    (DESCRIPTORS + 16, 4),
+    (DESCRIPTORS + 64, 8),
+    (DESCRIPTORS + 72, 8),
 ];
 
 fn get(pipe: &File, at: u64) -> u64 {
@@ -217,12 +203,12 @@ fn pretend(folder: &Folder, pipe: &File, length: u64, sum: u64) {
     let born = old.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let born = born.map_or(0, |time| time.as_nanos() as u64);
     pipe.write_all_at(&packed([old.dev(), old.ino(), 0, born]), TARGET).unwrap();
-    set(pipe, CONSUMER_MARKS, sum);
-    set(pipe, CONSUMER_MARKS + 8, length);
+    set(pipe, WRITER_MARKS, sum);
+    set(pipe, WRITER_MARKS + 8, length);
     pipe.write_all_at(&1_u32.to_le_bytes(), BEGUN).unwrap();
     set(pipe, VERDICT, get(pipe, GENERATION) << 8 | COMMITTING);
-    set(pipe, CLOSING, sum);
-    set(pipe, CLOSING_LENGTH, length + 1);
+    set(pipe, TRAILER_DIGEST, sum);
+    set(pipe, TRAILER_LENGTH, length + 1);
 }
 
 /// The Writer took its seat as the first one; a predecessor that shows up afterwards never was.
@@ -254,7 +240,7 @@ fn a_predecessor_that_appears_later_is_not_believed() {
 /// A Reader of 4 KiB that is no program of ours, and the Writer, which has begun.
 fn stranger(folder: &Folder, line: &str) -> (Producer, Process) {
     let name = folder.text("a name");
-    let halves = Pipe::named(&name).job("`duocopy read` and `duocopy write`").patience(HANGS);
+    let halves = Pipe::named(&name).job(HALVES).patience(HANGS);
     let mut reader = halves.join_as_producer().expect("nobody else is there");
     reader.ready(Geometry::new(4096, 4), &origin(folder, 4096)).expect("there is memory");
     let writer = folder.duocopy(line).word(&name).start();
@@ -326,7 +312,7 @@ fn a_status_line_of_nonsense_is_no_panic() {
     let writer = folder.duocopy(LINE).start_writer();
     until("the Writer has begun", || (get(&pipe, BEGUN) as u32 == 1).then_some(()));
     for position in [u64::MAX, u64::MAX / 100 + 1] {
-        set(&pipe, CONSUMER_MARKS + 8, position);
+        set(&pipe, WRITER_MARKS + 8, position);
         let lines = writer.said().matches("written").count();
         until("it hears signals", || {
             writer.signal(Signal::USR1);
@@ -354,10 +340,10 @@ fn a_predecessor_that_never_was_cannot_have_put_the_old_file_in_its_place() {
         reader.ready(Geometry::new(4096, 4), &origin(&folder, length)).expect("there is memory");
         pretend(&folder, &pipe, length, sum);
         if sends {
-            set(&pipe, CLOSING_LENGTH, length + 10 + 1);
-            set(&pipe, SLOTS, length);
-            set(&pipe, SLOTS + 8, 10);
-            set(&pipe, SLOTS + 16, 1);
+            set(&pipe, TRAILER_LENGTH, length + 10 + 1);
+            set(&pipe, DESCRIPTORS, length);
+            set(&pipe, DESCRIPTORS + 8, 10);
+            set(&pipe, DESCRIPTORS + 16, 1);
             set(&pipe, FILLED, 1);
         }
         let writer = folder.duocopy(&format!("--replace-within=5s {LINE}")).start_writer();

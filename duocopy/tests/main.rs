@@ -10,22 +10,30 @@ extern crate harness;
 mod util;
 
 mod cache;
-mod cli;
+mod command_line;
+mod cp;
+mod destination;
 #[cfg(unix)]
 mod every_call;
 mod every_step;
 mod existing;
+mod failures;
 mod halves;
 #[cfg(unix)]
 mod hardening;
 #[cfg(unix)]
 mod hostile;
 mod interrupted;
+mod lone_reader;
+mod memory;
 #[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod messages;
+mod names;
+mod pair;
 #[cfg(unix)]
 mod parties;
 mod preserve;
+mod progress;
 mod replaced;
 mod resume;
 #[cfg(unix)]
@@ -37,9 +45,12 @@ mod status;
 mod strangers;
 #[cfg(unix)]
 mod streams;
+mod third_process;
 #[cfg(windows)]
 mod windows;
 
 fn main() -> std::process::ExitCode {
+    #[cfg(windows)]
+    util::send_event_if_asked();
     harness::run()
 }

@@ -10,7 +10,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 type Change = fn(&Folder);
 /// The path is that of the temporary file.
@@ -122,15 +121,8 @@ fn hide(part: &str, is_part: fn(char) -> bool) -> String {
     if rest.len() < part.len() { format!("#{rest}") } else { part.into() }
 }
 
-#[test]
+#[test(needs = [strace, root, files_on_a_disk])]
 fn every_message_says_what_happened_to_which_path_and_what_to_do() {
-    if !strace("every message") || !is_root() {
-        return left_out("every message: needs root, and strace");
-    }
-    // `TMPFS_MAGIC` of linux/magic.h.
-    if rustix::fs::statfs(std::env::temp_dir()).is_ok_and(|system| system.f_type == 0x0102_1994) {
-        return left_out("every message: there are others where files are memory and nothing is reserved");
-    }
     let mut book = Book::default();
     the_source(&mut book);
     the_destination(&mut book);
@@ -160,7 +152,7 @@ fn the_source(book: &mut Book) {
     scene.folder.set_mode("secret", 0o600);
     let ended = scene.folder.duocopy("cp secret /tmp/not-made").by_nobody().end();
     scene.keep("cp secret /tmp/not-made", ended);
-    assert!(succeeds(Command::new("mkfifo").arg(scene.folder.path("fifo"))));
+    scene.folder.make_fifo("fifo");
     scene.run("cp fifo dst");
     book.tell("A source that cannot be copied", &scene);
 
@@ -314,7 +306,7 @@ fn the_halves(book: &mut Book) {
     scene.run("write --peer-user=nobody new x");
     halves(&mut scene, "-", "-p new");
     scene.run(&format!("read missing {name}"));
-    assert!(succeeds(Command::new("mkfifo").arg(scene.folder.path("fifo"))));
+    scene.folder.make_fifo("fifo");
     halves(&mut scene, "--wait=1s fifo", "new2");
     scene.run("write --wait=100ms new x-alone").run("read --peer-user=no-such-user src x");
     book.tell("Halves that do not fit together", &scene);
@@ -349,7 +341,7 @@ fn the_pipe(book: &mut Book) {
     });
     meanwhile("Another version", book, |scene| {
         let pipe = scene.folder.pipe().expect("the Reader waits");
-        pipe.write_all_at(&[9], 8).expect("ours");
+        pipe.write_all_at(&[9], pipe_header::VERSION).expect("ours");
         scene.run("src dst");
     });
 
@@ -413,8 +405,7 @@ fn the_end(book: &mut Book) {
     let mut scene = Scene::new();
     let halves: PathBuf = scene.folder.path("x");
     let name = halves.to_str().expect("a readable path");
-    let mut lying =
-        blockpipe::Pipe::named(name).job("`duocopy read` and `duocopy write`").join_as_producer().unwrap();
+    let mut lying = blockpipe::Pipe::named(name).job(HALVES).join_as_producer().unwrap();
     let mut origin = [0; 128];
     for (at, word) in [(16, 4_u64), (56, 0o644), (64, 1 << 8)] {
         origin[at..at + 8].copy_from_slice(&word.to_le_bytes());

@@ -14,13 +14,9 @@ const STORE: u32 = 20_002;
 /// A container: names of its own for users, mounts and processes.
 const CONTAINER: &str = "unshare --user --map-root-user --mount --pid --fork --kill-child";
 
-/// A folder with what only the one may read, a place where only the other may write, and one where they meet. Nothing
-/// if the tests do not run as root.
-fn two_parties(what: &str) -> Option<Folder> {
-    if !is_root() {
-        left_out(&format!("{what}: only root can become two other users"));
-        return None;
-    }
+/// Makes a folder with a source that only one user may read, a directory in which only another user may write, and one
+/// in which they meet. The test needs `root`.
+fn two_parties() -> Folder {
     let folder = Folder::new();
     for (name, owner, group, mode) in
         [("backup", BACKUP, BACKUP, 0o700), ("store", STORE, STORE, 0o700), ("meet", 0, GROUP, 0o2770)]
@@ -30,7 +26,7 @@ fn two_parties(what: &str) -> Option<Folder> {
     }
     chown(folder.write("backup/src", bytes(2 * MIB + 7, 1)), Some(BACKUP), Some(BACKUP)).expect("root may");
     folder.set_mode("backup/src", 0o600);
-    Some(folder)
+    folder
 }
 
 fn reader<'a>(folder: &'a Folder, flags: &str) -> Run<'a> {
@@ -54,9 +50,9 @@ fn may_open(folder: &Folder, user: u32, name: &str) -> bool {
     succeeds(&mut command)
 }
 
-#[test]
+#[test(needs = [root])]
 fn two_users_copy_what_neither_could_alone() {
-    let Some(folder) = two_parties("two users") else { return };
+    let folder = two_parties();
     let [reader, writer] = [reader(&folder, "--bwlimit=700K"), writer(&folder, "")].map(Run::start);
     // Seen by a third one, who may.
     let seen = until("both are seen", || {
@@ -76,9 +72,9 @@ fn two_users_copy_what_neither_could_alone() {
     }
 }
 
-#[test]
+#[test(needs = [root])]
 fn who_is_not_expected_is_refused_by_both() {
-    let Some(folder) = two_parties("two users, and whom they expect") else { return };
+    let folder = two_parties();
     let allowed = format!("--peer-user=root,{STORE}");
     let ended =
         [reader(&folder, &allowed), writer(&folder, "--peer-user=0")].map(Run::start).map(Process::end);
@@ -104,9 +100,9 @@ fn who_is_not_expected_is_refused_by_both() {
 }
 
 /// A word of somebody else, laid there by who sits down.
-#[test]
+#[test(needs = [root])]
 fn who_has_not_proved_who_it_is_is_refused() {
-    let Some(folder) = two_parties("a partner that does not say who it is") else { return };
+    let folder = two_parties();
     let writer = writer(&folder, "").start();
     let word = until("its word", || {
         left_in(&folder).into_iter().find(|path| path.to_string_lossy().ends_with("-user"))
@@ -141,9 +137,9 @@ fn a_partner_may_be_expected_by_its_group() {
     }
 }
 
-#[test]
+#[test(needs = [root])]
 fn a_killed_half_leaves_nothing_that_hinders_another_user() {
-    let Some(folder) = two_parties("two users, one of whom is killed") else { return };
+    let folder = two_parties();
     for victim in [0, 1] {
         let both = [reader(&folder, "--bwlimit=1M"), writer(&folder, "")].map(Run::start);
         both[1 - victim].says("belongs to user");
@@ -159,9 +155,9 @@ fn a_killed_half_leaves_nothing_that_hinders_another_user() {
     }
 }
 
-#[test]
+#[test(needs = [root])]
 fn a_directory_that_does_not_do_is_named_with_what_to_do() {
-    let Some(folder) = two_parties("directories that only one user can enter") else { return };
+    let folder = two_parties();
     let read =
         |dir: &str| folder.duocopy(&format!("read --dir={dir} backup/src x")).by_user(BACKUP, BACKUP).end();
     read("nowhere").expect(1, &[&folder.text("nowhere"), "No such file", "make this directory first"]);
@@ -194,16 +190,9 @@ fn the_directory_may_come_from_the_surroundings() {
     folder.duocopy("cp src other").after("export DUOCOPY_DIR=nowhere").end().expect(0, &[]);
 }
 
-#[test]
+#[test(needs = [root, user_namespaces])]
 fn two_containers_share_nothing_but_a_directory() {
-    let Some(folder) = two_parties("two containers") else { return };
-    let own = format!("{CONTAINER} true");
-    let mut words = own.split_whitespace();
-    let mut command = Command::new(words.next().expect("a command"));
-    surround(command.args(words), Some((BACKUP, GROUP)), false);
-    if !succeeds(&mut command) {
-        return left_out("two containers: this user may have no names of its own for users");
-    }
+    let folder = two_parties();
     // Each hides from itself what belongs to the other, and the memory that all processes of this system share.
     let hidden = |other: &str| format!("mount -t tmpfs tmpfs {other} && mount -t tmpfs tmpfs /dev/shm");
     let both = [

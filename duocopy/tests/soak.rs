@@ -6,7 +6,6 @@
 
 use crate::util::*;
 use rustix::process::Signal;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 const LENGTHS: [usize; 8] = [0, 1, 4095, 4096, 65_537, 300_000, 2_000_000, 8_000_000];
@@ -87,7 +86,7 @@ fn one_folder(random: &mut Random, counts: &mut Counts) {
     let start = || folder.duocopy("--wait=5s src dst").start();
     complete([start(), start()]);
     assert!(folder.read("dst") == content);
-    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+    folder.assert_nothing_left();
 }
 
 /// Waits for the end of both, or of the one that has somebody to wait for, and looks at what they say.

@@ -26,13 +26,8 @@ fn both_say_what_they_did_and_only_if_they_are_asked() {
     folder.duocopy("cp --stats -q src dst").end().expect(2, &["cannot be used with"]);
 }
 
-left_out_on_windows!(the_slower_side_is_named, "it is slowed down by strace");
-#[cfg(unix)]
-#[test]
+#[test(needs = [strace], not_on_windows = "it is slowed down by strace")]
 fn the_slower_side_is_named() {
-    if !strace("a side that is slower") {
-        return;
-    }
     let folder = Folder::new();
     folder.write("src", bytes(MIB, 1));
     let line = "--stats --fsync=none --block-size=64K --buffer-size=256K src dst";

@@ -5,10 +5,6 @@ use serde_json::Value;
 #[cfg(unix)]
 use std::fs;
 
-fn name(folder: &Folder) -> String {
-    folder.text("").rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap().to_owned()
-}
-
 /// Every line is an object with a type and a version.
 #[track_caller]
 fn objects(ended: &Ended) -> Vec<Value> {
@@ -28,7 +24,7 @@ fn of_type(objects: &[Value], kind: &str) -> Vec<Value> {
 #[test]
 fn who_waits_and_who_copies_is_seen_and_not_disturbed() {
     let folder = Folder::new();
-    let name = name(&folder);
+    let name = folder.pipe_name();
     folder.write("src", bytes(MIB, 1));
     let status = |flags: &str| folder.duocopy(&format!("status {flags} {name}")).end();
     status("")
@@ -77,8 +73,7 @@ fn a_pair_is_found_by_its_paths() {
     complete([reader, folder.duocopy("src dst").start()]);
 }
 
-#[test]
-#[cfg(unix)]
+#[test(not_on_windows = "kernel objects cannot be listed, and go with their last handle")]
 fn a_list_names_all_and_cleaning_removes_only_the_dead() {
     let folder = Folder::new();
     folder.write("src", "x");
@@ -100,7 +95,12 @@ fn a_list_names_all_and_cleaning_removes_only_the_dead() {
         .filter(|entry| entry.file_name().len() == 32)
         .find_map(|entry| is_strange(&entry.path()).then_some(entry.path()))
         .expect("its pipe");
-    std::fs::File::options().write(true).open(path).expect("ours").write_all_at(&[9], 8).expect("ours");
+    std::fs::File::options()
+        .write(true)
+        .open(path)
+        .expect("ours")
+        .write_all_at(&[9], pipe_header::VERSION)
+        .expect("ours");
 
     let all = status("");
     let copy = format!("{} -> {}", folder.text("src"), folder.text("dst"));
@@ -125,8 +125,7 @@ fn a_list_names_all_and_cleaning_removes_only_the_dead() {
     assert_eq!(folder.duocopy("status --dir=nowhere").end().expect(1, &["nowhere", "first"]).output, "");
 }
 
-#[test]
-#[cfg(unix)]
+#[test(not_on_windows = "it looks into a directory")]
 fn a_watch_goes_on_until_it_is_stopped() {
     let folder = Folder::new();
     folder.make("meet");
@@ -136,12 +135,6 @@ fn a_watch_goes_on_until_it_is_stopped() {
     watch.signal(Signal::INT);
     watch.end().expect(0, &[]);
 }
-
-left_out_on_windows!(
-    a_list_names_all_and_cleaning_removes_only_the_dead,
-    "kernel objects cannot be listed, and go with their last handle"
-);
-left_out_on_windows!(a_watch_goes_on_until_it_is_stopped, "it looks into a directory");
 
 #[test]
 fn programs_are_told_how_a_copy_begins_goes_on_and_ends() {
@@ -183,8 +176,7 @@ fn programs_are_told_how_a_copy_begins_goes_on_and_ends() {
     assert!(warnings.iter().any(|it| it["message"].as_str().is_some_and(|it| it.contains("using up to"))));
 }
 
-#[cfg(unix)]
-#[test]
+#[test(not_on_windows = "there is no shell")]
 fn two_processes_that_share_one_output_do_not_cut_each_others_lines() {
     let folder = Folder::new();
     let long = folder.make("n".repeat(200));
@@ -205,5 +197,3 @@ fn two_processes_that_share_one_output_do_not_cut_each_others_lines() {
         );
     }
 }
-
-left_out_on_windows!(two_processes_that_share_one_output_do_not_cut_each_others_lines, "there is no shell");

@@ -3,6 +3,7 @@
 //!
 //! Not on Windows, where only processes of the same user can meet.
 
+use crate::util::pipe_header::{COMPLETE, EMPTIED, GENERATION, VERDICT};
 use crate::util::*;
 use blockpipe::{Consumer, Geometry, Mark, Pipe, Producer};
 use std::fs::File;
@@ -11,12 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 const BLOCK: usize = 64 * KIB;
 const BLOCKS: usize = 2;
-/// Where the first block begins in the pipe's file (`docs/protocol.md`).
-const FIRST: u64 = 128 << 10;
-const VERDICT: u64 = 2560;
-const GENERATION: u64 = 16;
-const COMPLETE: u64 = 2;
-
 fn meeting() -> Folder {
     let folder = Folder::new();
     folder.make("meet");
@@ -26,7 +21,7 @@ fn meeting() -> Folder {
 
 fn pipe(folder: &Folder) -> Pipe {
     let pipe = Pipe::named("x").in_directory(folder.path("meet"));
-    pipe.job("`duocopy read` and `duocopy write`").patience(milliseconds(20_000))
+    pipe.job(HALVES).patience(milliseconds(20_000))
 }
 
 /// What both have in memory.
@@ -42,7 +37,8 @@ fn flicker(memory: &File, original: &[u8], places: &[usize], over: &AtomicBool) 
     while !over.load(Ordering::Relaxed) {
         for flip in [1, 0] {
             for at in places {
-                let _ = memory.write_all_at(&[original[at % BLOCK] ^ flip], FIRST + *at as u64);
+                let _ = memory
+                    .write_all_at(&[original[at % BLOCK] ^ flip], pipe_header::FIRST_BLOCK + *at as u64);
             }
         }
     }
@@ -154,7 +150,7 @@ fn a_reader_that_says_complete_for_the_writer_is_not_believed() {
         };
         if late {
             reader.empty_block().expect("two").send(BLOCK, 0);
-            until("it is written", || (word(2432) == 1).then_some(()));
+            until("it is written", || (word(EMPTIED) == 1).then_some(()));
         }
         let complete = word(GENERATION) << 8 | COMPLETE;
         memory.write_all_at(&complete.to_le_bytes(), VERDICT).expect("ours");

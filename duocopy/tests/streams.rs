@@ -3,27 +3,17 @@
 //! Not on Windows, whose pipes and devices are others.
 
 use crate::util::*;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 
-/// Names are shared by all tests of this user.
-fn name(folder: &Folder) -> String {
-    folder.text("").rsplit('/').find(|part| !part.is_empty()).unwrap().to_owned()
-}
-
 fn reader<'a>(folder: &'a Folder, line: &str) -> Run<'a> {
-    folder.duocopy(&format!("read {line} {}", name(folder)))
+    folder.read_half(line)
 }
 
 fn writer<'a>(folder: &'a Folder, line: &str) -> Run<'a> {
-    folder.duocopy(&format!("write {line} {}", name(folder)))
-}
-
-fn named_pipe(folder: &Folder, name: &str) {
-    mknodat(CWD, folder.path(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("making a named pipe");
+    folder.write_half(line)
 }
 
 /// Opens a named pipe that the program has open at its other end.
@@ -53,8 +43,8 @@ fn named_pipes_carry_everything_and_its_end() {
     let folder = Folder::new();
     let content = bytes(2 * MIB + 1, 1);
     folder.write("src", &content);
-    named_pipe(&folder, "in");
-    named_pipe(&folder, "out");
+    folder.make_fifo("in");
+    folder.make_fifo("out");
     let processes = [reader(&folder, "in").start(), writer(&folder, "-q out").start()];
     let mut feed = opened(&folder, "in", true);
     let feeder =
@@ -69,7 +59,7 @@ fn named_pipes_carry_everything_and_its_end() {
 #[test]
 fn what_comes_is_handed_on_at_once() {
     let folder = Folder::new();
-    named_pipe(&folder, "in");
+    folder.make_fifo("in");
     let processes = [reader(&folder, "in").start(), writer(&folder, "-").start()];
     let mut feed = opened(&folder, "in", true);
     for (line, so_far) in [("one\n", "one\n"), ("two\n", "one\ntwo\n")] {
@@ -105,7 +95,7 @@ fn a_stream_becomes_a_file_like_any_other() {
     let [from, to] = start("--force --max-bytes=8");
     to.expect(12, &["9 bytes or more", "--max-bytes allows 8"]);
     from.expect(12, &["the Writer gave up"]);
-    assert!(folder.temporaries("").is_empty());
+    folder.assert_nothing_left();
 }
 
 #[test]
@@ -113,7 +103,7 @@ fn a_named_pipe_that_nobody_opens_is_not_waited_for_longer_than_asked() {
     for reading in [true, false] {
         let folder = Folder::new();
         folder.write("src", bytes(KIB, 1));
-        named_pipe(&folder, "pipe");
+        folder.make_fifo("pipe");
         let (from, to) = if reading { ("--wait=300ms pipe", "dst") } else { ("src", "--wait=300ms pipe") };
         let [from, to] = end([reader(&folder, from).start(), writer(&folder, to).start()]);
         let (who, other) = if reading { (from, to) } else { (to, from) };
@@ -132,7 +122,7 @@ fn who_waits_for_something_else_can_be_interrupted_and_notices_a_death() {
             for hit in [0, 1] {
                 let folder = Folder::new();
                 folder.write("src", bytes(4 * MIB, 1));
-                named_pipe(&folder, "pipe");
+                folder.make_fifo("pipe");
                 let (from, to) = if silent { ("pipe", "dst") } else { ("src", "pipe") };
                 let processes = [reader(&folder, from).start(), writer(&folder, to).start()];
                 let mut pipe = opened(&folder, "pipe", silent);
@@ -165,7 +155,7 @@ fn who_waits_for_something_else_can_be_interrupted_and_notices_a_death() {
 fn a_death_is_noticed_before_full_standard_output() {
     let folder = Folder::new();
     folder.write("src", bytes(4 * MIB, 1));
-    named_pipe(&folder, "pipe");
+    folder.make_fifo("pipe");
     let from = reader(&folder, "src").start();
     let to = writer(&folder, "-").after("exec >pipe").start();
     let mut pipe = opened(&folder, "pipe", false);
@@ -180,7 +170,7 @@ fn a_death_is_noticed_before_full_standard_output() {
 #[test]
 fn a_stream_is_not_gone_on_with() {
     let folder = Folder::new();
-    named_pipe(&folder, "in");
+    folder.make_fifo("in");
     let processes = [reader(&folder, "in").start(), writer(&folder, "dst").start()];
     let mut feed = opened(&folder, "in", true);
     // Longer than until the first checkpoint of a file.
@@ -192,14 +182,14 @@ fn a_stream_is_not_gone_on_with() {
     processes[0].kill();
     let [_, to] = end(processes);
     to.expect(8, &["died", "dst is unchanged: copy again"]);
-    assert!(folder.temporaries("").is_empty());
+    folder.assert_nothing_left();
 }
 
 #[test]
 fn the_end_of_who_reads_is_a_failure_of_the_destination() {
     let folder = Folder::new();
     folder.write("src", bytes(4 * MIB, 1));
-    named_pipe(&folder, "pipe");
+    folder.make_fifo("pipe");
     let processes = [reader(&folder, "src").start(), writer(&folder, "pipe").start()];
     let mut some = [0; 1000];
     opened(&folder, "pipe", false).read_exact(&mut some).expect("some bytes");
@@ -254,7 +244,7 @@ fn a_socket_is_no_destination() {
 fn a_death_is_noticed_before_anybody_opens_the_named_pipe() {
     let folder = Folder::new();
     folder.write("src", "x");
-    named_pipe(&folder, "pipe");
+    folder.make_fifo("pipe");
     let processes = [reader(&folder, "src").start(), writer(&folder, "-v pipe").start()];
     processes[1].says("this is the Writer");
     pause(milliseconds(100));
@@ -267,7 +257,7 @@ fn a_death_is_noticed_before_anybody_opens_the_named_pipe() {
 fn who_writes_to_a_pipe_cannot_be_replaced() {
     let folder = Folder::new();
     folder.write("src", bytes(4 * MIB, 1));
-    named_pipe(&folder, "pipe");
+    folder.make_fifo("pipe");
     let from = reader(&folder, "--replace-within=20s src").start();
     let to = || writer(&folder, "--replace-within=20s pipe").start();
     let dead = to();
@@ -298,11 +288,11 @@ impl Drop for Disk {
     }
 }
 
-#[test]
+#[test(needs = [loop_devices])]
 fn a_disk_is_written_only_with_force() {
     let folder = Folder::new();
     let Some(disk) = Disk::over(&folder.write("disk", vec![1; MIB])) else {
-        return left_out("copies to and from a disk: no loop device can be made (losetup)");
+        harness::ignore("this user cannot make a loop device");
     };
     folder.write("src", bytes(MIB, 1));
     let to = |flags: &str| {
@@ -326,18 +316,22 @@ fn a_disk_is_written_only_with_force() {
 
 /// Files that are made when they are read say a length of 0, or of a page.
 #[test]
-fn files_of_unknown_length_are_read_to_their_end() {
+fn a_file_of_unknown_length_is_read_to_its_end() {
+    reads_to_the_end("/proc/version");
+}
+
+#[test]
+fn a_file_whose_length_is_a_page_is_read_to_its_end() {
+    reads_to_the_end("/sys/kernel/mm/transparent_hugepage/enabled");
+}
+
+fn reads_to_the_end(path: &str) {
+    let Ok(content) = fs::read(path) else { harness::ignore(format!("this system has no {path}")) };
     let folder = Folder::new();
-    for path in ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"] {
-        let Ok(content) = fs::read(path) else {
-            left_out(&format!("a file of unknown length: there is no {path}"));
-            continue;
-        };
-        folder.duocopy(&format!("cp {path} dst")).end().expect(0, &[]);
-        assert_eq!(folder.read("dst"), content, "{path}");
-        complete([reader(&folder, path).start(), writer(&folder, "--force dst").start()]);
-        assert_eq!(folder.read("dst"), content, "{path}");
-    }
+    folder.duocopy(&format!("cp {path} dst")).end().expect(0, &[]);
+    assert_eq!(folder.read("dst"), content, "{path}");
+    complete([reader(&folder, path).start(), writer(&folder, "--force dst").start()]);
+    assert_eq!(folder.read("dst"), content, "{path}");
 }
 
 #[test]
@@ -345,7 +339,7 @@ fn what_only_its_owner_may_read_stays_that() {
     let folder = Folder::new();
     folder.duocopy("cp /proc/self/environ dst").end().expect(0, &[]);
     assert_eq!(folder.mode("dst"), 0o400);
-    named_pipe(&folder, "in");
+    folder.make_fifo("in");
     let processes = [reader(&folder, "in").start(), writer(&folder, "new").start()];
     drop(opened(&folder, "in", true));
     complete(processes);
@@ -356,7 +350,7 @@ fn what_only_its_owner_may_read_stays_that() {
 fn only_read_and_write_take_what_is_no_file() {
     let folder = Folder::new();
     folder.write("src", "x");
-    named_pipe(&folder, "pipe");
+    folder.make_fifo("pipe");
     for line in ["- dst", "src -", "cp - dst", "cp src -"] {
         folder.duocopy(line).end().expect(2, &["belong to `duocopy read - NAME`", "./-"]);
     }
@@ -376,7 +370,7 @@ fn only_read_and_write_take_what_is_no_file() {
 fn only_the_writer_of_a_stream_can_be_replaced() {
     for hit in [0, 1] {
         let folder = Folder::new();
-        named_pipe(&folder, "in");
+        folder.make_fifo("in");
         let from = || reader(&folder, "--replace-within=20s in").start();
         let to = || writer(&folder, "--replace-within=20s dst").start();
         let mut processes = [from(), to()];
