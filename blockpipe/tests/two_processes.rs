@@ -2,8 +2,8 @@
 
 use crate::util::actor::interruption;
 use crate::util::{
-    Actor, Copied, HALF_A_SECOND, Name, Random, Watchdog, answers_of_all, finish, hex, is_refused, left_out,
-    now, pair, pause, until,
+    Actor, Copied, HALF_A_SECOND, Name, Random, Watchdog, answers_of_all, finish, hex, is_refused, now, pair,
+    pause, until,
 };
 use blockpipe::{End, Geometry, JoinError, Mark, Phase, Pipe, PipeError, Reason, Side};
 use std::collections::VecDeque;
@@ -250,7 +250,7 @@ fn who_is_left_asleep_is_woken_before_the_consumer_waits() {
     sending.join().unwrap();
     for mut times in times {
         if times.len() < 5 {
-            return left_out("who is left asleep: this machine is too busy, or too slow, for anybody to be");
+            harness::ignore("this machine is too busy or too slow to leave a producer asleep");
         }
         times.sort();
         assert!(times[times.len() / 2] < Duration::from_millis(10), "{times:?}");

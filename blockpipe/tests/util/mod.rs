@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod actor;
+pub mod needs;
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod system;
@@ -150,11 +151,6 @@ pub fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("a string grows");
     }
     text
-}
-
-/// Says that something was not tested here, and why. Past the harness, which shows only what failing tests print.
-pub fn left_out(what: &str) {
-    writeln!(std::io::stderr(), "LEFT OUT: {what}").expect("somebody listens");
 }
 
 /// Another process, which does what [`actor`] describes.
