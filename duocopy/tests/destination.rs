@@ -1,6 +1,7 @@
 //! What becomes of the destination: when it appears, its mode and owner, and what it may be.
 
 use crate::util::*;
+#[cfg(unix)]
 use std::fs;
 #[cfg(unix)]
 use std::os::unix::fs::MetadataExt;

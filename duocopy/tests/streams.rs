@@ -128,6 +128,8 @@ fn who_waits_for_something_else_can_be_interrupted_and_notices_a_death() {
                 let mut pipe = opened(&folder, "pipe", silent);
                 let mut some = [1; 1000];
                 if silent { pipe.write_all(&some) } else { pipe.read_exact(&mut some) }.expect("a bit");
+                // A Reader whose Writer dies before that waits for another one.
+                until("the Writer has begun", || folder.halves_have_begun().then_some(()));
                 pause(milliseconds(200));
                 let begun = std::time::Instant::now();
                 processes[hit].signal(act);

@@ -116,6 +116,14 @@ impl Folder {
         pipe_file([self.text("src"), self.text("dst")].join("\0").as_bytes())
     }
 
+    /// Whether the Writer of [`Self::write_half`] has begun to take blocks.
+    pub fn halves_have_begun(&self) -> bool {
+        let mut begun = [0; 4];
+        let pipe = pipe_file(self.pipe_name().as_bytes());
+        let read = pipe.and_then(|pipe| pipe.read_exact_at(&mut begun, pipe_header::BEGUN).ok());
+        read.is_some() && begun != [0; 4]
+    }
+
     /// Returns the words of the pipe's header that explain a failure.
     pub fn header(&self) -> Option<Header> {
         let mut header = [0; pipe_header::LENGTH];
