@@ -9,7 +9,7 @@ fn wrong_usage_is_explained() {
     let folder = Folder::new();
     folder.write("a", "content");
     folder.write("cp", "content of cp");
-    for (line, says) in [
+    for (line, message) in [
         ("", "Usage: duocopy"),
         ("a", "<DST>"),
         ("a b c d", "'d'"),
@@ -33,7 +33,7 @@ fn wrong_usage_is_explained() {
         ("--fsync=maybe a b", "end"),
     ] {
         let ended = folder.duocopy(line).end();
-        ended.expect(2, &[says]);
+        ended.expect(2, &[message]);
         assert_eq!(ended.output, "", "{ended:?}");
     }
     folder.duocopy("").word("").word("b").end().expect(2, &["<SRC>"]);
@@ -87,9 +87,12 @@ fn colours_are_used_only_where_they_are_wanted() {
         for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
             command.env_remove(variable);
         }
-        let said = command.stdin(std::process::Stdio::null()).output().expect("it is there");
-        let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        assert!(said.contains("--nonsense") && said.contains('\x1b') == coloured, "{environment}: {said:?}");
+        let output = command.stdin(std::process::Stdio::null()).output().expect("it is there");
+        let messages = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            messages.contains("--nonsense") && messages.contains('\x1b') == coloured,
+            "{environment}: {messages:?}"
+        );
     }
 }
 

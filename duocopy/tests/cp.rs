@@ -9,14 +9,14 @@ fn cp_does_both_halves() {
     for length in [0, 1, 4097, 3 * MIB] {
         folder.write("src", bytes(length, 1));
         let ended = folder.duocopy("cp src dst").end();
-        assert_eq!((ended.code, ended.said.as_str(), ended.output.as_str()), (0, "", ""));
+        assert_eq!((ended.code, ended.messages.as_str(), ended.output.as_str()), (0, "", ""));
         folder.assert_same("src", "dst");
     }
     let ended = folder.duocopy("cp -v --fsync=none src dst").end();
     ended.expect(0, &["complete: 3145728 bytes", "CRC-64/NVME"]);
-    assert_eq!(ended.said.matches("CRC-64/NVME").count(), 1, "one copy, one checksum: {ended:?}");
+    assert_eq!(ended.messages.matches("CRC-64/NVME").count(), 1, "one copy, one checksum: {ended:?}");
     let ended = folder.duocopy("cp -q src dst").end();
-    assert_eq!((ended.code, ended.said.as_str()), (0, ""));
+    assert_eq!((ended.code, ended.messages.as_str()), (0, ""));
 }
 
 #[test]
@@ -31,10 +31,10 @@ fn cp_ends_with_the_codes_of_the_pair() {
         ("src src", 12, "src", "name another destination"),
         ("src missing/dst", 6, "missing/dst", "make its directory first"),
     ];
-    for (line, code, path, says) in cases {
+    for (line, code, path, message) in cases {
         let ended = folder.duocopy(&format!("cp {line}")).end();
-        ended.expect(code, &[&folder.text(path), says]);
-        assert_eq!(ended.said.matches(says).count(), 1, "reported once: {ended:?}");
+        ended.expect(code, &[&folder.text(path), message]);
+        assert_eq!(ended.messages.matches(message).count(), 1, "reported once: {ended:?}");
         folder.assert_untouched(Some(OLD));
     }
 }
@@ -94,7 +94,7 @@ fn control_c_reaches_both_processes_of_cp() {
     parent.signal_group(Signal::INT);
     let ended = parent.end();
     ended.expect(130, &["interrupted", &folder.text("dst")]);
-    assert_eq!(ended.said.lines().count(), 1, "reported once: {ended:?}");
+    assert_eq!(ended.messages.lines().count(), 1, "reported once: {ended:?}");
     assert!(children.iter().all(|child| !is_alive(*child)), "a child is left");
     folder.assert_untouched(Some(OLD));
 }

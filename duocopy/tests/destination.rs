@@ -155,7 +155,7 @@ fn what_is_not_a_regular_file_is_refused_as_destination_and_stays() {
     let _socket = std::os::unix::net::UnixListener::bind(folder.path("socket")).unwrap();
     folder.make("folder");
     folder.make("folder/src");
-    for (destination, says) in [
+    for (destination, message) in [
         ("dangling", "a link that leads nowhere"),
         ("fifo", "a device, a pipe or a socket"),
         ("socket", "a device, a pipe or a socket"),
@@ -171,7 +171,7 @@ fn what_is_not_a_regular_file_is_refused_as_destination_and_stays() {
         // A failure here must not destroy devices of this machine.
         let start = || folder.duocopy(line).by_nobody();
         for ended in end(pair(start(), start())) {
-            ended.expect(12, &[named, says, "name "]);
+            ended.expect(12, &[named, message, "name "]);
         }
         assert_eq!(kind(), before, "{destination} was touched");
     }

@@ -1,9 +1,9 @@
-//! One of the two dies between any two stores that the other can see, at the first such step, at the second, and so
-//! on until nothing happens to it any more. Whatever the step: the destination is the old file or the new one, the
-//! survivor knows which, nobody hangs, and the next copy works and leaves nothing but itself.
+//! A process dies between any two stores that its peer can see: at the first such step, at the second, and so on until
+//! it survives. In each case the destination is the old file or the new one, the survivor reports which, no process
+//! hangs, and the next copy works and leaves nothing but its destination.
 //!
-//! This needs a build of the program that can die there: `ci/every_step` makes it. `DUOCOPY_STEPS=all`
-//! takes every step and not a few.
+//! This needs a build of the program that can die there, which `ci/every_step` makes. `DUOCOPY_STEPS=all` takes every
+//! step instead of a few.
 
 use crate::util::*;
 use std::path::PathBuf;
@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 /// Six blocks in three slots.
 const LINE: &str = "--block-size=4K --buffer-size=12K";
 const LENGTH: usize = 22_000;
-/// A Reader to whom nobody comes waits for so long.
+/// How long a Reader waits for a Writer.
 const WAIT: &str = "--wait=300ms";
-/// By then everybody must have ended.
+/// Processes must end within this time.
 const LIMIT: Duration = Duration::from_secs(2);
-/// What takes longer than this never ends.
+/// A process that takes longer than this hangs.
 const HANGS: Duration = Duration::from_secs(15);
 const ABORTED: i32 = -6;
 
-/// What is at the destination before.
+/// What is at the destination before the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
     Nothing,
@@ -29,7 +29,7 @@ enum Before {
 
 struct Steps {
     program: PathBuf,
-    /// Every how manieth step is taken.
+    /// The distance between the steps that are tested.
     stride: usize,
 }
 
@@ -45,7 +45,7 @@ impl Steps {
         folder.duocopy(&format!("{LINE} {line} src dst")).built_as(&self.program)
     }
 
-    /// The two processes, the victim first. It dies at this step.
+    /// Starts two processes and returns the victim first, which dies at this step.
     fn start(&self, folder: &Folder, victim: Role, step: usize, line: &str) -> [Process; 2] {
         let doomed = |line: &str| self.run(folder, line).after(&format!("export BLOCKPIPE_STEP={step}"));
         let with_wait = format!("-v {WAIT} {line}");
@@ -53,20 +53,21 @@ impl Steps {
             Role::Reader => {
                 let reader = doomed(&with_wait).start();
                 until("it is the Reader, or dead", || {
-                    (reader.said().contains("this is the Reader") || reader.ended().is_some()).then_some(())
+                    (reader.messages().contains("this is the Reader") || reader.ended().is_some())
+                        .then_some(())
                 });
                 [reader, self.run(folder, &with_wait).start()]
             }
             Role::Writer => {
                 let reader = self.run(folder, &with_wait).start();
-                reader.says("this is the Reader");
+                reader.reports("this is the Reader");
                 [doomed(&with_wait).start(), reader]
             }
         }
     }
 
-    /// The next copy, by the same build, completes at once; after it there is nothing but source and destination.
-    fn next_copy_works(&self, folder: &Folder, context: &str) {
+    /// Fails unless the next copy by the same build completes at once and leaves nothing but source and destination.
+    fn assert_next_copy_works(&self, folder: &Folder, context: &str) {
         let begun = Instant::now();
         for ended in [(); 2].map(|()| self.run(folder, "-q --wait=5s").start()).map(Process::end) {
             assert_eq!(ended.code, 0, "the next copy, {context}: {ended:?}");
@@ -88,7 +89,7 @@ fn nothing_is_left(folder: &Folder, context: &str) {
 }
 
 fn within_limit(process: Process, begun: Instant, context: &str) -> Ended {
-    let Ok(ended) = process.end_within(HANGS).map_err(|process| process.said()) else {
+    let Ok(ended) = process.end_within(HANGS).map_err(|process| process.messages()) else {
         panic!("hangs, {context}");
     };
     let took = begun.elapsed();
@@ -96,7 +97,7 @@ fn within_limit(process: Process, begun: Instant, context: &str) -> Ended {
     ended
 }
 
-/// Kills one side at each step, and gives the number of deaths.
+/// Kills one process at each step, and returns the number of deaths.
 fn kill(steps: &Steps, victim: Role, before: Before) -> usize {
     for (deaths, step) in (1..).step_by(steps.stride).enumerate() {
         let folder = Folder::new();
@@ -118,23 +119,23 @@ fn kill(steps: &Steps, victim: Role, before: Before) -> usize {
         assert!(is_old || is_new, "the destination is neither old nor new, {context}");
         match survivor.code {
             0 => assert!(is_new, "complete, but not there, {context}"),
-            8 if is_new => assert!(survivor.said.contains("is complete"), "{context}"),
-            8 => assert!(survivor.said.contains("is unchanged"), "{context}"),
-            // Nobody had come when the victim died, or the survivor is the first now.
+            8 if is_new => assert!(survivor.messages.contains("is complete"), "{context}"),
+            8 => assert!(survivor.messages.contains("is unchanged"), "{context}"),
+            // There was no peer when the victim died, or the survivor is the first process now.
             10 => assert!(is_old, "{context}"),
-            _ => panic!("an end that must not be, {context}"),
+            _ => panic!("an unexpected end, {context}"),
         }
         if doomed.code == 0 {
             assert_eq!(survivor.code, 0, "{context}");
             assert!(deaths > 0, "no step at all: is this the right build?");
             return deaths;
         }
-        steps.next_copy_works(&folder, &context);
+        steps.assert_next_copy_works(&folder, &context);
     }
     unreachable!("the steps end")
 }
 
-/// The same command, started again, takes the place of the dead one, and the copy is complete.
+/// Starts the same command again, which replaces the dead process and completes the copy; returns the number of deaths.
 fn replace(steps: &Steps, victim: Role) -> usize {
     const REPLACE: &str = "--replace-within=5s";
     for (deaths, step) in (1..).step_by(steps.stride).enumerate() {
@@ -156,7 +157,7 @@ fn replace(steps: &Steps, victim: Role) -> usize {
         let survivor = within_limit(survivor, begun, &context);
         let second = within_limit(second, begun, &format!("{context}, {survivor:?}"));
         let context = format!("{context}, {survivor:?}, {second:?}");
-        // Who had the verdict already, or needs nobody any more, completes alone.
+        // A survivor that has the verdict already completes alone.
         let alone = survivor.code == 0 && [9, 10].contains(&second.code);
         assert!(alone || (survivor.code, second.code) == (0, 0), "{context}");
         assert!(folder.read("dst") == source, "the copy differs, {context}");

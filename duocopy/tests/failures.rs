@@ -69,7 +69,7 @@ fn a_source_that_cannot_be_opened_lets_the_writer_make_nothing() {
 }
 
 /// Copies 2 MiB slowly, changes the source after some blocks, and expects this message. The test needs `strace`.
-fn changing_source(change: impl Fn(&Path), says: &str) {
+fn changing_source(change: impl Fn(&Path), message: &str) {
     let folder = Folder::new();
     let source = folder.write("src", bytes(2 * MIB, 1));
     folder.write("dst", OLD);
@@ -78,7 +78,7 @@ fn changing_source(change: impl Fn(&Path), says: &str) {
     let [reader, writer] = pair(folder.duocopy(line).traced(&slow), folder.duocopy(line));
     reader.has_called("read", 4);
     change(&source);
-    let texts = [source.to_str().unwrap(), says, "copy again"];
+    let texts = [source.to_str().unwrap(), message, "copy again"];
     both_fail(&folder, [reader, writer], 5, &texts);
 }
 
@@ -134,14 +134,14 @@ fn a_destination_that_cannot_be_made_ends_both() {
     let folder = Folder::new();
     folder.write("src", "content");
     folder.write("file", "content");
-    for (destination, says) in [
+    for (destination, message) in [
         ("missing/dst", "make its directory first"),
         ("missing/deep", "make its directory first"),
         ("file/dst", "a part of its path is a file"),
     ] {
         let line = &format!("src {destination}");
         let path = folder.text(destination.trim_end_matches('/'));
-        both_fail(&folder, pair(folder.duocopy(line), folder.duocopy(line)), 6, &[&path, says]);
+        both_fail(&folder, pair(folder.duocopy(line), folder.duocopy(line)), 6, &[&path, message]);
         assert!(!folder.is_there("missing"));
     }
 }
@@ -190,12 +190,12 @@ fn a_directory_without_write_permission_ends_both() {
 fn a_full_disk_ends_both_before_the_copy_or_in_the_middle() {
     let folder = Folder::new();
     folder.write("src", bytes(3 * MIB, 1));
-    // A source with a hole needs less space than its length says, so nothing is reserved for it.
+    // A source with a hole needs less space than its length, so nothing is reserved for it.
     let punched = File::create_new(folder.path("punched")).unwrap();
     punched.set_len(3 * MIB as u64).unwrap();
     punched.write_all_at(&bytes(2 * MIB, 1), 0).unwrap();
     folder.make("small");
-    for (source, says) in [("src", "reserving space for the copy"), ("punched", "writing")] {
+    for (source, message) in [("src", "reserving space for the copy"), ("punched", "writing")] {
         let script = format!(
             "mount -t tmpfs tmpfs /dev/shm
             mount -t tmpfs -o size=1m tmpfs small
@@ -210,10 +210,10 @@ fn a_full_disk_ends_both_before_the_copy_or_in_the_middle() {
         );
         let ended = folder.with_own_mounts(&script);
         assert_eq!(ended.output, "7 7\ndst\nwhat was there before\n", "{ended:?}");
-        for said in ["first", "second"] {
-            let said = String::from_utf8(folder.read(said)).unwrap();
-            for text in [&folder.text("small/dst"), says, "free some space there"] {
-                assert!(said.contains(text), "“{text}” is missing in: {said}");
+        for file in ["first", "second"] {
+            let messages = String::from_utf8(folder.read(file)).unwrap();
+            for text in [&folder.text("small/dst"), message, "free some space there"] {
+                assert!(messages.contains(text), "“{text}” is missing in: {messages}");
             }
         }
     }
@@ -228,7 +228,7 @@ fn a_limit_on_the_size_of_files_is_an_error_and_not_a_death() {
     let limit = "ulimit -f 2048 || ulimit -f 1024";
     let start = || folder.duocopy(&format!("{SMALL_BLOCKS} src dst")).after(limit);
     both_fail(&folder, pair(start(), start()), 6, &[&folder.text("dst"), "ulimit -f"]);
-    // And too little for the shared memory.
+    // This is too little even for the shared memory.
     let start = || folder.duocopy("--wait=10s src dst").after("ulimit -f 1").start();
     for ended in end([start(), start()]) {
         assert!(ended.code > 0, "{ended:?}");

@@ -1,6 +1,6 @@
-//! Nothing of a copy can be reached by others before it is complete, and nothing foreign is touched on the way.
+//! Other users cannot open a copy before it is complete, and a copy does not touch foreign files.
 //!
-//! Not on Windows (modes, links and owners); windows.rs says so there, and has what there is.
+//! Windows has other modes, links and owners; windows.rs tests what is possible there.
 
 use crate::util::*;
 use std::fs;
@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the temporary file of a copy to `dst` and its journal are called: the names depend on `dst` alone.
+/// Returns the paths of the temporary file of a copy to `dst` and of its journal, which depend on `dst` alone.
 fn names(folder: &Folder) -> [PathBuf; 2] {
     folder.write("src", bytes(MIB, 1));
     let slow = "-e trace=/^rename -e inject=/^rename:delay_enter=5000000";
@@ -47,7 +47,7 @@ fn every_file_is_private_from_its_first_moment_whatever_the_umask() {
 
 #[test(needs = [own_mounts])]
 fn the_directory_of_the_pipes_is_private_whatever_the_umask() {
-    // In an own /dev/shm, where there is none yet.
+    // In a new /dev/shm that has no such directory.
     for umask in ["000", "777"] {
         let folder = Folder::new();
         folder.write("src", "content");
@@ -59,11 +59,11 @@ fn the_directory_of_the_pipes_is_private_whatever_the_umask() {
     }
 }
 
-/// What is in the way, and how it gets there.
+/// What is in the way, and how to make it.
 type InTheWay<'a> = (&'a str, &'a dyn Fn(&Path));
 
 #[test(needs = [strace])]
-fn what_is_foreign_under_our_names_is_refused_and_left_alone() {
+fn a_foreign_file_under_a_temporary_name_is_refused_and_left_alone() {
     let folder = Folder::new();
     let names = names(&folder);
     folder.write("victim", "not to be touched");
@@ -94,12 +94,12 @@ fn what_is_foreign_under_our_names_is_refused_and_left_alone() {
 }
 
 #[test(needs = [root, strace])]
-fn another_users_file_under_our_name_is_left_alone() {
+fn another_users_file_under_a_temporary_name_is_left_alone() {
     let folder = Folder::new();
     let names = names(&folder);
     folder.set_mode("src", 0o644);
     for path in names {
-        // Everybody may write to it and, in this directory, remove it. It is not ours all the same.
+        // Every user may write to it and, in this directory, remove it. It still belongs to another user.
         fs::write(&path, "somebody's").unwrap();
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
         chown(&path, Some(12345), Some(12345)).unwrap();
@@ -114,7 +114,7 @@ fn another_users_file_under_our_name_is_left_alone() {
     }
 }
 
-/// Whoever can write into a directory above may replace it while a copy goes on; it must not lead the copy astray.
+/// A user who can write to a directory above may replace this one during a copy.
 #[test(needs = [strace])]
 fn a_destination_whose_directory_becomes_a_link_is_not_followed_there() {
     let folder = Folder::new();
@@ -144,7 +144,7 @@ fn links_are_followed_once_and_in_circles_never() {
     folder.make("a");
     folder.make("b");
     folder.write("b/file", OLD);
-    // A relative link in another directory leads on from there, through a second one.
+    // A relative link is followed from its own directory.
     symlink("a/second", folder.path("first")).unwrap();
     symlink("../b/file", folder.path("a/second")).unwrap();
     folder.duocopy("cp src first").end().expect(0, &[]);
@@ -163,23 +163,23 @@ fn names_cannot_move_the_cursor() {
     let name = "bad\x1b[2Jname\r";
     let ended = folder.duocopy("cp").word(name).word("dst").end();
     ended.expect(5, &["bad\\u{1b}[2Jname\\r"]);
-    assert!(!ended.said.contains('\x1b') && !ended.said.contains('\r'));
+    assert!(!ended.messages.contains('\x1b') && !ended.messages.contains('\r'));
     folder.write("src", "x");
     let ended = folder.duocopy("cp src").word(format!("no such place/{name}")).end();
     assert_eq!(ended.code, 6);
-    assert!(!ended.said.contains('\x1b') && !ended.said.contains('\r'));
+    assert!(!ended.messages.contains('\x1b') && !ended.messages.contains('\r'));
 }
 
 #[cfg(target_os = "linux")]
 #[test(needs = [held_copies])]
-fn all_threads_of_both_halves_have_given_up_their_rights() {
+fn all_threads_of_both_processes_are_sandboxed() {
     for (flags, filtered) in [("", "Seccomp:\t2"), ("--no-sandbox", "Seccomp:\t0")] {
         let folder = Folder::new();
         folder.write("src", bytes(2 * MIB, 1));
         let line = format!("{HELD_BLOCKS} {flags} --bwlimit=2M src dst");
         let both = pair(folder.duocopy(&line), folder.duocopy(&line));
         for process in &both {
-            process.says("this is the");
+            process.reports("this is the");
         }
         until("it is in the middle", || {
             let header = folder.header()?;

@@ -1,4 +1,4 @@
-//! What signals and kills at any moment do to a copy: nobody hangs, and the destination is the old file or the new.
+//! Signals and kills at any moment: no process hangs, and the destination is the old file or the new one.
 
 use crate::util::*;
 #[cfg(unix)]
@@ -56,14 +56,14 @@ fn a_lone_reader_can_be_interrupted() {
     folder.assert_next_copy_works();
 }
 
-/// A Reader that takes its time to open the source, and a Writer that waits for it.
+/// Starts a Reader that opens its source slowly, and a Writer that waits for it.
 fn waiting_for_the_source(folder: &Folder, time: Duration) -> [Process; 2] {
     let opening = format!("openat:delay_enter={}", time.as_micros());
     let slow = format!("-P {} -e trace=openat -e inject={opening}", folder.text("src"));
     let processes = pair(folder.duocopy("src dst").traced(&slow), folder.duocopy("src dst"));
-    // Nothing tells from outside that it waits.
+    // From outside nothing shows that it waits.
     pause(milliseconds(200));
-    assert_eq!(processes[1].said(), "");
+    assert_eq!(processes[1].messages(), "");
     processes
 }
 
@@ -83,7 +83,7 @@ fn a_writer_that_waits_for_a_slow_reader_can_be_interrupted() {
 }
 
 #[test(needs = [strace])]
-fn a_slow_reader_that_is_interrupted_tells_the_writer_that_waits() {
+fn a_slow_reader_that_is_interrupted_ends_the_waiting_writer() {
     let folder = Folder::with_source_and_destination(2 * MIB);
     let [reader, writer] = waiting_for_the_source(&folder, milliseconds(600));
     reader.signal(Signal::TERM);
@@ -93,7 +93,7 @@ fn a_slow_reader_that_is_interrupted_tells_the_writer_that_waits() {
 }
 
 #[test(needs = [strace])]
-fn an_interrupt_during_the_rename_is_too_late_and_a_second_one_means_now() {
+fn an_interrupt_during_the_rename_comes_too_late_and_a_second_one_ends_at_once() {
     let slow = "-e trace=/^rename -e inject=/^rename:delay_enter=1000000";
     for twice in [false, true] {
         let folder = Folder::with_source_and_destination(MIB);
@@ -101,14 +101,18 @@ fn an_interrupt_during_the_rename_is_too_late_and_a_second_one_means_now() {
         committing(&folder);
         reader.signal(Signal::INT);
         pause(milliseconds(200));
-        assert!(reader.ended().is_none(), "the first one must wait for the verdict: {}", reader.said());
+        assert!(
+            reader.ended().is_none(),
+            "after the first interrupt it must wait for the verdict: {}",
+            reader.messages()
+        );
         if twice {
             reader.signal(Signal::INT);
             let begun = Instant::now();
             assert_eq!(reader.end().code, 130);
             assert!(begun.elapsed() < milliseconds(200), "it ended only after {:?}", begun.elapsed());
         } else {
-            // It also reaches the Writer, which is in the middle of it.
+            // The Writer is in the middle of the rename.
             writer.signal(Signal::INT);
             reader.end().expect(0, &["complete"]);
         }
@@ -136,7 +140,7 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     }
     complete([reader, writer]);
     folder.assert_same("src", "dst");
-    // The other signals are heard.
+    // Other signals still work.
     let folder = Folder::with_source_and_destination(2 * MIB);
     let reader = folder.duocopy(line).after(deaf).start_reader();
     reader.signal(Signal::HUP);
@@ -152,7 +156,7 @@ fn a_stopped_process_is_not_a_dead_one() {
         processes[stopped].signal(Signal::STOP);
         pause(milliseconds(1000));
         for process in &processes {
-            assert!(process.ended().is_none(), "it gave up: {}", process.said());
+            assert!(process.ended().is_none(), "it gave up: {}", process.messages());
         }
         assert!(folder.read("dst") == OLD, "the destination was touched");
         processes[stopped].signal(Signal::CONT);
@@ -167,11 +171,11 @@ fn a_status_line_is_given_on_request() {
     let processes = in_the_middle(&folder);
     for process in &processes {
         process.signal(Signal::USR1);
-        process.says(" of 2.00 MiB written · in ");
+        process.reports(" of 2.00 MiB written · in ");
     }
     for ended in end(processes) {
         ended.expect(0, &["complete", "buffer "]);
-        assert_eq!(ended.said.matches(" written · ").count(), 1, "one request, one line: {ended:?}");
+        assert_eq!(ended.messages.matches(" written · ").count(), 1, "one request, one line: {ended:?}");
     }
     folder.assert_same("src", "dst");
 }
@@ -195,18 +199,18 @@ fn the_next_copy_removes_what_a_killed_writer_left() {
 }
 
 #[test(not_on_windows = "memory goes with its last process")]
-fn memory_of_a_killed_pair_goes_with_the_next_copy_whatever_its_name() {
+fn the_next_copy_of_any_name_removes_the_memory_of_a_killed_pair() {
     let folder = Folder::with_source_and_destination(1000);
     let reader = folder.duocopy("src dst").start_reader();
     until("the pipe", || folder.pipe());
-    // Other tests copy too, and any of them may be the next one.
+    // The copy of another test may be the next one.
     reader.kill();
     reader.end();
     folder.duocopy("cp src elsewhere").start().end().expect(0, &[]);
     assert!(folder.pipe().is_none(), "it is still there");
 }
 
-/// What a Writer that is killed in the middle leaves beside `dst`.
+/// Kills a Writer in the middle, and returns the temporary file that it leaves beside `dst`.
 fn left_over(folder: &Folder) -> PathBuf {
     let [reader, writer] = in_the_middle(folder);
     writer.kill();
@@ -214,9 +218,9 @@ fn left_over(folder: &Folder) -> PathBuf {
     folder.temporaries("").pop().expect("a kill leaves the temporary file")
 }
 
-/// Somebody tries to rescue it; the copy must not take its own source for something to clear away.
+/// A user may try to rescue the left-over; the copy must not remove its own source.
 #[test(needs = [held_copies])]
-fn what_a_killed_writer_left_is_not_copied_onto_its_own_destination() {
+fn the_left_over_of_a_killed_writer_is_not_copied_onto_its_own_destination() {
     let folder = Folder::with_source_and_destination(2 * MIB);
     let left = left_over(&folder);
     let start = || folder.duocopy("").word(&left).word("dst").start();
@@ -227,9 +231,9 @@ fn what_a_killed_writer_left_is_not_copied_onto_its_own_destination() {
     assert!(folder.read("dst") == OLD, "the destination was touched");
 }
 
-/// A Writer killed while it flushes has given its file the last mode already.
+/// A Writer that is killed while it flushes has given its file the final mode already.
 #[test(needs = [strace], not_on_windows = "modes; windows.rs tests attributes")]
-fn a_left_over_that_may_not_be_written_to_stops_nobody() {
+fn a_read_only_left_over_stops_no_copy() {
     let folder = Folder::with_source_and_destination(2 * MIB);
     let left = left_over(&folder);
     folder.set_mode(left.file_name().unwrap(), 0o444);
@@ -243,7 +247,7 @@ fn a_left_over_that_may_not_be_written_to_stops_nobody() {
 }
 
 #[test(needs = [strace])]
-fn a_signal_says_nothing_about_a_destination_that_was_replaced_already() {
+fn a_signal_after_the_rename_does_not_hide_that_the_copy_is_complete() {
     let folder = Folder::with_source_and_destination(1000);
     let late = "-e trace=fsync -e inject=fsync:error=EIO:delay_enter=500000:when=2";
     let [reader, writer] = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced(late));
@@ -256,7 +260,7 @@ fn a_signal_says_nothing_about_a_destination_that_was_replaced_already() {
 }
 
 #[test(not_on_windows = "an event reaches a process only when it has got its console")]
-fn cp_that_is_stopped_while_its_child_starts_leaves_nobody_waiting() {
+fn cp_that_is_interrupted_while_its_child_starts_does_not_hang() {
     let folder = Folder::with_source_and_destination(1000);
     for delay in 0..40 {
         let parent = folder.duocopy("cp --fsync=none src dst").start();
@@ -284,7 +288,7 @@ fn a_directory_that_is_replaced_during_the_copy_is_noticed() {
 }
 
 #[test(needs = [strace])]
-fn what_a_killed_writer_left_for_the_target_of_a_link_is_named_and_removed() {
+fn the_left_over_beside_the_target_of_a_link_is_named_and_removed() {
     let folder = Folder::new();
     folder.write("src", bytes(2 * MIB, 1));
     folder.make("deep");
@@ -319,7 +323,7 @@ fn a_writer_whose_reader_is_killed_leaves_nothing() {
 
 #[test(needs = [strace])]
 fn a_writer_that_is_killed_around_the_rename_is_judged_by_the_file() {
-    for (delay, says, renamed) in
+    for (delay, message, renamed) in
         [("delay_enter", "is unchanged", false), ("delay_exit", "is complete", true)]
     {
         for linked in [false, true] {
@@ -337,8 +341,8 @@ fn a_writer_that_is_killed_around_the_rename_is_judged_by_the_file() {
             pause(milliseconds(100));
             assert_eq!(folder.read(place) != OLD, renamed);
             writer.kill();
-            // While `strace` holds a process it cannot die, so the time until this is noticed says nothing.
-            reader.end().expect(8, &["the Writer died while it put the copy in its place", says]);
+            // A process cannot die while `strace` holds it, so this does not measure the time.
+            reader.end().expect(8, &["the Writer died while it put the copy in its place", message]);
             if renamed {
                 folder.assert_same("src", "dst");
             } else {
@@ -350,7 +354,7 @@ fn a_writer_that_is_killed_around_the_rename_is_judged_by_the_file() {
 }
 
 #[test(needs = [strace])]
-fn a_reader_that_is_killed_during_the_rename_does_not_stop_it() {
+fn a_reader_that_is_killed_during_the_rename_does_not_stop_the_writer() {
     let folder = Folder::with_source_and_destination(MIB);
     let slow = "-e trace=/^rename -e inject=/^rename:delay_enter=500000";
     let [reader, writer] = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced(slow));
@@ -362,11 +366,11 @@ fn a_reader_that_is_killed_during_the_rename_does_not_stop_it() {
 }
 
 #[test(needs = [strace])]
-fn a_writer_whose_slow_reader_is_killed_takes_its_place() {
+fn a_writer_whose_slow_reader_is_killed_becomes_the_reader() {
     let folder = Folder::with_source_and_destination(2 * MIB);
     let [reader, writer] = waiting_for_the_source(&folder, milliseconds(800));
     reader.kill();
-    writer.says("this is the Reader");
+    writer.reports("this is the Reader");
     let second = folder.duocopy("src dst").start_writer();
     complete([writer, second]);
     folder.assert_same("src", "dst");
@@ -382,19 +386,20 @@ fn a_kill_of_the_writer_at_any_moment_harms_nothing() {
     kill_at_random_moments("the Writer", 1);
 }
 
-/// Kills one side at 30 moments, or as many as `DUOCOPY_KILLS` says, from its start to a little after the end of an average copy.
+/// Kills one side at 30 moments, or at `DUOCOPY_KILLS` moments, between its start and a little after the end of an
+/// average copy.
 fn kill_at_random_moments(what: &str, hit: usize) {
-    // Small blocks, so that the two hand over a thousand times.
+    // Small blocks make a thousand hand-overs.
     const LINE: &str = "-v --block-size=4K --buffer-size=16K --wait=10s src dst";
     let kills: u64 = std::env::var("DUOCOPY_KILLS").map_or(30, |kills| kills.parse().unwrap());
     let mut random = Random::new(&format!("kills of {what}"));
-    // More than usually are asked for take longer.
+    // More kills than usual take longer.
     let limit = TEST_LIMIT + milliseconds(3000 * kills.saturating_sub(50));
     let folder = Folder::with_limit(limit);
     folder.write("src", bytes(4 * MIB, 1));
     let start = || {
         let reader = folder.duocopy(LINE).start();
-        reader.says("this is the Reader");
+        reader.reports("this is the Reader");
         [reader, folder.duocopy(LINE).start()]
     };
     let begun = Instant::now();
@@ -417,7 +422,7 @@ fn kill_at_random_moments(what: &str, hit: usize) {
         let killed = killed.end();
         let survivor = match survivor.end_within(milliseconds(1000 * SLOWNESS)) {
             Ok(survivor) => survivor,
-            // The other one was killed before it had begun: this one waits for another, and must be content with it.
+            // The victim had not begun, so the survivor waits for another process, with which it must complete.
             Err(survivor) => {
                 waited += 1;
                 folder.duocopy(LINE).end().expect(0, &[]);
@@ -437,21 +442,21 @@ fn kill_at_random_moments(what: &str, hit: usize) {
                 complete += 1;
             }
             (8, KILLED) => {
-                assert!(survivor.said.contains("died"), "{context}");
-                assert!(survivor.said.contains(&folder.text("dst")), "{context}");
-                let says = if is_new { "is complete" } else { "is unchanged" };
-                assert!(survivor.said.contains(says), "{context}");
-                // A Writer cleans up after itself, and names what it had to leave.
+                assert!(survivor.messages.contains("died"), "{context}");
+                assert!(survivor.messages.contains(&folder.text("dst")), "{context}");
+                let message = if is_new { "is complete" } else { "is unchanged" };
+                assert!(survivor.messages.contains(message), "{context}");
+                // A Writer removes its temporary file.
                 assert!(hit == 1 || folder.temporaries("").is_empty(), "{context}");
                 died += 1;
                 longest = longest.max(begun.elapsed());
             }
-            _ => panic!("an end that must not be; {context}"),
+            _ => panic!("an unexpected end; {context}"),
         }
         folder.assert_next_copy_works();
     }
     note!(
         "{kills} kills of {what}: {died} noticed (at most {longest:?} later), {complete} after the verdict, {waited} \
-         before the other had begun; a whole copy takes {whole:?}"
+         before the victim had begun; a whole copy takes {whole:?}"
     );
 }

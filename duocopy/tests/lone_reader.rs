@@ -23,12 +23,12 @@ fn shown_command_works(shell: &str, source: &str, destination: &str, name: Optio
         run = run.word(name);
     }
     let reader = run.start();
-    reader.says("start it as the same user:\n  ");
-    let said = reader.said();
-    let command = said.split_once("start it as the same user:\n  ").unwrap().1.lines().next().unwrap();
+    reader.reports("start it as the same user:\n  ");
+    let messages = reader.messages();
+    let command = messages.split_once("start it as the same user:\n  ").unwrap().1.lines().next().unwrap();
     assert!(command.contains("--fsync=none"), "{command}");
     let second = folder.typed_into(shell, command);
-    assert_eq!((second.code, second.said.as_str()), (0, ""), "{command}");
+    assert_eq!((second.code, second.messages.as_str()), (0, ""), "{command}");
     reader.end().expect(0, &["complete"]);
     folder.assert_same(source, destination);
 }
@@ -41,14 +41,14 @@ fn a_lone_reader_shows_the_command_after_two_seconds_unless_it_is_quiet() {
     let quiet = folder.duocopy("-q --wait=3s src dst").start();
     let reader = folder.duocopy("--wait=3s other dst").start();
     pause(milliseconds(1500));
-    assert_eq!(reader.said(), "");
-    reader.says("waiting for the second process");
+    assert_eq!(reader.messages(), "");
+    reader.reports("waiting for the second process");
     let ended = reader.end();
     ended.expect(10, &["nobody came", "--wait", &folder.text("other")]);
     assert!(ended.took > milliseconds(2900) && ended.took < milliseconds(4000), "{ended:?}");
     let ended = quiet.end();
     ended.expect(10, &["nobody came"]);
-    assert!(!ended.said.contains("waiting for the second process"), "{ended:?}");
+    assert!(!ended.messages.contains("waiting for the second process"), "{ended:?}");
 }
 
 #[test]

@@ -6,7 +6,6 @@
 #[macro_use(note, test)]
 extern crate harness;
 
-#[macro_use]
 mod util;
 
 mod cache;

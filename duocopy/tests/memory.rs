@@ -22,9 +22,9 @@ fn full_shared_memory_is_an_error_on_both_sides() {
         );
         let ended = folder.with_own_mounts(&script);
         assert_eq!(ended.output, "7 7\n", "{ended:?}");
-        for said in ["first", "second"] {
-            let said = String::from_utf8(folder.read(said)).unwrap();
-            assert!(said.contains("/dev/shm") && said.contains("free some of it"), "{said}");
+        for file in ["first", "second"] {
+            let messages = String::from_utf8(folder.read(file)).unwrap();
+            assert!(messages.contains("/dev/shm") && messages.contains("free some of it"), "{messages}");
         }
         folder.assert_untouched(Some(OLD));
     }
@@ -60,8 +60,8 @@ fn impossible_sizes_are_corrected_with_a_note() {
         let writer = folder.duocopy(line).start();
         let [reader, writer] = end([reader, writer]);
         reader.expect(0, note.as_slice());
-        assert_eq!(reader.said.contains("the nearest that works"), note.is_some(), "{reader:?}");
-        assert_eq!(writer.expect(0, &[]).said, "");
+        assert_eq!(reader.messages.contains("the nearest that works"), note.is_some(), "{reader:?}");
+        assert_eq!(writer.expect(0, &[]).messages, "");
         folder.assert_same("src", "dst");
         fs::remove_file(folder.path("dst")).unwrap();
     }

@@ -33,7 +33,10 @@ fn a_name_may_be_long_and_odd() {
     let [reader, writer] = pair(folder.duocopy("src dst").word(&name), folder.duocopy("src dst").word(&name));
     for ended in end([reader, writer]) {
         ended.expect(0, &["complete", "\\t\\n\\u{1b}[2J"]);
-        assert!(!ended.said.contains('\u{1b}'), "control characters must not reach a terminal: {ended:?}");
+        assert!(
+            !ended.messages.contains('\u{1b}'),
+            "control characters must not reach a terminal: {ended:?}"
+        );
     }
     folder.assert_same("src", "dst");
 }
@@ -66,7 +69,7 @@ fn another_copy_under_the_same_name_is_refused_and_the_first_continues() {
         newcomer.expect(12, &[name, &theirs, &ours, "choose another NAME"]);
         assert!(newcomer.took < milliseconds(1000 * SLOWNESS), "{newcomer:?}");
     }
-    assert!(reader.ended().is_none(), "the first process must continue to wait: {}", reader.said());
+    assert!(reader.ended().is_none(), "the first process must continue to wait: {}", reader.messages());
     let writer = folder.duocopy("src dst").word(name).start_writer();
     complete([reader, writer]);
     folder.assert_same("src", "dst");
@@ -86,7 +89,7 @@ fn another_version_is_refused_by_number_and_the_first_continues() {
     let texts =
         [name, "version 77", &format!("version {}", u32::from_ne_bytes(ours)), "use the same duocopy"];
     folder.duocopy("src dst").word(name).end().expect(11, &texts);
-    assert!(reader.ended().is_none(), "the first process must continue to wait: {}", reader.said());
+    assert!(reader.ended().is_none(), "the first process must continue to wait: {}", reader.messages());
     header.write_all_at(&ours, pipe_header::VERSION).unwrap();
     let writer = folder.duocopy("src dst").word(name).start_writer();
     complete([reader, writer]);

@@ -10,7 +10,7 @@ fn assert_copies(folder: &Folder, length: usize, flags: &str) {
     let start = || folder.duocopy(&format!("{flags} src dst")).start();
     for process in [start(), start()] {
         let ended = process.end();
-        assert_eq!((ended.code, ended.said.as_str()), (0, ""), "{length} bytes, {flags}");
+        assert_eq!((ended.code, ended.messages.as_str()), (0, ""), "{length} bytes, {flags}");
         assert_eq!(ended.output, "", "standard output carries data only");
     }
     folder.assert_same("src", "dst");
@@ -117,7 +117,7 @@ fn the_reader_of_a_tiny_file_waits_for_its_writer() {
         folder.write("src", content);
         let reader = folder.duocopy("src dst").start_reader();
         pause(milliseconds(1000));
-        assert!(reader.ended().is_none(), "it ended before the Writer came: {}", reader.said());
+        assert!(reader.ended().is_none(), "it ended before the Writer came: {}", reader.messages());
         assert!(!folder.is_there("dst"));
         let writer = folder.duocopy("src dst").start_writer();
         complete([reader, writer]);

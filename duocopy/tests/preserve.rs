@@ -1,10 +1,10 @@
-//! `--preserve`: what the copy takes over from its source besides the content.
+//! `--preserve`: what a copy preserves besides the content.
 
 use crate::util::*;
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Long ago, with nanoseconds.
+/// A time long ago, with nanoseconds.
 fn long_ago() -> SystemTime {
     UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_700)
 }
@@ -22,7 +22,7 @@ fn modified(folder: &Folder, name: &str) -> SystemTime {
 }
 
 #[test]
-fn times_are_taken_over_only_if_that_is_asked_for() {
+fn times_are_preserved_only_on_request() {
     for (flags, kept) in [("", false), ("--preserve=timestamps", true), ("--preserve=mode", false)] {
         let folder = prepared();
         folder.duocopy(&format!("cp {flags} src dst")).end().expect(0, &[]);
@@ -31,9 +31,9 @@ fn times_are_taken_over_only_if_that_is_asked_for() {
     }
 }
 
-/// A pair over an old file, and two halves.
+/// A pair that replaces an old file, and two halves.
 #[test]
-fn times_are_those_of_the_source_also_over_an_old_file_and_with_both_forms() {
+fn times_are_preserved_by_pairs_and_by_halves() {
     let folder = prepared();
     folder.write("dst", OLD);
     let start = || folder.duocopy("--preserve=timestamps src dst").start();
@@ -63,13 +63,13 @@ mod unix {
     }
 
     #[test(needs = [root])]
-    fn rights_and_owner_are_taken_over() {
+    fn mode_and_owner_are_preserved() {
         let folder = prepared();
         chown(folder.path("src"), Some(NOBODY), Some(NOBODY)).unwrap();
         for (mode, flags, expected) in [
             (0o640, "-p", (0o640, (NOBODY, NOBODY))),
             (0o4755, "-p", (0o4755, (NOBODY, NOBODY))),
-            // Rights of its owner are for nobody else.
+            // The set-id bits are only for the same owner.
             (0o6755, "--preserve=mode", (0o755, (0, 0))),
             (0o640, "--preserve=ownership,timestamps", (0o640, (NOBODY, NOBODY))),
         ] {
@@ -80,7 +80,7 @@ mod unix {
             assert_eq!((folder.mode("dst"), owner(&folder, "dst")), expected, "{flags} of {mode:o}");
             fs::remove_file(folder.path("dst")).unwrap();
         }
-        // Two parties: who may read must not be able to make a program that runs with another one's rights.
+        // A reading user must not be able to make a program that runs with the rights of the writing one.
         folder.set_mode("src", 0o4755);
         let name = folder.pipe_name();
         let from = folder.duocopy(&format!("read src {name}")).start();
@@ -89,14 +89,14 @@ mod unix {
         to.expect(3, &["dst has not got from the source: the set-user-ID and set-group-ID bits"]);
         from.expect(3, &["complete, but the destination has not got from the source: the set-user-ID"]);
         folder.assert_same("src", "dst");
-        // Nor may a pair that others could take part in.
+        // Nor may a pair in a directory that other users can enter.
         folder.make("meet");
         folder.set_mode("meet", 0o700);
         for ended in end([(); 2].map(|()| folder.duocopy("--dir=meet -p src third").start())) {
             ended.expect(3, &["the set-user-ID and set-group-ID bits"]);
         }
         assert_eq!(folder.mode("third"), 0o755);
-        // Nor by replacing one.
+        // Nor by replacing such a program.
         folder.set_mode("dst", 0o4755);
         let from = folder.duocopy(&format!("read src {name}")).start();
         complete([from, folder.duocopy(&format!("write --force dst {name}")).start()]);
@@ -104,9 +104,9 @@ mod unix {
     }
 
     #[test(needs = [root])]
-    fn what_could_not_be_had_is_said_by_both() {
+    fn both_report_what_was_not_preserved() {
         let folder = prepared();
-        // A directory of its own for the user who may give nothing away.
+        // A directory for a user who cannot give files to others.
         folder.make("place");
         chown(folder.path("place"), Some(NOBODY), Some(NOBODY)).unwrap();
         folder.set_mode("", 0o755);
@@ -122,12 +122,12 @@ mod unix {
         assert_eq!((folder.mode("place/dst"), modified(&folder, "place/dst")), (0o644, long_ago()));
         let alone = folder.duocopy("cp -p src place/dst").by_nobody().end();
         alone.expect(3, &["has not got from the source: ownership ("]);
-        assert_eq!(alone.said.matches("complete, but").count(), 1, "{alone:?}");
+        assert_eq!(alone.messages.matches("complete, but").count(), 1, "{alone:?}");
     }
 
     const ACCESS: &str = "system.posix_acl_access";
 
-    /// One more user may read: version 2, then kind, rights and number of each entry.
+    /// An access list that lets one more user read: version 2, then kind, permissions and number of each entry.
     fn access_list() -> Vec<u8> {
         let entries = [
             (1_u16, 6_u16, u32::MAX),
@@ -167,7 +167,7 @@ mod unix {
     }
 
     #[test(needs = [extended_attributes])]
-    fn attributes_and_access_lists_are_taken_over_if_that_is_asked_for() {
+    fn attributes_and_access_lists_are_preserved_on_request() {
         let folder = with_attributes();
         for (flags, xattr, acl) in [
             ("-p", false, false),
@@ -195,7 +195,7 @@ mod unix {
             );
             fs::remove_file(folder.path("dst")).unwrap();
         }
-        // One that has none takes away what its directory gave.
+        // A source without an access list removes the one that the directory gives.
         folder.write("plain", "x");
         folder.make("place");
         if set(&folder, "place", "system.posix_acl_default", &access_list()) {
@@ -204,9 +204,9 @@ mod unix {
         }
     }
 
-    /// Whoever may not write to a file may not set attributes either, open or not.
+    /// A user who may not write to a file may not set its attributes, even if it is open.
     #[test(needs = [extended_attributes])]
-    fn attributes_of_a_file_that_is_read_only_are_taken_over_by_any_user() {
+    fn any_user_can_preserve_attributes_of_a_read_only_file() {
         let folder = with_attributes();
         folder.set_mode("src", 0o444);
         folder.make("place");
@@ -222,7 +222,7 @@ mod unix {
     }
 
     #[test(needs = [extended_attributes, root])]
-    fn a_half_takes_over_no_attribute_that_gives_rights() {
+    fn a_half_preserves_no_attribute_that_gives_rights() {
         let folder = with_attributes();
         let name = folder.text("");
         let capabilities = [&0x0200_0001_u32.to_le_bytes()[..], &[0xff; 16]].concat();
@@ -249,9 +249,9 @@ mod unix {
     }
 
     #[test(needs = [extended_attributes])]
-    fn attributes_that_cannot_be_had_are_said() {
+    fn missing_attributes_of_a_stream_are_reported() {
         let folder = with_attributes();
-        // A stream has none, and a file system of its own may have none.
+        // A stream has no attributes.
         let name = folder.text("");
         let from = folder.duocopy("read -").word(&name).start();
         let to = folder.duocopy("write --preserve=xattr dst").word(&name).start();
@@ -265,12 +265,12 @@ mod unix {
         let folder = with_attributes();
         let script = "mkdir place; mount -t ramfs ramfs place; \"$0\" cp --preserve=xattr src place/dst";
         let ended = folder.with_own_mounts(script);
-        assert!(ended.code == 0 || ended.said.contains("user.long (") && ended.code == 3, "{ended:?}");
+        assert!(ended.code == 0 || ended.messages.contains("user.long (") && ended.code == 3, "{ended:?}");
     }
 
-    /// Hundreds of kilobytes about one file are a mistake, or an attack.
+    /// Hundreds of kilobytes of attributes are a mistake or an attack.
     #[test]
-    fn a_reader_that_sends_too_much_about_its_source_is_refused() {
+    fn a_reader_that_sends_too_many_attributes_is_refused() {
         use blockpipe::{Geometry, Pipe};
         let folder = prepared();
         let name = folder.text("a name");

@@ -9,19 +9,19 @@ fn a_bar_is_drawn_on_a_terminal_only_and_not_for_a_quiet_copy() {
     for (flags, bar) in [("", true), ("-q", false), ("--progress=never", false)] {
         folder.write("src", bytes(4 * MIB + 512 * KIB, 1));
         let line = &format!("{flags} {SMALL_BLOCKS} src dst");
-        // On a terminal of its own, and elsewhere.
+        // The Reader has a terminal, and the Writer has none.
         let reader = folder.duocopy(line).on_a_terminal().start();
         until("the Reader", || folder.pipe());
         let writer =
             folder.duocopy(line).traced("-e trace=pwrite64 -e inject=pwrite64:delay_enter=30000").start();
         let [reader, writer] = end([reader, writer]);
         assert!(writer.took > milliseconds(2000), "the copy was too fast for this test");
-        assert_eq!((reader.code, writer.code, writer.said.as_str()), (0, 0, ""), "{reader:?}");
+        assert_eq!((reader.code, writer.code, writer.messages.as_str()), (0, 0, ""), "{reader:?}");
         if bar {
             let texts = [" %", "in ", "out ", "left", "iB/s", "waiting for the destination"];
             reader.expect(0, &texts);
         } else {
-            assert_eq!(reader.said, "", "{flags}");
+            assert_eq!(reader.messages, "", "{flags}");
         }
         folder.assert_same("src", "dst");
     }
@@ -54,14 +54,14 @@ fn a_log_gets_a_line_every_ten_seconds_on_request() {
     let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(slow));
     pause(milliseconds(9000));
     for process in &processes {
-        assert!(!process.said().contains("written"), "too early: {}", process.said());
+        assert!(!process.messages().contains("written"), "too early: {}", process.messages());
     }
     pause(milliseconds(2000));
     for process in &processes {
-        assert!(process.said().contains(" of 2.00 MiB written · in "), "{}", process.said());
+        assert!(process.messages().contains(" of 2.00 MiB written · in "), "{}", process.messages());
     }
     for ended in end(processes) {
         ended.expect(0, &["complete"]);
-        assert_eq!(ended.said.matches(" written · ").count(), 1, "{ended:?}");
+        assert_eq!(ended.messages.matches(" written · ").count(), 1, "{ended:?}");
     }
 }

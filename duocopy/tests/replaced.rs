@@ -1,10 +1,10 @@
-//! With `--replace-within` the one that survives waits, and the same command started again takes the free place.
+//! With `--replace-within` the survivor waits, and the same command started again replaces the dead process.
 
 use crate::util::*;
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
 
-/// A copy that waits for replacements.
+/// Returns the line of a copy that waits for replacements.
 fn waits() -> String {
     format!("{HELD_BLOCKS} --replace-within=60s src dst")
 }
@@ -13,7 +13,7 @@ fn prepared() -> Folder {
     Folder::with_source_and_destination(2 * MIB)
 }
 
-/// A half dies in the middle of it. The survivor.
+/// Kills one process in the middle of a copy, and returns the survivor.
 fn one_dies(folder: &Folder, hit: usize) -> Process {
     let [reader, writer] = held_in_the_middle(folder, &waits());
     let (victim, survivor) = if hit == 0 { (reader, writer) } else { (writer, reader) };
@@ -35,20 +35,20 @@ fn either_half_is_replaced_in_the_middle() {
     for (hit, name) in [(0, "Reader"), (1, "Writer")] {
         let folder = prepared();
         let survivor = one_dies(&folder, hit);
-        survivor.says(&format!(
+        survivor.reports(&format!(
             "the {name} died; waiting up to 1m for another one: start the same command again:"
         ));
-        survivor.says("--replace-within=1m");
-        survivor.says(&format!("{} {}", folder.text("src"), folder.text("dst")));
+        survivor.reports("--replace-within=1m");
+        survivor.reports(&format!("{} {}", folder.text("src"), folder.text("dst")));
         assert!(folder.read("dst") == OLD);
         let newcomer = folder.duocopy(&waits()).start();
-        newcomer.says(&format!("this {name} takes the place of one that died"));
+        newcomer.reports(&format!("this {name} takes the place of one that died"));
         complete_and_tidy(&folder, [newcomer, survivor]);
     }
 }
 
 #[test(needs = [held_copies])]
-fn the_survivor_gives_up_in_time_and_the_next_pair_goes_on() {
+fn the_survivor_gives_up_in_time_and_the_next_pair_resumes() {
     for hit in [0, 1] {
         let folder = prepared();
         let processes = held_in_the_middle(&folder, &format!("{HELD_BLOCKS} --replace-within=700ms src dst"));
@@ -64,7 +64,7 @@ fn the_survivor_gives_up_in_time_and_the_next_pair_goes_on() {
 }
 
 #[test(needs = [held_copies])]
-fn who_does_not_ask_for_it_replaces_nobody() {
+fn a_process_without_the_option_replaces_no_other() {
     let folder = prepared();
     let reader = one_dies(&folder, 1);
     folder.duocopy("src dst").end().expect(9, &["waits for a new partner (--replace-within)"]);
@@ -72,9 +72,9 @@ fn who_does_not_ask_for_it_replaces_nobody() {
     folder.duocopy("cp --replace-within=1s src dst").end().expect(2, &["leave out --replace-within"]);
 }
 
-/// Two versions must never be mixed, whatever their checksums.
+/// Two versions of a source must never be mixed, whatever their checksums.
 #[test(needs = [held_copies])]
-fn a_reader_with_another_source_takes_no_place() {
+fn a_reader_with_another_source_replaces_no_other() {
     let folder = prepared();
     let writer = one_dies(&folder, 0);
     File::options().write(true).open(folder.path("src")).unwrap().write_all_at(b"new", 2_000_000).unwrap();
@@ -86,7 +86,7 @@ fn a_reader_with_another_source_takes_no_place() {
 }
 
 #[test(needs = [held_copies])]
-fn a_writer_without_the_temporary_file_takes_no_place() {
+fn a_writer_without_the_temporary_file_replaces_no_other() {
     let folder = prepared();
     let reader = one_dies(&folder, 1);
     fs::remove_file(folder.left_over("part").unwrap()).unwrap();
@@ -108,13 +108,13 @@ fn a_writer_that_dies_around_its_rename_is_replaced() {
             writer.kill();
             writer.end();
             if meddled {
-                // Nobody can tell any more what became of it, and nobody says that he could.
+                // Nothing shows any more what became of the copy, and neither process claims to know.
                 let _ = folder.left_over("part").map(fs::remove_file);
                 folder.write("other", "another");
                 fs::rename(folder.path("other"), folder.path("dst")).unwrap();
-                let says = "may be complete or unchanged, which cannot be told any more";
-                folder.duocopy(&waits()).end().expect(8, &[says]);
-                reader.end().expect(8, &[says]);
+                let message = "may be complete or unchanged, which cannot be told any more";
+                folder.duocopy(&waits()).end().expect(8, &[message]);
+                reader.end().expect(8, &[message]);
                 assert_eq!(folder.read("dst"), b"another");
             } else {
                 complete_and_tidy(&folder, [reader, folder.duocopy(&waits()).start()]);
@@ -124,7 +124,7 @@ fn a_writer_that_dies_around_its_rename_is_replaced() {
 }
 
 #[test(needs = [held_copies])]
-fn who_was_started_with_another_checksum_steps_aside() {
+fn a_process_with_another_checksum_leaves_without_aborting() {
     for hit in [0, 1] {
         let folder = prepared();
         let survivor = one_dies(&folder, hit);
@@ -134,9 +134,9 @@ fn who_was_started_with_another_checksum_steps_aside() {
     }
 }
 
-/// The system says only once that something did not get to the disk: nobody must go on with that file.
+/// The system reports only once that data did not reach the disk, so no copy must resume with that file.
 #[test(needs = [strace], not_on_windows = "its flush fails by strace")]
-fn what_did_not_get_to_the_disk_is_gone_before_anybody_takes_over() {
+fn a_file_that_did_not_reach_the_disk_is_removed_before_a_replacement_comes() {
     let folder = prepared();
     let fails = format!("-f {SLOW_WRITES} -e inject=fdatasync:error=EIO:when=1")
         .replace("trace=", "trace=fdatasync,");
@@ -154,9 +154,9 @@ fn what_did_not_get_to_the_disk_is_gone_before_anybody_takes_over() {
     folder.assert_nothing_left();
 }
 
-/// The whole of an interrupted copy is in its place already, and who was about to say so dies too.
+/// An interrupted copy had been renamed already, and the Writer that is about to report that dies, too.
 #[test(needs = [strace], not_on_windows = "its kills are placed by strace")]
-fn a_writer_that_dies_before_it_says_complete_already_is_replaced() {
+fn a_writer_that_dies_before_it_reports_an_earlier_rename_is_replaced() {
     let folder = Folder::new();
     folder.write("src", bytes(8 * MIB, 1));
     let slow = "-f -e trace=pwrite64,/^rename -e inject=pwrite64:delay_enter=10000 -e inject=/^rename:delay_exit=500000";
@@ -168,7 +168,7 @@ fn a_writer_that_dies_before_it_says_complete_already_is_replaced() {
 
     let slow = "-f -e trace=clone3,clone -e inject=clone3,clone:delay_enter=700000";
     let [reader, writer] = pair(folder.duocopy(&waits()), folder.duocopy(&waits()).traced(slow));
-    writer.says("going on with an interrupted copy: 8388608 bytes need not be copied again");
+    writer.reports("going on with an interrupted copy: 8388608 bytes need not be copied again");
     pause(milliseconds(100));
     assert!(!folder.is_committing());
     writer.kill();
@@ -237,7 +237,7 @@ fn survive_kills(copies: u32, length: usize) {
                 break ended;
             }
             if kills == MOST_KILLS {
-                // The last flush may take longer than a busy machine's processes are left alive.
+                // On a busy machine the last flush may take longer than the time between two kills.
                 continue;
             }
             let hit = (random.next() % 2) as usize;
@@ -249,7 +249,8 @@ fn survive_kills(copies: u32, length: usize) {
         let [one, other] = halves;
         let (ended, other) = if first == 0 { (one, other) } else { (other, one) };
         ended.end().expect(0, &[]);
-        // The other one was told the same, or died after the verdict and now waits for somebody to copy with.
+        // Its peer has the same verdict, or was killed after the verdict, and the process that replaced it waits for a new
+        // peer.
         match other.end_within(milliseconds(1000 * SLOWNESS)) {
             Ok(ended) => {
                 ended.expect(0, &[]);

@@ -1,5 +1,6 @@
-//! Zeros that take no space.
+//! Holes: zeros that take no space.
 
+#[cfg(windows)]
 #[test(not_on_windows = "holes are read as zeros, and are made only with --sparse=always")]
 fn holes_are_tested() {}
 
@@ -23,13 +24,13 @@ mod holes {
         folder.path(name).metadata().unwrap().blocks() * 512
     }
 
-    /// Whatever a file system takes for itself.
+    /// The space that a file system may take for itself.
     const SLACK: u64 = 256 << 10;
 
     #[test(needs = [holes])]
     fn holes_stay_holes_and_cost_nothing() {
         let folder = Folder::new();
-        // In front, in the middle, shorter than a block, and at the end.
+        // Holes at the beginning, in the middle, shorter than a block, and at the end.
         let data = [(1 << 20, 3 * MIB + 5), (8 << 30, 4096), ((8 << 30) + 8192, 4096), (40 << 30, MIB)];
         with_holes(&folder, 64 << 30, &data);
         complete(pair(folder.duocopy("src dst"), folder.duocopy("src dst")));
@@ -61,7 +62,7 @@ mod holes {
     }
 
     #[test(needs = [holes, zeros_that_take_space])]
-    fn runs_of_zeros_become_holes_if_wanted() {
+    fn runs_of_zeros_become_holes_on_request() {
         let folder = Folder::new();
         let mut content = vec![0; 20 << 20];
         content[5 << 20..][..MIB].copy_from_slice(&bytes(MIB, 1));
@@ -76,7 +77,7 @@ mod holes {
         assert!(space <= MIB as u64 + 4096 + SLACK, "{space}");
     }
 
-    /// What a dead Writer wrote behind what it said may be anything, and a hole is not written over it.
+    /// A dead Writer may have written anything past the resume point, and a hole does not overwrite that.
     #[test(needs = [held_copies, holes])]
     fn a_hole_shows_nothing_of_an_interrupted_copy() {
         let folder = Folder::new();
@@ -93,7 +94,7 @@ mod holes {
     }
 
     #[test(needs = [held_copies, holes])]
-    fn a_replacement_goes_on_behind_a_hole_that_nothing_was_written_behind() {
+    fn a_replacement_continues_after_a_hole() {
         let folder = Folder::new();
         with_holes(&folder, 5 << 20, &[(4 << 20, MIB)]);
         let line = "--replace-within=60s src dst";
@@ -103,17 +104,17 @@ mod holes {
             let metadata = folder.left_over("part")?.metadata().ok()?;
             (metadata.len() == 4 << 20).then_some(())
         });
-        // Until the block is given back, which nothing shows.
+        // Nothing shows that the block is released.
         pause(milliseconds(100));
         writer.kill();
         writer.end();
-        reader.says("waiting up to 1m");
+        reader.reports("waiting up to 1m");
         complete([folder.duocopy(line).start(), reader]);
         folder.assert_same("src", "dst");
     }
 
     #[test(needs = [held_copies, holes])]
-    fn a_replacement_goes_on_in_front_of_a_hole() {
+    fn a_replacement_continues_before_a_hole() {
         for hit in [0, 1] {
             let folder = Folder::new();
             let long = LONG as u64;
@@ -123,7 +124,7 @@ mod holes {
             victim.kill();
             victim.end();
             survivor.go_on();
-            survivor.says("waiting up to 1m");
+            survivor.reports("waiting up to 1m");
             complete([folder.duocopy("--replace-within=60s src dst").start(), survivor]);
             folder.assert_same("src", "dst");
             assert!(space(&folder, "dst") < 2 * long);

@@ -1,11 +1,11 @@
-//! `duocopy status`, and what `--json` tells programs.
+//! `duocopy status`, and `--json`.
 
 use crate::util::*;
 use serde_json::Value;
 #[cfg(unix)]
 use std::fs;
 
-/// Every line is an object with a type and a version.
+/// Parses the output, in which every line is an object with a type and a version.
 #[track_caller]
 fn objects(ended: &Ended) -> Vec<Value> {
     let object = |line: &str| {
@@ -22,7 +22,7 @@ fn of_type(objects: &[Value], kind: &str) -> Vec<Value> {
 }
 
 #[test]
-fn who_waits_and_who_copies_is_seen_and_not_disturbed() {
+fn waiting_and_copying_processes_are_shown_and_not_disturbed() {
     let folder = Folder::new();
     let name = folder.pipe_name();
     folder.write("src", bytes(MIB, 1));
@@ -59,7 +59,7 @@ fn who_waits_and_who_copies_is_seen_and_not_disturbed() {
     folder.assert_same("src", "dst");
 }
 
-/// Without a NAME the two paths are it, and it is given as it is shown.
+/// Without NAME the two paths are the name, and `status` takes the name as it is shown.
 #[test]
 fn a_pair_is_found_by_its_paths() {
     let folder = Folder::new();
@@ -74,7 +74,7 @@ fn a_pair_is_found_by_its_paths() {
 }
 
 #[test(not_on_windows = "kernel objects cannot be listed, and go with their last handle")]
-fn a_list_names_all_and_cleaning_removes_only_the_dead() {
+fn the_list_shows_all_pipes_and_cleaning_removes_only_dead_ones() {
     let folder = Folder::new();
     folder.write("src", "x");
     folder.make("meet");
@@ -84,7 +84,7 @@ fn a_list_names_all_and_cleaning_removes_only_the_dead() {
     let read = |name: &str| folder.duocopy(&format!("-v --dir=meet src dst {name}")).start();
     let (alive, dead, strange) = (read("alive"), read("dead"), read("strange"));
     for reader in [&alive, &dead, &strange] {
-        reader.says("this is the Reader");
+        reader.reports("this is the Reader");
     }
     dead.kill();
     let pipes = std::fs::read_dir(folder.path("meet")).expect("a folder").flatten();
@@ -126,7 +126,7 @@ fn a_list_names_all_and_cleaning_removes_only_the_dead() {
 }
 
 #[test(not_on_windows = "it looks into a directory")]
-fn a_watch_goes_on_until_it_is_stopped() {
+fn watching_continues_until_it_is_interrupted() {
     let folder = Folder::new();
     folder.make("meet");
     folder.set_mode("meet", 0o700);
@@ -137,7 +137,7 @@ fn a_watch_goes_on_until_it_is_stopped() {
 }
 
 #[test]
-fn programs_are_told_how_a_copy_begins_goes_on_and_ends() {
+fn json_reports_the_beginning_the_progress_and_the_end() {
     let folder = Folder::new();
     folder.write("src", bytes(3 * MIB, 1));
     let line = "--json --bwlimit=1M src dst";
@@ -160,7 +160,7 @@ fn programs_are_told_how_a_copy_begins_goes_on_and_ends() {
             "{last}"
         );
     }
-    // Only the one process that was started says anything.
+    // Only the process that was started reports anything.
     let alone = folder.duocopy("cp --json --verify=none src dst").end();
     let told = objects(alone.expect(0, &[]));
     assert_eq!((of_type(&told, "start").len(), of_type(&told, "end").len()), (1, 1), "{told:?}");
@@ -170,7 +170,7 @@ fn programs_are_told_how_a_copy_begins_goes_on_and_ends() {
     let told = objects(missing.expect(5, &["nothing"]));
     let [end] = &told[..] else { panic!("{told:?}") };
     assert!(end["code"] == 5 && end["message"].as_str().is_some_and(|it| it.contains("nothing")), "{end}");
-    // What people are told besides.
+    // Messages for users remain.
     let warned = folder.duocopy("cp --json --block-size=1 src dst").end();
     let warnings = of_type(&objects(&warned), "warning");
     assert!(warnings.iter().any(|it| it["message"].as_str().is_some_and(|it| it.contains("using up to"))));

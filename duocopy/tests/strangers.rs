@@ -1,7 +1,7 @@
-//! A partner that is somebody else, and hostile: in a directory of several users it can waste time and lie about its
-//! own half, and it cannot make the other one say *complete* of other bytes than those that this one has handled.
+//! A hostile peer of another user. In a directory of several users it can waste time and lie about its own half, but it
+//! cannot make this process report *complete* for other bytes than those that this process has read or written.
 //!
-//! Not on Windows, where only processes of the same user can meet.
+//! On Windows only processes of the same user can meet.
 
 use crate::util::pipe_header::{COMPLETE, EMPTIED, GENERATION, VERDICT};
 use crate::util::*;
@@ -24,7 +24,7 @@ fn pipe(folder: &Folder) -> Pipe {
     pipe.job(HALVES).patience(milliseconds(20_000))
 }
 
-/// What both have in memory.
+/// Opens the memory that both processes share.
 fn memory(folder: &Folder) -> File {
     let entries = std::fs::read_dir(folder.path("meet")).expect("a folder").flatten();
     let path =
@@ -32,7 +32,7 @@ fn memory(folder: &Folder) -> File {
     File::options().read(true).write(true).open(path.expect("the pipe")).expect("ours")
 }
 
-/// Turns one bit of these bytes of the blocks on and off, as fast as it can.
+/// Flips one bit in these bytes of the blocks, again and again.
 fn flicker(memory: &File, original: &[u8], places: &[usize], over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) {
         for flip in [1, 0] {
@@ -51,7 +51,7 @@ fn sum(bytes: &[u8]) -> [u8; 32] {
     value
 }
 
-/// A source of this length, as the program packs it (`record.rs`).
+/// Returns what the program tells the Writer about a source of this length (`record.rs`).
 fn origin(length: u64) -> [u8; 128] {
     let mut origin = [0; 128];
     for (at, word) in [(0, 1), (8, 2), (16, length), (56, 0o644), (64, 1 << 8)] {
@@ -67,9 +67,9 @@ fn hostile_reader(folder: &Folder, length: usize) -> Producer {
 }
 
 #[test]
-fn what_is_written_is_what_was_compared() {
+fn the_writer_writes_the_bytes_that_it_has_checked() {
     let (mut complete, mut refused) = (0, 0);
-    // One byte of one block: the right sum must have a chance, or nothing is ever complete.
+    // Only one byte flickers, because the copy must have a chance to be complete.
     for round in 0..20 {
         let folder = meeting();
         let block = bytes(BLOCK, round);
@@ -83,7 +83,7 @@ fn what_is_written_is_what_was_compared() {
             empty.copy_from_slice(&block);
             pause(milliseconds(5));
             empty.send(BLOCK, 0);
-            // How it ends says the Writer.
+            // The Writer decides how the copy ends.
             let _ = reader.close(&sum(&block));
             over.store(true, Ordering::Relaxed);
         });
@@ -91,7 +91,7 @@ fn what_is_written_is_what_was_compared() {
         let ended = writer.end();
         if ended.code == 0 {
             complete += 1;
-            assert!(folder.read("dst") == block, "complete, and other bytes: {ended:?}");
+            assert!(folder.read("dst") == block, "complete, but with other bytes: {ended:?}");
         } else {
             refused += 1;
             ended.expect(4, &["what arrived is not what was read"]);
@@ -108,7 +108,7 @@ fn hostile_writer(folder: &Folder) -> Consumer {
 }
 
 #[test]
-fn what_was_read_is_what_the_reader_vouches_for() {
+fn the_reader_reports_the_checksum_of_the_bytes_that_it_has_read() {
     let folder = meeting();
     let block = bytes(BLOCK, 1);
     let whole = block.repeat(200);
@@ -134,9 +134,9 @@ fn what_was_read_is_what_the_reader_vouches_for() {
     ended.expect(0, &[&format!("CRC-64/NVME {value}")]);
 }
 
-/// Only the Writer itself can say that its half is complete.
+/// Only the Writer itself can report that the copy is complete.
 #[test]
-fn a_reader_that_says_complete_for_the_writer_is_not_believed() {
+fn the_writer_does_not_believe_a_verdict_of_the_reader() {
     for late in [false, true] {
         let folder = meeting();
         let mut reader = hostile_reader(&folder, 3 * BLOCK);
@@ -155,7 +155,7 @@ fn a_reader_that_says_complete_for_the_writer_is_not_believed() {
         let complete = word(GENERATION) << 8 | COMPLETE;
         memory.write_all_at(&complete.to_le_bytes(), VERDICT).expect("ours");
         let ended = writer.end();
-        assert!(ended.code != 0 && !ended.said.contains("panicked"), "{ended:?}");
+        assert!(ended.code != 0 && !ended.messages.contains("panicked"), "{ended:?}");
         assert!(!folder.is_there("dst"));
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 /// Starts a third process, which must be refused.
 #[track_caller]
-fn assert_refused(folder: &Folder, when: &str, says: &str) {
+fn assert_refused(folder: &Folder, when: &str, message: &str) {
     let third = folder.duocopy("src dst").end();
-    third.expect(9, &["too many instances", &folder.text("src"), &folder.text("dst"), says]);
+    third.expect(9, &["too many instances", &folder.text("src"), &folder.text("dst"), message]);
     note!("a third process {when} is refused after {:?}", third.took);
     assert!(third.took < milliseconds(1000 * SLOWNESS), "{third:?}");
 }
@@ -31,9 +31,9 @@ fn a_third_process_is_refused_while_the_two_copy() {
     let folder = Folder::new();
     folder.write("src", bytes(2 * MIB, 1));
     let [reader, writer] = in_the_middle(&folder);
-    let says = format!("Reader (process {}) and its Writer (process {})", reader.id(), writer.id());
+    let message = format!("Reader (process {}) and its Writer (process {})", reader.id(), writer.id());
     for _ in 0..3 {
-        assert_refused(&folder, "during the copy", &says);
+        assert_refused(&folder, "during the copy", &message);
     }
     assert!(writer.ended().is_none(), "the copy was too fast for this test");
     complete([reader, writer]);

@@ -1,4 +1,4 @@
-//! What is special about Windows: its paths, attributes, open files and console.
+//! Paths, attributes, open files and consoles of Windows.
 
 use crate::util::*;
 use std::ffi::OsString;
@@ -29,7 +29,7 @@ fn attributes(path: &Path) -> u32 {
     fs::metadata(path).unwrap().file_attributes() & (READ_ONLY | HIDDEN)
 }
 
-/// Copies by a pair whose halves are given these two lines.
+/// Copies by a pair whose processes get these paths.
 fn pair_of(folder: &Folder, [one, two]: [[&Path; 2]; 2]) {
     let start =
         |[source, destination]: [&Path; 2]| folder.duocopy("--").word(source).word(destination).start();
@@ -37,7 +37,7 @@ fn pair_of(folder: &Folder, [one, two]: [[&Path; 2]; 2]) {
 }
 
 #[test]
-fn one_file_has_many_paths_and_they_meet() {
+fn processes_with_different_paths_of_one_file_meet() {
     let folder = Folder::new();
     folder.write("src", "content");
     let plain = [folder.path("src"), folder.path("dst")];
@@ -95,7 +95,7 @@ fn name_works(name: &OsString) {
 }
 
 #[test]
-fn a_stream_of_a_file_is_refused() {
+fn an_alternate_stream_of_a_file_is_refused() {
     let folder = Folder::new();
     folder.write("src", "content");
     for name in ["c:stream", "file:stream"] {
@@ -158,7 +158,7 @@ fn a_destination_that_another_program_has_open_is_waited_for() {
     let folder = Folder::new();
     folder.write("src", "content");
     folder.write("dst", OLD);
-    // Open for reading, and nobody may replace it.
+    // Open for reading, without permission to replace the file.
     let open = || OpenOptions::new().read(true).share_mode(SHARE_READ).open(folder.path("dst")).unwrap();
     let other = open();
     let start = || folder.duocopy("src dst").start();
@@ -186,7 +186,7 @@ fn a_destination_that_another_program_has_open_is_waited_for() {
 }
 
 #[test]
-fn nobody_writes_to_a_source_while_it_is_copied() {
+fn a_source_cannot_be_written_to_while_it_is_copied() {
     let folder = Folder::new();
     folder.write("src", bytes(2 * MIB, 1));
     let writing = OpenOptions::new().append(true).open(folder.path("src")).unwrap();
@@ -201,12 +201,12 @@ fn nobody_writes_to_a_source_while_it_is_copied() {
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
+fn devices_directories_and_missing_files_are_refused() {
     let folder = Folder::new();
     folder.write("src", "content");
     folder.make("folder");
     let device = "the name of a device";
-    for (line, code, says) in [
+    for (line, code, message) in [
         ("src NUL", 2, device),
         ("con dst", 2, device),
         ("folder dst", 5, "folder"),
@@ -214,11 +214,11 @@ fn what_is_no_file_is_refused() {
     ] {
         for ended in [(); 2].map(|()| folder.duocopy(&format!("--wait=5s {line}")).start()).map(Process::end)
         {
-            ended.expect(code, &[says]);
+            ended.expect(code, &[message]);
         }
         assert!(!folder.is_there("dst"));
     }
-    // A directory as destination gets a file of the same name.
+    // A directory as destination gets a file with the name of the source.
     for line in ["src folder", r"src folder\", "src folder/", r"src folder\src"] {
         let start = || folder.duocopy(line).start();
         complete([start(), start()]);
@@ -227,7 +227,7 @@ fn what_is_no_file_is_refused() {
 }
 
 #[test]
-fn a_name_that_no_file_can_have_is_refused_before_anything_is_copied() {
+fn a_name_that_is_too_long_is_refused_before_anything_is_copied() {
     let folder = Folder::new();
     folder.write("src", OLD);
     let ended = folder.duocopy("cp src").word("x".repeat(256)).end();
@@ -251,13 +251,13 @@ fn a_file_is_not_copied_onto_itself() {
 }
 
 #[test]
-fn a_lone_reader_says_how_to_start_the_second_process_in_the_command_interpreter() {
+fn a_lone_reader_shows_a_command_for_the_command_interpreter() {
     let folder = Folder::new();
     folder.write("a file", "content");
     let reader = folder.duocopy("--").word("a file").word("a copy").start();
-    reader.says("start it as the same user:\n  ");
-    let said = reader.said();
-    let command = said.split_once("start it as the same user:\n  ").unwrap().1.lines().next().unwrap();
+    reader.reports("start it as the same user:\n  ");
+    let messages = reader.messages();
+    let command = messages.split_once("start it as the same user:\n  ").unwrap().1.lines().next().unwrap();
     let (program, arguments) = command.split_once(' ').unwrap();
     assert_eq!(program, "duocopy");
     let quoted = |name: &str| format!("\"{}\"", folder.text(name));
@@ -266,9 +266,9 @@ fn a_lone_reader_says_how_to_start_the_second_process_in_the_command_interpreter
     complete([reader, second]);
 }
 
-/// The whole copy stays under its temporary name only while it is written, and nothing of it is locked afterwards.
+/// Nothing of a copy is locked once it is complete.
 #[test]
-fn a_copy_can_be_read_by_everybody_as_soon_as_it_is_complete() {
+fn a_complete_copy_can_be_opened_at_once() {
     let folder = Folder::new();
     folder.write("src", bytes(MIB, 1));
     for flags in ["", "--verify=reread", "--fsync=none"] {
@@ -280,7 +280,7 @@ fn a_copy_can_be_read_by_everybody_as_soon_as_it_is_complete() {
 }
 
 #[test]
-fn control_break_stops_in_an_orderly_way() {
+fn control_break_interrupts_in_an_orderly_way() {
     const CTRL_BREAK: u32 = 1;
     let folder = Folder::new();
     folder.write("src", "content");

@@ -32,9 +32,9 @@ pub fn try_case(case: &Case) -> Outcome {
     let now = copy.destination();
     expect(now == old || now == new, "the destination is neither old nor new");
     for one in &ended[helped.unwrap_or(0)..] {
-        let claimed = if one.code == 0 || one.said.contains("is complete") {
+        let claimed = if one.code == 0 || one.messages.contains("is complete") {
             &new
-        } else if one.code < 0 || one.said.contains("cannot be told") {
+        } else if one.code < 0 || one.messages.contains("cannot be told") {
             &now
         } else {
             &old
@@ -42,7 +42,7 @@ pub fn try_case(case: &Case) -> Outcome {
         expect(*claimed == now, "what was reported about the destination is not true");
     }
     // A failure of the loader or of the runtime may end a process in any way.
-    let is_orderly = |one: &Ended| (0..=12).contains(&one.code) && !one.said.contains("panicked");
+    let is_orderly = |one: &Ended| (0..=12).contains(&one.code) && !one.messages.contains("panicked");
     let orderly = ended.iter().all(|one| case.start_up || is_killed(&one) || is_orderly(one));
     expect(orderly, "a crash");
     let codes: Vec<i32> = ended.iter().map(|one| one.code).filter(|code| *code >= 0).collect();
@@ -80,6 +80,6 @@ pub fn try_case(case: &Case) -> Outcome {
 
 /// Returns how many bytes the process reports as copied before.
 fn went_on_from(ended: &Ended) -> usize {
-    let bytes = ended.said.split_once("going on with an interrupted copy: ").map(|(_, rest)| rest);
+    let bytes = ended.messages.split_once("going on with an interrupted copy: ").map(|(_, rest)| rest);
     bytes.map_or(0, |rest| rest.split(' ').next().and_then(|it| it.parse().ok()).expect("a number of bytes"))
 }

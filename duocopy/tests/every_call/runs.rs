@@ -158,8 +158,8 @@ impl Copy {
                     deadline = begun + AFTER_THE_CAUSE;
                 }
             } else if Instant::now() > deadline {
-                let said = running.iter().map(Process::said).collect::<String>();
-                story.wrong.push(format!("a process hangs, and has reported: {said}"));
+                let messages = running.iter().map(Process::messages).collect::<String>();
+                story.wrong.push(format!("a process hangs, and has reported: {messages}"));
                 return story;
             } else if running.len() == 1 && story.helped.is_none() && self.is_left_alone(&running[0]) {
                 story.helped = Some(story.ended.len());

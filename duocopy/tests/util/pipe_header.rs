@@ -16,7 +16,7 @@ pub const NAME_LENGTH: u64 = 256;
 pub const NAME: u64 = 260;
 /// How much of a name is stored.
 pub const NAME_LIMIT: usize = 508;
-/// What the Reader says about the source, and the Writer about the destination: 128 bytes each.
+/// The descriptions of the source and of the destination, 128 bytes each.
 pub const SOURCE: u64 = 2048;
 pub const TARGET: u64 = 2176;
 /// How many blocks the Reader has sent, 8 bytes.

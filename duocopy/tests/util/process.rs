@@ -31,7 +31,7 @@ pub struct Ended {
     /// The exit code; a signal that killed it is negative.
     pub code: i32,
     /// What the process has reported on standard error, or on its terminal.
-    pub said: String,
+    pub messages: String,
     /// Standard output.
     pub output: String,
     pub took: Duration,
@@ -47,7 +47,7 @@ impl Process {
     }
 
     /// Returns what it has reported so far.
-    pub fn said(&self) -> String {
+    pub fn messages(&self) -> String {
         text_of(if self.terminal { &self.output } else { &self.errors })
     }
 
@@ -58,16 +58,16 @@ impl Process {
 
     /// Waits until it has reported this.
     #[track_caller]
-    pub fn says(&self, text: &str) {
-        let found = soon(|| self.said().contains(text).then_some(()));
-        assert!(found.is_some(), "“{text}” is not reported, but: {}", self.said());
+    pub fn reports(&self, text: &str) {
+        let found = soon(|| self.messages().contains(text).then_some(()));
+        assert!(found.is_some(), "“{text}” is not reported, but: {}", self.messages());
     }
 
     /// Waits until it has made this call `times` times.
     #[track_caller]
     pub fn has_called(&self, call: &str, times: usize) {
         let found = soon(|| (self.calls(call).len() >= times).then_some(()));
-        assert!(found.is_some(), "not {times} times {call}: {}\n{}", self.trace(), self.said());
+        assert!(found.is_some(), "not {times} times {call}: {}\n{}", self.trace(), self.messages());
     }
 
     /// Returns the lines about finished calls whose name begins with `call`. The process must be traced.
@@ -122,7 +122,7 @@ impl Process {
     #[track_caller]
     pub fn end(self) -> Ended {
         self.end_within(PROCESS_LIMIT).unwrap_or_else(|process| {
-            panic!("still running after {PROCESS_LIMIT:?}; it has reported: {}", process.said());
+            panic!("still running after {PROCESS_LIMIT:?}; it has reported: {}", process.messages());
         })
     }
 
@@ -135,7 +135,7 @@ impl Process {
             if let Some(status) = self.ended() {
                 let code = code_of(status);
                 let (took, output) = (self.began.elapsed(), text_of(&self.output));
-                return Ok(Ended { code, said: self.said(), output, took });
+                return Ok(Ended { code, messages: self.messages(), output, took });
             }
             if Instant::now() > deadline {
                 return Err(self);
@@ -168,7 +168,7 @@ impl Ended {
     pub fn expect(&self, code: i32, texts: &[&str]) -> &Self {
         assert_eq!(self.code, code, "{self:?}");
         for text in texts {
-            assert!(self.said.contains(text), "“{text}” is missing in: {self:?}");
+            assert!(self.messages.contains(text), "“{text}” is missing in: {self:?}");
         }
         self
     }

@@ -112,7 +112,7 @@ impl<'a> Run<'a> {
     pub fn start_reader(mut self) -> Process {
         self.words.insert(0, "-v".into());
         let reader = self.start();
-        reader.says("this is the Reader");
+        reader.reports("this is the Reader");
         reader
     }
 

@@ -97,7 +97,7 @@ pub fn held_in_the_middle(folder: &Folder, line: &str) -> [Process; 2] {
     reader.signal(Signal::STOP);
     reader.paused.set(true);
     pause(milliseconds(100));
-    assert!(writer.ended().is_none(), "{}", writer.said());
+    assert!(writer.ended().is_none(), "{}", writer.messages());
     [reader, writer]
 }
 
