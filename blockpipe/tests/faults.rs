@@ -14,7 +14,7 @@ fn kill_and_expect(victim: &mut Actor, survivor: &mut Actor, answer: &str) {
     victim.kill();
     survivor.expect_answer(answer);
     let noticed = start.elapsed();
-    println!("{answer}: noticed after {noticed:?}");
+    note!("{answer}: noticed after {noticed:?}");
     assert!(noticed < SOON, "noticed after {noticed:?}");
 }
 
@@ -395,7 +395,7 @@ fn killed_at_any_moment() {
         longest_next = longest_next.max(next.elapsed());
         name.assert_gone();
     }
-    println!(
+    note!(
         "{times} kills, {both} of them of both. The other survivors: {died} were told PeerDied, {committing} \
          DiedCommitting, {replaced} got another partner, {ended_before} had ended before. All had ended after \
          {longest:?} at most, and the next pair took {longest_next:?} at most"

@@ -36,7 +36,7 @@ fn two_hundred_pipes_leave_no_handle_open() {
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     command.env("BLOCKPIPE_TEST_PIPES", "200");
     let mut actor = Actor::start_through(command);
-    println!("{} (open, for children) after 200 pipes", actor.ask("handles"));
+    note!("{} (open, for children) after 200 pipes", actor.ask("handles"));
 }
 
 #[test]

@@ -74,7 +74,7 @@ pub fn honest() {
             std::process::exit(0);
         }
     });
-    println!("> here");
+    note!("> here");
     let honest = Honest { lines, interrupted };
     loop {
         let line = honest.lines.recv().expect("the thread ends the process");
@@ -83,8 +83,8 @@ pub fn honest() {
         };
         let (replaces, starts) = (replaces == "replaces", starts == "starts");
         match honest.copy(&unhex(name), replaces, starts) {
-            Ok(bytes) => println!("> ended complete {bytes}"),
-            Err(error) => println!("> ended {}", error.escape_debug()),
+            Ok(bytes) => note!("> ended complete {bytes}"),
+            Err(error) => note!("> ended {}", error.escape_debug()),
         }
     }
 }
@@ -97,7 +97,7 @@ fn unhex(word: &str) -> Vec<u8> {
 
 impl Honest {
     fn step(&self, what: &str) {
-        println!("> at {what}");
+        note!("> at {what}");
         let line = self.lines.recv().expect("the thread ends the process");
         assert_eq!(line, "go", "before `{what}`");
     }
@@ -590,7 +590,7 @@ fn round(seed: u64, plan: Option<(u64, &str)>, victims: &mut [Victim; 2], tally:
         steps += 1;
     }
     // Shown only if something fails.
-    println!("{context}");
+    note!("{context}");
     end(victims, memory.as_ref(), &context);
     tally.count(victims);
 }
@@ -603,7 +603,7 @@ fn nonsense_between_any_two_steps_is_an_error_and_never_a_crash_or_a_hang() {
     for seed in rounds {
         round(seed, None, &mut victims, &mut tally);
     }
-    println!("{tally:?}");
+    note!("{tally:?}");
     assert!(tally.rounds < 30 || tally.complete > 0 && tally.failed > 0, "both happen: {tally:?}");
 }
 
@@ -618,7 +618,7 @@ fn nonsense_before_each_kind_of_step_is_an_error_and_never_a_crash_or_a_hang() {
             round(seed, Some((kind, step)), &mut victims, &mut tally);
         }
     }
-    println!("{tally:?}");
+    note!("{tally:?}");
     assert!(
         tally.scribbles >= tally.rounds - 4,
         "only before the first `join` there is no memory: {tally:?}"
@@ -651,7 +651,7 @@ fn nonsense_all_the_time_is_an_error_and_never_a_crash_or_a_hang() {
         let (stop, mut kept) = (AtomicBool::new(false), None);
         let one = random.below(WORDS.len() as u64 * 2) as usize;
         let context = format!("storm, seed {seed}, word {one}");
-        println!("{context}");
+        note!("{context}");
         let deadline = Instant::now() + Duration::from_millis(150);
         std::thread::scope(|scope| {
             let stops = Stop(&stop);
@@ -687,7 +687,7 @@ fn nonsense_all_the_time_is_an_error_and_never_a_crash_or_a_hang() {
         end(&mut victims, kept.as_ref(), &context);
         tally.count(&victims);
     }
-    println!("{tally:?}");
+    note!("{tally:?}");
     assert!(tally.failed > 0, "{tally:?}");
 }
 
@@ -757,6 +757,6 @@ fn a_file_cut_short_is_at_worst_a_death() {
             }
         }
     }
-    println!("{died} died of a bus error, {told} were told or were through already");
+    note!("{died} died of a bus error, {told} were told or were through already");
     assert!(died > 0);
 }

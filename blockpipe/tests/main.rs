@@ -2,6 +2,10 @@
 //!
 //! `one_memory.rs` is not among them: sanitizers run it, without a harness.
 
+// Replaces the built-in `#[test]`.
+#[macro_use(note, test)]
+extern crate harness;
+
 mod util;
 
 mod directory;
@@ -18,13 +22,13 @@ mod two_processes;
 #[cfg(windows)]
 mod windows;
 
-/// Not a test of its own: what the children of the tests run.
-#[test]
-fn actor() {
+fn main() -> std::process::ExitCode {
+    // The tests start this program again as their actors.
     if util::is_actor() {
         handles::many_pipes();
         #[cfg(unix)]
         hostile::honest();
         util::actor::run();
     }
+    harness::run()
 }

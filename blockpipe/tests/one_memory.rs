@@ -1,6 +1,6 @@
 //! Both ends in one process, each in a thread of its own: whole streams, an abort, and replacements of both ends.
 //!
-//! `blockpipe/tests/sanitize.sh` runs this under the sanitizers, with the two ends on one mapping of the memory, so
+//! `ci/sanitize` runs this under the sanitizers, with the two ends on one mapping of the memory, so
 //! that they see every access of both. It has no test harness around it: that one is not instrumented, and what it does
 //! with channels looks like a race.
 

@@ -195,7 +195,7 @@ fn patience_for_a_replacement_ends_and_counts_anew_for_each() {
     let start = Instant::now();
     producer.expect_answer("Err(PeerDied)");
     let waited = start.elapsed();
-    println!("gave up after {waited:?} of 1500 ms");
+    note!("gave up after {waited:?} of 1500 ms");
     assert!(waited > Duration::from_millis(1300) && waited < Duration::from_secs(4), "{waited:?}");
     name.assert_gone();
 }
@@ -249,5 +249,5 @@ fn killed_and_replaced_all_the_time() {
             assert!(answer.starts_with("complete "), "{answer}");
         }
     }
-    println!("{rounds} streams, {kills} kills");
+    note!("{rounds} streams, {kills} kills");
 }

@@ -276,7 +276,7 @@ fn a_producer_that_comes_when_the_patience_ends_is_not_left_alone() {
         consumer.expect_answer("consumer");
         finish(&name, &mut producer, &mut consumer, 5000);
     }
-    println!("in {found} of {rounds} rounds the producer was found");
+    note!("in {found} of {rounds} rounds the producer was found");
 }
 
 #[test]
@@ -407,7 +407,7 @@ fn many_starts_with_roles() {
         pairs += copied.len() / 2;
         refused += turned_away;
     }
-    println!(
+    note!(
         "{rounds} rounds: {pairs} pairs, {refused} refused, {alone} left over; of those that took any role \
          {any_produced} were producers and {any_consumed} consumers"
     );
@@ -456,7 +456,7 @@ fn killed_at_any_moment_with_roles() {
         }
         name.assert_gone();
     }
-    println!(
+    note!(
         "{times} kills: {replaced} survivors got another partner, {died} were told of the death, {ended_before} had \
          ended before"
     );

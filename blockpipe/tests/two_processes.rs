@@ -2,13 +2,11 @@
 
 use crate::util::actor::interruption;
 use crate::util::{
-    Actor, Copied, HALF_A_SECOND, Name, Random, Watchdog, answers_of_all, finish, hex, is_refused, left_out,
-    now, pair, pause, until,
+    Actor, Copied, HALF_A_SECOND, Name, Random, Watchdog, answers_of_all, finish, hex, is_refused, now, pair,
+    pause, until,
 };
 use blockpipe::{End, Geometry, JoinError, Phase, Pipe, PipeError, Reason, ResumePoint, Side};
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How both sides' results look when this side aborted.
@@ -166,7 +164,7 @@ fn a_sleeper_is_rung_awake() {
         times.into_iter().zip(["READY", "a filled block", "an empty block", "the verdict"])
     {
         times.sort();
-        println!("{what}: woken after {:?} (median), {:?} (longest)", times[5], times[10]);
+        note!("{what}: woken after {:?} (median), {:?} (longest)", times[5], times[10]);
         // Where Windows is only played, every step is a question to another process.
         let soon = Duration::from_millis(if cfg!(windows) { 30 } else { 10 });
         assert!(times[5] < soon, "{what}: {times:?}");
@@ -252,7 +250,7 @@ fn who_is_left_asleep_is_woken_before_the_consumer_waits() {
     sending.join().unwrap();
     for mut times in times {
         if times.len() < 5 {
-            return left_out("who is left asleep: this machine is too busy, or too slow, for anybody to be");
+            harness::ignore("this machine is too busy or too slow to leave a producer asleep");
         }
         times.sort();
         assert!(times[times.len() / 2] < Duration::from_millis(10), "{times:?}");
@@ -454,7 +452,7 @@ fn a_producer_with_patience_gives_up_when_nobody_comes() {
     pause(350);
     consumer.expect("leave", "left");
     producer.expect_answer("Err(NoPeer)");
-    println!("with a visitor for 350 ms, 600 ms of patience lasted {:?}", start.elapsed());
+    note!("with a visitor for 350 ms, 600 ms of patience lasted {:?}", start.elapsed());
     assert!(start.elapsed() > Duration::from_millis(950));
     name.assert_gone();
 }
@@ -516,32 +514,8 @@ fn an_interrupt_ends_every_wait_and_the_partner_is_told() {
     name.assert_gone();
 
     consumer.joins(&name, "producer");
-    println!("the slowest interrupt took {longest:?}");
+    note!("the slowest interrupt took {longest:?}");
     assert!(longest < HALF_A_SECOND);
-}
-
-#[test]
-fn each_interrupt_flag_has_its_own_reason() {
-    let _watchdog = Watchdog::new(60);
-    let name = Name::new();
-    let flags = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
-    let [first, second] = flags.clone();
-    let pipe = Pipe::named(name.bytes())
-        .interrupt(first, Reason::new(1, "the first flag"))
-        .interrupt(second, Reason::new(2, "the second flag"));
-    for (flag, reason) in flags.iter().zip([(1, "the first flag"), (2, "the second flag")]) {
-        let mut producer = pipe.join_as_producer().unwrap();
-        producer.ready(Geometry::new(4096, 2), &[0; 128]).unwrap();
-        let consumer = pipe.join_as_consumer().unwrap();
-        flag.store(true, Ordering::Relaxed);
-        assert!(matches!(producer.check(), Err(PipeError::Interrupted)));
-        flag.store(false, Ordering::Relaxed);
-        let Err(PipeError::Aborted { by: Side::Producer, reason: received }) = consumer.check() else {
-            panic!("the producer was interrupted");
-        };
-        assert_eq!((received.code, &*received.message), reason);
-        name.assert_gone();
-    }
 }
 
 #[test]
@@ -659,7 +633,7 @@ fn a_pair_that_is_leaving_is_waited_for_up_to_half_a_second() {
         newcomer.expect_silence(if long { 400 } else { 200 });
         if long {
             assert!(newcomer.answer().starts_with("Leaving("));
-            println!("refused after {:?}", start.elapsed());
+            note!("refused after {:?}", start.elapsed());
             assert!((500..900).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
         }
         producer.go_on();
@@ -751,7 +725,7 @@ fn many_starts_at_the_same_instant() {
         let later = copied.iter().filter(|(_, copied)| ![copied.own, copied.partner].contains(&first.own));
         waited_inside += later.filter(|(_, copied)| copied.started < first.ended).count();
     }
-    println!(
+    note!(
         "{rounds} rounds: {pairs} pairs, {later_pairs} of them later in their round; {waited_inside} processes had \
          begun to join before the pair before them ended; {refused} refused, {alone} left over; the process with \
          the lower number was the producer {lower_produced} times and the consumer {higher_produced} times"

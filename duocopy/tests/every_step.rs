@@ -1,9 +1,9 @@
-//! One of the two dies between any two stores that the other can see, at the first such step, at the second, and so
-//! on until nothing happens to it any more. Whatever the step: the destination is the old file or the new one, the
-//! survivor knows which, nobody hangs, and the next copy works and leaves nothing but itself.
+//! A process dies between any two stores that its peer can see: at the first such step, at the second, and so on until
+//! it survives. In each case the destination is the old file or the new one, the survivor reports which, no process
+//! hangs, and the next copy works and leaves nothing but its destination.
 //!
-//! This needs a build of the program that can die there: `duocopy/tests/every_step.sh` makes it. `DUOCOPY_STEPS=all`
-//! takes every step and not a few.
+//! This needs a build of the program that can die there, which `ci/every_step` makes. `DUOCOPY_STEPS=all` takes every
+//! step instead of a few.
 
 use crate::util::*;
 use std::path::PathBuf;
@@ -12,21 +12,15 @@ use std::time::{Duration, Instant};
 /// Six blocks in three slots.
 const LINE: &str = "--block-size=4K --buffer-size=12K";
 const LENGTH: usize = 22_000;
-/// A Reader to whom nobody comes waits for so long.
+/// How long a Reader waits for a Writer.
 const WAIT: &str = "--wait=300ms";
-/// By then everybody must have ended.
+/// Processes must end within this time.
 const LIMIT: Duration = Duration::from_secs(2);
-/// What takes longer than this never ends.
+/// A process that takes longer than this hangs.
 const HANGS: Duration = Duration::from_secs(15);
 const ABORTED: i32 = -6;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Victim {
-    Reader,
-    Writer,
-}
-
-/// What is at the destination before.
+/// What is at the destination before the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
     Nothing,
@@ -35,47 +29,45 @@ enum Before {
 
 struct Steps {
     program: PathBuf,
-    /// Every how manieth step is taken.
+    /// The distance between the steps that are tested.
     stride: usize,
 }
 
 impl Steps {
-    /// Nothing if there is no such build.
-    fn new(what: &str, few: usize) -> Option<Self> {
-        let Some(program) = std::env::var_os("DUOCOPY_STEPS_PROGRAM") else {
-            left_out(&format!("{what}: needs duocopy/tests/every_step.sh"));
-            return None;
-        };
+    /// The test needs `program_with_steps`.
+    fn new(few: usize) -> Self {
+        let program = std::env::var_os("DUOCOPY_STEPS_PROGRAM").expect("the test needs program_with_steps");
         let all = std::env::var_os("DUOCOPY_STEPS").is_some_and(|steps| steps == "all");
-        Some(Self { program: program.into(), stride: if all { 1 } else { few } })
+        Self { program: program.into(), stride: if all { 1 } else { few } }
     }
 
     fn run<'a>(&self, folder: &'a Folder, line: &str) -> Run<'a> {
         folder.duocopy(&format!("{LINE} {line} src dst")).built_as(&self.program)
     }
 
-    /// The two processes, the victim first. It dies at this step.
-    fn start(&self, folder: &Folder, victim: Victim, step: usize, line: &str) -> [Process; 2] {
+    /// Starts two processes and returns the victim first, which dies at this step.
+    fn start(&self, folder: &Folder, victim: Role, step: usize, line: &str) -> [Process; 2] {
         let doomed = |line: &str| self.run(folder, line).after(&format!("export BLOCKPIPE_STEP={step}"));
         let with_wait = format!("-v {WAIT} {line}");
         match victim {
-            Victim::Reader => {
+            Role::Reader => {
                 let reader = doomed(&with_wait).start();
                 until("it is the Reader, or dead", || {
-                    (reader.said().contains("this is the Reader") || reader.ended().is_some()).then_some(())
+                    (reader.messages().contains("this is the Reader") || reader.ended().is_some())
+                        .then_some(())
                 });
                 [reader, self.run(folder, &with_wait).start()]
             }
-            Victim::Writer => {
+            Role::Writer => {
                 let reader = self.run(folder, &with_wait).start();
-                reader.says("this is the Reader");
+                reader.reports("this is the Reader");
                 [doomed(&with_wait).start(), reader]
             }
         }
     }
 
-    /// The next copy, by the same build, completes at once; after it there is nothing but source and destination.
-    fn next_copy_works(&self, folder: &Folder, context: &str) {
+    /// Fails unless the next copy by the same build completes at once and leaves nothing but source and destination.
+    fn assert_next_copy_works(&self, folder: &Folder, context: &str) {
         let begun = Instant::now();
         for ended in [(); 2].map(|()| self.run(folder, "-q --wait=5s").start()).map(Process::end) {
             assert_eq!(ended.code, 0, "the next copy, {context}: {ended:?}");
@@ -97,7 +89,7 @@ fn nothing_is_left(folder: &Folder, context: &str) {
 }
 
 fn within_limit(process: Process, begun: Instant, context: &str) -> Ended {
-    let Ok(ended) = process.end_within(HANGS).map_err(|process| process.said()) else {
+    let Ok(ended) = process.end_within(HANGS).map_err(|process| process.messages()) else {
         panic!("hangs, {context}");
     };
     let took = begun.elapsed();
@@ -105,8 +97,8 @@ fn within_limit(process: Process, begun: Instant, context: &str) -> Ended {
     ended
 }
 
-/// Kills one side at each step, and gives the number of deaths.
-fn kill(steps: &Steps, victim: Victim, before: Before) -> usize {
+/// Kills one process at each step, and returns the number of deaths.
+fn kill(steps: &Steps, victim: Role, before: Before) -> usize {
     for (deaths, step) in (1..).step_by(steps.stride).enumerate() {
         let folder = Folder::new();
         let source = bytes(LENGTH, step as u64);
@@ -127,24 +119,24 @@ fn kill(steps: &Steps, victim: Victim, before: Before) -> usize {
         assert!(is_old || is_new, "the destination is neither old nor new, {context}");
         match survivor.code {
             0 => assert!(is_new, "complete, but not there, {context}"),
-            8 if is_new => assert!(survivor.said.contains("is complete"), "{context}"),
-            8 => assert!(survivor.said.contains("is unchanged"), "{context}"),
-            // Nobody had come when the victim died, or the survivor is the first now.
+            8 if is_new => assert!(survivor.messages.contains("is complete"), "{context}"),
+            8 => assert!(survivor.messages.contains("is unchanged"), "{context}"),
+            // There was no peer when the victim died, or the survivor is the first process now.
             10 => assert!(is_old, "{context}"),
-            _ => panic!("an end that must not be, {context}"),
+            _ => panic!("an unexpected end, {context}"),
         }
         if doomed.code == 0 {
             assert_eq!(survivor.code, 0, "{context}");
             assert!(deaths > 0, "no step at all: is this the right build?");
             return deaths;
         }
-        steps.next_copy_works(&folder, &context);
+        steps.assert_next_copy_works(&folder, &context);
     }
     unreachable!("the steps end")
 }
 
-/// The same command, started again, takes the place of the dead one, and the copy is complete.
-fn replace(steps: &Steps, victim: Victim) -> usize {
+/// Starts the same command again, which replaces the dead process and completes the copy; returns the number of deaths.
+fn replace(steps: &Steps, victim: Role) -> usize {
     const REPLACE: &str = "--replace-within=5s";
     for (deaths, step) in (1..).step_by(steps.stride).enumerate() {
         let folder = Folder::new();
@@ -165,7 +157,7 @@ fn replace(steps: &Steps, victim: Victim) -> usize {
         let survivor = within_limit(survivor, begun, &context);
         let second = within_limit(second, begun, &format!("{context}, {survivor:?}"));
         let context = format!("{context}, {survivor:?}, {second:?}");
-        // Who had the verdict already, or needs nobody any more, completes alone.
+        // A survivor that has the verdict already completes alone.
         let alone = survivor.code == 0 && [9, 10].contains(&second.code);
         assert!(alone || (survivor.code, second.code) == (0, 0), "{context}");
         assert!(folder.read("dst") == source, "the copy differs, {context}");
@@ -175,46 +167,40 @@ fn replace(steps: &Steps, victim: Victim) -> usize {
 }
 
 fn all(what: &str, few: usize, test: impl Fn(&Steps) -> usize) {
-    if let Some(steps) = Steps::new(what, few) {
-        let begun = Instant::now();
-        println!("every step: {what}: {} kills in {:?}", test(&steps), begun.elapsed());
-    }
+    let (steps, begun) = (Steps::new(few), Instant::now());
+    note!("every step: {what}: {} kills in {:?}", test(&steps), begun.elapsed());
 }
 
-#[test]
+#[test(needs = [program_with_steps])]
 fn a_reader_dies_at_every_step_of_a_copy_to_nothing() {
     all("a Reader killed at every step, new destination", 5, |steps| {
-        kill(steps, Victim::Reader, Before::Nothing)
+        kill(steps, Role::Reader, Before::Nothing)
     });
 }
 
-#[test]
+#[test(needs = [program_with_steps])]
 fn a_reader_dies_at_every_step_of_a_copy_over_an_old_file() {
-    all("a Reader killed at every step, old destination", 6, |steps| {
-        kill(steps, Victim::Reader, Before::Old)
-    });
+    all("a Reader killed at every step, old destination", 6, |steps| kill(steps, Role::Reader, Before::Old));
 }
 
-#[test]
+#[test(needs = [program_with_steps])]
 fn a_writer_dies_at_every_step_of_a_copy_to_nothing() {
     all("a Writer killed at every step, new destination", 3, |steps| {
-        kill(steps, Victim::Writer, Before::Nothing)
+        kill(steps, Role::Writer, Before::Nothing)
     });
 }
 
-#[test]
+#[test(needs = [program_with_steps])]
 fn a_writer_dies_at_every_step_of_a_copy_over_an_old_file() {
-    all("a Writer killed at every step, old destination", 4, |steps| {
-        kill(steps, Victim::Writer, Before::Old)
-    });
+    all("a Writer killed at every step, old destination", 4, |steps| kill(steps, Role::Writer, Before::Old));
 }
 
-#[test]
+#[test(needs = [program_with_steps])]
 fn a_reader_that_dies_at_any_step_is_replaced() {
-    all("a Reader killed at every step and replaced", 6, |steps| replace(steps, Victim::Reader));
+    all("a Reader killed at every step and replaced", 6, |steps| replace(steps, Role::Reader));
 }
 
-#[test]
+#[test(needs = [program_with_steps])]
 fn a_writer_that_dies_at_any_step_is_replaced() {
-    all("a Writer killed at every step and replaced", 4, |steps| replace(steps, Victim::Writer));
+    all("a Writer killed at every step and replaced", 4, |steps| replace(steps, Role::Writer));
 }

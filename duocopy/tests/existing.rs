@@ -1,29 +1,26 @@
-//! A destination that exists: what `cp` users know as -f, -n, -u, --backup, -T, -t; and --dry-run.
+//! A destination that exists: -f, -n, -u, --backup, -T and -t, which `cp` has, too; and --dry-run.
 
 use crate::util::*;
 use std::fs::{self, FileTimes};
 use std::time::{Duration, SystemTime};
 
 fn prepared() -> Folder {
-    let folder = Folder::new();
-    folder.write("src", bytes(300 * KIB, 1));
-    folder.write("dst", OLD);
-    folder
+    Folder::with_source_and_destination(300 * KIB)
 }
 
-/// Both halves with this line.
+/// Runs a pair with this line.
 fn copied(folder: &Folder, line: &str) -> [Ended; 2] {
     end(pair(folder.duocopy(line), folder.duocopy(line)))
 }
 
-/// How long before now it was last written to.
+/// Sets the modification time of a file, this long before a fixed moment.
 fn age(folder: &Folder, name: &str, seconds: u64) {
     let file = fs::File::options().write(true).open(folder.path(name)).expect("it is there");
     let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 - seconds);
     file.set_times(FileTimes::new().set_modified(then)).expect("ours");
 }
 
-/// All names but those of the tests' own files.
+/// Lists all names but those of the test's own files.
 fn names(folder: &Folder) -> Vec<String> {
     let entries = fs::read_dir(folder.path("")).expect("a folder").flatten();
     let names = entries.map(|entry| entry.file_name().into_string().expect("a readable name"));
@@ -33,16 +30,16 @@ fn names(folder: &Folder) -> Vec<String> {
 }
 
 #[test]
-fn what_exists_stays_if_that_is_wanted() {
+fn an_existing_destination_stays_on_request() {
     for flag in ["-n", "--no-clobber", "--update=none"] {
         let folder = prepared();
         for ended in copied(&folder, &format!("{flag} src dst")) {
             ended.expect(0, &["dst exists, and stays as it is"]);
         }
         assert!(folder.read("dst") == OLD);
-        // Nobody who has not asked for more is told.
+        // This is reported only with -v.
         let quiet = folder.duocopy(&format!("cp {flag} src dst")).end();
-        assert_eq!((quiet.code, quiet.said.as_str()), (0, ""));
+        assert_eq!((quiet.code, quiet.messages.as_str()), (0, ""));
         for ended in copied(&folder, &format!("{flag} src new")) {
             ended.expect(0, &["complete"]);
         }
@@ -62,7 +59,7 @@ fn what_exists_stays_if_that_is_wanted() {
 }
 
 #[test]
-fn only_what_is_older_is_replaced_if_that_is_wanted() {
+fn only_an_older_destination_is_replaced_on_request() {
     for (source, destination, replaced) in [(10, 20, true), (20, 10, false), (10, 10, false)] {
         for flag in ["-u", "--update", "--update=older"] {
             let folder = prepared();
@@ -80,7 +77,7 @@ fn only_what_is_older_is_replaced_if_that_is_wanted() {
 }
 
 #[test]
-fn who_makes_it_during_the_copy_keeps_it() {
+fn a_destination_that_appears_during_the_copy_stays() {
     let folder = Folder::new();
     folder.write("src", bytes(MIB, 1));
     let line = "--bwlimit=1M --partial -n src dst";
@@ -94,9 +91,9 @@ fn who_makes_it_during_the_copy_keeps_it() {
     assert_eq!(names(&folder), ["dst"]);
 }
 
-/// Also one that is newer than the source only when the copy is about to be put in its place.
+/// The Writer compares the times again before it renames.
 #[test]
-fn who_makes_a_newer_one_during_the_copy_keeps_it() {
+fn a_destination_that_becomes_newer_during_the_copy_stays() {
     let folder = Folder::new();
     folder.write("src", bytes(MIB, 1));
     age(&folder, "src", 10);
@@ -113,9 +110,9 @@ fn who_makes_a_newer_one_during_the_copy_keeps_it() {
     assert_eq!(names(&folder), ["dst"]);
 }
 
-/// Who comes first is chance.
+/// Roles depend on the order of arrival, so both sides must agree.
 #[test]
-fn both_must_want_the_same_of_what_exists() {
+fn both_must_have_the_same_overwrite_policy() {
     for (first, second) in
         [("-n", ""), ("", "-n"), ("-u", "-n"), ("--backup", ""), ("--backup=simple", "--backup=t")]
     {
@@ -127,14 +124,14 @@ fn both_must_want_the_same_of_what_exists() {
         assert!(folder.read("dst") == OLD);
     }
     let folder = prepared();
-    // The same, said otherwise.
+    // These options mean the same.
     for ended in end(pair(folder.duocopy("-n -u src dst"), folder.duocopy("--update=none src dst"))) {
         ended.expect(0, &["stays as it is"]);
     }
 }
 
 #[test]
-fn a_backup_takes_the_place_of_nothing_that_matters() {
+fn a_backup_replaces_neither_the_source_nor_a_directory() {
     for line in ["cp --backup=simple dst~ dst", "cp --backup dst~ dst"] {
         let folder = prepared();
         folder.write("dst~", "the source");
@@ -151,7 +148,7 @@ fn a_backup_takes_the_place_of_nothing_that_matters() {
         .end()
         .expect(12, &["dst~, belongs to what is no regular file"]);
     assert!(folder.read("dst") == OLD);
-    // What is there from a copy that was killed between two steps may be a source, and goes otherwise.
+    // The left-over of a backup that was killed between two steps may be a source; otherwise it is removed.
     folder.duocopy("cp src other").end().expect(0, &[]);
     let started =
         pair(folder.duocopy("--bwlimit=100K src other"), folder.duocopy("--bwlimit=100K src other"));
@@ -166,9 +163,9 @@ fn a_backup_takes_the_place_of_nothing_that_matters() {
     assert!(!left.exists());
 }
 
-/// The names that GNU `cp` gives, in order of the copies.
+/// Backups have the names that GNU `cp` gives, in order of the copies.
 #[test]
-fn what_is_replaced_is_kept_under_the_names_of_cp() {
+fn backups_have_the_names_of_cp() {
     for (flags, expected) in [
         ("--backup=simple", &["dst", "dst~"][..]),
         ("--backup=never", &["dst", "dst~"]),
@@ -192,7 +189,7 @@ fn what_is_replaced_is_kept_under_the_names_of_cp() {
             assert_eq!((folder.read("dst.~1~"), folder.read("dst.~2~")), (OLD.to_vec(), b"copy 0".to_vec()));
         }
     }
-    // Where there is a numbered one already, and with what the surroundings say.
+    // A numbered backup exists.
     let folder = prepared();
     folder.write("dst.~7~", "x");
     folder.write("dst.~x~", "x");
@@ -200,9 +197,8 @@ fn what_is_replaced_is_kept_under_the_names_of_cp() {
     assert!(folder.read("dst.~8~") == OLD);
 }
 
-#[cfg(unix)]
-#[test]
-fn backups_are_those_of_cp_and_the_destination_is_never_gone() {
+#[test(not_on_windows = "there is no `cp`")]
+fn the_environment_selects_backups_as_for_cp() {
     for (surroundings, flags) in [
         ("export SIMPLE_BACKUP_SUFFIX=.old", "--backup"),
         ("export VERSION_CONTROL=numbered", "--backup"),
@@ -226,12 +222,13 @@ fn backups_are_those_of_cp_and_the_destination_is_never_gone() {
         let with =
             |folder: &Folder| names(folder).iter().map(|name| (name.clone(), folder.read(name))).collect();
         let (ours, theirs): (Vec<_>, Vec<_>) = (with(&folder), with(&like));
-        // Nonsense is an error for both.
+        // An unknown value is an error for both.
         assert!(ours == theirs, "{surroundings} {flags}: {ours:?} {theirs:?}");
     }
-    if !strace("the steps of a backup") {
-        return;
-    }
+}
+
+#[test(needs = [strace], not_on_windows = "its calls are watched by strace")]
+fn the_destination_exists_at_every_step_of_a_backup() {
     let folder = prepared();
     let trace = "-f -e trace=rename,renameat,renameat2,link,linkat,unlink,unlinkat";
     let line = "--backup=numbered src dst";
@@ -242,11 +239,6 @@ fn backups_are_those_of_cp_and_the_destination_is_never_gone() {
     assert!(steps.len() == 2 && steps[0].contains("link") && steps[1].contains("rename"), "{trace}");
     complete(both);
 }
-
-left_out_on_windows!(
-    backups_are_those_of_cp_and_the_destination_is_never_gone,
-    "there is no `cp`, and no strace"
-);
 
 #[test]
 fn a_destination_is_a_file_or_a_directory_as_it_is_said() {
@@ -271,7 +263,7 @@ fn a_destination_is_a_file_or_a_directory_as_it_is_said() {
 }
 
 #[test]
-fn a_half_that_writes_may_keep_what_it_replaces() {
+fn a_write_half_may_make_a_backup() {
     for (flags, kept) in [("-f", false), ("--backup", true), ("--force --backup=simple", true)] {
         let folder = prepared();
         let name = folder.text("");
@@ -281,11 +273,12 @@ fn a_half_that_writes_may_keep_what_it_replaces() {
         folder.assert_same("src", "dst");
         assert_eq!(folder.is_there("dst~"), kept, "{flags}");
     }
-    // What is wrong already is said to whom nobody comes.
+    // A Writer to which no Reader comes reports what it would refuse.
     let folder = prepared();
     folder.make("place");
     let names = ["dst", "nowhere/dst", "place"];
-    let says = ["have it replaced (--force)", "make its directory first", "the destination is a directory"];
+    let message =
+        ["have it replaced (--force)", "make its directory first", "the destination is a directory"];
     let waiting = names.map(|name| {
         folder
             .duocopy(&format!(
@@ -294,31 +287,31 @@ fn a_half_that_writes_may_keep_what_it_replaces() {
             ))
             .start()
     });
-    for (writer, says) in waiting.into_iter().zip(says) {
+    for (writer, message) in waiting.into_iter().zip(message) {
         let ended = writer.end();
-        ended.expect(10, &["It will be refused, as it looks now:", says]);
+        ended.expect(10, &["It will be refused, as it looks now:", message]);
     }
     let folder = prepared();
-    for (line, says) in [
+    for (line, message) in [
         ("write -n dst x", "without --force: leave out --no-clobber"),
         ("write -u dst x", "leave out --update"),
         ("read -f src x", "give --force to `write`"),
         ("read --backup src x", "give --backup to `write`"),
         ("-n --backup src dst", "cannot be used with"),
     ] {
-        folder.duocopy(line).end().expect(2, &[says]);
+        folder.duocopy(line).end().expect(2, &[message]);
     }
 }
 
-/// Only a Writer that was told to leave things as they are may say that nothing was to be done.
+/// The Reader accepts "skipped" only if it was started with an option that allows it.
 #[cfg(unix)]
 #[test]
-fn a_reader_that_knows_of_no_such_wish_does_not_take_nothing_for_a_copy() {
+fn a_reader_without_the_option_does_not_accept_a_skipped_copy() {
     use blockpipe::{End, Pipe, Reason};
     let folder = prepared();
     let name = folder.text("a name");
     let reader = folder.duocopy("read src").word(&name).start();
-    let pipe = Pipe::named(&name).tag("`duocopy read` and `duocopy write`");
+    let pipe = Pipe::named(&name).tag(HALVES);
     let writer = pipe.join_as_consumer().map(End::Consumer).expect("a Reader comes");
     let End::Consumer(writer) = writer else { unreachable!() };
     let _ = writer.abort(&Reason::new(255, "what is there stays as it is"));
@@ -326,10 +319,10 @@ fn a_reader_that_knows_of_no_such_wish_does_not_take_nothing_for_a_copy() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+fn a_dry_run_reports_what_would_be_done_and_does_nothing() {
     let folder = prepared();
     folder.make("place");
-    for (line, code, says) in [
+    for (line, code, message) in [
         ("src dst", 0, "would read SRC (307200 bytes) and replace DST"),
         ("src new", 0, "would read SRC (307200 bytes) and make NEW, which does not exist"),
         ("--backup src dst", 0, "replace DST, which is kept under another name"),
@@ -341,12 +334,12 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
         ("src src", 12, "same file"),
         ("-T src place", 12, "the destination is a directory"),
     ] {
-        let says = ["src", "dst", "new"]
-            .iter()
-            .fold(says.to_owned(), |says, name| says.replace(&name.to_uppercase(), &folder.text(name)));
+        let message = ["src", "dst", "new"].iter().fold(message.to_owned(), |message, name| {
+            message.replace(&name.to_uppercase(), &folder.text(name))
+        });
         for verb in ["", "cp"] {
             let ended = folder.duocopy(&format!("{verb} --dry-run {line}")).end();
-            ended.expect(code, &[&says]);
+            ended.expect(code, &[&message]);
         }
     }
     let read = folder.duocopy("read --dry-run src x").end();
@@ -361,7 +354,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
 
 #[cfg(unix)]
 #[test]
-fn a_dry_run_asks_for_the_rights() {
+fn a_dry_run_checks_permissions() {
     let folder = prepared();
     folder.make("closed");
     folder.set_mode("closed", 0o555);

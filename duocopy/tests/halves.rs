@@ -1,62 +1,49 @@
-//! `duocopy read` and `duocopy write`: halves that come in any order and know nothing of each other's path.
+//! `duocopy read` and `duocopy write`: two halves that start in any order and do not know each other's path.
 
 use crate::util::*;
 use std::fs;
-use std::path::Path;
-
-/// Names are shared by all tests of this user.
-fn name(folder: &Folder) -> String {
-    folder.text("").rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap().to_owned()
-}
 
 fn prepared() -> Folder {
-    let folder = Folder::new();
-    folder.write("src", bytes(300 * KIB + 7, 1));
-    folder
+    Folder::with_source(300 * KIB + 7)
 }
 
 fn reader<'a>(folder: &'a Folder, flags: &str) -> Run<'a> {
-    folder.duocopy(&format!("read {flags} src {}", name(folder)))
+    folder.read_half(&format!("{flags} src"))
 }
 
 fn writer<'a>(folder: &'a Folder, flags: &str) -> Run<'a> {
-    folder.duocopy(&format!("write {flags} dst {}", name(folder)))
-}
-
-#[track_caller]
-fn nothing_is_left(folder: &Folder) {
-    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+    folder.write_half(&format!("{flags} dst"))
 }
 
 #[test]
-fn they_come_in_any_order() {
+fn halves_may_start_in_any_order() {
     for writer_first in [false, true] {
         let folder = prepared();
         let start = |is_writer| if is_writer { writer(&folder, "-v") } else { reader(&folder, "-v") }.start();
         let first = start(writer_first);
         let missing = if writer_first { "Reader" } else { "Writer" };
-        first.says(&format!("waiting for the {missing}; start it as the same user:"));
-        first.says(&format!(
+        first.reports(&format!("waiting for the {missing}; start it as the same user:"));
+        first.reports(&format!(
             "duocopy {} {}",
             if writer_first { "read SRC" } else { "write DST" },
-            name(&folder)
+            folder.pipe_name()
         ));
         let second = start(!writer_first);
         let [one, two] = end([first, second]);
         one.expect(0, &["complete: 307207 bytes"]);
         two.expect(0, &["complete: 307207 bytes"]);
         folder.assert_same("src", "dst");
-        nothing_is_left(&folder);
+        folder.assert_nothing_left();
     }
 }
 
 #[test]
-fn a_half_that_is_there_already_is_too_many() {
+fn a_second_process_of_the_same_half_is_refused() {
     for is_writer in [false, true] {
         let folder = prepared();
         let run = |flags: &str| if is_writer { writer(&folder, flags) } else { reader(&folder, flags) };
         let first = run("").start();
-        first.says("waiting for the");
+        first.reports("waiting for the");
         let role = if is_writer { "Writer" } else { "Reader" };
         run("").end().expect(9, &[&format!("has its {role} (process {}) already", first.id())]);
         let other = if is_writer { reader(&folder, "") } else { writer(&folder, "") }.start();
@@ -65,10 +52,10 @@ fn a_half_that_is_there_already_is_too_many() {
     }
 }
 
-/// What one half says to whom it does not know must not name what only it knows.
+/// A half must not learn the path of the other.
 #[track_caller]
-fn says_nothing_of(ended: &Ended, path: &str) {
-    assert!(!ended.said.contains(path), "it names {path}: {ended:?}");
+fn assert_not_named(ended: &Ended, path: &str) {
+    assert!(!ended.messages.contains(path), "it names {path}: {ended:?}");
 }
 
 #[test]
@@ -78,24 +65,16 @@ fn nothing_is_replaced_without_force() {
     let [one, other] = end([reader(&folder, "").start(), writer(&folder, "").start()]);
     other.expect(12, &["the destination exists", "--force"]);
     one.expect(12, &["the Writer gave up: it refuses this copy"]);
-    says_nothing_of(&one, &folder.text("dst"));
+    assert_not_named(&one, &folder.text("dst"));
     assert_eq!(folder.read("dst"), OLD);
-    nothing_is_left(&folder);
+    folder.assert_nothing_left();
     complete([reader(&folder, "").start(), writer(&folder, "--force").start()]);
     folder.assert_same("src", "dst");
 }
 
-left_out_on_windows!(
-    a_destination_that_appears_meanwhile_is_not_replaced,
-    "its writes are slowed down by strace"
-);
-#[cfg(unix)]
-#[test]
-fn a_destination_that_appears_meanwhile_is_not_replaced() {
-    if !strace("a destination that appears during the copy") {
-        return;
-    }
-    // Also where the file system cannot rename so, and the file gets a second name instead.
+#[test(needs = [strace], not_on_windows = "its writes are slowed down by strace")]
+fn a_destination_that_appears_during_the_copy_is_not_replaced() {
+    // Where the file system cannot rename without replacing, the Writer uses a link.
     for cannot in ["", " -e inject=renameat2:error=EINVAL"] {
         let folder = prepared();
         let slow = writer(&folder, "").traced(&format!("{SLOW_WRITES}{cannot}"));
@@ -105,19 +84,14 @@ fn a_destination_that_appears_meanwhile_is_not_replaced() {
         let [one, other] = end([reader, writer]);
         one.expect(12, &["the Writer gave up: it refuses this copy"]);
         other.expect(12, &["somebody has made the destination during the copy"]);
-        says_nothing_of(&one, &folder.text("dst"));
+        assert_not_named(&one, &folder.text("dst"));
         assert_eq!(folder.read("dst"), b"another");
-        nothing_is_left(&folder);
+        folder.assert_nothing_left();
     }
 }
 
-left_out_on_windows!(a_file_system_that_cannot_rename_to_a_free_name_only, "its call fails by strace");
-#[cfg(unix)]
-#[test]
-fn a_file_system_that_cannot_rename_to_a_free_name_only() {
-    if !strace("a rename that is not known") {
-        return;
-    }
+#[test(needs = [strace], not_on_windows = "its call fails by strace")]
+fn a_link_replaces_a_rename_that_the_file_system_does_not_have() {
     let folder = prepared();
     let unknown = writer(&folder, "").traced("-f -e trace=renameat2,linkat -e inject=renameat2:error=EINVAL");
     let [reader, writer] = [reader(&folder, "").start(), unknown.start()];
@@ -125,17 +99,12 @@ fn a_file_system_that_cannot_rename_to_a_free_name_only() {
     assert_eq!((writer.calls("renameat2").len(), writer.calls("linkat").len()), (1, 1), "{}", writer.trace());
     complete([reader, writer]);
     folder.assert_same("src", "dst");
-    nothing_is_left(&folder);
+    folder.assert_nothing_left();
 }
 
-left_out_on_windows!(a_copy_that_was_killed_after_its_rename_is_complete, "its kills are placed by strace");
-/// What is there then is the copy itself, and not something that must not be replaced.
-#[cfg(unix)]
-#[test]
+/// The destination is then the copy itself, and not another file that must not be replaced.
+#[test(needs = [strace], not_on_windows = "its kills are placed by strace")]
 fn a_copy_that_was_killed_after_its_rename_is_complete() {
-    if !strace("kills after the rename") {
-        return;
-    }
     let folder = Folder::new();
     folder.write("src", bytes(LONG, 1));
     let slow = "-f -e trace=pwrite64,/^rename -e inject=pwrite64:delay_enter=10000 -e inject=/^rename:delay_exit=500000";
@@ -146,11 +115,11 @@ fn a_copy_that_was_killed_after_its_rename_is_complete() {
     let [_, again] = end([reader(&folder, "").start(), writer(&folder, "").start()]);
     again.expect(0, &[&format!("{LONG} bytes need not be copied again")]);
     folder.assert_same("src", "dst");
-    nothing_is_left(&folder);
+    folder.assert_nothing_left();
 }
 
 #[test]
-fn no_more_is_written_than_allowed() {
+fn max_bytes_limits_what_is_written() {
     let folder = prepared();
     for (most, code) in [("300K", 12), ("301K", 0)] {
         let flags = format!("--max-bytes={most}");
@@ -159,15 +128,13 @@ fn no_more_is_written_than_allowed() {
             if code == 0 { &[] } else { &["307207 bytes or more", "--max-bytes allows 307200"] };
         one.expect(code, &[]);
         other.expect(code, texts);
-        says_nothing_of(&one, &folder.text("dst"));
+        assert_not_named(&one, &folder.text("dst"));
         assert_eq!(folder.is_there("dst"), code == 0);
-        nothing_is_left(&folder);
+        folder.assert_nothing_left();
     }
 }
 
-left_out_on_windows!(a_link_is_not_followed, "links need a right that few have");
-#[cfg(unix)]
-#[test]
+#[test(not_on_windows = "links need a right that few users have")]
 fn a_link_is_not_followed() {
     let folder = prepared();
     folder.make("elsewhere");
@@ -180,17 +147,17 @@ fn a_link_is_not_followed() {
         assert_eq!(folder.read("elsewhere/file"), OLD);
         fs::remove_file(folder.path("dst")).unwrap();
     }
-    nothing_is_left(&folder);
+    folder.assert_nothing_left();
 }
 
 #[test]
-fn nobody_waits_longer_than_told() {
+fn halves_wait_as_long_as_the_option_says() {
     let folder = prepared();
     for run in [reader(&folder, "--wait=300ms"), writer(&folder, "--wait=300ms")] {
         run.end().expect(10, &["nobody came", "within --wait"]);
     }
     assert!(!folder.is_there("dst"));
-    nothing_is_left(&folder);
+    folder.assert_nothing_left();
 }
 
 #[test]
@@ -198,7 +165,7 @@ fn a_writer_that_waits_can_be_interrupted() {
     for signal in STOPPING {
         let folder = prepared();
         let first = writer(&folder, "").start();
-        first.says("waiting for the Reader");
+        first.reports("waiting for the Reader");
         first.signal(signal);
         first.end().expect(128 + signal.as_raw(), &["interrupted", &folder.text("dst"), "is unchanged"]);
         complete([writer(&folder, "").start(), reader(&folder, "").start()]);
@@ -210,24 +177,24 @@ fn a_missing_source_ends_both() {
     let folder = prepared();
     fs::remove_file(folder.path("src")).unwrap();
     let waiting = writer(&folder, "").start();
-    waiting.says("waiting for the Reader");
+    waiting.reports("waiting for the Reader");
     reader(&folder, "").end().expect(5, &["src", "opening the source"]);
     let ended = waiting.end();
     ended.expect(5, &["the Reader gave up: the source failed"]);
-    says_nothing_of(&ended, &folder.text("src"));
+    assert_not_named(&ended, &folder.text("src"));
     assert!(!folder.is_there("dst"));
 }
 
 #[test]
 fn a_half_does_not_meet_a_pair() {
     let folder = prepared();
-    let pair = folder.duocopy(&format!("src dst {}", name(&folder))).start_reader();
+    let pair = folder.duocopy(&format!("src dst {}", folder.pipe_name())).start_reader();
     writer(&folder, "").end().expect(12, &["in use for another copy", "`duocopy read` and `duocopy write`"]);
-    complete([pair, folder.duocopy(&format!("src dst {}", name(&folder))).start()]);
+    complete([pair, folder.duocopy(&format!("src dst {}", folder.pipe_name())).start()]);
     folder.assert_same("src", "dst");
 }
 
-/// A pair of halves in the middle of a copy as long as [`LONG`].
+/// Starts two halves and returns them in the middle of a copy as long as [`LONG`].
 #[cfg(unix)]
 fn held(folder: &Folder, flags: &str) -> [Process; 2] {
     folder.write("src", bytes(LONG, 1));
@@ -237,16 +204,8 @@ fn held(folder: &Folder, flags: &str) -> [Process; 2] {
     [reader, writer]
 }
 
-left_out_on_windows!(
-    a_killed_half_ends_the_other_and_the_next_two_go_on,
-    "its writes are slowed down by strace"
-);
-#[cfg(unix)]
-#[test]
-fn a_killed_half_ends_the_other_and_the_next_two_go_on() {
-    if !strace("kills in the middle of a copy of halves") {
-        return;
-    }
+#[test(needs = [strace], not_on_windows = "its writes are slowed down by strace")]
+fn a_killed_half_ends_its_peer_and_the_next_two_resume() {
     for hit in [0, 1] {
         let folder = Folder::new();
         let processes = held(&folder, "");
@@ -255,26 +214,21 @@ fn a_killed_half_ends_the_other_and_the_next_two_go_on() {
         let [reading, writing] = end(processes);
         if hit == 1 {
             reading.expect(8, &["the Writer died; the destination is unchanged"]);
-            says_nothing_of(&reading, &folder.text("dst"));
+            assert_not_named(&reading, &folder.text("dst"));
         } else {
             writing.expect(8, &["the Reader", "died", "is unchanged", "are safe beside it"]);
-            says_nothing_of(&writing, &folder.text("src"));
+            assert_not_named(&writing, &folder.text("src"));
         }
         assert!(!folder.is_there("dst"));
         let [_, writing] = end([reader(&folder, "").start(), writer(&folder, "").start()]);
         writing.expect(0, &["going on with an interrupted copy"]);
         folder.assert_same("src", "dst");
-        nothing_is_left(&folder);
+        folder.assert_nothing_left();
     }
 }
 
-left_out_on_windows!(either_half_is_replaced, "its writes are slowed down by strace");
-#[cfg(unix)]
-#[test]
+#[test(needs = [strace], not_on_windows = "its writes are slowed down by strace")]
 fn either_half_is_replaced() {
-    if !strace("kills in the middle of a copy of halves") {
-        return;
-    }
     for (hit, name, command) in [(0, "Reader", "read"), (1, "Writer", "write")] {
         let folder = Folder::new();
         let flags = "--replace-within=60s";
@@ -282,12 +236,12 @@ fn either_half_is_replaced() {
         let (victim, survivor) = if hit == 0 { (reading, writing) } else { (writing, reading) };
         victim.kill();
         victim.end();
-        survivor.says(&format!("the {name} died; waiting up to 1m for another one: start it again:"));
-        survivor.says(&format!("duocopy {command} --replace-within=1m "));
+        survivor.reports(&format!("the {name} died; waiting up to 1m for another one: start it again:"));
+        survivor.reports(&format!("duocopy {command} --replace-within=1m "));
         let newcomer = if hit == 0 { reader(&folder, flags) } else { writer(&folder, flags) }.start();
-        newcomer.says(&format!("this {name} takes the place of one that died"));
+        newcomer.reports(&format!("this {name} takes the place of one that died"));
         complete([newcomer, survivor]);
         folder.assert_same("src", "dst");
-        nothing_is_left(&folder);
+        folder.assert_nothing_left();
     }
 }

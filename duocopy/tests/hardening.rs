@@ -1,6 +1,6 @@
-//! Nothing of a copy can be reached by others before it is complete, and nothing foreign is touched on the way.
+//! Other users cannot open a copy before it is complete, and a copy does not touch foreign files.
 //!
-//! Not on Windows (modes, links and owners); windows.rs says so there, and has what there is.
+//! Windows has other modes, links and owners; windows.rs tests what is possible there.
 
 use crate::util::*;
 use std::fs;
@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the temporary file of a copy to `dst` and its journal are called: the names depend on `dst` alone.
+/// Returns the paths of the temporary file of a copy to `dst` and of its journal, which depend on `dst` alone.
 fn names(folder: &Folder) -> [PathBuf; 2] {
     folder.write("src", bytes(MIB, 1));
     let slow = "-e trace=/^rename -e inject=/^rename:delay_enter=5000000";
@@ -22,11 +22,8 @@ fn names(folder: &Folder) -> [PathBuf; 2] {
     [part, journal]
 }
 
-#[test]
+#[test(needs = [strace])]
 fn every_file_is_private_from_its_first_moment_whatever_the_umask() {
-    if !strace("how files are made") {
-        return;
-    }
     for umask in ["000", "022", "777"] {
         let folder = Folder::new();
         folder.write("src", bytes(8 * MIB, 1));
@@ -48,28 +45,25 @@ fn every_file_is_private_from_its_first_moment_whatever_the_umask() {
     }
 }
 
-#[test]
+#[test(needs = [own_mounts])]
 fn the_directory_of_the_pipes_is_private_whatever_the_umask() {
-    // In an own /dev/shm, where there is none yet.
+    // In a new /dev/shm that has no such directory.
     for umask in ["000", "777"] {
         let folder = Folder::new();
         folder.write("src", "content");
         let script = format!(
             "mount -t tmpfs tmpfs /dev/shm; umask {umask}; \"$0\" cp src dst; stat -c 'mode %a' /dev/shm/blockpipe-*"
         );
-        let Some(ended) = folder.with_own_mounts("the directory of the pipes", &script) else { return };
+        let ended = folder.with_own_mounts(&script);
         assert_eq!((ended.code, ended.output.trim()), (0, "mode 700"), "{ended:?}");
     }
 }
 
-/// What is in the way, and how it gets there.
+/// What is in the way, and how to make it.
 type InTheWay<'a> = (&'a str, &'a dyn Fn(&Path));
 
-#[test]
-fn what_is_foreign_under_our_names_is_refused_and_left_alone() {
-    if !strace("what the temporary file is called") {
-        return;
-    }
+#[test(needs = [strace])]
+fn a_foreign_file_under_a_temporary_name_is_refused_and_left_alone() {
     let folder = Folder::new();
     let names = names(&folder);
     folder.write("victim", "not to be touched");
@@ -93,26 +87,19 @@ fn what_is_foreign_under_our_names_is_refused_and_left_alone() {
             assert_eq!(folder.read("victim"), b"not to be touched", "{what}");
             assert!(!folder.is_there("dst"), "{what}");
             let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
-            assert_eq!(folder.temporaries(""), [] as [&Path; 0], "{what}");
+            folder.assert_nothing_left();
         }
     }
     complete(pair(folder.duocopy("src dst"), folder.duocopy("src dst")));
 }
 
-#[test]
-fn another_users_file_under_our_name_is_left_alone() {
-    if !is_root() {
-        left_out("another user's left-over: needs two users");
-        return;
-    }
-    if !strace("what the temporary file is called") {
-        return;
-    }
+#[test(needs = [root, strace])]
+fn another_users_file_under_a_temporary_name_is_left_alone() {
     let folder = Folder::new();
     let names = names(&folder);
     folder.set_mode("src", 0o644);
     for path in names {
-        // Everybody may write to it and, in this directory, remove it. It is not ours all the same.
+        // Every user may write to it and, in this directory, remove it. It still belongs to another user.
         fs::write(&path, "somebody's").unwrap();
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
         chown(&path, Some(12345), Some(12345)).unwrap();
@@ -127,12 +114,9 @@ fn another_users_file_under_our_name_is_left_alone() {
     }
 }
 
-/// Whoever can write into a directory above may replace it while a copy goes on; it must not lead the copy astray.
-#[test]
+/// A user who can write to a directory above may replace this one during a copy.
+#[test(needs = [strace])]
 fn a_destination_whose_directory_becomes_a_link_is_not_followed_there() {
-    if !strace("a slow copy") {
-        return;
-    }
     let folder = Folder::new();
     folder.write("src", bytes(2 * MIB, 1));
     folder.make("place");
@@ -148,7 +132,7 @@ fn a_destination_whose_directory_becomes_a_link_is_not_followed_there() {
     }
     assert_eq!(folder.read("elsewhere/dst"), OLD);
     for place in ["elsewhere", "moved"] {
-        assert_eq!(folder.temporaries(place), [] as [&Path; 0]);
+        folder.assert_nothing_left_in(place);
         assert_eq!(folder.is_there(format!("{place}/dst")), place == "elsewhere");
     }
 }
@@ -160,7 +144,7 @@ fn links_are_followed_once_and_in_circles_never() {
     folder.make("a");
     folder.make("b");
     folder.write("b/file", OLD);
-    // A relative link in another directory leads on from there, through a second one.
+    // A relative link is followed from its own directory.
     symlink("a/second", folder.path("first")).unwrap();
     symlink("../b/file", folder.path("a/second")).unwrap();
     folder.duocopy("cp src first").end().expect(0, &[]);
@@ -179,30 +163,27 @@ fn names_cannot_move_the_cursor() {
     let name = "bad\x1b[2Jname\r";
     let ended = folder.duocopy("cp").word(name).word("dst").end();
     ended.expect(5, &["bad\\u{1b}[2Jname\\r"]);
-    assert!(!ended.said.contains('\x1b') && !ended.said.contains('\r'));
+    assert!(!ended.messages.contains('\x1b') && !ended.messages.contains('\r'));
     folder.write("src", "x");
     let ended = folder.duocopy("cp src").word(format!("no such place/{name}")).end();
     assert_eq!(ended.code, 6);
-    assert!(!ended.said.contains('\x1b') && !ended.said.contains('\r'));
+    assert!(!ended.messages.contains('\x1b') && !ended.messages.contains('\r'));
 }
 
 #[cfg(target_os = "linux")]
-#[test]
-fn all_threads_of_both_halves_have_given_up_their_rights() {
-    if !can_be_held("halves that have given up their rights") {
-        return;
-    }
+#[test(needs = [held_copies])]
+fn all_threads_of_both_processes_are_sandboxed() {
     for (flags, filtered) in [("", "Seccomp:\t2"), ("--no-sandbox", "Seccomp:\t0")] {
         let folder = Folder::new();
         folder.write("src", bytes(2 * MIB, 1));
         let line = format!("{HELD_BLOCKS} {flags} --bwlimit=2M src dst");
         let both = pair(folder.duocopy(&line), folder.duocopy(&line));
         for process in &both {
-            process.says("this is the");
+            process.reports("this is the");
         }
         until("it is in the middle", || {
             let header = folder.header()?;
-            (header[1] > 4 && header[2] > 4).then_some(())
+            (header.filled > 4 && header.emptied > 4).then_some(())
         });
         for process in &both {
             let tasks = fs::read_dir(format!("/proc/{}/task", process.id())).expect("it lives");

@@ -1,12 +1,13 @@
-//! A partner that writes nonsense, seen from the program: whatever stands in shared memory, the destination is the old
-//! file or the new one, 0 means that it is the new one, and nobody hangs.
+//! A peer that writes garbage into shared memory: whatever it writes, the destination is the old file or the new one,
+//! exit code 0 means that it is the new one, and no process hangs.
 //!
-//! What is never touched here is the content of the blocks and a verdict *complete* of the right generation: whoever
-//! writes those is believed (`docs/guarantees.md`). `DUOCOPY_HOSTILE=N` takes N rounds instead of a few; round n has
-//! the seed n.
+//! These tests never change the content of blocks and never write the verdict *complete* with the right generation,
+//! which the peer believes (`docs/guarantees.md`). `DUOCOPY_HOSTILE=N` makes N rounds instead of a few; the number of
+//! a round is its seed.
 //!
-//! Not on Windows (it writes into the file of a pipe); windows.rs says so there.
+//! They write into the file of a pipe, which Windows does not have.
 
+use crate::util::pipe_header::*;
 use crate::util::*;
 use blockpipe::{End, Geometry, Pipe, PipeError, Producer, Reason};
 use rustix::process::Signal;
@@ -14,62 +15,47 @@ use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::{Duration, Instant};
 
-/// From a signal to the end.
+/// A process must end within this time after a signal.
 const LIMIT: Duration = Duration::from_secs(3);
-/// What takes longer than this never ends.
+/// A process that takes longer than this hangs.
 const HANGS: Duration = Duration::from_secs(20);
 const LINE: &str = "--block-size=4K --buffer-size=16K --wait=5s src dst";
 
-const STATE: u64 = 12;
-const GENERATION: u64 = 16;
-const TARGET: u64 = 2176;
-const FILLED: u64 = 2304;
-const PRODUCER_MARKS: u64 = 2320;
-const CLOSING: u64 = 2352;
-const CLOSING_LENGTH: u64 = 2384;
-const EMPTIED: u64 = 2432;
-const BEGUN: u64 = 2440;
-const CONSUMER_MARKS: u64 = 2448;
-const VERDICT: u64 = 2560;
-const SLOTS: u64 = 65536;
-const COMMITTING: u64 = 1;
-const COMPLETE: u64 = 2;
-
-/// What a partner can write that matters to the other one, with the width (`docs/protocol.md`).
+/// The words that matter to the peer, with their width.
 const WORDS: [(u64, usize); 28] = [
     (STATE, 4),
     (GENERATION, 8),
-    (24, 8), // block size
-    (32, 8), // number of blocks
-    (2048, 8),
+    (BLOCK_SIZE, 8),
+    (BLOCK_COUNT, 8),
+    (SOURCE, 8),
     (TARGET, 8),
     (FILLED, 8),
-    (2568, 4), // the Reader sleeps
-    (2312, 4),
-    (PRODUCER_MARKS, 8),
-    (PRODUCER_MARKS + 8, 8),
-    (PRODUCER_MARKS + 16, 8),
-    (PRODUCER_MARKS + 24, 8),
-    (CLOSING, 8),
-    (CLOSING_LENGTH, 8),
+    (READER_SLEEPS, 4),
+    (READER_ALLOWS_REPLACEMENT, 4),
+    (READER_MARKS, 8),
+    (READER_MARKS + 8, 8),
+    (READER_MARKS + 16, 8),
+    (READER_MARKS + 24, 8),
+    (TRAILER_DIGEST, 8),
+    (TRAILER_LENGTH, 8),
     (EMPTIED, 8),
-    (2572, 4), // the Writer sleeps
+    (WRITER_SLEEPS, 4),
     (BEGUN, 4),
-    (CONSUMER_MARKS, 8),
-    (CONSUMER_MARKS + 8, 8),
-    (CONSUMER_MARKS + 16, 8),
-    (CONSUMER_MARKS + 24, 8),
+    (WRITER_MARKS, 8),
+    (WRITER_MARKS + 8, 8),
+    (WRITER_MARKS + 16, 8),
+    (WRITER_MARKS + 24, 8),
     (VERDICT, 8),
-    (SLOTS, 8),
-    (SLOTS + 8, 8),
-    (SLOTS + 16, 4),
-    (SLOTS + 64, 8),
-    (SLOTS + 72, 8),
+    (DESCRIPTORS, 8),
+    (DESCRIPTORS + 8, 8),
+    (DESCRIPTORS + 16, 4),
+    (DESCRIPTORS + 64, 8),
+    (DESCRIPTORS + 72, 8),
 ];
 
 fn get(pipe: &File, at: u64) -> u64 {
     let mut word = [0; 8];
-    // Behind the end there is nothing.
+    // Past the end of the file there is nothing to read.
     let _ = pipe.read_at(&mut word, at);
     u64::from_le_bytes(word)
 }
@@ -91,34 +77,25 @@ fn scribble(pipe: &File, random: &mut Random) -> String {
         5 => now ^ 1 << (random.next() % 64),
         _ => random.next(),
     };
-    // Who says this is believed.
+    // The peer believes this verdict.
     let value = if at == VERDICT && value == generation << 8 | COMPLETE { value + 1 } else { value };
     pipe.write_all_at(&value.to_le_bytes()[..width], at).expect("the file can be written to");
     format!("word {at}: {now:#x} became {value:#x}")
 }
 
 fn ends(process: Process, begun: Instant, context: &str) -> Ended {
-    let Ok(ended) = process.end_within(HANGS).map_err(|process| process.said()) else {
+    let Ok(ended) = process.end_within(HANGS).map_err(|process| process.messages()) else {
         panic!("hangs, {context}");
     };
     let took = begun.elapsed();
     assert!(took < LIMIT, "took {took:?}, {context}");
     assert!((0..=255).contains(&ended.code) && ended.code != 101, "a crash, {context}: {ended:?}");
-    assert!(!ended.said.contains("panicked"), "a panic, {context}: {ended:?}");
+    assert!(!ended.messages.contains("panicked"), "a panic, {context}: {ended:?}");
     ended
 }
 
-#[track_caller]
-fn next_copy_works(folder: &Folder, context: &str) {
-    for ended in [(); 2].map(|()| folder.duocopy(LINE).start()).map(Process::end) {
-        assert_eq!(ended.code, 0, "the next copy, {context}: {ended:?}");
-    }
-    folder.assert_same("src", "dst");
-    assert!(folder.temporaries("").is_empty(), "a temporary file is left, {context}");
-}
-
 #[test]
-fn nonsense_in_the_middle_of_a_copy_harms_nothing() {
+fn garbage_in_the_middle_of_a_copy_harms_nothing() {
     const BLOCKS: u64 = 256;
     let few = std::env::var("DUOCOPY_HOSTILE").ok().and_then(|rounds| rounds.parse().ok());
     let rounds = few.unwrap_or(20);
@@ -132,7 +109,7 @@ fn nonsense_in_the_middle_of_a_copy_harms_nothing() {
         let reader = folder.duocopy(LINE).start_reader();
         let pipe = until("the pipe", || folder.pipe());
         let mut context = format!("seed {seed}");
-        // Before there is a Writer, in the middle, or at the end.
+        // Scribble before there is a Writer, in the middle, or at the end.
         let moment = random.next() % (BLOCKS + 30);
         let early = moment < 10;
         if early {
@@ -146,8 +123,8 @@ fn nonsense_in_the_middle_of_a_copy_harms_nothing() {
             context = format!("{context}, after {}: {}", get(&pipe, EMPTIED), scribble(&pipe, &mut random));
         }
         for process in [&reader, &writer] {
-            // Before it has begun to listen this signal would end it.
-            if process.said().contains("this is the") {
+            // This signal would end the process before it has installed its handler.
+            if process.messages().contains("this is the") {
                 process.signal_if_there(Signal::USR1);
             }
         }
@@ -158,7 +135,7 @@ fn nonsense_in_the_middle_of_a_copy_harms_nothing() {
         }
         let mut stops = false;
         for process in [&writer, &reader] {
-            // Both may wait for ever: for a word that was wiped out.
+            // Both may wait for ever for a word that was overwritten.
             stops |= process.signal_if_there(Signal::TERM);
         }
         stopped += u32::from(stops);
@@ -178,14 +155,14 @@ fn nonsense_in_the_middle_of_a_copy_harms_nothing() {
                 failed += 1;
             }
         }
-        println!("{context}");
-        next_copy_works(&folder, &context);
+        note!("{context}");
+        folder.assert_next_copy_works();
     }
-    println!("{rounds} rounds: {complete} complete, {failed} failed; in {stopped} they had to be stopped");
+    note!("{rounds} rounds: {complete} complete, {failed} failed; in {stopped} they had to be stopped");
     assert!(rounds < 20 || complete > 0 && failed > 0);
 }
 
-/// A Reader of our own, which will do what no Reader does.
+/// Joins as a Reader that will do what no correct Reader does.
 fn hostile_reader(folder: &Folder, pipe: Pipe) -> (Producer, File) {
     let job = [folder.text("src"), folder.text("dst")].join("\0");
     match pipe.tag(&job).join() {
@@ -198,7 +175,7 @@ fn named(folder: &Folder) -> Pipe {
     Pipe::named([folder.text("src"), folder.text("dst")].join("\0"))
 }
 
-/// As the program packs it (`record.rs`), with this length.
+/// Returns what the program tells the Writer about a source of this length (`record.rs`).
 fn origin(folder: &Folder, length: u64) -> [u8; 128] {
     let metadata = folder.path("src").metadata().expect("it is there");
     packed([metadata.dev(), metadata.ino(), length, 0, 0, 0, 0, 0o644, 1 << 8])
@@ -210,22 +187,22 @@ fn packed<const N: usize>(words: [u64; N]) -> [u8; 128] {
     bytes
 }
 
-/// Says everything that would make a Writer believe that another one has done all the work, and only died too early to
-/// say so; its result is the destination that was there before.
+/// Writes the words that a Writer would leave that has made the old destination as its copy, and has died just before it
+/// could report that.
 fn pretend(folder: &Folder, pipe: &File, length: u64, sum: u64) {
     let old = folder.path("dst").metadata().expect("it is there");
     let born = old.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let born = born.map_or(0, |time| time.as_nanos() as u64);
     pipe.write_all_at(&packed([old.dev(), old.ino(), 0, born]), TARGET).unwrap();
-    set(pipe, CONSUMER_MARKS, sum);
-    set(pipe, CONSUMER_MARKS + 8, length);
+    set(pipe, WRITER_MARKS, sum);
+    set(pipe, WRITER_MARKS + 8, length);
     pipe.write_all_at(&1_u32.to_le_bytes(), BEGUN).unwrap();
     set(pipe, VERDICT, get(pipe, GENERATION) << 8 | COMMITTING);
-    set(pipe, CLOSING, sum);
-    set(pipe, CLOSING_LENGTH, length + 1);
+    set(pipe, TRAILER_DIGEST, sum);
+    set(pipe, TRAILER_LENGTH, length + 1);
 }
 
-/// The Writer took its seat as the first one; a predecessor that shows up afterwards never was.
+/// The Writer took its seat as the first one, so it has no predecessor.
 #[test]
 fn a_predecessor_that_appears_later_is_not_believed() {
     for replaces in ["", "--replace-within=5s "] {
@@ -234,11 +211,11 @@ fn a_predecessor_that_appears_later_is_not_believed() {
         folder.write("dst", OLD);
         let (mut reader, pipe) = hostile_reader(&folder, named(&folder).replace_within(HANGS));
         let writer = folder.duocopy(&format!("{replaces}{LINE}")).start_writer();
-        // It says nothing before the Reader is ready; by now it has its seat.
+        // It reports nothing before the Reader is ready.
         let monitor = reader.monitor();
         until("the Writer has its seat", || monitor.snapshot().consumer.filter(|id| *id == writer.id()));
         pretend(&folder, &pipe, 5000, 7);
-        // If it looks between these two lines it has noticed already, and is gone.
+        // The Writer may have noticed already, and ended.
         let ready = reader.ready(Geometry::new(4096, 4), &origin(&folder, 5000));
         assert!(matches!(ready, Ok(()) | Err(PipeError::PeerDied)), "{ready:?}");
         pause(milliseconds(300));
@@ -247,14 +224,14 @@ fn a_predecessor_that_appears_later_is_not_believed() {
         let ended = ends(writer, Instant::now(), replaces);
         assert_ne!(ended.code, 0, "{ended:?}");
         assert!(folder.read("dst") == OLD, "the destination was touched: {ended:?}");
-        next_copy_works(&folder, replaces);
+        folder.assert_next_copy_works();
     }
 }
 
-/// A Reader of 4 KiB that is no program of ours, and the Writer, which has begun.
+/// Joins as a Reader of 4 KiB, and starts the Writer, which begins.
 fn stranger(folder: &Folder, line: &str) -> (Producer, Process) {
     let name = folder.text("a name");
-    let halves = Pipe::named(&name).tag("`duocopy read` and `duocopy write`").connect_timeout(HANGS);
+    let halves = Pipe::named(&name).tag(HALVES).connect_timeout(HANGS);
     let mut reader = halves.join_as_producer().expect("nobody else is there");
     reader.ready(Geometry::new(4096, 4), &origin(folder, 4096)).expect("there is memory");
     let writer = folder.duocopy(line).word(&name).start();
@@ -262,9 +239,9 @@ fn stranger(folder: &Folder, line: &str) -> (Producer, Process) {
     (reader, writer)
 }
 
-/// What it says is checked before the first byte, and what it does before each block.
+/// The Writer checks the length before the first byte, and the actual bytes before each block.
 #[test]
-fn a_reader_that_sends_more_than_it_said_gets_no_further_than_allowed() {
+fn a_reader_that_sends_more_than_announced_gets_no_further_than_allowed() {
     let folder = Folder::new();
     folder.write("src", bytes(4096, 1));
     let (mut reader, writer) = stranger(&folder, "write --max-bytes=4096 dst");
@@ -279,9 +256,9 @@ fn a_reader_that_sends_more_than_it_said_gets_no_further_than_allowed() {
     assert!(folder.temporaries("").is_empty(), "a temporary file is left: {ended:?}");
 }
 
-/// Only the Writer can say *complete*, with or without everything that was asked for.
+/// Only the Writer can report *complete*.
 #[test]
-fn a_reader_that_gives_up_cannot_call_that_complete() {
+fn an_abort_of_the_reader_never_counts_as_complete() {
     for code in [0, 3, 130, 259] {
         let folder = Folder::new();
         folder.write("src", bytes(4096, 1));
@@ -292,9 +269,9 @@ fn a_reader_that_gives_up_cannot_call_that_complete() {
     }
 }
 
-/// What the Reader says about its source is nonsense, or of a length that no disk has.
+/// The Reader describes its source with garbage, or with a length that no disk has.
 #[test]
-fn an_impossible_source_is_an_error_that_leaves_nothing() {
+fn an_impossible_source_is_an_error() {
     let folder = Folder::new();
     folder.write("src", bytes(5000, 1));
     folder.write("dst", OLD);
@@ -313,12 +290,12 @@ fn an_impossible_source_is_an_error_that_leaves_nothing() {
         assert!(folder.read("dst") == OLD, "the destination was touched: {ended:?}");
         assert!(folder.temporaries("").is_empty(), "a temporary file is left: {ended:?}");
     }
-    next_copy_works(&folder, "after impossible sources");
+    folder.assert_next_copy_works();
 }
 
-/// Positions that cannot be are shown as they are, and stop nobody.
+/// Impossible positions are shown as they are, and stop no process.
 #[test]
-fn a_status_line_of_nonsense_is_no_panic() {
+fn impossible_positions_cause_no_panic_of_a_status_line() {
     let folder = Folder::new();
     folder.write("src", bytes(5000, 1));
     let (mut reader, pipe) = hostile_reader(&folder, named(&folder).connect_timeout(HANGS));
@@ -326,13 +303,13 @@ fn a_status_line_of_nonsense_is_no_panic() {
     let writer = folder.duocopy(LINE).start_writer();
     until("the Writer has begun", || (get(&pipe, BEGUN) as u32 == 1).then_some(()));
     for position in [u64::MAX, u64::MAX / 100 + 1] {
-        set(&pipe, CONSUMER_MARKS + 8, position);
-        let lines = writer.said().matches("written").count();
+        set(&pipe, WRITER_MARKS + 8, position);
+        let lines = writer.messages().matches("written").count();
         until("it hears signals", || {
             writer.signal(Signal::USR1);
             pause(milliseconds(150));
-            let said = writer.said();
-            (said.matches("written").count() > lines || said.contains("panicked")).then_some(())
+            let messages = writer.messages();
+            (messages.matches("written").count() > lines || messages.contains("panicked")).then_some(())
         });
     }
     drop(reader);
@@ -340,10 +317,10 @@ fn a_status_line_of_nonsense_is_no_panic() {
     ended.expect(8, &["the Reader", "died"]);
 }
 
-/// A Writer that replaces a dead one has to go by what that one left in shared memory; if it never was, the Reader wrote
-/// that. What stands at the destination is then not what it says, or is not finished, and must stay what it is.
+/// A Writer that replaces a dead one relies on what that one has left in shared memory, but the Reader may have written
+/// that. The destination then does not match, or is not finished, and must stay what it is.
 #[test]
-fn a_predecessor_that_never_was_cannot_have_put_the_old_file_in_its_place() {
+fn an_invented_predecessor_cannot_claim_the_old_destination() {
     let sum = |length: u64| crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &OLD[..length as usize]);
     let whole = OLD.len() as u64;
     for (length, sum, sends) in [(whole, 7, false), (5, sum(5), false), (whole, sum(whole), true)] {
@@ -354,10 +331,10 @@ fn a_predecessor_that_never_was_cannot_have_put_the_old_file_in_its_place() {
         reader.ready(Geometry::new(4096, 4), &origin(&folder, length)).expect("there is memory");
         pretend(&folder, &pipe, length, sum);
         if sends {
-            set(&pipe, CLOSING_LENGTH, length + 10 + 1);
-            set(&pipe, SLOTS, length);
-            set(&pipe, SLOTS + 8, 10);
-            set(&pipe, SLOTS + 16, 1);
+            set(&pipe, TRAILER_LENGTH, length + 10 + 1);
+            set(&pipe, DESCRIPTORS, length);
+            set(&pipe, DESCRIPTORS + 8, 10);
+            set(&pipe, DESCRIPTORS + 16, 1);
             set(&pipe, FILLED, 1);
         }
         let writer = folder.duocopy(&format!("--replace-within=5s {LINE}")).start_writer();

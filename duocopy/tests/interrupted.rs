@@ -1,51 +1,20 @@
-//! What signals and kills at any moment do to a copy: nobody hangs, and the destination is the old file or the new.
+//! Signals and kills at any moment: no process hangs, and the destination is the old file or the new one.
 
 use crate::util::*;
 #[cfg(unix)]
 use std::os::unix::fs::chown;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
-
-/// A folder with a source and an old destination.
-fn prepared(length: usize) -> Folder {
-    prepared_in(Folder::new(), length)
-}
-
-fn prepared_in(folder: Folder, length: usize) -> Folder {
-    folder.write("src", bytes(length, 1));
-    folder.write("dst", OLD);
-    folder
-}
-
-#[track_caller]
-fn assert_untouched(folder: &Folder) {
-    assert!(folder.read("dst") == OLD, "the destination was touched");
-    assert_eq!(folder.temporaries(""), [] as [&Path; 0], "a temporary file is left");
-}
-
-/// The next copy works at once and leaves nothing but itself.
-#[track_caller]
-fn next_copy_works(folder: &Folder) {
-    let start = || folder.duocopy("--wait=5s src dst").start();
-    complete([start(), start()]);
-    folder.assert_same("src", "dst");
-    assert_eq!(folder.temporaries(""), [] as [&Path; 0], "a temporary file is left");
-}
-
-// ------------------------------------------------------------------------------------------------- signals
 
 fn code(signal: Signal) -> i32 {
     128 + signal.as_raw()
 }
 
-#[test]
+#[test(needs = [held_copies])]
 fn a_signal_to_one_side_ends_both_in_an_orderly_way() {
-    if !can_be_held("signals in the middle of a copy") {
-        return;
-    }
     for signal in STOPPING {
         for (hit, name, other) in [(0, "Reader", 1), (1, "Writer", 0)] {
-            let folder = prepared(2 * MIB);
+            let folder = Folder::with_source_and_destination(2 * MIB);
             let processes = in_the_middle(&folder);
             processes[hit].signal(signal);
             let begun = Instant::now();
@@ -54,19 +23,14 @@ fn a_signal_to_one_side_ends_both_in_an_orderly_way() {
             ended[hit].expect(code(signal), &["interrupted", &folder.text("dst"), "is unchanged"]);
             ended[other].expect(8, &[&format!("the {name} was interrupted"), "is unchanged"]);
             assert!(took < milliseconds(1000 * SLOWNESS), "both ended only after {took:?}");
-            assert_untouched(&folder);
+            folder.assert_untouched(Some(OLD));
         }
     }
 }
 
-left_out_on_windows!(the_same_signal_to_both_ends_both, "the Reader is suspended when its event comes");
-#[cfg(unix)]
-#[test]
+#[test(needs = [held_copies], not_on_windows = "the Reader is suspended when its event comes")]
 fn the_same_signal_to_both_ends_both() {
-    if !can_be_held("a signal to both processes") {
-        return;
-    }
-    let folder = prepared(2 * MIB);
+    let folder = Folder::with_source_and_destination(2 * MIB);
     let processes = in_the_middle(&folder);
     for process in &processes {
         process.signal(Signal::INT);
@@ -74,42 +38,39 @@ fn the_same_signal_to_both_ends_both() {
     for ended in end(processes) {
         ended.expect(130, &["interrupted"]);
     }
-    assert_untouched(&folder);
-    next_copy_works(&folder);
+    folder.assert_untouched(Some(OLD));
+    folder.assert_next_copy_works();
 }
 
 #[test]
 fn a_lone_reader_can_be_interrupted() {
-    let folder = prepared(2 * MIB);
+    let folder = Folder::with_source_and_destination(2 * MIB);
     for signal in STOPPING {
         let reader = folder.duocopy("src dst").start_reader();
         reader.signal(signal);
         let begun = Instant::now();
         reader.end().expect(code(signal), &["interrupted", "is unchanged"]);
         assert!(begun.elapsed() < milliseconds(500 * SLOWNESS), "it ended only after {:?}", begun.elapsed());
-        assert_untouched(&folder);
+        folder.assert_untouched(Some(OLD));
     }
-    next_copy_works(&folder);
+    folder.assert_next_copy_works();
 }
 
-/// A Reader that takes its time to open the source, and a Writer that waits for it.
+/// Starts a Reader that opens its source slowly, and a Writer that waits for it.
 fn waiting_for_the_source(folder: &Folder, time: Duration) -> [Process; 2] {
     let opening = format!("openat:delay_enter={}", time.as_micros());
     let slow = format!("-P {} -e trace=openat -e inject={opening}", folder.text("src"));
     let processes = pair(folder.duocopy("src dst").traced(&slow), folder.duocopy("src dst"));
-    // Nothing tells from outside that it waits.
+    // From outside nothing shows that it waits.
     pause(milliseconds(200));
-    assert_eq!(processes[1].said(), "");
+    assert_eq!(processes[1].messages(), "");
     processes
 }
 
-#[test]
+#[test(needs = [strace])]
 fn a_writer_that_waits_for_a_slow_reader_can_be_interrupted() {
-    if !strace("a Writer that waits for a slow Reader") {
-        return;
-    }
     for signal in STOPPING {
-        let folder = prepared(2 * MIB);
+        let folder = Folder::with_source_and_destination(2 * MIB);
         let [reader, writer] = waiting_for_the_source(&folder, milliseconds(800));
         writer.signal(signal);
         let begun = Instant::now();
@@ -117,43 +78,41 @@ fn a_writer_that_waits_for_a_slow_reader_can_be_interrupted() {
         assert!(begun.elapsed() < milliseconds(500 * SLOWNESS), "it ended only after {:?}", begun.elapsed());
         assert!(reader.ended().is_none());
         reader.end().expect(8, &["the Writer was interrupted"]);
-        assert_untouched(&folder);
+        folder.assert_untouched(Some(OLD));
     }
 }
 
-#[test]
-fn a_slow_reader_that_is_interrupted_tells_the_writer_that_waits() {
-    if !strace("a slow Reader that is interrupted") {
-        return;
-    }
-    let folder = prepared(2 * MIB);
+#[test(needs = [strace])]
+fn a_slow_reader_that_is_interrupted_ends_the_waiting_writer() {
+    let folder = Folder::with_source_and_destination(2 * MIB);
     let [reader, writer] = waiting_for_the_source(&folder, milliseconds(600));
     reader.signal(Signal::TERM);
     reader.end().expect(code(Signal::TERM), &["interrupted"]);
     writer.end().expect(8, &["the Reader was interrupted"]);
-    assert_untouched(&folder);
+    folder.assert_untouched(Some(OLD));
 }
 
-#[test]
-fn an_interrupt_during_the_rename_is_too_late_and_a_second_one_means_now() {
-    if !strace("signals during the rename") {
-        return;
-    }
+#[test(needs = [strace])]
+fn an_interrupt_during_the_rename_comes_too_late_and_a_second_one_ends_at_once() {
     let slow = "-e trace=/^rename -e inject=/^rename:delay_enter=1000000";
     for twice in [false, true] {
-        let folder = prepared(MIB);
+        let folder = Folder::with_source_and_destination(MIB);
         let [reader, writer] = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced(slow));
         committing(&folder);
         reader.signal(Signal::INT);
         pause(milliseconds(200));
-        assert!(reader.ended().is_none(), "the first one must wait for the verdict: {}", reader.said());
+        assert!(
+            reader.ended().is_none(),
+            "after the first interrupt it must wait for the verdict: {}",
+            reader.messages()
+        );
         if twice {
             reader.signal(Signal::INT);
             let begun = Instant::now();
             assert_eq!(reader.end().code, 130);
             assert!(begun.elapsed() < milliseconds(200), "it ended only after {:?}", begun.elapsed());
         } else {
-            // It also reaches the Writer, which is in the middle of it.
+            // The Writer is in the middle of the rename.
             writer.signal(Signal::INT);
             reader.end().expect(0, &["complete"]);
         }
@@ -162,21 +121,14 @@ fn an_interrupt_during_the_rename_is_too_late_and_a_second_one_means_now() {
     }
 }
 
-/// Waits until the Writer of a copy under the default name has announced the rename (`ring.rs` of the library).
+/// Waits until the Writer has announced the rename.
 fn committing(folder: &Folder) {
-    until("the verdict's word", || {
-        let mut stage = [0; 1];
-        folder.pipe()?.read_exact_at(&mut stage, 2304 + 2 * 128).ok()?;
-        (stage == [1]).then_some(())
-    });
+    until("the Writer announces the rename", || folder.is_committing().then_some(()));
 }
 
-#[test]
+#[test(needs = [strace])]
 fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
-    if !strace("ignored signals") {
-        return;
-    }
-    let folder = prepared(2 * MIB);
+    let folder = Folder::with_source_and_destination(2 * MIB);
     let line = &format!("{SMALL_BLOCKS} src dst");
     let deaf = "trap '' HUP";
     let reader = folder.duocopy(line).after(deaf);
@@ -188,26 +140,23 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     }
     complete([reader, writer]);
     folder.assert_same("src", "dst");
-    // The other signals are heard.
-    let folder = prepared(2 * MIB);
+    // Other signals still work.
+    let folder = Folder::with_source_and_destination(2 * MIB);
     let reader = folder.duocopy(line).after(deaf).start_reader();
     reader.signal(Signal::HUP);
     reader.signal(Signal::TERM);
     reader.end().expect(code(Signal::TERM), &["interrupted"]);
 }
 
-#[test]
+#[test(needs = [held_copies])]
 fn a_stopped_process_is_not_a_dead_one() {
-    if !can_be_held("a process that is stopped for a second") {
-        return;
-    }
     for stopped in [0, 1] {
-        let folder = prepared(2 * MIB);
+        let folder = Folder::with_source_and_destination(2 * MIB);
         let processes = in_the_middle(&folder);
         processes[stopped].signal(Signal::STOP);
         pause(milliseconds(1000));
         for process in &processes {
-            assert!(process.ended().is_none(), "it gave up: {}", process.said());
+            assert!(process.ended().is_none(), "it gave up: {}", process.messages());
         }
         assert!(folder.read("dst") == OLD, "the destination was touched");
         processes[stopped].signal(Signal::CONT);
@@ -216,67 +165,52 @@ fn a_stopped_process_is_not_a_dead_one() {
     }
 }
 
-left_out_on_windows!(a_status_line_is_given_on_request, "there is no signal for it");
-#[cfg(unix)]
-#[test]
+#[test(needs = [strace], not_on_windows = "there is no signal for it")]
 fn a_status_line_is_given_on_request() {
-    if !strace("a status line on request") {
-        return;
-    }
-    let folder = prepared(2 * MIB);
+    let folder = Folder::with_source_and_destination(2 * MIB);
     let processes = in_the_middle(&folder);
     for process in &processes {
         process.signal(Signal::USR1);
-        process.says(" of 2.00 MiB written · in ");
+        process.reports(" of 2.00 MiB written · in ");
     }
     for ended in end(processes) {
         ended.expect(0, &["complete", "buffer "]);
-        assert_eq!(ended.said.matches(" written · ").count(), 1, "one request, one line: {ended:?}");
+        assert_eq!(ended.messages.matches(" written · ").count(), 1, "one request, one line: {ended:?}");
     }
     folder.assert_same("src", "dst");
 }
 
-// --------------------------------------------------------------------------------------------------- kills
-
-#[test]
+#[test(needs = [held_copies])]
 fn the_next_copy_removes_what_a_killed_writer_left() {
-    if !can_be_held("what a killed Writer leaves") {
-        return;
-    }
-    let folder = prepared(2 * MIB);
+    let folder = Folder::with_source_and_destination(2 * MIB);
     let [reader, writer] = in_the_middle(&folder);
     writer.kill();
     let begun = Instant::now();
     let ended = reader.end();
     let took = begun.elapsed();
-    println!("the Reader noticed the Writer's death after {took:?}");
+    note!("the Reader noticed the Writer's death after {took:?}");
     assert!(took < milliseconds(1000 * SLOWNESS));
     assert!(folder.read("dst") == OLD, "the destination was touched");
     let left = folder.temporaries("");
     let [left] = &left[..] else { panic!("a kill leaves one temporary file: {left:?}") };
     let left = left.file_name().unwrap().to_str().unwrap();
     ended.expect(8, &["the Writer died", &folder.text("dst"), "is unchanged", left, "copy again"]);
-    next_copy_works(&folder);
+    folder.assert_next_copy_works();
 }
 
-left_out_on_windows!(
-    memory_of_a_killed_pair_goes_with_the_next_copy_whatever_its_name,
-    "memory goes with its last process"
-);
-#[cfg(unix)]
-#[test]
-fn memory_of_a_killed_pair_goes_with_the_next_copy_whatever_its_name() {
-    let folder = prepared(1000);
+#[test(not_on_windows = "memory goes with its last process")]
+fn the_next_copy_of_any_name_removes_the_memory_of_a_killed_pair() {
+    let folder = Folder::with_source_and_destination(1000);
     let reader = folder.duocopy("src dst").start_reader();
     until("the pipe", || folder.pipe());
-    // Other tests copy too, and any of them may be the next one.
+    // The copy of another test may be the next one.
     reader.kill();
     reader.end();
     folder.duocopy("cp src elsewhere").start().end().expect(0, &[]);
     assert!(folder.pipe().is_none(), "it is still there");
 }
 
-/// What a Writer that is killed in the middle leaves beside `dst`.
+/// Kills a Writer in the middle, and returns the temporary file that it leaves beside `dst`.
 fn left_over(folder: &Folder) -> PathBuf {
     let [reader, writer] = in_the_middle(folder);
     writer.kill();
@@ -284,13 +218,10 @@ fn left_over(folder: &Folder) -> PathBuf {
     folder.temporaries("").pop().expect("a kill leaves the temporary file")
 }
 
-/// Somebody tries to rescue it; the copy must not take its own source for something to clear away.
-#[test]
-fn what_a_killed_writer_left_is_not_copied_onto_its_own_destination() {
-    if !can_be_held("a left-over as source") {
-        return;
-    }
-    let folder = prepared(2 * MIB);
+/// A user may try to rescue the left-over; the copy must not remove its own source.
+#[test(needs = [held_copies])]
+fn the_left_over_of_a_killed_writer_is_not_copied_onto_its_own_destination() {
+    let folder = Folder::with_source_and_destination(2 * MIB);
     let left = left_over(&folder);
     let start = || folder.duocopy("").word(&left).word("dst").start();
     for ended in [start(), start()].map(Process::end) {
@@ -300,15 +231,10 @@ fn what_a_killed_writer_left_is_not_copied_onto_its_own_destination() {
     assert!(folder.read("dst") == OLD, "the destination was touched");
 }
 
-left_out_on_windows!(a_left_over_that_may_not_be_written_to_stops_nobody, "modes; windows.rs has attributes");
-/// A Writer killed while it flushes has given its file the last mode already.
-#[cfg(unix)]
-#[test]
-fn a_left_over_that_may_not_be_written_to_stops_nobody() {
-    if !strace("a read-only left-over") {
-        return;
-    }
-    let folder = prepared(2 * MIB);
+/// A Writer that is killed while it flushes has given its file the final mode already.
+#[test(needs = [strace], not_on_windows = "modes; windows.rs tests attributes")]
+fn a_read_only_left_over_stops_no_copy() {
+    let folder = Folder::with_source_and_destination(2 * MIB);
     let left = left_over(&folder);
     folder.set_mode(left.file_name().unwrap(), 0o444);
     if is_root() {
@@ -320,12 +246,9 @@ fn a_left_over_that_may_not_be_written_to_stops_nobody() {
     assert!(!left.exists());
 }
 
-#[test]
-fn a_signal_says_nothing_about_a_destination_that_was_replaced_already() {
-    if !strace("an error after the rename") {
-        return;
-    }
-    let folder = prepared(1000);
+#[test(needs = [strace])]
+fn a_signal_after_the_rename_does_not_hide_that_the_copy_is_complete() {
+    let folder = Folder::with_source_and_destination(1000);
     let late = "-e trace=fsync -e inject=fsync:error=EIO:delay_enter=500000:when=2";
     let [reader, writer] = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced(late));
     until("the rename", || (folder.read("dst") != OLD).then_some(()));
@@ -336,14 +259,9 @@ fn a_signal_says_nothing_about_a_destination_that_was_replaced_already() {
     folder.assert_same("src", "dst");
 }
 
-left_out_on_windows!(
-    cp_that_is_stopped_while_its_child_starts_leaves_nobody_waiting,
-    "an event reaches a process only when it has got its console"
-);
-#[cfg(unix)]
-#[test]
-fn cp_that_is_stopped_while_its_child_starts_leaves_nobody_waiting() {
-    let folder = prepared(1000);
+#[test(not_on_windows = "an event reaches a process only when it has got its console")]
+fn cp_that_is_interrupted_while_its_child_starts_does_not_hang() {
+    let folder = Folder::with_source_and_destination(1000);
     for delay in 0..40 {
         let parent = folder.duocopy("cp --fsync=none src dst").start();
         pause(Duration::from_micros(delay * 200));
@@ -353,12 +271,9 @@ fn cp_that_is_stopped_while_its_child_starts_leaves_nobody_waiting() {
     }
 }
 
-#[test]
+#[test(needs = [strace])]
 fn a_directory_that_is_replaced_during_the_copy_is_noticed() {
-    if !strace("a directory that moves") {
-        return;
-    }
-    let folder = prepared(2 * MIB);
+    let folder = Folder::with_source_and_destination(2 * MIB);
     folder.make("place");
     let line = &format!("{SMALL_BLOCKS} src place/dst");
     let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
@@ -369,14 +284,11 @@ fn a_directory_that_is_replaced_during_the_copy_is_noticed() {
         ended.expect(12, &[&folder.text("place/dst"), "its directory was moved or replaced"]);
     }
     assert!(!folder.is_there("place/dst") && !folder.is_there("elsewhere/dst"));
-    assert_eq!(folder.temporaries("elsewhere"), [] as [&Path; 0]);
+    folder.assert_nothing_left_in("elsewhere");
 }
 
-#[test]
-fn what_a_killed_writer_left_for_the_target_of_a_link_is_named_and_removed() {
-    if !strace("what a killed Writer leaves beside a link's target") {
-        return;
-    }
+#[test(needs = [strace])]
+fn the_left_over_beside_the_target_of_a_link_is_named_and_removed() {
     let folder = Folder::new();
     folder.write("src", bytes(2 * MIB, 1));
     folder.make("deep");
@@ -388,36 +300,30 @@ fn what_a_killed_writer_left_for_the_target_of_a_link_is_named_and_removed() {
     let left = folder.temporaries("deep");
     let [left] = &left[..] else { panic!("a kill leaves one temporary file: {left:?}") };
     ended.expect(8, &["the Writer died", left.file_name().unwrap().to_str().unwrap()]);
-    next_copy_works(&folder);
-    assert_eq!(folder.temporaries("deep"), [] as [&Path; 0], "a temporary file is left");
+    folder.assert_next_copy_works();
+    folder.assert_nothing_left_in("deep");
 }
 
-#[test]
+#[test(needs = [held_copies])]
 fn a_writer_whose_reader_is_killed_leaves_nothing() {
-    if !can_be_held("a Reader that is killed") {
-        return;
-    }
-    let folder = prepared(2 * MIB);
+    let folder = Folder::with_source_and_destination(2 * MIB);
     let [reader, writer] = in_the_middle(&folder);
     let id = reader.id();
     reader.kill();
     let begun = Instant::now();
     let ended = writer.end();
     let took = begun.elapsed();
-    println!("the Writer noticed the Reader's death after {took:?}, of which up to 80 ms are slow writes");
+    note!("the Writer noticed the Reader's death after {took:?}, of which up to 80 ms are slow writes");
     assert!(took < milliseconds(1000 * SLOWNESS));
     let died = format!("the Reader (process {id}) died");
     ended.expect(8, &[&died, &folder.text("dst"), "is unchanged", "copy again"]);
-    assert_untouched(&folder);
-    next_copy_works(&folder);
+    folder.assert_untouched(Some(OLD));
+    folder.assert_next_copy_works();
 }
 
-#[test]
+#[test(needs = [strace])]
 fn a_writer_that_is_killed_around_the_rename_is_judged_by_the_file() {
-    if !strace("kills around the rename") {
-        return;
-    }
-    for (delay, says, renamed) in
+    for (delay, message, renamed) in
         [("delay_enter", "is unchanged", false), ("delay_exit", "is complete", true)]
     {
         for linked in [false, true] {
@@ -435,42 +341,36 @@ fn a_writer_that_is_killed_around_the_rename_is_judged_by_the_file() {
             pause(milliseconds(100));
             assert_eq!(folder.read(place) != OLD, renamed);
             writer.kill();
-            // While `strace` holds a process it cannot die, so the time until this is noticed says nothing.
-            reader.end().expect(8, &["the Writer died while it put the copy in its place", says]);
+            // A process cannot die while `strace` holds it, so this does not measure the time.
+            reader.end().expect(8, &["the Writer died while it put the copy in its place", message]);
             if renamed {
                 folder.assert_same("src", "dst");
             } else {
                 assert!(folder.read("dst") == OLD);
             }
-            next_copy_works(&folder);
+            folder.assert_next_copy_works();
         }
     }
 }
 
-#[test]
-fn a_reader_that_is_killed_during_the_rename_does_not_stop_it() {
-    if !strace("a Reader that is killed during the rename") {
-        return;
-    }
-    let folder = prepared(MIB);
+#[test(needs = [strace])]
+fn a_reader_that_is_killed_during_the_rename_does_not_stop_the_writer() {
+    let folder = Folder::with_source_and_destination(MIB);
     let slow = "-e trace=/^rename -e inject=/^rename:delay_enter=500000";
     let [reader, writer] = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced(slow));
     committing(&folder);
     reader.kill();
     writer.end().expect(0, &["complete"]);
     folder.assert_same("src", "dst");
-    next_copy_works(&folder);
+    folder.assert_next_copy_works();
 }
 
-#[test]
-fn a_writer_whose_slow_reader_is_killed_takes_its_place() {
-    if !strace("a slow Reader that is killed") {
-        return;
-    }
-    let folder = prepared(2 * MIB);
+#[test(needs = [strace])]
+fn a_writer_whose_slow_reader_is_killed_becomes_the_reader() {
+    let folder = Folder::with_source_and_destination(2 * MIB);
     let [reader, writer] = waiting_for_the_source(&folder, milliseconds(800));
     reader.kill();
-    writer.says("this is the Reader");
+    writer.reports("this is the Reader");
     let second = folder.duocopy("src dst").start_writer();
     complete([writer, second]);
     folder.assert_same("src", "dst");
@@ -486,18 +386,20 @@ fn a_kill_of_the_writer_at_any_moment_harms_nothing() {
     kill_at_random_moments("the Writer", 1);
 }
 
-/// Kills one side at 30 moments, or as many as `DUOCOPY_KILLS` says, from its start to a little after the end of an average copy.
+/// Kills one side at 30 moments, or at `DUOCOPY_KILLS` moments, between its start and a little after the end of an
+/// average copy.
 fn kill_at_random_moments(what: &str, hit: usize) {
-    // Small blocks, so that the two hand over a thousand times.
+    // Small blocks make a thousand hand-overs.
     const LINE: &str = "-v --block-size=4K --buffer-size=16K --wait=10s src dst";
     let kills: u64 = std::env::var("DUOCOPY_KILLS").map_or(30, |kills| kills.parse().unwrap());
     let mut random = Random::new(&format!("kills of {what}"));
-    // More than usually are asked for take longer.
+    // More kills than usual take longer.
     let limit = TEST_LIMIT + milliseconds(3000 * kills.saturating_sub(50));
-    let folder = prepared_in(Folder::with_limit(limit), 4 * MIB);
+    let folder = Folder::with_limit(limit);
+    folder.write("src", bytes(4 * MIB, 1));
     let start = || {
         let reader = folder.duocopy(LINE).start();
-        reader.says("this is the Reader");
+        reader.reports("this is the Reader");
         [reader, folder.duocopy(LINE).start()]
     };
     let begun = Instant::now();
@@ -520,7 +422,7 @@ fn kill_at_random_moments(what: &str, hit: usize) {
         let killed = killed.end();
         let survivor = match survivor.end_within(milliseconds(1000 * SLOWNESS)) {
             Ok(survivor) => survivor,
-            // The other one was killed before it had begun: this one waits for another, and must be content with it.
+            // The victim had not begun, so the survivor waits for another process, with which it must complete.
             Err(survivor) => {
                 waited += 1;
                 folder.duocopy(LINE).end().expect(0, &[]);
@@ -540,21 +442,21 @@ fn kill_at_random_moments(what: &str, hit: usize) {
                 complete += 1;
             }
             (8, KILLED) => {
-                assert!(survivor.said.contains("died"), "{context}");
-                assert!(survivor.said.contains(&folder.text("dst")), "{context}");
-                let says = if is_new { "is complete" } else { "is unchanged" };
-                assert!(survivor.said.contains(says), "{context}");
-                // A Writer cleans up after itself, and names what it had to leave.
+                assert!(survivor.messages.contains("died"), "{context}");
+                assert!(survivor.messages.contains(&folder.text("dst")), "{context}");
+                let message = if is_new { "is complete" } else { "is unchanged" };
+                assert!(survivor.messages.contains(message), "{context}");
+                // A Writer removes its temporary file.
                 assert!(hit == 1 || folder.temporaries("").is_empty(), "{context}");
                 died += 1;
                 longest = longest.max(begun.elapsed());
             }
-            _ => panic!("an end that must not be; {context}"),
+            _ => panic!("an unexpected end; {context}"),
         }
-        next_copy_works(&folder);
+        folder.assert_next_copy_works();
     }
-    println!(
+    note!(
         "{kills} kills of {what}: {died} noticed (at most {longest:?} later), {complete} after the verdict, {waited} \
-         before the other had begun; a whole copy takes {whole:?}"
+         before the victim had begun; a whole copy takes {whole:?}"
     );
 }

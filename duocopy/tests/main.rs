@@ -1,25 +1,38 @@
 //! The tests of the program, in one executable: what they share is compiled once, and they wait side by side.
 
-#[macro_use]
+#![allow(clippy::wildcard_imports, reason = "tests use most of util")]
+
+// Replaces the built-in `#[test]`.
+#[macro_use(note, test)]
+extern crate harness;
+
 mod util;
 
 mod cache;
-mod cli;
+mod command_line;
+mod cp;
+mod destination;
 #[cfg(unix)]
 mod every_call;
 mod every_step;
 mod existing;
+mod failures;
 mod halves;
 #[cfg(unix)]
 mod hardening;
 #[cfg(unix)]
 mod hostile;
 mod interrupted;
+mod lone_reader;
+mod memory;
 #[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod messages;
+mod names;
+mod pair;
 #[cfg(unix)]
 mod parties;
 mod preserve;
+mod progress;
 mod replaced;
 mod resume;
 #[cfg(unix)]
@@ -31,5 +44,12 @@ mod status;
 mod strangers;
 #[cfg(unix)]
 mod streams;
+mod third_process;
 #[cfg(windows)]
 mod windows;
+
+fn main() -> std::process::ExitCode {
+    #[cfg(windows)]
+    util::send_event_if_asked();
+    harness::run()
+}

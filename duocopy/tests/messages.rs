@@ -1,27 +1,26 @@
-//! What people read when something goes wrong, word for word: `messages.txt` has every story that is told here.
+//! The messages that users see when something goes wrong, word for word: `messages.txt` has every scene below.
 //!
-//! `DUOCOPY_GENERATE=1 cargo test -p duocopy --test suite messages::` writes it anew; read what has changed as
-//! somebody who sees it for the first time: what happened, to which path, and what to do next.
+//! `DUOCOPY_GENERATE=1 cargo test -p duocopy --test suite messages::` writes that file again. Read the changes as a user
+//! who sees them for the first time: what failed, for which path, and what to do next.
 //!
-//! On Windows the system's own words are others, and strace is missing. (The portable build makes other calls.)
+//! Windows has other messages of the system, and no strace; the portable build makes other calls.
 
 use crate::util::*;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 type Change = fn(&Folder);
-/// The path is that of the temporary file.
+/// A change of the folder, or of the temporary file with this path.
 type ChangeBeside = fn(&Folder, &Path);
 type Act = fn(&[Process; 2]);
 
-/// All stories so far.
+/// All scenes so far.
 #[derive(Default)]
 struct Book(String);
 
-/// A folder with a source and an old destination, and what was started in it.
+/// A folder with a source and an old destination, and the processes that were started in it.
 struct Scene {
     folder: Folder,
     told: Vec<(String, Ended)>,
@@ -35,19 +34,19 @@ impl Scene {
         Self { folder, told: Vec::new() }
     }
 
-    /// One process to its end.
+    /// Runs one process to its end.
     fn run(&mut self, line: &str) -> &mut Self {
         let ended = self.folder.duocopy(line).end();
         self.keep(line, ended)
     }
 
-    /// One process, in which this call fails.
+    /// Runs one process in which this call fails.
     fn fails(&mut self, line: &str, injection: &str) -> &mut Self {
         let run = self.folder.duocopy(line).traced(&failing(injection));
         self.keep(line, run.end())
     }
 
-    /// Two processes, the second of which has this call fail.
+    /// Runs two processes; this call fails in the second one.
     fn pair_fails(&mut self, line: &str, injection: &str) -> &mut Self {
         let reader = self.folder.duocopy(&format!("--wait=3s {line}")).start();
         until("its seat", || self.folder.pipe());
@@ -56,7 +55,7 @@ impl Scene {
         self.keep_both(line, line, ended)
     }
 
-    /// Two halves, or any two processes, the first of which waits for the second.
+    /// Runs two processes, the first of which waits for the second.
     fn both(&mut self, first: &str, second: &str) -> &mut Self {
         let started = self.folder.duocopy(first).start();
         started_well(&started, &self.folder, first);
@@ -75,13 +74,13 @@ impl Scene {
     }
 }
 
-/// It has opened its pipe, or waits for something.
+/// Waits until the process has opened its pipe.
 fn started_well(process: &Process, folder: &Folder, line: &str) {
     until("it has arrived", || {
         let seen = folder.duocopy("status --json").end().output;
         (seen.contains(&format!("\"process\":{}", process.id())) || process.ended().is_some()).then_some(())
     });
-    assert!(process.ended().is_none(), "{line}: {}", process.said());
+    assert!(process.ended().is_none(), "{line}: {}", process.messages());
 }
 
 fn failing(injection: &str) -> String {
@@ -93,14 +92,14 @@ impl Book {
     fn tell(&mut self, title: &str, scene: &Scene) {
         writeln!(self.0, "## {title}\n").expect("a text");
         for (line, ended) in &scene.told {
-            writeln!(self.0, "$ duocopy {line}\n{}=> {}\n", ended.said, ended.code).expect("a text");
+            writeln!(self.0, "$ duocopy {line}\n{}=> {}\n", ended.messages, ended.code).expect("a text");
         }
         let own = scene.folder.text("");
         self.0 = self.0.replace(own.trim_end_matches('/'), "/home");
     }
 }
 
-/// What is another number in every run.
+/// Replaces numbers that differ in every run.
 fn without_numbers(text: &str) -> String {
     let hidden = |text: String, before: &str, is_part: fn(char) -> bool| {
         let mut parts = text.split(before);
@@ -122,15 +121,8 @@ fn hide(part: &str, is_part: fn(char) -> bool) -> String {
     if rest.len() < part.len() { format!("#{rest}") } else { part.into() }
 }
 
-#[test]
-fn every_message_says_what_happened_to_which_path_and_what_to_do() {
-    if !strace("every message") || !is_root() {
-        return left_out("every message: needs root, and strace");
-    }
-    // `TMPFS_MAGIC` of linux/magic.h.
-    if rustix::fs::statfs(std::env::temp_dir()).is_ok_and(|system| system.f_type == 0x0102_1994) {
-        return left_out("every message: there are others where files are memory and nothing is reserved");
-    }
+#[test(needs = [strace, root, files_on_a_disk])]
+fn every_message_names_the_failure_the_path_and_the_remedy() {
     let mut book = Book::default();
     the_source(&mut book);
     the_destination(&mut book);
@@ -160,7 +152,7 @@ fn the_source(book: &mut Book) {
     scene.folder.set_mode("secret", 0o600);
     let ended = scene.folder.duocopy("cp secret /tmp/not-made").by_nobody().end();
     scene.keep("cp secret /tmp/not-made", ended);
-    assert!(succeeds(Command::new("mkfifo").arg(scene.folder.path("fifo"))));
+    scene.folder.make_fifo("fifo");
     scene.run("cp fifo dst");
     book.tell("A source that cannot be copied", &scene);
 
@@ -193,17 +185,17 @@ fn the_source(book: &mut Book) {
         until("the copy", || scene.folder.left_over("part"));
         change(&scene.folder);
         let mut ended = end(both);
-        // What was said before is about how it began, with `-v`.
+        // Earlier lines describe the beginning, because of `-v`.
         for ended in &mut ended {
-            ended.said = last_line(&ended.said);
+            ended.messages = last_line(&ended.messages);
         }
         scene.keep_both(line, line, ended);
         book.tell(&format!("A source that {title} while it is read"), &scene);
     }
 }
 
-fn last_line(said: &str) -> String {
-    said.lines().last().map_or(String::new(), |line| format!("{line}\n"))
+fn last_line(messages: &str) -> String {
+    messages.lines().last().map_or(String::new(), |line| format!("{line}\n"))
 }
 
 fn the_destination(book: &mut Book) {
@@ -227,8 +219,8 @@ fn the_destination(book: &mut Book) {
         scene.run(&format!("cp src {name}"));
     }
     let long = scene.folder.text(&long);
-    let replaced = scene.told[7].1.said.replace(&long, "/home/(256 letters)");
-    scene.told[7].1.said = replaced;
+    let replaced = scene.told[7].1.messages.replace(&long, "/home/(256 letters)");
+    scene.told[7].1.messages = replaced;
     scene.folder.make("closed");
     scene.folder.set_mode("closed", 0o555);
     scene.folder.set_mode("src", 0o644);
@@ -284,14 +276,14 @@ fn what_fails_in_the_middle(book: &mut Book) {
         let line = "--bwlimit=1M src place/dst";
         let started = scene.folder.duocopy(line).start_reader();
         let both = [started, scene.folder.duocopy(line).start()];
-        // With something in it: one that is swapped before is made anew.
+        // Wait for the first bytes: an empty file that is replaced is made again.
         let written = |part: &PathBuf| {
             part.extension().is_some_and(|it| it == "part") && fs::metadata(part).is_ok_and(|it| it.len() > 0)
         };
         let part = until("the copy", || scene.folder.temporaries("place").into_iter().find(written));
         change(&scene.folder, &part);
         let mut ended = end(both);
-        ended[0].said = last_line(&ended[0].said);
+        ended[0].messages = last_line(&ended[0].messages);
         scene.keep_both(line, line, ended);
         book.tell(title, &scene);
     }
@@ -314,13 +306,13 @@ fn the_halves(book: &mut Book) {
     scene.run("write --peer-user=nobody new x");
     halves(&mut scene, "-", "-p new");
     scene.run(&format!("read missing {name}"));
-    assert!(succeeds(Command::new("mkfifo").arg(scene.folder.path("fifo"))));
+    scene.folder.make_fifo("fifo");
     halves(&mut scene, "--wait=1s fifo", "new2");
     scene.run("write --wait=100ms new x-alone").run("read --peer-user=no-such-user src x");
     book.tell("Halves that do not fit together", &scene);
 }
 
-/// While a Reader waits for its partner.
+/// Plays a scene while a Reader waits for its peer.
 fn meanwhile(title: &str, book: &mut Book, act: impl FnOnce(&mut Scene)) {
     let mut scene = Scene::new();
     let started = scene.folder.duocopy("src dst").start_reader();
@@ -336,7 +328,7 @@ fn the_pipe(book: &mut Book) {
     scene.folder.write("other", "x");
     let stopped = stop(&both);
     let mut ended = scene.folder.duocopy("src dst").end();
-    ended.said = without_progress(&ended.said);
+    ended.messages = without_progress(&ended.messages);
     scene.keep("src dst", ended);
     drop(stopped);
     book.tell("Too many instances", &scene);
@@ -349,7 +341,7 @@ fn the_pipe(book: &mut Book) {
     });
     meanwhile("Another version", book, |scene| {
         let pipe = scene.folder.pipe().expect("the Reader waits");
-        pipe.write_all_at(&[9], 8).expect("ours");
+        pipe.write_all_at(&[9], pipe_header::VERSION).expect("ours");
         scene.run("src dst");
     });
 
@@ -367,13 +359,13 @@ fn the_pipe(book: &mut Book) {
     book.tell("No pipe", &scene);
 }
 
-/// Both are stopped, so that what they say of each other stays.
+/// Stops both processes, so that their state does not change.
 fn stop(both: &[Process; 2]) -> Vec<&Process> {
     both.iter().inspect(|process| process.signal(Signal::STOP)).collect()
 }
 
-fn without_progress(said: &str) -> String {
-    let words = said.split(' ').map(|word| {
+fn without_progress(messages: &str) -> String {
+    let words = messages.split(' ').map(|word| {
         if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()) { "#" } else { word }
     });
     words.collect::<Vec<_>>().join(" ")
@@ -399,13 +391,13 @@ fn the_end(book: &mut Book) {
         let ended = end(both);
         let line = format!("{flags} src dst");
         for mut ended in ended {
-            ended.said = without_progress(&without_beginning(&ended.said));
+            ended.messages = without_progress(&without_beginning(&ended.messages));
             scene.keep(line.trim(), ended);
         }
         book.tell(title, &scene);
     }
 
-    // Between the last word and the verdict, before and after the rename.
+    // Between the trailer and the verdict.
     let mut scene = Scene::new();
     scene.pair_fails("src dst", "renameat:signal=KILL:when=1");
     book.tell("The Writer dies before the rename", &scene);
@@ -413,8 +405,7 @@ fn the_end(book: &mut Book) {
     let mut scene = Scene::new();
     let halves: PathBuf = scene.folder.path("x");
     let name = halves.to_str().expect("a readable path");
-    let mut lying =
-        blockpipe::Pipe::named(name).tag("`duocopy read` and `duocopy write`").join_as_producer().unwrap();
+    let mut lying = blockpipe::Pipe::named(name).tag(HALVES).join_as_producer().unwrap();
     let mut origin = [0; 128];
     for (at, word) in [(16, 4_u64), (56, 0o644), (64, 1 << 8)] {
         origin[at..at + 8].copy_from_slice(&word.to_le_bytes());
@@ -429,9 +420,9 @@ fn the_end(book: &mut Book) {
     book.tell("The checksums differ", &scene);
 }
 
-/// What `-v` says of the beginning is no message of an error.
-fn without_beginning(said: &str) -> String {
+/// Removes the lines with which `-v` describes the beginning.
+fn without_beginning(messages: &str) -> String {
     let is_beginning =
         |line: &&str| ["this is the", " blocks of ", "strace:"].iter().any(|part| line.contains(part));
-    said.split_inclusive('\n').filter(|line| !is_beginning(line)).collect()
+    messages.split_inclusive('\n').filter(|line| !is_beginning(line)).collect()
 }

@@ -1,26 +1,22 @@
-//! Two parties: users and containers that may not open each other's file, and meet in a directory that both can enter.
+//! Users and containers that cannot open each other's file, and meet in a directory that both can enter.
 //!
-//! Not on Windows, where only processes of the same user can meet.
+//! On Windows only processes of the same user can meet.
 
 use crate::util::*;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The group of both, the one who may read, and the one who may write.
+/// The group of both users, the user who may read the source, and the user who may write the destination.
 const GROUP: u32 = 20_000;
 const BACKUP: u32 = 20_001;
 const STORE: u32 = 20_002;
-/// A container: names of its own for users, mounts and processes.
+/// A container: namespaces of its own for users, mounts and processes.
 const CONTAINER: &str = "unshare --user --map-root-user --mount --pid --fork --kill-child";
 
-/// A folder with what only the one may read, a place where only the other may write, and one where they meet. Nothing
-/// if the tests do not run as root.
-fn two_parties(what: &str) -> Option<Folder> {
-    if !is_root() {
-        left_out(&format!("{what}: only root can become two other users"));
-        return None;
-    }
+/// Makes a folder with a source that only one user may read, a directory in which only another user may write, and one
+/// in which they meet. The test needs `root`.
+fn two_parties() -> Folder {
     let folder = Folder::new();
     for (name, owner, group, mode) in
         [("backup", BACKUP, BACKUP, 0o700), ("store", STORE, STORE, 0o700), ("meet", 0, GROUP, 0o2770)]
@@ -30,7 +26,7 @@ fn two_parties(what: &str) -> Option<Folder> {
     }
     chown(folder.write("backup/src", bytes(2 * MIB + 7, 1)), Some(BACKUP), Some(BACKUP)).expect("root may");
     folder.set_mode("backup/src", 0o600);
-    Some(folder)
+    folder
 }
 
 fn reader<'a>(folder: &'a Folder, flags: &str) -> Run<'a> {
@@ -54,11 +50,11 @@ fn may_open(folder: &Folder, user: u32, name: &str) -> bool {
     succeeds(&mut command)
 }
 
-#[test]
+#[test(needs = [root])]
 fn two_users_copy_what_neither_could_alone() {
-    let Some(folder) = two_parties("two users") else { return };
+    let folder = two_parties();
     let [reader, writer] = [reader(&folder, "--bwlimit=700K"), writer(&folder, "")].map(Run::start);
-    // Seen by a third one, who may.
+    // A third user who may enter the directory sees both.
     let seen = until("both are seen", || {
         let seen = folder.duocopy("status --json --dir=meet nightly").end();
         seen.output.contains("\"moving\"").then_some(seen.output)
@@ -76,9 +72,9 @@ fn two_users_copy_what_neither_could_alone() {
     }
 }
 
-#[test]
-fn who_is_not_expected_is_refused_by_both() {
-    let Some(folder) = two_parties("two users, and whom they expect") else { return };
+#[test(needs = [root])]
+fn an_unexpected_user_is_refused_by_both() {
+    let folder = two_parties();
     let allowed = format!("--peer-user=root,{STORE}");
     let ended =
         [reader(&folder, &allowed), writer(&folder, "--peer-user=0")].map(Run::start).map(Process::end);
@@ -103,15 +99,15 @@ fn who_is_not_expected_is_refused_by_both() {
     unknown.expect(2, &["--peer-user nobody-at-all: there is no such user; give a name or a number"]);
 }
 
-/// A word of somebody else, laid there by who sits down.
-#[test]
-fn who_has_not_proved_who_it_is_is_refused() {
-    let Some(folder) = two_parties("a partner that does not say who it is") else { return };
+/// The file that proves the user of a process is missing.
+#[test(needs = [root])]
+fn a_process_that_has_not_proved_its_user_is_refused() {
+    let folder = two_parties();
     let writer = writer(&folder, "").start();
-    let word = until("its word", || {
+    let proof = until("the file that proves its user", || {
         left_in(&folder).into_iter().find(|path| path.to_string_lossy().ends_with("-user"))
     });
-    std::fs::remove_file(word).expect("root may");
+    std::fs::remove_file(proof).expect("root may");
     let reader = reader(&folder, &format!("--peer-user={STORE}")).start();
     reader.end().expect(
         12,
@@ -121,9 +117,9 @@ fn who_has_not_proved_who_it_is_is_refused() {
     assert!(!folder.is_there("store/dst"));
 }
 
-/// Who belongs to a group is known for users of this system.
+/// The members of a group are known for users of this system.
 #[test]
-fn a_partner_may_be_expected_by_its_group() {
+fn a_peer_may_be_expected_by_its_group() {
     let folder = Folder::new();
     folder.write("src", "x");
     folder.make("meet");
@@ -141,12 +137,12 @@ fn a_partner_may_be_expected_by_its_group() {
     }
 }
 
-#[test]
-fn a_killed_half_leaves_nothing_that_hinders_another_user() {
-    let Some(folder) = two_parties("two users, one of whom is killed") else { return };
+#[test(needs = [root])]
+fn a_killed_half_leaves_nothing_that_stops_another_user() {
+    let folder = two_parties();
     for victim in [0, 1] {
         let both = [reader(&folder, "--bwlimit=1M"), writer(&folder, "")].map(Run::start);
-        both[1 - victim].says("belongs to user");
+        both[1 - victim].reports("belongs to user");
         both[victim].kill();
         let survivor = both.into_iter().nth(1 - victim).expect("two");
         survivor.end().expect(8, &["died"]);
@@ -159,9 +155,9 @@ fn a_killed_half_leaves_nothing_that_hinders_another_user() {
     }
 }
 
-#[test]
-fn a_directory_that_does_not_do_is_named_with_what_to_do() {
-    let Some(folder) = two_parties("directories that only one user can enter") else { return };
+#[test(needs = [root])]
+fn an_unsuitable_directory_is_reported_with_the_remedy() {
+    let folder = two_parties();
     let read =
         |dir: &str| folder.duocopy(&format!("read --dir={dir} backup/src x")).by_user(BACKUP, BACKUP).end();
     read("nowhere").expect(1, &[&folder.text("nowhere"), "No such file", "make this directory first"]);
@@ -172,7 +168,7 @@ fn a_directory_that_does_not_do_is_named_with_what_to_do() {
 }
 
 #[test]
-fn the_directory_may_come_from_the_surroundings() {
+fn the_directory_may_come_from_the_environment() {
     let folder = Folder::new();
     folder.write("src", "x");
     let place = folder.make("meet");
@@ -180,38 +176,31 @@ fn the_directory_may_come_from_the_surroundings() {
     let here = "export DUOCOPY_DIR=meet";
     let start = |line: &str| folder.duocopy(line).after(here).start();
     let reader = start("read src x");
-    reader.says(&format!("start it as a user who may enter {}", place.display()));
-    reader.says(&format!("duocopy write --dir={} DST x", place.display()));
+    reader.reports(&format!("start it as a user who may enter {}", place.display()));
+    reader.reports(&format!("duocopy write --dir={} DST x", place.display()));
     let there = folder.duocopy("status x").after(here).end();
     assert!(there.output.contains("has waited for the other one for"), "{there:?}");
     start("write dst x").end().expect(0, &[]);
     reader.end().expect(0, &[]);
     folder.duocopy("status x").after(here).end().expect(1, &["there is no pipe \u{201c}x\u{201d}"]);
-    // Empty is as good as not there; and `cp` meets nobody.
+    // An empty variable counts as missing; and `cp` ignores it.
     let [reader, writer] = ["read src x", "write --force dst x"]
         .map(|line| folder.duocopy(line).after("export DUOCOPY_DIR=").start());
     assert_eq!([reader.end().code, writer.end().code], [0, 0]);
     folder.duocopy("cp src other").after("export DUOCOPY_DIR=nowhere").end().expect(0, &[]);
 }
 
-#[test]
+#[test(needs = [root, user_namespaces])]
 fn two_containers_share_nothing_but_a_directory() {
-    let Some(folder) = two_parties("two containers") else { return };
-    let own = format!("{CONTAINER} true");
-    let mut words = own.split_whitespace();
-    let mut command = Command::new(words.next().expect("a command"));
-    surround(command.args(words), Some((BACKUP, GROUP)), false);
-    if !succeeds(&mut command) {
-        return left_out("two containers: this user may have no names of its own for users");
-    }
-    // Each hides from itself what belongs to the other, and the memory that all processes of this system share.
+    let folder = two_parties();
+    // Each container hides the other's directory, and the memory that all processes of this system share.
     let hidden = |other: &str| format!("mount -t tmpfs tmpfs {other} && mount -t tmpfs tmpfs /dev/shm");
     let both = [
         reader(&folder, "").inside(CONTAINER).after(&hidden("store")),
         writer(&folder, "").inside(CONTAINER).after(&hidden("backup")),
     ];
     let [reader, writer] = both.map(Run::start).map(Process::end);
-    // In a container that knows no other user, everybody else has no name.
+    // A container that knows no other user has no name for its peer.
     reader.expect(0, &["the Writer belongs to user"]);
     writer.expect(0, &["the Reader belongs to user"]);
     folder.assert_same("backup/src", "store/dst");

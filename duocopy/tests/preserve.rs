@@ -1,17 +1,18 @@
-//! `--preserve`: what the copy takes over from its source besides the content.
+//! `--preserve`: what a copy preserves besides the content.
 
 use crate::util::*;
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Long ago, with nanoseconds.
+/// A time long ago, with nanoseconds.
 fn long_ago() -> SystemTime {
     UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_700)
 }
 
+/// A source with old times.
 fn prepared() -> Folder {
-    let folder = Folder::new();
-    let source = fs::File::options().write(true).open(folder.write("src", bytes(100 * KIB, 1))).unwrap();
+    let folder = Folder::with_source(100 * KIB);
+    let source = fs::File::options().write(true).open(folder.path("src")).unwrap();
     source.set_times(fs::FileTimes::new().set_modified(long_ago()).set_accessed(long_ago())).unwrap();
     folder
 }
@@ -21,7 +22,7 @@ fn modified(folder: &Folder, name: &str) -> SystemTime {
 }
 
 #[test]
-fn times_are_taken_over_only_if_that_is_asked_for() {
+fn times_are_preserved_only_on_request() {
     for (flags, kept) in [("", false), ("--preserve=timestamps", true), ("--preserve=mode", false)] {
         let folder = prepared();
         folder.duocopy(&format!("cp {flags} src dst")).end().expect(0, &[]);
@@ -30,22 +31,27 @@ fn times_are_taken_over_only_if_that_is_asked_for() {
     }
 }
 
-/// A pair over an old file, and two halves.
+/// A pair that replaces an old file, and two halves.
 #[test]
-fn times_are_those_of_the_source_also_over_an_old_file_and_with_both_forms() {
+fn times_are_preserved_by_pairs_and_by_halves() {
     let folder = prepared();
     folder.write("dst", OLD);
     let start = || folder.duocopy("--preserve=timestamps src dst").start();
     complete([start(), start()]);
     assert_eq!(modified(&folder, "dst"), long_ago());
-    let name = folder.text("").rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap().to_owned();
+    let name = folder.pipe_name();
     let from = folder.duocopy(&format!("read src {name}")).start();
     complete([from, folder.duocopy(&format!("write --preserve=timestamps new {name}")).start()]);
     assert_eq!(modified(&folder, "new"), long_ago());
     folder.duocopy(&format!("read -p src {name}")).end().expect(2, &["give --preserve to `write`"]);
 }
 
-left_out_on_windows!(rights_and_owner_are_taken_over, "modes and owners");
+#[cfg(windows)]
+mod windows {
+    #[test(not_on_windows = "modes, owners and attributes")]
+    fn modes_owners_and_attributes_are_preserved() {}
+}
+
 #[cfg(unix)]
 mod unix {
     use super::*;
@@ -56,17 +62,14 @@ mod unix {
         (metadata.uid(), metadata.gid())
     }
 
-    #[test]
-    fn rights_and_owner_are_taken_over() {
-        if !is_root() {
-            return left_out("taking over an owner: only the superuser may");
-        }
+    #[test(needs = [root])]
+    fn mode_and_owner_are_preserved() {
         let folder = prepared();
         chown(folder.path("src"), Some(NOBODY), Some(NOBODY)).unwrap();
         for (mode, flags, expected) in [
             (0o640, "-p", (0o640, (NOBODY, NOBODY))),
             (0o4755, "-p", (0o4755, (NOBODY, NOBODY))),
-            // Rights of its owner are for nobody else.
+            // The set-id bits are only for the same owner.
             (0o6755, "--preserve=mode", (0o755, (0, 0))),
             (0o640, "--preserve=ownership,timestamps", (0o640, (NOBODY, NOBODY))),
         ] {
@@ -77,36 +80,33 @@ mod unix {
             assert_eq!((folder.mode("dst"), owner(&folder, "dst")), expected, "{flags} of {mode:o}");
             fs::remove_file(folder.path("dst")).unwrap();
         }
-        // Two parties: who may read must not be able to make a program that runs with another one's rights.
+        // A reading user must not be able to make a program that runs with the rights of the writing one.
         folder.set_mode("src", 0o4755);
-        let name = folder.text("").rsplit('/').find(|part| !part.is_empty()).unwrap().to_owned();
+        let name = folder.pipe_name();
         let from = folder.duocopy(&format!("read src {name}")).start();
         let [from, to] = end([from, folder.duocopy(&format!("write -p dst {name}")).start()]);
         assert_eq!((folder.mode("dst"), owner(&folder, "dst")), (0o755, (NOBODY, NOBODY)));
         to.expect(3, &["dst has not got from the source: the set-user-ID and set-group-ID bits"]);
         from.expect(3, &["complete, but the destination has not got from the source: the set-user-ID"]);
         folder.assert_same("src", "dst");
-        // Nor may a pair that others could take part in.
+        // Nor may a pair in a directory that other users can enter.
         folder.make("meet");
         folder.set_mode("meet", 0o700);
         for ended in end([(); 2].map(|()| folder.duocopy("--dir=meet -p src third").start())) {
             ended.expect(3, &["the set-user-ID and set-group-ID bits"]);
         }
         assert_eq!(folder.mode("third"), 0o755);
-        // Nor by replacing one.
+        // Nor by replacing such a program.
         folder.set_mode("dst", 0o4755);
         let from = folder.duocopy(&format!("read src {name}")).start();
         complete([from, folder.duocopy(&format!("write --force dst {name}")).start()]);
         assert_eq!(folder.mode("dst"), 0o755);
     }
 
-    #[test]
-    fn what_could_not_be_had_is_said_by_both() {
-        if !is_root() {
-            return left_out("an owner that cannot be taken over: only the superuser can make such a file");
-        }
+    #[test(needs = [root])]
+    fn both_report_what_was_not_preserved() {
         let folder = prepared();
-        // A directory of its own for the user who may give nothing away.
+        // A directory for a user who cannot give files to others.
         folder.make("place");
         chown(folder.path("place"), Some(NOBODY), Some(NOBODY)).unwrap();
         folder.set_mode("", 0o755);
@@ -122,12 +122,12 @@ mod unix {
         assert_eq!((folder.mode("place/dst"), modified(&folder, "place/dst")), (0o644, long_ago()));
         let alone = folder.duocopy("cp -p src place/dst").by_nobody().end();
         alone.expect(3, &["has not got from the source: ownership ("]);
-        assert_eq!(alone.said.matches("complete, but").count(), 1, "{alone:?}");
+        assert_eq!(alone.messages.matches("complete, but").count(), 1, "{alone:?}");
     }
 
     const ACCESS: &str = "system.posix_acl_access";
 
-    /// One more user may read: version 2, then kind, rights and number of each entry.
+    /// An access list that lets one more user read: version 2, then kind, permissions and number of each entry.
     fn access_list() -> Vec<u8> {
         let entries = [
             (1_u16, 6_u16, u32::MAX),
@@ -153,22 +153,22 @@ mod unix {
         Some(value[..length].to_vec())
     }
 
-    /// A source with two attributes, of which one is as large as a file system may have it, and an access list.
-    fn with_attributes(what: &str) -> Option<Folder> {
+    /// A source with two attributes, one of which is as large as a file system allows, and an access list. The test needs
+    /// `extended_attributes`.
+    fn with_attributes() -> Folder {
         let folder = prepared();
         folder.set_mode("src", 0o640);
-        let there = set(&folder, "src", "user.short", b"value\0")
-            && set(&folder, "src", "user.long", &bytes(2000, 1))
-            && set(&folder, "src", ACCESS, &access_list());
-        if !there {
-            left_out(&format!("{what}: this file system has no extended attributes or access lists"));
+        assert!(set(&folder, "src", "user.short", b"value\0"));
+        assert!(set(&folder, "src", "user.long", &bytes(2000, 1)));
+        if !set(&folder, "src", ACCESS, &access_list()) {
+            harness::ignore("the file system of temporary files has no access lists");
         }
-        there.then_some(folder)
+        folder
     }
 
-    #[test]
-    fn attributes_and_access_lists_are_taken_over_if_that_is_asked_for() {
-        let Some(folder) = with_attributes("extended attributes") else { return };
+    #[test(needs = [extended_attributes])]
+    fn attributes_and_access_lists_are_preserved_on_request() {
+        let folder = with_attributes();
         for (flags, xattr, acl) in [
             ("-p", false, false),
             ("--preserve=xattr", true, false),
@@ -195,7 +195,7 @@ mod unix {
             );
             fs::remove_file(folder.path("dst")).unwrap();
         }
-        // One that has none takes away what its directory gave.
+        // A source without an access list removes the one that the directory gives.
         folder.write("plain", "x");
         folder.make("place");
         if set(&folder, "place", "system.posix_acl_default", &access_list()) {
@@ -204,10 +204,10 @@ mod unix {
         }
     }
 
-    /// Whoever may not write to a file may not set attributes either, open or not.
-    #[test]
-    fn attributes_of_a_file_that_is_read_only_are_taken_over_by_any_user() {
-        let Some(folder) = with_attributes("attributes of a file that is read-only") else { return };
+    /// A user who may not write to a file may not set its attributes, even if it is open.
+    #[test(needs = [extended_attributes])]
+    fn any_user_can_preserve_attributes_of_a_read_only_file() {
+        let folder = with_attributes();
         folder.set_mode("src", 0o444);
         folder.make("place");
         if is_root() {
@@ -221,57 +221,60 @@ mod unix {
         }
     }
 
-    #[test]
-    fn a_half_takes_over_no_attribute_that_gives_rights() {
-        let Some(folder) = with_attributes("attributes that give rights") else { return };
+    #[test(needs = [extended_attributes, root])]
+    fn a_half_preserves_no_attribute_that_gives_rights() {
+        let folder = with_attributes();
         let name = folder.text("");
-        let trusted = is_root() && set(&folder, "src", "trusted.x", b"x");
         let capabilities = [&0x0200_0001_u32.to_le_bytes()[..], &[0xff; 16]].concat();
-        let capable = is_root() && set(&folder, "src", "security.capability", &capabilities);
+        let there = set(&folder, "src", "trusted.x", b"x")
+            && set(&folder, "src", "security.capability", &capabilities);
+        if !there {
+            harness::ignore("this root cannot set attributes that give rights");
+        }
         let from = folder.duocopy("read src").word(&name).start();
         let to = folder.duocopy("write --preserve=all dst").word(&name).start();
         let [from, to] = end([from, to]);
         assert!(get(&folder, "dst", "user.short").is_some(), "{to:?}");
-        if trusted || capable {
-            for ended in [&from, &to] {
-                ended.expect(3, &["none of this kind is taken over from somebody else"]);
-            }
-            assert_eq!(get(&folder, "dst", "trusted.x").or(get(&folder, "dst", "security.capability")), None);
+        for ended in [&from, &to] {
+            ended.expect(3, &["none of this kind is taken over from somebody else"]);
         }
-        if capable {
-            // Who runs both may, if the owner is the same.
-            folder.duocopy("cp --preserve=all src other").end().expect(0, &[]);
-            assert!(get(&folder, "other", "security.capability").is_some());
-            chown(folder.path("src"), Some(NOBODY), None).unwrap();
-            set(&folder, "src", "security.capability", &capabilities);
-            let ended = folder.duocopy("cp --preserve=xattr src third").end();
-            ended.expect(3, &["security.capability (of another owner)"]);
-        }
+        assert_eq!(get(&folder, "dst", "trusted.x").or(get(&folder, "dst", "security.capability")), None);
+        // A user who runs both may, if the owner is the same.
+        folder.duocopy("cp --preserve=all src other").end().expect(0, &[]);
+        assert!(get(&folder, "other", "security.capability").is_some());
+        chown(folder.path("src"), Some(NOBODY), None).unwrap();
+        set(&folder, "src", "security.capability", &capabilities);
+        let ended = folder.duocopy("cp --preserve=xattr src third").end();
+        ended.expect(3, &["security.capability (of another owner)"]);
     }
 
-    #[test]
-    fn attributes_that_cannot_be_had_are_said() {
-        let Some(folder) = with_attributes("attributes on a file system that has none") else { return };
-        // A stream has none, and a file system of its own may have none.
+    #[test(needs = [extended_attributes])]
+    fn missing_attributes_of_a_stream_are_reported() {
+        let folder = with_attributes();
+        // A stream has no attributes.
         let name = folder.text("");
         let from = folder.duocopy("read -").word(&name).start();
         let to = folder.duocopy("write --preserve=xattr dst").word(&name).start();
         for ended in end([from, to]) {
             ended.expect(3, &["has not got from the source: anything but the content"]);
         }
-        let script = "mkdir place; mount -t ramfs ramfs place; \"$0\" cp --preserve=xattr src place/dst";
-        if let Some(ended) = folder.with_own_mounts("a file system without attributes", script) {
-            assert!(ended.code == 0 || ended.said.contains("user.long (") && ended.code == 3, "{ended:?}");
-        }
     }
 
-    /// Hundreds of kilobytes about one file are a mistake, or an attack.
+    #[test(needs = [extended_attributes, own_mounts])]
+    fn a_file_system_without_attributes_is_reported() {
+        let folder = with_attributes();
+        let script = "mkdir place; mount -t ramfs ramfs place; \"$0\" cp --preserve=xattr src place/dst";
+        let ended = folder.with_own_mounts(script);
+        assert!(ended.code == 0 || ended.messages.contains("user.long (") && ended.code == 3, "{ended:?}");
+    }
+
+    /// Hundreds of kilobytes of attributes are a mistake or an attack.
     #[test]
-    fn a_reader_that_sends_too_much_about_its_source_is_refused() {
+    fn a_reader_that_sends_too_many_attributes_is_refused() {
         use blockpipe::{Geometry, Pipe};
         let folder = prepared();
         let name = folder.text("a name");
-        let halves = Pipe::named(&name).tag("`duocopy read` and `duocopy write`");
+        let halves = Pipe::named(&name).tag(HALVES);
         let mut reader = halves.join_as_producer().unwrap();
         let mut origin = [0; 128];
         for (at, word) in [(16, 4_u64), (56, 0o644), (64, 1 << 8)] {

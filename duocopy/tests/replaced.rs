@@ -1,23 +1,19 @@
-//! With `--replace-within` the one that survives waits, and the same command started again takes the free place.
+//! With `--replace-within` the survivor waits, and the same command started again replaces the dead process.
 
 use crate::util::*;
 use std::fs::{self, File};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A copy that waits for replacements.
+/// Returns the line of a copy that waits for replacements.
 fn waits() -> String {
     format!("{HELD_BLOCKS} --replace-within=60s src dst")
 }
 
 fn prepared() -> Folder {
-    let folder = Folder::new();
-    folder.write("src", bytes(2 * MIB, 1));
-    folder.write("dst", OLD);
-    folder
+    Folder::with_source_and_destination(2 * MIB)
 }
 
-/// A half dies in the middle of it. The survivor.
+/// Kills one process in the middle of a copy, and returns the survivor.
 fn one_dies(folder: &Folder, hit: usize) -> Process {
     let [reader, writer] = held_in_the_middle(folder, &waits());
     let (victim, survivor) = if hit == 0 { (reader, writer) } else { (writer, reader) };
@@ -31,34 +27,28 @@ fn one_dies(folder: &Folder, hit: usize) -> Process {
 fn complete_and_tidy(folder: &Folder, processes: [Process; 2]) {
     complete(processes);
     folder.assert_same("src", "dst");
-    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+    folder.assert_nothing_left();
 }
 
-#[test]
+#[test(needs = [held_copies])]
 fn either_half_is_replaced_in_the_middle() {
-    if !can_be_held("kills in the middle of a copy") {
-        return;
-    }
     for (hit, name) in [(0, "Reader"), (1, "Writer")] {
         let folder = prepared();
         let survivor = one_dies(&folder, hit);
-        survivor.says(&format!(
+        survivor.reports(&format!(
             "the {name} died; waiting up to 1m for another one: start the same command again:"
         ));
-        survivor.says("--replace-within=1m");
-        survivor.says(&format!("{} {}", folder.text("src"), folder.text("dst")));
+        survivor.reports("--replace-within=1m");
+        survivor.reports(&format!("{} {}", folder.text("src"), folder.text("dst")));
         assert!(folder.read("dst") == OLD);
         let newcomer = folder.duocopy(&waits()).start();
-        newcomer.says(&format!("this {name} takes the place of one that died"));
+        newcomer.reports(&format!("this {name} takes the place of one that died"));
         complete_and_tidy(&folder, [newcomer, survivor]);
     }
 }
 
-#[test]
-fn the_survivor_gives_up_in_time_and_the_next_pair_goes_on() {
-    if !can_be_held("kills in the middle of a copy") {
-        return;
-    }
+#[test(needs = [held_copies])]
+fn the_survivor_gives_up_in_time_and_the_next_pair_resumes() {
     for hit in [0, 1] {
         let folder = prepared();
         let processes = held_in_the_middle(&folder, &format!("{HELD_BLOCKS} --replace-within=700ms src dst"));
@@ -73,11 +63,8 @@ fn the_survivor_gives_up_in_time_and_the_next_pair_goes_on() {
     }
 }
 
-#[test]
-fn who_does_not_ask_for_it_replaces_nobody() {
-    if !can_be_held("kills in the middle of a copy") {
-        return;
-    }
+#[test(needs = [held_copies])]
+fn a_process_without_the_option_replaces_no_other() {
     let folder = prepared();
     let reader = one_dies(&folder, 1);
     folder.duocopy("src dst").end().expect(9, &["waits for a new partner (--replace-within)"]);
@@ -85,12 +72,9 @@ fn who_does_not_ask_for_it_replaces_nobody() {
     folder.duocopy("cp --replace-within=1s src dst").end().expect(2, &["leave out --replace-within"]);
 }
 
-/// Two versions must never be mixed, whatever their checksums.
-#[test]
-fn a_reader_with_another_source_takes_no_place() {
-    if !can_be_held("kills in the middle of a copy") {
-        return;
-    }
+/// Two versions of a source must never be mixed, whatever their checksums.
+#[test(needs = [held_copies])]
+fn a_reader_with_another_source_replaces_no_other() {
     let folder = prepared();
     let writer = one_dies(&folder, 0);
     File::options().write(true).open(folder.path("src")).unwrap().write_all_at(b"new", 2_000_000).unwrap();
@@ -98,30 +82,22 @@ fn a_reader_with_another_source_takes_no_place() {
     newcomer.expect(5, &["the source is not what the Reader before this one read"]);
     writer.end().expect(5, &["the Reader gave up"]);
     assert!(folder.read("dst") == OLD);
-    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+    folder.assert_nothing_left();
 }
 
-#[test]
-fn a_writer_without_the_temporary_file_takes_no_place() {
-    if !can_be_held("kills in the middle of a copy") {
-        return;
-    }
+#[test(needs = [held_copies])]
+fn a_writer_without_the_temporary_file_replaces_no_other() {
     let folder = prepared();
     let reader = one_dies(&folder, 1);
     fs::remove_file(folder.left_over("part").unwrap()).unwrap();
     folder.duocopy(&waits()).end().expect(12, &["the temporary file of the Writer before this one is gone"]);
     reader.end().expect(12, &["the Writer gave up"]);
     assert!(folder.read("dst") == OLD);
-    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+    folder.assert_nothing_left();
 }
 
-left_out_on_windows!(a_writer_that_dies_around_its_rename_is_replaced, "its kills are placed by strace");
-#[cfg(unix)]
-#[test]
+#[test(needs = [strace], not_on_windows = "its kills are placed by strace")]
 fn a_writer_that_dies_around_its_rename_is_replaced() {
-    if !strace("kills around the rename") {
-        return;
-    }
     for delay in ["delay_enter", "delay_exit"] {
         for meddled in [false, true] {
             let folder = prepared();
@@ -132,13 +108,13 @@ fn a_writer_that_dies_around_its_rename_is_replaced() {
             writer.kill();
             writer.end();
             if meddled {
-                // Nobody can tell any more what became of it, and nobody says that he could.
+                // Nothing shows any more what became of the copy, and neither process claims to know.
                 let _ = folder.left_over("part").map(fs::remove_file);
                 folder.write("other", "another");
                 fs::rename(folder.path("other"), folder.path("dst")).unwrap();
-                let says = "may be complete or unchanged, which cannot be told any more";
-                folder.duocopy(&waits()).end().expect(8, &[says]);
-                reader.end().expect(8, &[says]);
+                let message = "may be complete or unchanged, which cannot be told any more";
+                folder.duocopy(&waits()).end().expect(8, &[message]);
+                reader.end().expect(8, &[message]);
                 assert_eq!(folder.read("dst"), b"another");
             } else {
                 complete_and_tidy(&folder, [reader, folder.duocopy(&waits()).start()]);
@@ -147,11 +123,8 @@ fn a_writer_that_dies_around_its_rename_is_replaced() {
     }
 }
 
-#[test]
-fn who_was_started_with_another_checksum_steps_aside() {
-    if !can_be_held("kills in the middle of a copy") {
-        return;
-    }
+#[test(needs = [held_copies])]
+fn a_process_with_another_checksum_leaves_without_aborting() {
     for hit in [0, 1] {
         let folder = prepared();
         let survivor = one_dies(&folder, hit);
@@ -161,17 +134,9 @@ fn who_was_started_with_another_checksum_steps_aside() {
     }
 }
 
-left_out_on_windows!(
-    what_did_not_get_to_the_disk_is_gone_before_anybody_takes_over,
-    "its flush fails by strace"
-);
-/// The system says only once that something did not get to the disk: nobody must go on with that file.
-#[cfg(unix)]
-#[test]
-fn what_did_not_get_to_the_disk_is_gone_before_anybody_takes_over() {
-    if !strace("a flush that fails") {
-        return;
-    }
+/// The system reports only once that data did not reach the disk, so no copy must resume with that file.
+#[test(needs = [strace], not_on_windows = "its flush fails by strace")]
+fn a_file_that_did_not_reach_the_disk_is_removed_before_a_replacement_comes() {
     let folder = prepared();
     let fails = format!("-f {SLOW_WRITES} -e inject=fdatasync:error=EIO:when=1")
         .replace("trace=", "trace=fdatasync,");
@@ -186,20 +151,12 @@ fn what_did_not_get_to_the_disk_is_gone_before_anybody_takes_over() {
     newcomer.end().expect(12, &["the temporary file of the Writer before this one is gone"]);
     reader.end().expect(12, &["the Writer gave up"]);
     assert!(folder.read("dst") == OLD);
-    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+    folder.assert_nothing_left();
 }
 
-left_out_on_windows!(
-    a_writer_that_dies_before_it_says_complete_already_is_replaced,
-    "its kills are placed by strace"
-);
-/// The whole of an interrupted copy is in its place already, and who was about to say so dies too.
-#[cfg(unix)]
-#[test]
-fn a_writer_that_dies_before_it_says_complete_already_is_replaced() {
-    if !strace("kills around the rename") {
-        return;
-    }
+/// An interrupted copy had been renamed already, and the Writer that is about to report that dies, too.
+#[test(needs = [strace], not_on_windows = "its kills are placed by strace")]
+fn a_writer_that_dies_before_it_reports_an_earlier_rename_is_replaced() {
     let folder = Folder::new();
     folder.write("src", bytes(8 * MIB, 1));
     let slow = "-f -e trace=pwrite64,/^rename -e inject=pwrite64:delay_enter=10000 -e inject=/^rename:delay_exit=500000";
@@ -211,7 +168,7 @@ fn a_writer_that_dies_before_it_says_complete_already_is_replaced() {
 
     let slow = "-f -e trace=clone3,clone -e inject=clone3,clone:delay_enter=700000";
     let [reader, writer] = pair(folder.duocopy(&waits()), folder.duocopy(&waits()).traced(slow));
-    writer.says("going on with an interrupted copy: 8388608 bytes need not be copied again");
+    writer.reports("going on with an interrupted copy: 8388608 bytes need not be copied again");
     pause(milliseconds(100));
     assert!(!folder.is_committing());
     writer.kill();
@@ -219,37 +176,47 @@ fn a_writer_that_dies_before_it_says_complete_already_is_replaced() {
     complete_and_tidy(&folder, [reader, folder.duocopy(&waits()).start()]);
 }
 
-/// A third process is turned away while both live, however long one of them is stopped.
-#[test]
+/// A third process is refused while both live, even if one of them is stopped.
+#[test(needs = [held_copies])]
 fn a_stopped_half_is_not_replaced() {
-    if !can_be_held("stops in the middle of a copy") {
-        return;
-    }
-    let long = large("a stop of more than a minute");
-    for hit in [0, 1] {
+    stops_for(milliseconds(1500));
+}
+
+#[test(needs = [held_copies, large])]
+fn a_half_that_is_stopped_for_more_than_a_minute_is_not_replaced() {
+    stops_for(milliseconds(61_000));
+}
+
+fn stops_for(time: Duration) {
+    for stopped in [0, 1] {
         let folder = Folder::with_limit(Duration::from_secs(120));
         folder.write("src", bytes(2 * MIB, 1));
         let processes = held_in_the_middle(&folder, &waits());
-        processes[hit].signal(Signal::STOP);
+        processes[stopped].signal(Signal::STOP);
         folder.duocopy(&waits()).end().expect(9, &["too many instances"]);
-        pause(milliseconds(if long { 61_000 } else { 1500 }));
+        pause(time);
         folder.duocopy(&waits()).end().expect(9, &["too many instances"]);
-        processes[hit].signal(Signal::CONT);
+        processes[stopped].signal(Signal::CONT);
         complete_and_tidy(&folder, processes);
     }
 }
 
 const MOST_KILLS: u64 = 400;
 
-/// The show-piece: random halves are killed all the time and started again, and the copy arrives whole.
+/// Random halves are killed all the time and started again, and the copy arrives whole.
 #[test]
 fn a_copy_survives_hundreds_of_kills() {
-    let (copies, length) = match large("100 copies of 256 MiB with kills") {
-        true => (100_u32, 256 * MIB),
-        // Where processes start slowly, so do those that take a place.
-        false if SLOWNESS > 1 => (1, 32 * MIB),
-        false => (3, 256 * MIB),
-    };
+    // Where processes start slowly, replacements come slowly, too.
+    let (copies, length) = if SLOWNESS > 1 { (1, 32 * MIB) } else { (3, 256 * MIB) };
+    survive_kills(copies, length);
+}
+
+#[test(needs = [large])]
+fn a_hundred_copies_survive_hundreds_of_kills_each() {
+    survive_kills(100, 256 * MIB);
+}
+
+fn survive_kills(copies: u32, length: usize) {
     let folder = Folder::with_limit(Duration::from_secs(180 * u64::from(copies)));
     folder.write("src", bytes(length, 1));
     let line = "--block-size=16K --buffer-size=64K --replace-within=60s src dst";
@@ -270,7 +237,7 @@ fn a_copy_survives_hundreds_of_kills() {
                 break ended;
             }
             if kills == MOST_KILLS {
-                // The last flush may take longer than a busy machine's processes are left alive.
+                // On a busy machine the last flush may take longer than the time between two kills.
                 continue;
             }
             let hit = (random.next() % 2) as usize;
@@ -282,7 +249,8 @@ fn a_copy_survives_hundreds_of_kills() {
         let [one, other] = halves;
         let (ended, other) = if first == 0 { (one, other) } else { (other, one) };
         ended.end().expect(0, &[]);
-        // The other one was told the same, or died after the verdict and now waits for somebody to copy with.
+        // Its peer has the same verdict, or was killed after the verdict, and the process that replaced it waits for a new
+        // peer.
         match other.end_within(milliseconds(1000 * SLOWNESS)) {
             Ok(ended) => {
                 ended.expect(0, &[]);
@@ -290,8 +258,8 @@ fn a_copy_survives_hundreds_of_kills() {
             Err(waiting) => waiting.kill(),
         }
         folder.assert_same("src", "dst");
-        println!("{length} bytes in {:?} with {kills} kills", begun.elapsed());
+        note!("{length} bytes in {:?} with {kills} kills", begun.elapsed());
         least = least.min(kills);
     }
-    println!("{copies} copies, at least {least} kills in each");
+    note!("{copies} copies, at least {least} kills in each");
 }

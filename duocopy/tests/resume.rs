@@ -1,4 +1,4 @@
-//! A copy that was interrupted goes on where it was safe, and only then.
+//! An interrupted copy resumes at its last checkpoint, and only if that is safe; checksums; sources that change.
 
 use crate::util::*;
 use std::fs::{self, File};
@@ -6,21 +6,18 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// A source of which a part can get to the disk before the copy is killed, and an old destination.
+/// A source of which a part can reach the disk before the copy is killed, and an old destination.
 fn prepared() -> Folder {
-    let folder = Folder::new();
-    folder.write("src", bytes(LONG, 1));
-    folder.write("dst", OLD);
-    folder
+    Folder::with_source_and_destination(LONG)
 }
 
-/// Something that happens to the files of a copy.
+/// A change of the files of a copy.
 type Change<'a> = &'a (dyn Fn(&Folder) + Sync);
 
-/// What both halves say about how much was there already.
+/// The message that precedes the number of bytes that were copied before.
 const GOES_ON: &str = "going on with an interrupted copy: ";
 
-/// Copies again; how many bytes did not have to be copied. Nothing but the copy is there afterwards.
+/// Copies again, and returns how many bytes were not copied again. Nothing but the copy is left.
 #[track_caller]
 fn copy_again(folder: &Folder, flags: &str) -> u64 {
     let line = &format!("{flags} src dst");
@@ -28,12 +25,12 @@ fn copy_again(folder: &Folder, flags: &str) -> u64 {
     reader.expect(0, &[]);
     writer.expect(0, &[]);
     folder.assert_same("src", "dst");
-    assert_eq!(folder.temporaries(""), [] as [&Path; 0], "something is left");
-    let Some((_, said)) = writer.said.split_once(GOES_ON) else { return 0 };
-    said.split(' ').next().and_then(|bytes| bytes.parse().ok()).expect("a number of bytes")
+    folder.assert_nothing_left();
+    let Some((_, messages)) = writer.messages.split_once(GOES_ON) else { return 0 };
+    messages.split(' ').next().and_then(|bytes| bytes.parse().ok()).expect("a number of bytes")
 }
 
-/// An interrupted copy, of which a part is on the disk. Both processes are gone.
+/// Interrupts a copy of which a part is on the disk. Both processes are killed.
 fn interrupted(folder: &Folder, flags: &str) {
     let processes = after_a_checkpoint(folder, flags);
     processes.iter().for_each(Process::kill);
@@ -42,11 +39,8 @@ fn interrupted(folder: &Folder, flags: &str) {
     assert_eq!(folder.temporaries("").len(), 2, "a temporary file and its journal");
 }
 
-#[test]
-fn a_killed_copy_goes_on_whoever_was_killed() {
-    if !can_be_held("kills after a checkpoint") {
-        return;
-    }
+#[test(needs = [held_copies])]
+fn a_killed_copy_resumes_whichever_process_was_killed() {
     for killed in [&[0][..], &[1], &[0, 1]] {
         let folder = prepared();
         let processes = after_a_checkpoint(&folder, "");
@@ -63,18 +57,13 @@ fn a_killed_copy_goes_on_whoever_was_killed() {
         }
         assert!(folder.read("dst") == OLD);
         let saved = copy_again(&folder, "");
-        println!("{killed:?} killed: {saved} bytes were safe");
+        note!("{killed:?} killed: {saved} bytes were safe");
         assert!(saved > 0 && saved < LONG as u64, "{saved}");
     }
 }
 
-left_out_on_windows!(what_is_safe_is_neither_read_nor_written_again, "its calls are watched by strace");
-#[cfg(unix)]
-#[test]
-fn what_is_safe_is_neither_read_nor_written_again() {
-    if !strace("which bytes are read and written") {
-        return;
-    }
+#[test(needs = [strace], not_on_windows = "its calls are watched by strace")]
+fn data_before_the_checkpoint_is_neither_read_nor_written_again() {
     let folder = prepared();
     interrupted(&folder, "");
     let traced = |calls: &str| folder.duocopy("src dst").traced(&format!("-f -y -e trace={calls}"));
@@ -87,17 +76,15 @@ fn what_is_safe_is_neither_read_nor_written_again() {
     };
     let (read, written) = (total(reader.calls("read"), &src), total(writer.calls("pwrite64"), part));
     let [_, writer] = end([reader, writer]);
-    let saved: u64 = writer.said.split_once(GOES_ON).unwrap().1.split(' ').next().unwrap().parse().unwrap();
+    let saved: u64 =
+        writer.messages.split_once(GOES_ON).unwrap().1.split(' ').next().unwrap().parse().unwrap();
     assert_eq!((read, written), (LONG as u64 - saved, LONG as u64 - saved));
     folder.assert_same("src", "dst");
 }
 
-/// What a power failure may leave: everything that the journal does not speak of is lost.
-#[test]
-fn nothing_is_trusted_beyond_what_the_journal_says() {
-    if !can_be_held("kills after a checkpoint") {
-        return;
-    }
+/// A power failure may lose everything that the journal does not record.
+#[test(needs = [held_copies])]
+fn nothing_past_the_checkpoint_is_trusted() {
     let folder = prepared();
     interrupted(&folder, "");
     let part = folder.left_over("part").unwrap();
@@ -109,13 +96,8 @@ fn nothing_is_trusted_beyond_what_the_journal_says() {
     assert_eq!(copy_again(&folder, ""), durable);
 }
 
-left_out_on_windows!(the_journal_speaks_only_of_what_is_on_the_disk, "its calls are watched by strace");
-#[cfg(unix)]
-#[test]
-fn the_journal_speaks_only_of_what_is_on_the_disk() {
-    if !strace("the order of flushing and recording") {
-        return;
-    }
+#[test(needs = [strace], not_on_windows = "its calls are watched by strace")]
+fn the_journal_records_only_what_is_on_the_disk() {
     let folder = prepared();
     let line = &format!("{SMALL_BLOCKS} src dst");
     let watched =
@@ -124,7 +106,7 @@ fn the_journal_speaks_only_of_what_is_on_the_disk() {
     until("the end of the Writer", || writer.ended());
     let steps =
         ["fdatasync:part", "pwrite64:journal", "fdatasync:journal", "fsync:part", "fsync:journal", "rename"];
-    // Each thread makes one call after the other, so the beginnings of its calls are their order.
+    // Each thread makes one call after the other, so the lines are in the order of the calls.
     let step = |call: &str| {
         let name = call.split('(').next()?.split_whitespace().next_back()?.to_owned();
         let file = [".part>", ".journal>"].into_iter().find(|file| call.contains(file)).unwrap_or(".>");
@@ -138,8 +120,8 @@ fn the_journal_speaks_only_of_what_is_on_the_disk() {
     let order: Vec<String> =
         trace.lines().filter(|line| !line.contains(" resumed>")).filter_map(step).collect();
     complete([reader, writer]);
-    println!("{order:?}");
-    // The journal is made when there is something to say; each entry comes between two flushes.
+    note!("{order:?}");
+    // The journal is created with its first entry; each entry is written between two flushes.
     for (at, _) in order.iter().enumerate().filter(|(at, step)| *at > 0 && *step == "fdatasync:journal") {
         assert_eq!(order[at - 1], "pwrite64:journal");
     }
@@ -147,11 +129,8 @@ fn the_journal_speaks_only_of_what_is_on_the_disk() {
     assert_eq!(order[order.len() - 4..], [steps[3], steps[1], steps[2], steps[5]], "{order:?}");
 }
 
-#[test]
-fn an_interrupted_copy_is_kept_only_if_it_is_asked_for() {
-    if !can_be_held("signals after a checkpoint") {
-        return;
-    }
+#[test(needs = [held_copies])]
+fn an_interrupted_copy_is_kept_only_on_request() {
     for hit in [0, 1] {
         for partial in [false, true] {
             let folder = prepared();
@@ -171,55 +150,45 @@ fn an_interrupted_copy_is_kept_only_if_it_is_asked_for() {
     }
 }
 
-left_out_on_windows!(a_failed_copy_is_kept_if_it_is_asked_for, "its disk fails by strace");
-#[cfg(unix)]
-#[test]
-fn a_failed_copy_is_kept_if_it_is_asked_for() {
-    if !strace("a disk that fails in the middle") {
-        return;
-    }
+#[test(needs = [strace], not_on_windows = "its disk fails by strace")]
+fn a_failed_copy_is_kept_on_request() {
     let folder = prepared();
     let line = &format!("{SMALL_BLOCKS} --partial src dst");
     let full = "-f -e trace=pwrite64 -e inject=pwrite64:error=ENOSPC:when=100";
     let ended = end(pair(folder.duocopy(line), folder.duocopy(line).traced(full)));
     ended[1].expect(7, &["No space left"]);
     ended[0].expect(7, &["the Writer gave up"]);
-    // 99 writes of 64 KiB, some of which may have been the journal's.
+    // 99 writes of 64 KiB, some of which may belong to the journal.
     assert!(copy_again(&folder, "") >= 90 * 64 * KIB as u64);
 }
 
-left_out_on_windows!(what_cannot_be_read_again_is_not_kept, "its disk fails by strace");
-#[cfg(unix)]
-#[test]
-fn what_cannot_be_read_again_is_not_kept() {
-    if !strace("a disk that cannot be read") {
-        return;
-    }
+#[test(needs = [strace], not_on_windows = "its disk fails by strace")]
+fn a_copy_that_cannot_be_read_again_is_not_kept() {
     let folder = prepared();
     let line = "--partial --verify=reread src dst";
-    // Reading again begins with this call, and nothing else makes it.
+    // Only reading again makes this call.
     let unreadable = "-f -e trace=lseek -e inject=lseek:error=EIO";
     let ended = end(pair(folder.duocopy(line), folder.duocopy(line).traced(unreadable)));
     ended[1].expect(6, &["reading the copy again: Input/output error"]);
     ended[0].expect(6, &["the Writer gave up"]);
     assert!(folder.read("dst") == OLD);
-    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+    folder.assert_nothing_left();
 }
 
-#[test]
-fn nothing_else_is_ever_continued() {
-    if !can_be_held("kills after a checkpoint") {
-        return;
-    }
-    let keep_times = |path: &Path, change: &dyn Fn(&Path)| {
-        let before = fs::metadata(path).unwrap();
-        change(path);
-        let times = fs::FileTimes::new().set_modified(before.modified().unwrap());
-        File::options().write(true).open(path).unwrap().set_times(times).unwrap();
-    };
-    let write_into = |path: &Path, at: u64| {
-        File::options().write(true).open(path).unwrap().write_all_at(b"another", at).unwrap();
-    };
+/// Changes a file and gives it its old modification time again.
+fn keep_times(path: &Path, change: &dyn Fn(&Path)) {
+    let before = fs::metadata(path).unwrap();
+    change(path);
+    let times = fs::FileTimes::new().set_modified(before.modified().unwrap());
+    File::options().write(true).open(path).unwrap().set_times(times).unwrap();
+}
+
+fn write_into(path: &Path, at: u64) {
+    File::options().write(true).open(path).unwrap().write_all_at(b"another", at).unwrap();
+}
+
+#[test(needs = [held_copies])]
+fn nothing_else_is_ever_resumed() {
     let changes: &[(&str, &str, Change<'_>)] = &[
         ("told to start over", "--no-resume", &|_| {}),
         ("no journal without fsync", "--fsync=none", &|_| {}),
@@ -237,20 +206,25 @@ fn nothing_else_is_ever_continued() {
         ("a journal with a wrong byte", "", &|folder| {
             write_into(&folder.left_over("journal").unwrap(), 100);
         }),
-        #[cfg(unix)]
+    ];
+    are_not_resumed(changes);
+}
+
+#[test(needs = [held_copies], not_on_windows = "modes, and a time of change that cannot be read there")]
+fn a_changed_source_with_its_old_time_and_an_open_journal_are_not_resumed() {
+    are_not_resumed(&[
         ("a source that was written to, with its old time", "", &|folder| {
             keep_times(&folder.path("src"), &|path| write_into(path, 5));
         }),
-        #[cfg(unix)]
         ("a journal that others could write to", "", &|folder| {
             let journal = folder.left_over("journal").unwrap();
             folder.set_mode(journal, 0o660);
         }),
-    ];
-    #[cfg(windows)]
-    left_out(
-        "a source that was written to, with its old time: the other time that the system keeps cannot be read",
-    );
+    ]);
+}
+
+/// Copies again after each of these changes, which must copy everything.
+fn are_not_resumed(changes: &[(&str, &str, Change<'_>)]) {
     std::thread::scope(|scope| {
         for some in changes.chunks(3) {
             scope.spawn(move || {
@@ -265,16 +239,13 @@ fn nothing_else_is_ever_continued() {
     });
 }
 
-#[test]
-fn a_blake3_copy_goes_on_after_reading_the_beginning_again() {
-    if !can_be_held("kills after a checkpoint") {
-        return;
-    }
+#[test(needs = [held_copies])]
+fn a_blake3_copy_resumes_after_it_has_read_the_beginning_again() {
     let folder = prepared();
     interrupted(&folder, "--hash=blake3");
     assert!(copy_again(&folder, "--hash=blake3 --verify=reread") > 0);
 
-    // What was changed on the disk meanwhile is found, and is not found again the next time.
+    // A change on the disk is found once, and the next copy starts from the beginning.
     let folder = prepared();
     interrupted(&folder, "--hash=blake3");
     let left = folder.left_over("part").unwrap();
@@ -286,19 +257,11 @@ fn a_blake3_copy_goes_on_after_reading_the_beginning_again() {
     assert_eq!(copy_again(&folder, "--hash=blake3"), 0);
 }
 
-left_out_on_windows!(
-    a_copy_that_was_killed_around_its_rename_is_not_made_again,
-    "its kills are placed by strace"
-);
-/// Killed between the intent and the verdict: the next run looks at the files, and does what is missing.
-#[cfg(unix)]
-#[test]
-fn a_copy_that_was_killed_around_its_rename_is_not_made_again() {
-    if !strace("kills around the rename") {
-        return;
-    }
+/// A kill between the announcement and the verdict: the next run inspects the files and does what is missing.
+#[test(needs = [strace], not_on_windows = "its kills are placed by strace")]
+fn a_copy_that_was_killed_around_its_rename_is_not_repeated() {
     for (delay, renamed) in [("delay_enter", false), ("delay_exit", true)] {
-        // What somebody wrote to after it was put in its place is no longer complete.
+        // A destination that was changed after the rename is not the complete copy.
         let cases =
             if renamed { &[("", false), ("", true), ("--verify=none", true)][..] } else { &[("", false)] };
         for (flags, changed) in cases {
@@ -309,7 +272,7 @@ fn a_copy_that_was_killed_around_its_rename_is_not_made_again() {
             );
             let line = &format!("{SMALL_BLOCKS} {flags} src dst");
             let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(&slow));
-            until("the intent", || folder.is_committing().then_some(()));
+            until("the Writer announces the rename", || folder.is_committing().then_some(()));
             pause(milliseconds(100));
             reader.kill();
             writer.kill();
@@ -331,17 +294,9 @@ fn a_copy_that_was_killed_around_its_rename_is_not_made_again() {
     }
 }
 
-left_out_on_windows!(
-    a_reader_whose_writer_died_at_the_rename_says_what_it_sees,
-    "its kills are placed by strace"
-);
-/// Nobody says more than he can know.
-#[cfg(unix)]
-#[test]
-fn a_reader_whose_writer_died_at_the_rename_says_what_it_sees() {
-    if !strace("kills around the rename") {
-        return;
-    }
+/// The Reader reports only what it can know.
+#[test(needs = [strace], not_on_windows = "its kills are placed by strace")]
+fn a_reader_whose_writer_died_at_the_rename_inspects_the_files() {
     let changes: [(&str, &str, Change<'_>); 4] = [
         ("delay_enter", "is unchanged: copy again", &|_| {}),
         ("delay_exit", "is complete", &|_| {}),
@@ -354,27 +309,22 @@ fn a_reader_whose_writer_died_at_the_rename_says_what_it_sees() {
             fs::rename(folder.path("other"), folder.path("dst")).unwrap();
         }),
     ];
-    for (delay, says, change) in changes {
+    for (delay, message, change) in changes {
         let folder = Folder::new();
         folder.write("src", bytes(MIB, 1));
         folder.write("dst", OLD);
         let slow = format!("-f -e trace=/^rename -e inject=/^rename:{delay}=500000");
         let [reader, writer] = pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced(&slow));
-        until("the intent", || folder.is_committing().then_some(()));
+        until("the Writer announces the rename", || folder.is_committing().then_some(()));
         pause(milliseconds(100));
         change(&folder);
         writer.kill();
-        reader.end().expect(8, &["the Writer died while it put the copy in its place", says]);
+        reader.end().expect(8, &["the Writer died while it put the copy in its place", message]);
     }
 }
 
-left_out_on_windows!(a_copy_that_takes_no_second_keeps_no_journal, "its calls are watched by strace");
-#[cfg(unix)]
-#[test]
-fn a_copy_that_takes_no_second_keeps_no_journal() {
-    if !strace("what a short copy creates") {
-        return;
-    }
+#[test(needs = [strace], not_on_windows = "its calls are watched by strace")]
+fn a_copy_of_less_than_a_second_keeps_no_journal() {
     let folder = prepared();
     let [reader, writer] =
         pair(folder.duocopy("src dst"), folder.duocopy("src dst").traced("-f -e trace=openat"));
@@ -384,15 +334,8 @@ fn a_copy_that_takes_no_second_keeps_no_journal() {
     complete([reader, writer]);
 }
 
-// ---------------------------------------------------------------------------------------- verification
-
-left_out_on_windows!(a_flipped_byte_in_a_block_is_found_and_never_committed, "blocks are in no file there");
-#[cfg(unix)]
-#[test]
+#[test(needs = [strace], not_on_windows = "blocks are in no file there")]
 fn a_flipped_byte_in_a_block_is_found_and_never_committed() {
-    if !strace("a flipped byte in a block") {
-        return;
-    }
     for hash in ["crc64", "blake3"] {
         let folder = Folder::new();
         folder.write("src", bytes(2 * MIB, 1));
@@ -400,10 +343,10 @@ fn a_flipped_byte_in_a_block_is_found_and_never_committed() {
         let line = &format!("{SMALL_BLOCKS} --hash={hash} src dst");
         let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
         processes[1].has_called("pwrite64", 3);
-        // The Reader is done with all four blocks, which lie behind 64 KiB of header and 64 KiB of descriptors.
+        // The Reader has sent all four blocks.
         let pipe = folder.pipe().unwrap();
         for block in 0..4 {
-            let at = (128 << 10) + (block << 16) + 4000;
+            let at = pipe_header::FIRST_BLOCK + (block << 16) + 4000;
             let mut byte = [0];
             pipe.read_exact_at(&mut byte, at).unwrap();
             pipe.write_all_at(&[byte[0] ^ 1], at).unwrap();
@@ -412,20 +355,12 @@ fn a_flipped_byte_in_a_block_is_found_and_never_committed() {
             ended.expect(4, &["what arrived is not what was read", &folder.text("dst"), "is unchanged"]);
         }
         assert!(folder.read("dst") == OLD);
-        assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+        folder.assert_nothing_left();
     }
 }
 
-left_out_on_windows!(
-    a_flipped_byte_on_the_disk_is_found_by_reading_again,
-    "its flush is slowed down by strace"
-);
-#[cfg(unix)]
-#[test]
+#[test(needs = [strace], not_on_windows = "its flush is slowed down by strace")]
 fn a_flipped_byte_on_the_disk_is_found_by_reading_again() {
-    if !strace("a flipped byte on the disk") {
-        return;
-    }
     for hash in ["crc64", "blake3"] {
         let folder = prepared();
         let slow = "-f -e trace=fsync -e inject=fsync:delay_exit=400000:when=1";
@@ -441,24 +376,19 @@ fn a_flipped_byte_on_the_disk_is_found_by_reading_again() {
             ended.expect(4, &["what was read back from the disk is not what was written", "is unchanged"]);
         }
         assert!(folder.read("dst") == OLD);
-        assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+        folder.assert_nothing_left();
     }
 }
 
-left_out_on_windows!(
-    reading_again_says_when_it_cannot_go_past_the_page_cache,
-    "every file system there has such reads"
-);
-#[cfg(unix)]
-#[test]
-fn reading_again_says_when_it_cannot_go_past_the_page_cache() {
+#[test(not_on_windows = "every file system there has such reads")]
+fn reading_again_reports_that_it_uses_the_page_cache() {
     let folder = prepared();
     let memory = tempfile::Builder::new().prefix("duocopy-test-").tempdir_in("/dev/shm").unwrap();
     let line = format!("cp -v --verify=reread src {}", memory.path().join("dst").display());
     let ended = folder.duocopy(&line).end();
     ended.expect(0, &["read back through the page cache"]);
     assert!(fs::read(memory.path().join("dst")).unwrap() == folder.read("src"));
-    // Odd lengths: the last piece is no whole page.
+    // With these lengths the last piece is not a whole page.
     for length in [0, 1, 4097, MIB + 13] {
         folder.write("src", bytes(length, 3));
         folder.duocopy("cp --verify=reread src dst").end().expect(0, &[]);
@@ -479,26 +409,17 @@ fn both_must_verify_alike() {
     }
     let line = "--verify=none src dst";
     let ended = end(pair(folder.duocopy(line), folder.duocopy(line)));
-    let unsummed =
-        |ended: &Ended| ended.code == 0 && ended.said.contains("complete") && !ended.said.contains("CRC");
+    let unsummed = |ended: &Ended| {
+        ended.code == 0 && ended.messages.contains("complete") && !ended.messages.contains("CRC")
+    };
     assert!(ended.iter().all(unsummed), "{ended:?}");
     folder.assert_same("src", "dst");
     let hash = folder.duocopy("cp -v --hash=blake3 src other").end();
     hash.expect(0, &["BLAKE3 "]);
 }
 
-// ------------------------------------------------------------------------------------ the source changes
-
-left_out_on_windows!(
-    a_source_that_is_replaced_or_touched_up_is_noticed,
-    "nobody can write to a source there while it is read"
-);
-#[cfg(unix)]
-#[test]
-fn a_source_that_is_replaced_or_touched_up_is_noticed() {
-    if !can_be_held("a source that changes while it is read") {
-        return;
-    }
+#[test(needs = [held_copies], not_on_windows = "a source cannot be written to while it is read")]
+fn a_source_that_is_replaced_or_keeps_its_time_is_noticed() {
     let changes: [(&str, Change<'_>); 2] = [
         ("was changed while it was read", &|folder| {
             let file = File::options().write(true).open(folder.path("src")).unwrap();
@@ -511,15 +432,15 @@ fn a_source_that_is_replaced_or_touched_up_is_noticed() {
             fs::rename(folder.path("other"), folder.path("src")).unwrap();
         }),
     ];
-    for (says, change) in changes {
+    for (message, change) in changes {
         let folder = Folder::new();
         folder.write("src", bytes(2 * MIB, 1));
         folder.write("dst", OLD);
         let [reader, writer] = in_the_middle(&folder);
         change(&folder);
-        reader.end().expect(5, &[says, "copy again"]);
-        writer.end().expect(5, &["the Reader gave up", says]);
+        reader.end().expect(5, &[message, "copy again"]);
+        writer.end().expect(5, &["the Reader gave up", message]);
         assert!(folder.read("dst") == OLD);
-        assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+        folder.assert_nothing_left();
     }
 }

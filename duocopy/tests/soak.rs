@@ -1,12 +1,11 @@
-//! Anything at any time: lengths, options, kills, stops and changes at random, and what must be true afterwards.
+//! Random lengths, options, kills, stops and interrupts, and what must be true afterwards.
 //!
-//! Five seconds in every run; `DUOCOPY_SOAK=SECONDS` for longer. `DUOCOPY_SEED` repeats a run's choices.
+//! A run takes five seconds, or `DUOCOPY_SOAK=SECONDS`. `DUOCOPY_SEED` repeats the choices of a run.
 //!
-//! Not on Windows (its kills, stops and changes are Unix'); windows.rs says so there, and has what there is.
+//! Windows has other kills and stops; windows.rs tests what is possible there.
 
 use crate::util::*;
 use rustix::process::Signal;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 const LENGTHS: [usize; 8] = [0, 1, 4095, 4096, 65_537, 300_000, 2_000_000, 8_000_000];
@@ -32,7 +31,7 @@ fn whatever_happens_the_destination_is_old_or_new() {
     while Instant::now() < until {
         one_folder(&mut random, &mut counts);
     }
-    println!("{counts:?} in {seconds} s");
+    note!("{counts:?} in {seconds} s");
     assert!(counts.copies > 0 && counts.complete > 0);
 }
 
@@ -40,7 +39,7 @@ fn one_of<T: Copy>(random: &mut Random, all: &[T]) -> T {
     all[(random.next() % all.len() as u64) as usize]
 }
 
-/// Some copies of one source to one place, of which most are disturbed, and a last one that is not.
+/// Makes some copies from one source to one destination: most are disturbed, and the last one is not.
 fn one_folder(random: &mut Random, counts: &mut Counts) {
     let folder = Folder::new();
     let content = bytes(one_of(random, &LENGTHS), random.next());
@@ -87,12 +86,12 @@ fn one_folder(random: &mut Random, counts: &mut Counts) {
     let start = || folder.duocopy("--wait=5s src dst").start();
     complete([start(), start()]);
     assert!(folder.read("dst") == content);
-    assert_eq!(folder.temporaries(""), [] as [&Path; 0]);
+    folder.assert_nothing_left();
 }
 
-/// Waits for the end of both, or of the one that has somebody to wait for, and looks at what they say.
+/// Waits for the end of both processes, interrupts one that is left alone, and checks what they report.
 fn settle(folder: &Folder, halves: [Process; 2], content: &[u8], counts: &mut Counts) {
-    let patience = Instant::now() + milliseconds(20_000);
+    let limit = Instant::now() + milliseconds(20_000);
     let mut waiting = halves.into_iter().collect::<Vec<_>>();
     let mut said_complete = false;
     while !waiting.is_empty() {
@@ -101,32 +100,32 @@ fn settle(folder: &Folder, halves: [Process; 2], content: &[u8], counts: &mut Co
         for half in waiting {
             match half.end_within(milliseconds(5)) {
                 Ok(ended) => {
-                    // Killed, or told to stop before it could hear that.
+                    // It was killed, or interrupted before it had installed its handlers.
                     let by_signal = matches!(ended.code, -9 | -2 | -15);
                     assert!(by_signal || (0..=143).contains(&ended.code), "{ended:?}");
-                    assert!(!ended.said.contains("panicked"), "{ended:?}");
+                    assert!(!ended.messages.contains("panicked"), "{ended:?}");
                     said_complete |= ended.code == 0;
                 }
                 Err(half) => still.push(half),
             }
         }
         waiting = still;
-        // Who is left alone may wait for somebody to come, which nobody will.
+        // A process that is left alone may wait for a peer that never comes.
         if let [last] = &waiting[..]
-            && (before > 1 || Instant::now() > patience)
+            && (before > 1 || Instant::now() > limit)
         {
             pause(milliseconds(300));
             last.signal_if_there(Signal::TERM);
         }
-        if Instant::now() > patience + milliseconds(40_000) {
+        if Instant::now() > limit + milliseconds(40_000) {
             for half in &waiting {
-                println!("still running: process {}: {}{:?}", half.id(), half.said(), half.sleeps_in());
+                note!("still running: process {}: {}{:?}", half.id(), half.messages(), half.sleeps_in());
             }
             panic!("a copy that does not end; the pipe: {:?}", folder.header());
         }
     }
     let now = folder.read("dst");
     assert!(now == OLD || now == content, "a destination that is neither the old file nor the new one");
-    assert!(!said_complete || now == content, "complete was said, and it is not");
+    assert!(!said_complete || now == content, "complete was reported, but it is not");
     counts.complete += u64::from(said_complete);
 }

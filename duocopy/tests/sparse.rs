@@ -1,6 +1,8 @@
-//! Zeros that take no space.
+//! Holes: zeros that take no space.
 
-left_out_on_windows!(holes, "holes are read as zeros, and left out only with --sparse=always");
+#[cfg(windows)]
+#[test(not_on_windows = "holes are read as zeros, and are made only with --sparse=always")]
+fn holes_are_tested() {}
 
 #[cfg(unix)]
 mod holes {
@@ -8,34 +10,29 @@ mod holes {
     use std::fs::{File, OpenOptions};
     use std::os::unix::fs::{FileExt, MetadataExt};
 
-    /// A source of this length with bytes at these places, and nothing between. `None` if that takes all the space
-    /// here that its length says.
-    fn with_holes(folder: &Folder, length: u64, data: &[(u64, usize)]) -> Option<()> {
+    /// Makes a source of this length with data at these offsets, and holes between. The test needs `holes`.
+    fn with_holes(folder: &Folder, length: u64, data: &[(u64, usize)]) {
         let file = File::create(folder.path("src")).unwrap();
         file.set_len(length).unwrap();
         for (offset, length) in data {
             file.write_all_at(&bytes(*length, *offset), *offset).unwrap();
         }
-        if space(folder, "src") >= length {
-            left_out("holes (this file system has none)");
-            return None;
-        }
-        Some(())
+        assert!(space(folder, "src") < length);
     }
 
     fn space(folder: &Folder, name: &str) -> u64 {
         folder.path(name).metadata().unwrap().blocks() * 512
     }
 
-    /// Whatever a file system takes for itself.
+    /// The space that a file system may take for itself.
     const SLACK: u64 = 256 << 10;
 
-    #[test]
+    #[test(needs = [holes])]
     fn holes_stay_holes_and_cost_nothing() {
         let folder = Folder::new();
-        // In front, in the middle, shorter than a block, and at the end.
+        // Holes at the beginning, in the middle, shorter than a block, and at the end.
         let data = [(1 << 20, 3 * MIB + 5), (8 << 30, 4096), ((8 << 30) + 8192, 4096), (40 << 30, MIB)];
-        let Some(()) = with_holes(&folder, 64 << 30, &data) else { return };
+        with_holes(&folder, 64 << 30, &data);
         complete(pair(folder.duocopy("src dst"), folder.duocopy("src dst")));
         let (src, dst) = (space(&folder, "src"), space(&folder, "dst"));
         assert!(dst <= src + SLACK, "{dst} bytes of space instead of {src}");
@@ -48,11 +45,11 @@ mod holes {
         }
     }
 
-    #[test]
+    #[test(needs = [holes])]
     fn every_byte_is_what_it_was() {
         let folder = Folder::new();
         let data = [(0, 1), (5 << 20, MIB + 1), ((9 << 20) - 1, 2)];
-        let Some(()) = with_holes(&folder, 20 << 20, &data) else { return };
+        with_holes(&folder, 20 << 20, &data);
         for flags in
             ["", "--verify=reread", "--verify=none", "--hash=blake3", "--fsync=none", "--sparse=never"]
         {
@@ -64,8 +61,8 @@ mod holes {
         }
     }
 
-    #[test]
-    fn runs_of_zeros_become_holes_if_wanted() {
+    #[test(needs = [holes, zeros_that_take_space])]
+    fn runs_of_zeros_become_holes_on_request() {
         let folder = Folder::new();
         let mut content = vec![0; 20 << 20];
         content[5 << 20..][..MIB].copy_from_slice(&bytes(MIB, 1));
@@ -73,24 +70,19 @@ mod holes {
         folder.write("src", &content);
         folder.duocopy("cp src dst").end().expect(0, &[]);
         folder.assert_same("src", "dst");
-        if space(&folder, "dst") < 20 << 20 {
-            return left_out("zeros that take space (this file system leaves them out)");
-        }
+        assert!(space(&folder, "dst") >= 20 << 20);
         folder.duocopy("cp --sparse=always src dst").end().expect(0, &[]);
         folder.assert_same("src", "dst");
         let space = space(&folder, "dst");
         assert!(space <= MIB as u64 + 4096 + SLACK, "{space}");
     }
 
-    /// What a dead Writer wrote behind what it said may be anything, and a hole is not written over it.
-    #[test]
+    /// A dead Writer may have written anything past the resume point, and a hole does not overwrite that.
+    #[test(needs = [held_copies, holes])]
     fn a_hole_shows_nothing_of_an_interrupted_copy() {
-        if !can_be_held("kills after a checkpoint") {
-            return;
-        }
         let folder = Folder::new();
         let long = LONG as u64;
-        let Some(()) = with_holes(&folder, 3 * long, &[(0, LONG), (3 * long - 10, 10)]) else { return };
+        with_holes(&folder, 3 * long, &[(0, LONG), (3 * long - 10, 10)]);
         folder.write("dst", OLD);
         let processes = after_a_checkpoint(&folder, "");
         processes.iter().for_each(Process::kill);
@@ -101,13 +93,10 @@ mod holes {
         folder.assert_same("src", "dst");
     }
 
-    #[test]
-    fn a_replacement_goes_on_behind_a_hole_that_nothing_was_written_behind() {
-        if !can_be_held("kills between a hole and what comes behind it") {
-            return;
-        }
+    #[test(needs = [held_copies, holes])]
+    fn a_replacement_continues_after_a_hole() {
         let folder = Folder::new();
-        let Some(()) = with_holes(&folder, 5 << 20, &[(4 << 20, MIB)]) else { return };
+        with_holes(&folder, 5 << 20, &[(4 << 20, MIB)]);
         let line = "--replace-within=60s src dst";
         let late = "-f -e trace=pwrite64 -e inject=pwrite64:delay_enter=2s";
         let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(late));
@@ -115,30 +104,27 @@ mod holes {
             let metadata = folder.left_over("part")?.metadata().ok()?;
             (metadata.len() == 4 << 20).then_some(())
         });
-        // Until the block is given back, which nothing shows.
+        // Nothing shows that the block is released.
         pause(milliseconds(100));
         writer.kill();
         writer.end();
-        reader.says("waiting up to 1m");
+        reader.reports("waiting up to 1m");
         complete([folder.duocopy(line).start(), reader]);
         folder.assert_same("src", "dst");
     }
 
-    #[test]
-    fn a_replacement_goes_on_in_front_of_a_hole() {
-        if !can_be_held("kills after a checkpoint") {
-            return;
-        }
+    #[test(needs = [held_copies, holes])]
+    fn a_replacement_continues_before_a_hole() {
         for hit in [0, 1] {
             let folder = Folder::new();
             let long = LONG as u64;
-            let Some(()) = with_holes(&folder, 2 * long, &[(0, LONG)]) else { return };
+            with_holes(&folder, 2 * long, &[(0, LONG)]);
             let [reader, writer] = after_a_checkpoint(&folder, "--replace-within=60s");
             let (victim, survivor) = if hit == 0 { (reader, writer) } else { (writer, reader) };
             victim.kill();
             victim.end();
             survivor.go_on();
-            survivor.says("waiting up to 1m");
+            survivor.reports("waiting up to 1m");
             complete([folder.duocopy("--replace-within=60s src dst").start(), survivor]);
             folder.assert_same("src", "dst");
             assert!(space(&folder, "dst") < 2 * long);

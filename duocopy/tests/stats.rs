@@ -1,9 +1,9 @@
-//! `--stats`: what each half says of itself, and of the other one.
+//! `--stats` and `--bwlimit`: what each process reports about itself and its peer.
 
 use crate::util::*;
 
 #[test]
-fn both_say_what_they_did_and_only_if_they_are_asked() {
+fn both_report_statistics_only_on_request() {
     let folder = Folder::new();
     folder.write("src", bytes(MIB, 1));
     let asked = folder.duocopy("cp --stats --block-size=64K src dst").end();
@@ -22,17 +22,12 @@ fn both_say_what_they_did_and_only_if_they_are_asked() {
     folder.assert_same("src", "dst");
     let again = folder.duocopy("cp --stats --verify=reread src dst").end();
     again.expect(0, &["duocopy: Writer: reading it again took "]);
-    assert_eq!(folder.duocopy("cp src dst").end().said, "");
+    assert_eq!(folder.duocopy("cp src dst").end().messages, "");
     folder.duocopy("cp --stats -q src dst").end().expect(2, &["cannot be used with"]);
 }
 
-left_out_on_windows!(the_slower_side_is_named, "it is slowed down by strace");
-#[cfg(unix)]
-#[test]
+#[test(needs = [strace], not_on_windows = "it is slowed down by strace")]
 fn the_slower_side_is_named() {
-    if !strace("a side that is slower") {
-        return;
-    }
     let folder = Folder::new();
     folder.write("src", bytes(MIB, 1));
     let line = "--stats --fsync=none --block-size=64K --buffer-size=256K src dst";
@@ -50,13 +45,13 @@ fn the_slower_side_is_named() {
             if half == slow_one { run.traced(&slow) } else { run }
         });
         let [one, other] = halves;
-        for (half, says) in end(pair(one, other)).iter().zip(say) {
-            half.expect(0, &[says]);
+        for (half, message) in end(pair(one, other)).iter().zip(say) {
+            half.expect(0, &[message]);
         }
     }
 }
 
-/// Even at rates of less than a block; and the sleep between two reads is no obstacle to an interrupt.
+/// A limit may be less than a block per second, and an interrupt ends the sleep between two reads.
 #[test]
 fn a_rate_is_kept_and_named_and_can_be_interrupted() {
     let folder = Folder::new();
@@ -66,7 +61,7 @@ fn a_rate_is_kept_and_named_and_can_be_interrupted() {
     assert!(slow.took >= milliseconds(450), "{:?}", slow.took);
     folder.assert_same("src", "dst");
     folder.write("dst", "old");
-    // Six days.
+    // This takes six days.
     let [reader, writer] = pair(folder.duocopy("--bwlimit=2 src dst"), folder.duocopy("src dst"));
     until("the first bytes", || folder.temporaries("").pop());
     reader.signal(Signal::INT);
@@ -77,7 +72,7 @@ fn a_rate_is_kept_and_named_and_can_be_interrupted() {
 }
 
 #[test]
-fn with_one_command_the_writers_lines_are_no_warnings() {
+fn the_writers_lines_of_cp_are_not_warnings() {
     let folder = Folder::new();
     folder.write("src", bytes(2 * MIB, 1));
     let ended = folder.duocopy("cp --json --stats src dst").end();

@@ -1,15 +1,11 @@
-//! `duocopy status`, and what `--json` tells programs.
+//! `duocopy status`, and `--json`.
 
 use crate::util::*;
 use serde_json::Value;
 #[cfg(unix)]
 use std::fs;
 
-fn name(folder: &Folder) -> String {
-    folder.text("").rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap().to_owned()
-}
-
-/// Every line is an object with a type and a version.
+/// Parses the output, in which every line is an object with a type and a version.
 #[track_caller]
 fn objects(ended: &Ended) -> Vec<Value> {
     let object = |line: &str| {
@@ -26,9 +22,9 @@ fn of_type(objects: &[Value], kind: &str) -> Vec<Value> {
 }
 
 #[test]
-fn who_waits_and_who_copies_is_seen_and_not_disturbed() {
+fn waiting_and_copying_processes_are_shown_and_not_disturbed() {
     let folder = Folder::new();
-    let name = name(&folder);
+    let name = folder.pipe_name();
     folder.write("src", bytes(MIB, 1));
     let status = |flags: &str| folder.duocopy(&format!("status {flags} {name}")).end();
     status("")
@@ -63,7 +59,7 @@ fn who_waits_and_who_copies_is_seen_and_not_disturbed() {
     folder.assert_same("src", "dst");
 }
 
-/// Without a NAME the two paths are it, and it is given as it is shown.
+/// Without NAME the two paths are the name, and `status` takes the name as it is shown.
 #[test]
 fn a_pair_is_found_by_its_paths() {
     let folder = Folder::new();
@@ -77,9 +73,8 @@ fn a_pair_is_found_by_its_paths() {
     complete([reader, folder.duocopy("src dst").start()]);
 }
 
-#[test]
-#[cfg(unix)]
-fn a_list_names_all_and_cleaning_removes_only_the_dead() {
+#[test(not_on_windows = "kernel objects cannot be listed, and go with their last handle")]
+fn the_list_shows_all_pipes_and_cleaning_removes_only_dead_ones() {
     let folder = Folder::new();
     folder.write("src", "x");
     folder.make("meet");
@@ -89,7 +84,7 @@ fn a_list_names_all_and_cleaning_removes_only_the_dead() {
     let read = |name: &str| folder.duocopy(&format!("-v --dir=meet src dst {name}")).start();
     let (alive, dead, strange) = (read("alive"), read("dead"), read("strange"));
     for reader in [&alive, &dead, &strange] {
-        reader.says("this is the Reader");
+        reader.reports("this is the Reader");
     }
     dead.kill();
     let pipes = std::fs::read_dir(folder.path("meet")).expect("a folder").flatten();
@@ -100,7 +95,12 @@ fn a_list_names_all_and_cleaning_removes_only_the_dead() {
         .filter(|entry| entry.file_name().len() == 32)
         .find_map(|entry| is_strange(&entry.path()).then_some(entry.path()))
         .expect("its pipe");
-    std::fs::File::options().write(true).open(path).expect("ours").write_all_at(&[9], 8).expect("ours");
+    std::fs::File::options()
+        .write(true)
+        .open(path)
+        .expect("ours")
+        .write_all_at(&[9], pipe_header::VERSION)
+        .expect("ours");
 
     let all = status("");
     let copy = format!("{} -> {}", folder.text("src"), folder.text("dst"));
@@ -125,9 +125,8 @@ fn a_list_names_all_and_cleaning_removes_only_the_dead() {
     assert_eq!(folder.duocopy("status --dir=nowhere").end().expect(1, &["nowhere", "first"]).output, "");
 }
 
-#[test]
-#[cfg(unix)]
-fn a_watch_goes_on_until_it_is_stopped() {
+#[test(not_on_windows = "it looks into a directory")]
+fn watching_continues_until_it_is_interrupted() {
     let folder = Folder::new();
     folder.make("meet");
     folder.set_mode("meet", 0o700);
@@ -137,14 +136,8 @@ fn a_watch_goes_on_until_it_is_stopped() {
     watch.end().expect(0, &[]);
 }
 
-left_out_on_windows!(
-    a_list_names_all_and_cleaning_removes_only_the_dead,
-    "kernel objects cannot be listed, and go with their last handle"
-);
-left_out_on_windows!(a_watch_goes_on_until_it_is_stopped, "it looks into a directory");
-
 #[test]
-fn programs_are_told_how_a_copy_begins_goes_on_and_ends() {
+fn json_reports_the_beginning_the_progress_and_the_end() {
     let folder = Folder::new();
     folder.write("src", bytes(3 * MIB, 1));
     let line = "--json --bwlimit=1M src dst";
@@ -167,7 +160,7 @@ fn programs_are_told_how_a_copy_begins_goes_on_and_ends() {
             "{last}"
         );
     }
-    // Only the one process that was started says anything.
+    // Only the process that was started reports anything.
     let alone = folder.duocopy("cp --json --verify=none src dst").end();
     let told = objects(alone.expect(0, &[]));
     assert_eq!((of_type(&told, "start").len(), of_type(&told, "end").len()), (1, 1), "{told:?}");
@@ -177,14 +170,13 @@ fn programs_are_told_how_a_copy_begins_goes_on_and_ends() {
     let told = objects(missing.expect(5, &["nothing"]));
     let [end] = &told[..] else { panic!("{told:?}") };
     assert!(end["code"] == 5 && end["message"].as_str().is_some_and(|it| it.contains("nothing")), "{end}");
-    // What people are told besides.
+    // Messages for users remain.
     let warned = folder.duocopy("cp --json --block-size=1 src dst").end();
     let warnings = of_type(&objects(&warned), "warning");
     assert!(warnings.iter().any(|it| it["message"].as_str().is_some_and(|it| it.contains("using up to"))));
 }
 
-#[cfg(unix)]
-#[test]
+#[test(not_on_windows = "there is no shell")]
 fn two_processes_that_share_one_output_do_not_cut_each_others_lines() {
     let folder = Folder::new();
     let long = folder.make("n".repeat(200));
@@ -205,5 +197,3 @@ fn two_processes_that_share_one_output_do_not_cut_each_others_lines() {
         );
     }
 }
-
-left_out_on_windows!(two_processes_that_share_one_output_do_not_cut_each_others_lines, "there is no shell");

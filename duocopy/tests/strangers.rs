@@ -1,8 +1,9 @@
-//! A partner that is somebody else, and hostile: in a directory of several users it can waste time and lie about its
-//! own half, and it cannot make the other one say *complete* of other bytes than those that this one has handled.
+//! A hostile peer of another user. In a directory of several users it can waste time and lie about its own half, but it
+//! cannot make this process report *complete* for other bytes than those that this process has read or written.
 //!
-//! Not on Windows, where only processes of the same user can meet.
+//! On Windows only processes of the same user can meet.
 
+use crate::util::pipe_header::{COMPLETE, EMPTIED, GENERATION, VERDICT};
 use crate::util::*;
 use blockpipe::{Consumer, Geometry, Pipe, Producer, ResumePoint};
 use std::fs::File;
@@ -11,12 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 const BLOCK: usize = 64 * KIB;
 const BLOCKS: usize = 2;
-/// Where the first block begins in the pipe's file (`docs/protocol.md`).
-const FIRST: u64 = 128 << 10;
-const VERDICT: u64 = 2560;
-const GENERATION: u64 = 16;
-const COMPLETE: u64 = 2;
-
 fn meeting() -> Folder {
     let folder = Folder::new();
     folder.make("meet");
@@ -26,10 +21,10 @@ fn meeting() -> Folder {
 
 fn pipe(folder: &Folder) -> Pipe {
     let pipe = Pipe::named("x").in_directory(folder.path("meet"));
-    pipe.tag("`duocopy read` and `duocopy write`").connect_timeout(milliseconds(20_000))
+    pipe.tag(HALVES).connect_timeout(milliseconds(20_000))
 }
 
-/// What both have in memory.
+/// Opens the memory that both processes share.
 fn memory(folder: &Folder) -> File {
     let entries = std::fs::read_dir(folder.path("meet")).expect("a folder").flatten();
     let path =
@@ -37,12 +32,13 @@ fn memory(folder: &Folder) -> File {
     File::options().read(true).write(true).open(path.expect("the pipe")).expect("ours")
 }
 
-/// Turns one bit of these bytes of the blocks on and off, as fast as it can.
+/// Flips one bit in these bytes of the blocks, again and again.
 fn flicker(memory: &File, original: &[u8], places: &[usize], over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) {
         for flip in [1, 0] {
             for at in places {
-                let _ = memory.write_all_at(&[original[at % BLOCK] ^ flip], FIRST + *at as u64);
+                let _ = memory
+                    .write_all_at(&[original[at % BLOCK] ^ flip], pipe_header::FIRST_BLOCK + *at as u64);
             }
         }
     }
@@ -55,7 +51,7 @@ fn sum(bytes: &[u8]) -> [u8; 32] {
     value
 }
 
-/// A source of this length, as the program packs it (`record.rs`).
+/// Returns what the program tells the Writer about a source of this length (`record.rs`).
 fn origin(length: u64) -> [u8; 128] {
     let mut origin = [0; 128];
     for (at, word) in [(0, 1), (8, 2), (16, length), (56, 0o644), (64, 1 << 8)] {
@@ -71,9 +67,9 @@ fn hostile_reader(folder: &Folder, length: usize) -> Producer {
 }
 
 #[test]
-fn what_is_written_is_what_was_compared() {
+fn the_writer_writes_the_bytes_that_it_has_checked() {
     let (mut complete, mut refused) = (0, 0);
-    // One byte of one block: the right sum must have a chance, or nothing is ever complete.
+    // Only one byte flickers, because the copy must have a chance to be complete.
     for round in 0..20 {
         let folder = meeting();
         let block = bytes(BLOCK, round);
@@ -87,7 +83,7 @@ fn what_is_written_is_what_was_compared() {
             empty.copy_from_slice(&block);
             pause(milliseconds(5));
             empty.send(BLOCK, 0);
-            // How it ends says the Writer.
+            // The Writer decides how the copy ends.
             let _ = reader.close(&sum(&block));
             over.store(true, Ordering::Relaxed);
         });
@@ -95,14 +91,14 @@ fn what_is_written_is_what_was_compared() {
         let ended = writer.end();
         if ended.code == 0 {
             complete += 1;
-            assert!(folder.read("dst") == block, "complete, and other bytes: {ended:?}");
+            assert!(folder.read("dst") == block, "complete, but with other bytes: {ended:?}");
         } else {
             refused += 1;
             ended.expect(4, &["what arrived is not what was read"]);
             assert!(!folder.is_there("dst"));
         }
     }
-    println!("{complete} complete, {refused} refused");
+    note!("{complete} complete, {refused} refused");
 }
 
 fn hostile_writer(folder: &Folder) -> Consumer {
@@ -112,7 +108,7 @@ fn hostile_writer(folder: &Folder) -> Consumer {
 }
 
 #[test]
-fn what_was_read_is_what_the_reader_vouches_for() {
+fn the_reader_reports_the_checksum_of_the_bytes_that_it_has_read() {
     let folder = meeting();
     let block = bytes(BLOCK, 1);
     let whole = block.repeat(200);
@@ -138,9 +134,9 @@ fn what_was_read_is_what_the_reader_vouches_for() {
     ended.expect(0, &[&format!("CRC-64/NVME {value}")]);
 }
 
-/// Only the Writer itself can say that its half is complete.
+/// Only the Writer itself can report that the copy is complete.
 #[test]
-fn a_reader_that_says_complete_for_the_writer_is_not_believed() {
+fn the_writer_does_not_believe_a_verdict_of_the_reader() {
     for late in [false, true] {
         let folder = meeting();
         let mut reader = hostile_reader(&folder, 3 * BLOCK);
@@ -154,12 +150,12 @@ fn a_reader_that_says_complete_for_the_writer_is_not_believed() {
         };
         if late {
             reader.empty_block().expect("two").send(BLOCK, 0);
-            until("it is written", || (word(2432) == 1).then_some(()));
+            until("it is written", || (word(EMPTIED) == 1).then_some(()));
         }
         let complete = word(GENERATION) << 8 | COMPLETE;
         memory.write_all_at(&complete.to_le_bytes(), VERDICT).expect("ours");
         let ended = writer.end();
-        assert!(ended.code != 0 && !ended.said.contains("panicked"), "{ended:?}");
+        assert!(ended.code != 0 && !ended.messages.contains("panicked"), "{ended:?}");
         assert!(!folder.is_there("dst"));
     }
 }

@@ -1,29 +1,19 @@
-//! Ends that are no files: standard input and output, named pipes, devices, and files whose length means nothing.
+//! Pipes, devices and standard streams, and files whose length means nothing.
 //!
-//! Not on Windows, whose pipes and devices are others.
+//! Windows has other pipes and devices.
 
 use crate::util::*;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 
-/// Names are shared by all tests of this user.
-fn name(folder: &Folder) -> String {
-    folder.text("").rsplit('/').find(|part| !part.is_empty()).unwrap().to_owned()
-}
-
 fn reader<'a>(folder: &'a Folder, line: &str) -> Run<'a> {
-    folder.duocopy(&format!("read {line} {}", name(folder)))
+    folder.read_half(line)
 }
 
 fn writer<'a>(folder: &'a Folder, line: &str) -> Run<'a> {
-    folder.duocopy(&format!("write {line} {}", name(folder)))
-}
-
-fn named_pipe(folder: &Folder, name: &str) {
-    mknodat(CWD, folder.path(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("making a named pipe");
+    folder.write_half(line)
 }
 
 /// Opens a named pipe that the program has open at its other end.
@@ -47,14 +37,14 @@ fn standard_input_comes_out_as_standard_output() {
     }
 }
 
-/// A pipeline cannot do this: each end learns what became of the other one.
+/// Unlike in a pipeline, each process learns how its peer has ended.
 #[test]
-fn named_pipes_carry_everything_and_its_end() {
+fn a_copy_from_a_named_pipe_to_another_is_whole() {
     let folder = Folder::new();
     let content = bytes(2 * MIB + 1, 1);
     folder.write("src", &content);
-    named_pipe(&folder, "in");
-    named_pipe(&folder, "out");
+    folder.make_fifo("in");
+    folder.make_fifo("out");
     let processes = [reader(&folder, "in").start(), writer(&folder, "-q out").start()];
     let mut feed = opened(&folder, "in", true);
     let feeder =
@@ -67,9 +57,9 @@ fn named_pipes_carry_everything_and_its_end() {
 }
 
 #[test]
-fn what_comes_is_handed_on_at_once() {
+fn data_is_passed_on_at_once() {
     let folder = Folder::new();
-    named_pipe(&folder, "in");
+    folder.make_fifo("in");
     let processes = [reader(&folder, "in").start(), writer(&folder, "-").start()];
     let mut feed = opened(&folder, "in", true);
     for (line, so_far) in [("one\n", "one\n"), ("two\n", "one\ntwo\n")] {
@@ -92,7 +82,7 @@ fn a_stream_becomes_a_file_like_any_other() {
         ended.expect(0, &[]);
     }
     folder.assert_same("src", "dst");
-    // Rights that a new file gets from the mask: there is none to take them from.
+    // The mode comes from the mask, because a stream has no mode.
     assert_eq!(folder.mode("dst"), 0o644);
     let [from, to] = start("");
     to.expect(12, &["the destination exists", "--force"]);
@@ -105,15 +95,15 @@ fn a_stream_becomes_a_file_like_any_other() {
     let [from, to] = start("--force --max-bytes=8");
     to.expect(12, &["9 bytes or more", "--max-bytes allows 8"]);
     from.expect(12, &["the Writer gave up"]);
-    assert!(folder.temporaries("").is_empty());
+    folder.assert_nothing_left();
 }
 
 #[test]
-fn a_named_pipe_that_nobody_opens_is_not_waited_for_longer_than_asked() {
+fn a_named_pipe_must_be_opened_within_the_wait() {
     for reading in [true, false] {
         let folder = Folder::new();
         folder.write("src", bytes(KIB, 1));
-        named_pipe(&folder, "pipe");
+        folder.make_fifo("pipe");
         let (from, to) = if reading { ("--wait=300ms pipe", "dst") } else { ("src", "--wait=300ms pipe") };
         let [from, to] = end([reader(&folder, from).start(), writer(&folder, to).start()]);
         let (who, other) = if reading { (from, to) } else { (to, from) };
@@ -124,20 +114,22 @@ fn a_named_pipe_that_nobody_opens_is_not_waited_for_longer_than_asked() {
     }
 }
 
-/// A process that waits for a silent pipe, or for room in a full one, looks after its partner all the same.
+/// A process that waits for a silent pipe, or for space in a full one, still notices its peer and signals.
 #[test]
-fn who_waits_for_something_else_can_be_interrupted_and_notices_a_death() {
+fn a_process_that_waits_for_a_pipe_can_be_interrupted_and_notices_a_death() {
     for silent in [true, false] {
         for act in [Signal::INT, Signal::KILL] {
             for hit in [0, 1] {
                 let folder = Folder::new();
                 folder.write("src", bytes(4 * MIB, 1));
-                named_pipe(&folder, "pipe");
+                folder.make_fifo("pipe");
                 let (from, to) = if silent { ("pipe", "dst") } else { ("src", "pipe") };
                 let processes = [reader(&folder, from).start(), writer(&folder, to).start()];
                 let mut pipe = opened(&folder, "pipe", silent);
                 let mut some = [1; 1000];
                 if silent { pipe.write_all(&some) } else { pipe.read_exact(&mut some) }.expect("a bit");
+                // A Reader whose Writer dies before that waits for another one.
+                until("the Writer has begun", || folder.halves_have_begun().then_some(()));
                 pause(milliseconds(200));
                 let begun = std::time::Instant::now();
                 processes[hit].signal(act);
@@ -160,12 +152,12 @@ fn who_waits_for_something_else_can_be_interrupted_and_notices_a_death() {
     }
 }
 
-/// Somebody else's pipe stays as it is, so that a write into a full one would wait for ever.
+/// Standard output is not made non-blocking, so a write to a full pipe would wait for ever.
 #[test]
-fn a_death_is_noticed_before_full_standard_output() {
+fn a_writer_to_full_standard_output_notices_a_death() {
     let folder = Folder::new();
     folder.write("src", bytes(4 * MIB, 1));
-    named_pipe(&folder, "pipe");
+    folder.make_fifo("pipe");
     let from = reader(&folder, "src").start();
     let to = writer(&folder, "-").after("exec >pipe").start();
     let mut pipe = opened(&folder, "pipe", false);
@@ -176,11 +168,11 @@ fn a_death_is_noticed_before_full_standard_output() {
     to.expect(8, &["died; what was written to - is not the whole copy"]);
 }
 
-/// Nothing of a stream is kept for later, and nobody says so.
+/// Nothing of a stream is kept for the next copy.
 #[test]
-fn a_stream_is_not_gone_on_with() {
+fn a_stream_is_not_resumed() {
     let folder = Folder::new();
-    named_pipe(&folder, "in");
+    folder.make_fifo("in");
     let processes = [reader(&folder, "in").start(), writer(&folder, "dst").start()];
     let mut feed = opened(&folder, "in", true);
     // Longer than until the first checkpoint of a file.
@@ -192,14 +184,14 @@ fn a_stream_is_not_gone_on_with() {
     processes[0].kill();
     let [_, to] = end(processes);
     to.expect(8, &["died", "dst is unchanged: copy again"]);
-    assert!(folder.temporaries("").is_empty());
+    folder.assert_nothing_left();
 }
 
 #[test]
-fn the_end_of_who_reads_is_a_failure_of_the_destination() {
+fn the_end_of_the_reading_program_is_a_failure_of_the_destination() {
     let folder = Folder::new();
     folder.write("src", bytes(4 * MIB, 1));
-    named_pipe(&folder, "pipe");
+    folder.make_fifo("pipe");
     let processes = [reader(&folder, "src").start(), writer(&folder, "pipe").start()];
     let mut some = [0; 1000];
     opened(&folder, "pipe", false).read_exact(&mut some).expect("some bytes");
@@ -209,7 +201,7 @@ fn the_end_of_who_reads_is_a_failure_of_the_destination() {
 }
 
 #[test]
-fn devices_take_and_give() {
+fn devices_can_be_source_and_destination() {
     let folder = Folder::new();
     folder.write("src", bytes(MIB, 1));
     let both = |from: &str, to: &str| end([reader(&folder, from).start(), writer(&folder, to).start()]);
@@ -229,7 +221,7 @@ fn devices_take_and_give() {
 }
 
 #[test]
-fn nothing_goes_out_that_is_longer_than_allowed() {
+fn nothing_longer_than_max_bytes_is_written_to_a_stream() {
     let folder = Folder::new();
     folder.write("src", bytes(MIB, 1));
     let from = reader(&folder, "--block-size=64K src").start();
@@ -241,7 +233,7 @@ fn nothing_goes_out_that_is_longer_than_allowed() {
 }
 
 #[test]
-fn a_socket_is_no_destination() {
+fn a_socket_is_refused_as_destination() {
     let folder = Folder::new();
     folder.write("src", "x");
     let _socket = std::os::unix::net::UnixListener::bind(folder.path("socket")).expect("making a socket");
@@ -251,12 +243,12 @@ fn a_socket_is_no_destination() {
 }
 
 #[test]
-fn a_death_is_noticed_before_anybody_opens_the_named_pipe() {
+fn a_death_is_noticed_before_the_named_pipe_is_opened() {
     let folder = Folder::new();
     folder.write("src", "x");
-    named_pipe(&folder, "pipe");
+    folder.make_fifo("pipe");
     let processes = [reader(&folder, "src").start(), writer(&folder, "-v pipe").start()];
-    processes[1].says("this is the Writer");
+    processes[1].reports("this is the Writer");
     pause(milliseconds(100));
     processes[0].kill();
     let [_, to] = end(processes);
@@ -264,18 +256,18 @@ fn a_death_is_noticed_before_anybody_opens_the_named_pipe() {
 }
 
 #[test]
-fn who_writes_to_a_pipe_cannot_be_replaced() {
+fn the_writer_of_a_stream_cannot_be_replaced() {
     let folder = Folder::new();
     folder.write("src", bytes(4 * MIB, 1));
-    named_pipe(&folder, "pipe");
+    folder.make_fifo("pipe");
     let from = reader(&folder, "--replace-within=20s src").start();
     let to = || writer(&folder, "--replace-within=20s pipe").start();
     let dead = to();
-    // Also for writing, so that it does not wait for the Writer, and stays open.
+    // Opened for writing, too, so that it does not wait for the Writer and stays open.
     let pipe = OpenOptions::new().read(true).write(true).open(folder.path("pipe"));
     pipe.as_ref().expect("opening it").read_exact(&mut [0; 1000]).expect("some bytes");
     dead.kill();
-    from.says("died; waiting up to 20s for another one");
+    from.reports("died; waiting up to 20s for another one");
     let [from, to] = end([from, to()]);
     to.expect(12, &["what the Writer before this one wrote is out"]);
     from.expect(12, &["the Writer gave up"]);
@@ -298,11 +290,11 @@ impl Drop for Disk {
     }
 }
 
-#[test]
+#[test(needs = [loop_devices])]
 fn a_disk_is_written_only_with_force() {
     let folder = Folder::new();
     let Some(disk) = Disk::over(&folder.write("disk", vec![1; MIB])) else {
-        return left_out("copies to and from a disk: no loop device can be made (losetup)");
+        harness::ignore("this user cannot make a loop device");
     };
     folder.write("src", bytes(MIB, 1));
     let to = |flags: &str| {
@@ -324,28 +316,32 @@ fn a_disk_is_written_only_with_force() {
     full.expect(7, &["No space left"]);
 }
 
-/// Files that are made when they are read say a length of 0, or of a page.
+/// The kernel makes these files when they are read, and reports the length 0 or one page.
 #[test]
-fn files_of_unknown_length_are_read_to_their_end() {
-    let folder = Folder::new();
-    for path in ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"] {
-        let Ok(content) = fs::read(path) else {
-            left_out(&format!("a file of unknown length: there is no {path}"));
-            continue;
-        };
-        folder.duocopy(&format!("cp {path} dst")).end().expect(0, &[]);
-        assert_eq!(folder.read("dst"), content, "{path}");
-        complete([reader(&folder, path).start(), writer(&folder, "--force dst").start()]);
-        assert_eq!(folder.read("dst"), content, "{path}");
-    }
+fn a_file_of_unknown_length_is_read_to_its_end() {
+    reads_to_the_end("/proc/version");
 }
 
 #[test]
-fn what_only_its_owner_may_read_stays_that() {
+fn a_file_whose_length_is_a_page_is_read_to_its_end() {
+    reads_to_the_end("/sys/kernel/mm/transparent_hugepage/enabled");
+}
+
+fn reads_to_the_end(path: &str) {
+    let Ok(content) = fs::read(path) else { harness::ignore(format!("this system has no {path}")) };
+    let folder = Folder::new();
+    folder.duocopy(&format!("cp {path} dst")).end().expect(0, &[]);
+    assert_eq!(folder.read("dst"), content, "{path}");
+    complete([reader(&folder, path).start(), writer(&folder, "--force dst").start()]);
+    assert_eq!(folder.read("dst"), content, "{path}");
+}
+
+#[test]
+fn a_source_that_only_its_owner_may_read_stays_private() {
     let folder = Folder::new();
     folder.duocopy("cp /proc/self/environ dst").end().expect(0, &[]);
     assert_eq!(folder.mode("dst"), 0o400);
-    named_pipe(&folder, "in");
+    folder.make_fifo("in");
     let processes = [reader(&folder, "in").start(), writer(&folder, "new").start()];
     drop(opened(&folder, "in", true));
     complete(processes);
@@ -353,10 +349,10 @@ fn what_only_its_owner_may_read_stays_that() {
 }
 
 #[test]
-fn only_read_and_write_take_what_is_no_file() {
+fn only_read_and_write_accept_streams() {
     let folder = Folder::new();
     folder.write("src", "x");
-    named_pipe(&folder, "pipe");
+    folder.make_fifo("pipe");
     for line in ["- dst", "src -", "cp - dst", "cp src -"] {
         folder.duocopy(line).end().expect(2, &["belong to `duocopy read - NAME`", "./-"]);
     }
@@ -365,18 +361,18 @@ fn only_read_and_write_take_what_is_no_file() {
         .end()
         .expect(5, &["pipe: the source is not a regular file", "duocopy read"]);
     folder.duocopy("cp src pipe").end().expect(12, &["which a copy must not replace"]);
-    // A file of this name is a file.
+    // A file can have this name.
     folder.write("-", "dash");
     folder.duocopy("cp ./- dst").end().expect(0, &[]);
     folder.assert_same("-", "dst");
 }
 
-/// What was read of a stream is nowhere but in the copy: a Writer can be replaced, a Reader cannot.
+/// A stream cannot be read again, so its Writer can be replaced, but its Reader cannot.
 #[test]
-fn only_the_writer_of_a_stream_can_be_replaced() {
+fn only_the_writer_of_a_copy_from_a_stream_can_be_replaced() {
     for hit in [0, 1] {
         let folder = Folder::new();
-        named_pipe(&folder, "in");
+        folder.make_fifo("in");
         let from = || reader(&folder, "--replace-within=20s in").start();
         let to = || writer(&folder, "--replace-within=20s dst").start();
         let mut processes = [from(), to()];
@@ -388,11 +384,11 @@ fn only_the_writer_of_a_stream_can_be_replaced() {
         });
         processes[hit].kill();
         let survivor = &processes[1 - hit];
-        survivor.says("died; waiting up to 20s for another one");
+        survivor.reports("died; waiting up to 20s for another one");
         let newcomer = if hit == 0 { from() } else { to() };
         let dead = std::mem::replace(&mut processes[hit], newcomer);
         dead.end().expect(KILLED, &[]);
-        // Without a Reader nobody takes it.
+        // Without a Reader this fails.
         let _ = feed.write_all(&content[KIB..]);
         drop(feed);
         let ended = end(processes);

@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod actor;
+pub mod needs;
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod system;
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The environment variable that makes the test executable an actor.
 const ROLE: &str = "BLOCKPIPE_TEST_ROLE";
-/// Answers begin with this; everything else on standard output is the test harness's.
+/// Answers begin with this; everything else on standard output is what a program around the actor prints.
 const ANSWER: &str = "> ";
 /// Longer than anything in these tests takes that is not meant to hang.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -86,7 +87,7 @@ impl Random {
     /// From the environment variable if it is set, so that a run can be repeated. Prints which it is.
     pub fn seeded(variable: &str) -> Self {
         let seed = std::env::var(variable).ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(now);
-        println!("{variable}={seed}");
+        harness::note!("{variable}={seed}");
         Self(seed)
     }
 
@@ -152,11 +153,6 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Says that something was not tested here, and why. Past the harness, which shows only what failing tests print.
-pub fn left_out(what: &str) {
-    writeln!(std::io::stderr(), "LEFT OUT: {what}").expect("somebody listens");
-}
-
 /// Another process, which does what [`actor`] describes.
 pub struct Actor {
     child: Child,
@@ -171,13 +167,9 @@ impl Actor {
         Self::start_through(Command::new(executable))
     }
 
-    /// Starts an actor by a command that ends in running this executable with the arguments added here.
+    /// Starts an actor by a command that ends in running this executable.
     pub fn start_through(mut command: Command) -> Self {
-        command
-            .args(["actor", "--exact", "--nocapture", "--quiet"])
-            .env(ROLE, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+        command.env(ROLE, "1").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = (0..STARTS)
             .find_map(|_| Some(command.spawn()).filter(|child| !child.as_ref().is_err_and(passes)))
             .expect("a start succeeds at last")

@@ -288,7 +288,7 @@ mod tests {
     fn a_line_says_how_far_the_copy_is_and_what_it_waits_for() {
         let settings =
             Settings { progress: Show::Never, quiet: true, verbose: false, json: false, dry_run: false };
-        let mut screen = Screen::new(&Request::pair("/a", "/b"), settings, &Signals::default());
+        let mut screen = Screen::new(&Request::pair("/a", "/b"), settings, &Signals::watch(128).unwrap());
         let now = Progress {
             peer: Presence::Here,
             read: 2 << 20,

@@ -12,6 +12,8 @@ mod run;
 mod second;
 mod serve;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod writer;
 

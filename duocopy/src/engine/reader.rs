@@ -33,7 +33,7 @@ pub fn read(mut producer: Producer, half: &Half, feed: &mut Feed) -> Result<Outc
 }
 
 /// Why the copy failed; or how it ended, if it is complete all the same.
-fn explain(halt: Halt, producer: &Producer, half: &Half, feed: &Feed) -> Result<Outcome, Error> {
+pub fn explain(halt: Halt, producer: &Producer, half: &Half, feed: &Feed) -> Result<Outcome, Error> {
     let view = half.view(Role::Reader);
     let there = producer.monitor().snapshot();
     match halt {
@@ -60,7 +60,7 @@ fn source_of<'a>(half: &Half<'a>) -> &'a Path {
 }
 
 /// Sends the source, to the verdict. `second` is the other process, once this one has started it.
-fn send(
+pub fn send(
     producer: &mut Producer,
     source: &mut dyn Source,
     second: &mut Option<Watched>,

@@ -24,33 +24,45 @@ const POLL: Duration = Duration::from_millis(50);
 pub fn write(mut consumer: Consumer, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
     feed.send(Event::Joined { role: Role::Writer, pipe: half.meeting.name.clone() });
     let mut outlook = Outlook::default();
-    let written = match open(&consumer, half, feed, &mut outlook) {
-        Err(halt) => Err(halt),
-        Ok(mut destination) => {
-            let mut reached = ResumePoint::default();
-            let resumed = destination.resume_point().position > 0;
-            let written = receive(&mut consumer, &mut *destination, &mut reached, half, feed);
-            if let Err(halt) = &written {
-                outlook.kept = match remains(halt, resumed, half.request.keep_partial) {
-                    Remains::OnDisk => destination.keep(None),
-                    Remains::Everything => destination.keep(Some(reached)),
-                    Remains::Nothing => {
-                        destination.discard();
-                        0
-                    }
-                };
-            }
-            written
-        }
-    };
-    let view = half.view(Role::Writer);
-    let result = written.map_err(|halt| match halt {
-        Halt::Own(error) => view.abort_as_writer(&consumer, error, outlook),
-        Halt::Detach(error) => error,
-        Halt::Pipe(error) => view.explain(error, &consumer.monitor().snapshot(), outlook),
-    });
+    let written = open(&consumer, half, feed, &mut outlook)
+        .and_then(|mut destination| fill(&mut consumer, &mut *destination, &mut outlook, half, feed));
+    let result = written.map_err(|halt| explain(halt, &consumer, outlook, half));
     feed.pause();
     result
+}
+
+/// Why the copy failed.
+pub fn explain(halt: Halt, consumer: &Consumer, outlook: Outlook, half: &Half) -> Error {
+    let view = half.view(Role::Writer);
+    match halt {
+        Halt::Own(error) => view.abort_as_writer(consumer, error, outlook),
+        Halt::Detach(error) => error,
+        Halt::Pipe(error) => view.explain(error, &consumer.monitor().snapshot(), outlook),
+    }
+}
+
+/// Fills the destination and commits it; or decides what a failed copy leaves.
+pub fn fill(
+    consumer: &mut Consumer,
+    destination: &mut dyn Destination,
+    outlook: &mut Outlook,
+    half: &Half,
+    feed: &mut Feed,
+) -> Result<Outcome, Halt> {
+    let mut reached = ResumePoint::default();
+    let resumed = destination.resume_point().position > 0;
+    let written = receive(consumer, destination, &mut reached, half, feed);
+    if let Err(halt) = &written {
+        outlook.kept = match remains(halt, resumed, half.request.keep_partial) {
+            Remains::OnDisk => destination.keep(None),
+            Remains::Everything => destination.keep(Some(reached)),
+            Remains::Nothing => {
+                destination.discard();
+                0
+            }
+        };
+    }
+    written
 }
 
 /// What a failed copy leaves for the next run.
@@ -165,7 +177,7 @@ fn receive(
         length: source.known_length(),
     });
     feed.start(session::progress(consumer.monitor(), Role::Writer));
-    let (mut staged, mut digest) = destination.stage(*reached, &plan)?;
+    let (mut staged, mut digest) = destination.stage(*reached, plan)?;
     warn(staged.take_warnings(), feed);
     let mut metadata = SourceMetadata::new(&request.preserve);
     let stats = receive_content(consumer, &mut *staged, &mut digest, reached, &mut metadata, half)?;
@@ -295,6 +307,7 @@ fn check_now_and_then(checked: &mut Instant, consumer: &Consumer) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::PipeError;
 
     #[test]
     fn what_remains_depends_on_who_ended_the_copy() {

@@ -1,9 +1,9 @@
 //! Windows: console events instead of signals, and processes that can be suspended.
 
 #![allow(clippy::upper_case_acronyms, reason = "the names that signals have elsewhere")]
-#![allow(clippy::unused_self, reason = "other systems look at the process or the folder")]
+#![allow(clippy::unused_self, reason = "other systems use the process or the folder")]
 
-use super::{Ended, Folder, MIB, Process, Run, left_out, milliseconds, pause, until};
+use super::{Ended, Folder, MIB, Process, Run, milliseconds, pause, until};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::windows::fs::FileExt as _;
@@ -24,7 +24,7 @@ unsafe extern "system" {
     fn NtResumeProcess(process: HANDLE) -> NTSTATUS;
 }
 
-/// With these options a copy can be held in its middle: one of 2 MiB takes two seconds, however busy the machine is.
+/// A copy with these options can be held in the middle: 2 MiB take two seconds, however busy the machine is.
 pub const HELD_BLOCKS: &str = "--block-size=16K --buffer-size=64K --bwlimit=1M";
 /// A held copy of this length takes longer than until the first checkpoint.
 pub const LONG: usize = 2 * MIB;
@@ -35,18 +35,18 @@ pub fn passes(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_INTERNAL_ERROR.cast_signed())
 }
 
-/// The names that other systems have for what is nearest.
+/// The signals of other systems that have a counterpart here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// Ctrl-C, both of them.
+    /// Ctrl-C stands for INT and for TERM.
     INT,
     TERM,
-    /// Is suspended, and goes on.
+    /// Suspends and resumes the process.
     STOP,
     CONT,
-    /// Is ended.
+    /// Terminates the process.
     KILL,
-    /// There is nothing like it here: only in tests that are left out.
+    /// Has no counterpart: only tests that do not run here use it.
     USR1,
     HUP,
 }
@@ -60,11 +60,11 @@ impl Signal {
     }
 }
 
-/// How much longer everything may take than on Linux: processes start slowly where Windows is only played.
+/// How much longer everything may take than on Linux: processes start slowly under Wine.
 pub const SLOWNESS: u64 = 5;
-/// How a killed process ends.
+/// The exit code of a killed process.
 pub const KILLED: i32 = 1;
-/// What asks a process to stop.
+/// The signals that ask a process to stop.
 pub const STOPPING: [Signal; 1] = [Signal::INT];
 
 /// A path as the program shows it.
@@ -76,16 +76,16 @@ pub fn is_root() -> bool {
     false
 }
 
-pub fn can_be_held(_what: &str) -> bool {
-    true
+pub fn own_mounts() -> Option<&'static [&'static str]> {
+    None
 }
 
-/// A pair in the middle of a copy of `src` to `dst`, of 2 MiB: the Reader is suspended, and goes on when it is told to,
-/// or when its end is waited for.
+/// Starts a pair and returns it in the middle of its copy of 2 MiB. The Reader is suspended, and continues when the
+/// test says so or waits for its end.
 pub fn held_in_the_middle(folder: &Folder, line: &str) -> [Process; 2] {
     let reader = folder.duocopy(line).start_reader();
     let writer = folder.duocopy(line).start_writer();
-    // Until the first bytes have arrived. Where locks keep them from being read, the temporary file and some time must do.
+    // Wait for the first bytes. Where a lock keeps them from being read, wait for the temporary file and some time.
     let mut there: Option<Instant> = None;
     until("the first bytes of the copy", || {
         let temporary = folder.temporaries("").pop()?;
@@ -97,11 +97,11 @@ pub fn held_in_the_middle(folder: &Folder, line: &str) -> [Process; 2] {
     reader.signal(Signal::STOP);
     reader.paused.set(true);
     pause(milliseconds(100));
-    assert!(writer.ended().is_none(), "{}", writer.said());
+    assert!(writer.ended().is_none(), "{}", writer.messages());
     [reader, writer]
 }
 
-/// A console of its own, so that its events reach nobody else.
+/// Gives a process a console of its own, so that events reach no other process.
 pub fn surround(command: &mut Command, _user: Option<(u32, u32)>, _own_group: bool) {
     command.creation_flags(CREATE_NO_WINDOW);
 }
@@ -114,28 +114,27 @@ pub fn send(child: &Child, signal: Signal) {
         Signal::CONT => assert!(done(NtResumeProcess) >= 0),
         Signal::INT | Signal::TERM => {
             let output = event(child.id(), CTRL_C_EVENT);
-            let (said, errors) = (&output.stdout, String::from_utf8_lossy(&output.stderr));
-            // A test program that does not find it sends nothing, and succeeds.
-            let sent = output.status.success() && String::from_utf8_lossy(said).contains("1 passed");
-            assert!(sent, "no event was sent: {errors}");
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "no event was sent: {errors}");
         }
         other => panic!("{other:?} is not used here"),
     }
 }
 
-/// Sends an event to everybody at the console of this process. Whoever sends one is there, too, so another process
-/// does it.
+/// The environment variable that makes the test executable send a console event.
+const EVENT: &str = "DUOCOPY_TEST_EVENT";
+
+/// Sends an event to all processes at the console of this process. The sender must be at that console, too, so another
+/// process sends it.
 pub fn event(process: u32, event: u32) -> Output {
     let mut command = Command::new(std::env::current_exe().expect("a test knows its executable"));
-    command.args(["util::system::console_event", "--exact", "--nocapture"]);
-    command.env("DUOCOPY_TEST_EVENT", format!("{process} {event}"));
+    command.env(EVENT, format!("{process} {event}"));
     command.output().expect("the test executable starts again")
 }
 
-/// Not a test of its own: what the process started in `event` does.
-#[test]
-fn console_event() {
-    let Ok(what) = std::env::var("DUOCOPY_TEST_EVENT") else { return };
+/// Sends the event if this process was started for that, and ends the process.
+pub fn send_event_if_asked() {
+    let Ok(what) = std::env::var(EVENT) else { return };
     let (process, event) = what.split_once(' ').expect("two words");
     // SAFETY: these calls take numbers and a handler that lives as long as the process.
     unsafe {
@@ -146,8 +145,9 @@ fn console_event() {
         let sent = GenerateConsoleCtrlEvent(event.parse().expect("a number"), 0);
         assert!(sent != 0, "sending: {}", io::Error::last_os_error());
     }
-    // Until the event has come here, too.
+    // The event must have arrived here, too, before the handler goes away.
     pause(milliseconds(50));
+    std::process::exit(0);
 }
 
 unsafe extern "system" fn ignore(_event: u32) -> i32 {
@@ -158,12 +158,12 @@ pub fn code_of(status: ExitStatus) -> i32 {
     status.code().expect("every process has an exit code here")
 }
 
-/// Links need a right that few have.
+/// Makes a link, which needs a right that few users have.
 pub fn symlink(target: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     std::os::windows::fs::symlink_file(target, link)
 }
 
-/// As on other systems.
+/// Reads and writes at an offset, as on other systems.
 pub trait FileExt {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()>;
@@ -182,14 +182,13 @@ impl FileExt for File {
 }
 
 impl Folder {
-    /// Pipes are no files here.
+    /// Returns nothing, because pipes are not files here.
     pub fn pipe(&self) -> Option<File> {
         None
     }
 
-    pub fn with_own_mounts(&self, what: &str, _script: &str) -> Option<Ended> {
-        left_out(&format!("{what}: there are no small file systems to mount here"));
-        None
+    pub fn with_own_mounts(&self, _script: &str) -> Ended {
+        unreachable!("no file systems can be mounted here")
     }
 }
 

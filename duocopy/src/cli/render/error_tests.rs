@@ -66,6 +66,7 @@ fn examples() -> Vec<Kind> {
         Kind::Mismatch { reread: false, resumed: 0 },
         Kind::PeerDied,
         Kind::PeerInterrupted,
+        Kind::PeerFailed,
         Kind::DiedCommitting,
         Kind::SecondProcessEnded,
         Kind::SecondProcess,
@@ -87,7 +88,7 @@ fn expected_code(kind: &Kind) -> u8 {
     use Kind::*;
     match kind {
         Skipped => 0,
-        SecondProcess | SharedMemory { .. } | Meeting { .. } | PipeBusy | Pipe { .. } => 1,
+        SecondProcess | PeerFailed | SharedMemory { .. } | Meeting { .. } | PipeBusy | Pipe { .. } => 1,
         EmptyPath | DevicePath | StreamPath | LongPath | UnusablePath | StandardStream | UnknownUser(_)
         | UnknownGroup(_) | OwnUserNotAllowed => 2,
         Mismatch { .. } => 4,

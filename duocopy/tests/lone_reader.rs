@@ -1,0 +1,74 @@
+//! A Reader to which no second process comes.
+
+use crate::util::*;
+
+#[test(not_on_windows = "shells; windows.rs tests the command interpreter")]
+fn a_lone_reader_shows_the_command_for_the_second_process() {
+    shown_command_works("sh", "src", "dst", None);
+    shown_command_works("sh", "a file's name", "-a \"copy\" of $HOME; `x` \\", Some("-my name & more"));
+}
+
+/// The simplest shells have no way to write control characters.
+#[test(needs = [bash], not_on_windows = "shells; windows.rs tests the command interpreter")]
+fn a_lone_reader_shows_a_command_with_control_characters() {
+    shown_command_works("bash", "ü*?[a]~", "new\tline\n\u{7f}\u{85}'\\\u{1b}", None);
+}
+
+#[cfg(unix)]
+fn shown_command_works(shell: &str, source: &str, destination: &str, name: Option<&str>) {
+    let folder = Folder::new();
+    folder.write(source, bytes(MIB, 1));
+    let mut run = folder.duocopy("-v --fsync=none --").word(source).word(destination);
+    if let Some(name) = name {
+        run = run.word(name);
+    }
+    let reader = run.start();
+    reader.reports("start it as the same user:\n  ");
+    let messages = reader.messages();
+    let command = messages.split_once("start it as the same user:\n  ").unwrap().1.lines().next().unwrap();
+    assert!(command.contains("--fsync=none"), "{command}");
+    let second = folder.typed_into(shell, command);
+    assert_eq!((second.code, second.messages.as_str()), (0, ""), "{command}");
+    reader.end().expect(0, &["complete"]);
+    folder.assert_same(source, destination);
+}
+
+#[test]
+fn a_lone_reader_shows_the_command_after_two_seconds_unless_it_is_quiet() {
+    let folder = Folder::new();
+    folder.write("src", "content");
+    folder.write("other", "content");
+    let quiet = folder.duocopy("-q --wait=3s src dst").start();
+    let reader = folder.duocopy("--wait=3s other dst").start();
+    pause(milliseconds(1500));
+    assert_eq!(reader.messages(), "");
+    reader.reports("waiting for the second process");
+    let ended = reader.end();
+    ended.expect(10, &["nobody came", "--wait", &folder.text("other")]);
+    assert!(ended.took > milliseconds(2900) && ended.took < milliseconds(4000), "{ended:?}");
+    let ended = quiet.end();
+    ended.expect(10, &["nobody came"]);
+    assert!(!ended.messages.contains("waiting for the second process"), "{ended:?}");
+}
+
+#[test]
+fn a_reader_waits_as_long_as_the_option_says() {
+    let folder = Folder::new();
+    folder.write("src", "content");
+    let ended = folder.duocopy("--wait=1s src dst").end();
+    ended.expect(10, &["nobody came", "--wait"]);
+    assert!(ended.took >= milliseconds(1000) && ended.took < milliseconds(2000), "{ended:?}");
+    folder.assert_untouched(None);
+}
+
+/// The limit is on the time until the Writer comes, and not on the copy.
+#[test(needs = [strace])]
+fn a_copy_may_take_longer_than_the_wait() {
+    let folder = Folder::with_source(2 * MIB);
+    let line = &format!("{SMALL_BLOCKS} --wait=400ms src dst");
+    let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
+    for ended in end(processes) {
+        ended.expect(0, &["complete"]);
+        assert!(ended.took > milliseconds(500), "{ended:?}");
+    }
+}
