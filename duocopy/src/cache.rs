@@ -30,7 +30,7 @@ pub struct CacheUse {
     pub flushes: bool,
 }
 
-/// How a file uses the page cache, and up to where the system has been told so.
+/// How a file uses the page cache, and up to which offset the system knows it.
 #[derive(Debug, Default)]
 pub struct CachePolicy {
     direct_io: bool,
@@ -38,7 +38,7 @@ pub struct CachePolicy {
     fallback_offset: Option<u64>,
     flushes: bool,
     drops: bool,
-    /// Up to here the system has been told to flush or to drop the file, the last time at `since`.
+    /// The offset up to which the system was asked to flush or to drop the file, the last time at `since`.
     advised: u64,
     since: Option<Instant>,
 }

@@ -143,7 +143,7 @@ fn apply_attributes(attributes: Option<&[Attribute]>, file: &File, lists: bool, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attributes::{pack, pieces};
+    #[cfg(unix)]
     use crate::digest::Kind;
 
     fn lost(metadata: &SourceMetadata, source: &SourceRecord, trusts_reader: bool) -> Vec<Loss> {
@@ -180,6 +180,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn each_attribute_that_is_not_set_is_reported_with_its_reason() {
+        use crate::attributes::{pack, pieces};
         let mut metadata = SourceMetadata::new(&[Preserve::Xattr]);
         let source = SourceRecord::of_file(SourceRecord::STREAM.stat, Kind::Nothing);
         let none = [Loss { what: Preserved::Attributes, reason: LossReason::NotReceived }];

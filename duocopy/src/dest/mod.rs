@@ -65,7 +65,7 @@ impl Policy {
         }
     }
 
-    /// Returns an error if so many bytes must not be written to this path.
+    /// Returns an error if this many bytes must not be written to this path.
     pub fn check_limit(&self, path: &Path, bytes: u64) -> Result<(), Error> {
         match self.max_bytes {
             Some(max) if bytes > max => Err(Error::at(ErrorKind::TooLarge { bytes, max }, path)),
@@ -118,57 +118,56 @@ pub fn readable_directory(path: &Path) -> Option<Directory> {
     Some(DestinationPath::open_path(path, true).ok()?.directory)
 }
 
-/// A destination that was opened. Nothing of it has changed yet, except that a temporary file may lie beside it.
+/// A destination that was opened. It has not changed yet, but a temporary file may lie beside it.
+///
+/// A caller that fails must call [`keep`](Self::keep) or [`discard`](Self::discard): both also end the thread that makes
+/// checkpoints, which holds the lock of the temporary file.
 pub trait Destination: Debug {
-    /// What it is, for the Reader and for a process that replaces this one.
+    /// Returns what identifies the destination: for the Reader, and for a process that replaces this one.
     fn record(&self) -> TargetRecord;
 
-    /// The directory in which names are created and renamed, if there is one: what a sandbox has to leave open.
+    /// Returns the directory in which names are created and renamed, if there is one: what a sandbox has to leave open.
     fn directory(&self) -> Option<&Directory>;
 
-    /// How much of the copy is on the disk already.
+    /// Returns how much of the copy is on the disk already.
     fn resume_point(&self) -> ResumePoint;
 
-    /// Whether the destination is the copy already: an earlier Writer died after it had committed.
+    /// Returns whether the destination is the copy already: an earlier Writer died after it had committed.
     fn already_committed(&self) -> bool;
 
-    /// What the user should know, each time new.
+    /// Returns the warnings since the last call.
     fn take_warnings(&mut self) -> Vec<Warning>;
 
-    /// Begins to write at this point, which is what both sides agreed on. Returns the state of the checksum there.
+    /// Begins to write at this point, on which both sides have agreed. Returns the state of the checksum there.
     ///
-    /// An error if the destination cannot be what a Writer that came so far has left.
-    fn stage<'a>(
-        &'a mut self,
-        at: ResumePoint,
-        plan: WritePlan,
-    ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error>;
+    /// An error if the destination cannot be what a Writer that acknowledged this point has left.
+    fn stage<'a>(&'a mut self, at: ResumePoint, plan: WritePlan) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error>;
 
-    /// After a failure: leaves what is on the disk for the next run; `reached` is flushed first, if it is given. Returns
-    /// how many bytes the next run can resume; with 0, nothing was left.
+    /// Leaves what is on the disk for the next run, after a failure; `reached` is flushed first, if it is given. Returns how
+    /// many bytes the next run can resume; if there are none, everything is discarded.
     fn keep(&mut self, reached: Option<ResumePoint>) -> u64;
 
-    /// After a failure: removes everything that can be removed. The destination is what it was.
+    /// Removes everything that can be removed, after a failure. The destination is what it was before.
     fn discard(&mut self);
 }
 
-/// How to write.
+/// How a destination is written.
 #[derive(Clone, Copy, Debug)]
 pub struct WritePlan {
-    /// The checksum to continue.
+    /// The checksum whose state is wanted.
     pub digest: Kind,
     /// How to use the page cache.
     pub cache: CacheUse,
-    /// Whether to flush now and then, and to keep a journal of how far that got.
+    /// Flush from time to time, and record in a journal how far that got.
     pub checkpoints: bool,
 }
 
 /// A destination that is being written.
 pub trait Staged<'a> {
-    /// What the user should know since the destination was staged, each time new.
+    /// Returns the warnings since the last call.
     fn take_warnings(&mut self) -> Vec<Warning>;
 
-    /// An error if the policy does not allow so many bytes.
+    /// Returns an error if the policy does not allow this many bytes.
     fn check_limit(&self, bytes: u64) -> Result<(), Error>;
 
     /// Writes these bytes at this offset, or as many as can be written soon; 0 if there is no room for some time.

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 /// As many links as the kernel follows.
 const MAX_LINKS: usize = 40;
 
-/// A path that was resolved once: every later access goes through the open directory, whoever moves it meanwhile.
+/// A path that was resolved once. Every later access goes through the open directory, even if the path leads elsewhere
+/// by then.
 #[derive(Debug)]
 pub struct DestinationPath {
     pub directory: Directory,

@@ -322,3 +322,29 @@ fn name_taken(path: &DestinationPath, name: &OsStr, cause: Option<io::Error>) ->
 fn pause() {
     std::thread::sleep(Duration::from_millis(5));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_that_dies_at_its_end_is_judged_by_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("name");
+        let temporary = DestinationPath::open_path(&path, true).unwrap();
+        let temporary = temporary.sibling(&temporary.temporary());
+        std::fs::write(&temporary, "new").unwrap();
+        let stat = sys::stat(&temporary).unwrap();
+        let target = TargetRecord { file: stat.file, birth_time: stat.birth_time, ..TargetRecord::default() };
+        let mut digest = Digest::new(Kind::Crc64);
+        digest.update(b"new");
+        let now = |target: &TargetRecord, length, sent| fate(&path, target, length, Kind::Crc64, &sent);
+        assert_eq!(now(&target, 3, digest.value()), Aftermath::Unchanged);
+        std::fs::rename(&temporary, &path).unwrap();
+        assert_eq!(now(&target, 3, digest.value()), Aftermath::Complete);
+        assert_eq!(now(&target, 4, digest.value()), Aftermath::Changed);
+        assert_eq!(now(&target, 3, [1; 32]), Aftermath::Changed);
+        let reused = TargetRecord { birth_time: target.birth_time + 1, ..target };
+        assert_eq!(now(&reused, 3, digest.value()), Aftermath::Undetermined);
+    }
+}

@@ -194,3 +194,48 @@ impl Committed for Open<'_> {
 
     fn tidy(self: Box<Self>) {}
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::api::Request;
+    use crate::cache::CacheUse;
+
+    #[test]
+    fn a_stream_takes_everything_once() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        use std::io::Read;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fifo");
+        let policy = Policy::of(&Request::write("", ""));
+        let plan = WritePlan {
+            digest: Kind::Nothing,
+            cache: CacheUse { direct: false, drops: false, flushes: false },
+            checkpoints: false,
+        };
+        let open_stream = |path: &Path, rereads| StreamOutput::open(path, &policy, rereads);
+        let middle = ResumePoint { position: 1, sum: 0 };
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert!(is_stream(&path) && is_stream(Path::new("-")) && !is_stream(folder.path()));
+        assert!(open_stream(&path, false).unwrap().is_none(), "no process reads it");
+        assert_eq!(open_stream(&path, true).unwrap_err().kind, ErrorKind::CannotReread);
+        let mut reader = sys::open_source(&path).unwrap();
+        let mut output = open_stream(&path, false).unwrap().unwrap();
+        assert_eq!(output.take_warnings(), [Warning::Irreversible { path: path.clone() }]);
+        assert!(output.record().is_stream && output.directory().is_none());
+        assert_eq!(output.stage(middle, plan).err().unwrap().kind, ErrorKind::OutputNotResumable);
+        let (mut staged, _) = output.stage(ResumePoint::default(), plan).unwrap();
+        assert_eq!(staged.write(0, b"abc"), Ok(3));
+        assert_eq!(staged.write_zeros(3, 2), Ok(2));
+        let mut read = [1; 5];
+        reader.read_exact(&mut read).unwrap();
+        assert_eq!(&read, b"abc\0\0");
+        drop(reader);
+        assert_eq!(staged.write(5, b"x").unwrap_err().kind, ErrorKind::OutputClosed);
+        drop(staged);
+        assert_eq!(output.keep(Some(middle)), 0);
+        let mut full = open_stream(Path::new("/dev/full"), false).unwrap().unwrap();
+        let (mut staged, _) = full.stage(ResumePoint::default(), plan).unwrap();
+        assert!(staged.write(0, b"x").unwrap_err().is_no_space());
+    }
+}

@@ -129,7 +129,7 @@ fn a_copy_is_whole_or_the_old_one_at_every_step() {
     let staged = write(&mut *destination, NEW.len()).unwrap();
     assert_eq!(folder.files()["destination"], OLD);
     let (mut ready, _) = staged.prepare(point(NEW), &SourceMetadata::new(&[]), true).unwrap();
-    assert_eq!(folder.files(), files([(".part", NEW), ("destination", OLD)]));
+    assert_eq!(folder.files()["destination"], OLD);
     assert_eq!(ready.reread(Kind::Crc64).unwrap().0[..8], point(NEW).sum.to_le_bytes());
     let committed = ready.commit().unwrap();
     assert_eq!(folder.files(), files([("destination", NEW)]));
@@ -142,10 +142,12 @@ fn a_copy_is_whole_or_the_old_one_at_every_step() {
 fn a_failure_before_the_commit_leaves_the_old_one_and_nothing_else() {
     type Change = fn(&Folder);
     let appears: Change = |folder| fs::write(folder.destination(), OLD).unwrap();
-    let cases: [(&str, Overwrite, Change, ErrorKind); 6] = [
+    // Windows does not move or remove what is open.
+    let cases: Vec<(&str, Overwrite, Change, ErrorKind)> = vec![
         ("exists", Overwrite::Refuse, appears, ErrorKind::DestinationAppeared),
         ("exists", Overwrite::Skip, appears, ErrorKind::Skipped),
         ("newer", Overwrite::ReplaceIfOlder, appears, ErrorKind::Skipped),
+        #[cfg(unix)]
         (
             "other file",
             Overwrite::Replace,
@@ -161,6 +163,7 @@ fn a_failure_before_the_commit_leaves_the_old_one_and_nothing_else() {
             |folder| fs::create_dir(folder.destination()).unwrap(),
             ErrorKind::DestinationChangedType,
         ),
+        #[cfg(unix)]
         (
             "moved",
             Overwrite::Replace,
@@ -226,7 +229,7 @@ fn the_overwrite_policy_decides_what_happens_to_an_existing_destination() {
 #[test]
 fn what_is_refused_is_refused_before_anything_changes() {
     type Prepare = fn(&Folder, &mut Policy);
-    let cases: [(Prepare, ErrorKind); 8] = [
+    let cases: Vec<(Prepare, ErrorKind)> = vec![
         (|folder, _| fs::create_dir(folder.destination()).unwrap(), ErrorKind::DestinationIsDirectory),
         (
             |folder, _| fs::hard_link(folder.path("source"), folder.destination()).unwrap(),
@@ -450,26 +453,6 @@ fn backups_have_the_names_that_cp_gives() {
     assert_eq!(folder.files(), files([("destination", NEW), ("destination.orig", OLD)]));
 }
 
-#[test]
-fn a_writer_that_dies_at_its_end_is_judged_by_its_file() {
-    let folder = Folder::new();
-    let (path, length) = (folder.destination(), NEW.len() as u64);
-    let temporary = temporary_path(&path).unwrap();
-    fs::write(&temporary, NEW).unwrap();
-    let stat = sys::stat(&temporary).unwrap();
-    let target = TargetRecord { file: stat.file, birth_time: stat.birth_time, ..TargetRecord::default() };
-    let mut digest = Digest::new(Kind::Crc64);
-    digest.update(NEW.as_bytes());
-    let now = |target: &TargetRecord, length, sent| fate(&path, target, length, Kind::Crc64, &sent);
-    assert_eq!(now(&target, length, digest.value()), Aftermath::Unchanged);
-    fs::rename(&temporary, &path).unwrap();
-    assert_eq!(now(&target, length, digest.value()), Aftermath::Complete);
-    assert_eq!(now(&target, length + 1, digest.value()), Aftermath::Changed);
-    assert_eq!(now(&target, length, [1; 32]), Aftermath::Changed);
-    let reused = TargetRecord { birth_time: target.birth_time + 1, ..target };
-    assert_eq!(now(&reused, length, digest.value()), Aftermath::Undetermined);
-}
-
 #[cfg(unix)]
 #[test]
 fn a_new_file_gets_the_mode_of_the_source_and_an_old_one_keeps_its_own() {
@@ -514,35 +497,4 @@ fn runs_of_zeros_become_holes_where_the_policy_says_so() {
             assert_eq!(has_holes, sparse == Sparse::Always, "{sparse:?}");
         }
     }
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_stream_takes_everything_once() {
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
-    use std::io::Read;
-    let folder = Folder::new();
-    let path = folder.path("fifo");
-    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    assert!(is_stream(&path) && is_stream(Path::new("-")) && !is_stream(&folder.path("source")));
-    assert!(open_stream(&path, &policy(), false).unwrap().is_none(), "no process reads it");
-    assert_eq!(open_stream(&path, &policy(), true).unwrap_err().kind, ErrorKind::CannotReread);
-    let mut reader = sys::open_source(&path).unwrap();
-    let mut output = open_stream(&path, &policy(), false).unwrap().unwrap();
-    assert_eq!(output.take_warnings(), [Warning::Irreversible { path: path.clone() }]);
-    assert!(output.record().is_stream && output.directory().is_none());
-    assert_eq!(output.stage(point("x"), PLAN).err().unwrap().kind, ErrorKind::OutputNotResumable);
-    let (mut staged, _) = output.stage(ResumePoint::default(), PLAN).unwrap();
-    assert_eq!(staged.write(0, b"abc"), Ok(3));
-    assert_eq!(staged.write_zeros(3, 2), Ok(2));
-    let mut read = [1; 5];
-    reader.read_exact(&mut read).unwrap();
-    assert_eq!(&read, b"abc\0\0");
-    drop(reader);
-    assert_eq!(staged.write(5, b"x").unwrap_err().kind, ErrorKind::OutputClosed);
-    drop(staged);
-    assert_eq!(output.keep(Some(point("abc"))), 0);
-    let mut full = open_stream(Path::new("/dev/full"), &policy(), false).unwrap().unwrap();
-    let (mut staged, _) = full.stage(ResumePoint::default(), PLAN).unwrap();
-    assert!(staged.write(0, b"x").unwrap_err().is_no_space());
 }
