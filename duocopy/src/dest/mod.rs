@@ -141,7 +141,11 @@ pub trait Destination: Debug {
     /// Begins to write at this point, on which both sides have agreed. Returns the state of the checksum there.
     ///
     /// An error if the destination cannot be what a Writer that acknowledged this point has left.
-    fn stage<'a>(&'a mut self, at: ResumePoint, plan: WritePlan) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error>;
+    fn stage<'a>(
+        &'a mut self,
+        at: ResumePoint,
+        plan: WritePlan,
+    ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error>;
 
     /// Leaves what is on the disk for the next run, after a failure; `reached` is flushed first, if it is given. Returns how
     /// many bytes the next run can resume; if there are none, everything is discarded.

@@ -94,7 +94,7 @@ impl<'scope, 'env> Feed<'scope, 'env> {
     }
 }
 
-fn deliver<'env>((observer, receiver): Line<'env>, mut progress: impl FnMut() -> Progress) -> Line<'env> {
+fn deliver((observer, receiver): Line<'_>, mut progress: impl FnMut() -> Progress) -> Line<'_> {
     let mut tick = Instant::now() + TICK;
     loop {
         match receiver.recv_timeout(tick.saturating_duration_since(Instant::now())) {

@@ -13,7 +13,7 @@ use crate::cache::CacheUse;
 use crate::dest;
 use crate::digest::{Digest, Kind};
 use crate::record::{SourceRecord, TargetRecord};
-use crate::session::{self, Hello, Layout, MIN_BLOCK_SIZE, Producer, choose_layout, wire};
+use crate::session::{self, Geometry, Hello, Layout, MIN_BLOCK_SIZE, Producer, choose_layout, wire};
 use crate::source::{self, Piece, Source};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -33,21 +33,22 @@ pub fn read(mut producer: Producer, half: &Half, feed: &mut Feed) -> Result<Outc
 }
 
 /// Why the copy failed; or how it ended, if it is complete all the same.
-pub fn explain(halt: Halt, producer: &Producer, half: &Half, feed: &Feed) -> Result<Outcome, Error> {
+pub fn explain(end: Halt, producer: &Producer, half: &Half, feed: &Feed) -> Result<Outcome, Error> {
     let view = half.view(Role::Reader);
     let there = producer.monitor().snapshot();
-    match halt {
+    match end {
         Halt::Detach(error) => Err(error),
         Halt::Pipe(error) => Err(view.explain(error, &there, Outlook::default())),
-        Halt::Own(error) => match view.abort_as_reader(producer, error.clone()) {
-            Some(counts) => Err(counts),
-            None => {
+        Halt::Own(error) => {
+            if let Some(first) = view.abort_as_reader(producer, error.clone()) {
+                Err(first)
+            } else {
                 feed.send(Event::Warning(Warning::TooLate(Box::new(error))));
                 let (bytes, digest) = there.trailer.map_or((0, [0; 32]), |end| (end.length, end.digest));
                 let checksum = Kind::of(half.request).checksum(&digest);
                 Ok(Outcome::Complete { bytes, checksum, not_preserved: Vec::new() })
             }
-        },
+        }
     }
 }
 
@@ -148,7 +149,7 @@ fn send_content(
     let mut meter = request.stats.then(|| {
         let now = monitor.snapshot();
         // A replacement finds the blocks of the dead one.
-        Meter::start(Role::Reader, now.geometry.map_or(1, |geometry| geometry.blocks()), now.waited)
+        Meter::start(Role::Reader, now.geometry.map_or(1, Geometry::blocks), now.waited)
     });
     let mut pace = request.rate_limit.map(Pace::new);
     let (begun, mut private) = (Instant::now(), half.private_copy());

@@ -60,7 +60,9 @@ mod tests {
     fn fill_is_counted_in_quarters_and_waits_from_the_start() {
         let second = Duration::from_secs(1);
         let mut meter = Meter::start(Role::Reader, 4, [second; 2]);
-        [0, 4, 4, 9, 1].into_iter().for_each(|filled| meter.count(filled));
+        for filled in [0, 4, 4, 9, 1] {
+            meter.count(filled);
+        }
         let stats = meter.conclude(7, [second, second + Duration::from_nanos(1)]);
         assert_eq!((stats.bytes, stats.fill), (7, [1, 1, 0, 0, 3]));
         assert_eq!(stats.waited, [Duration::ZERO, Duration::from_nanos(1)]);

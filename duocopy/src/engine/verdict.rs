@@ -157,10 +157,8 @@ impl HalfView<'_> {
 
     /// This process was interrupted, by its user or because the process that it started has ended.
     pub fn interrupted(&self, outlook: Outlook) -> Error {
-        let kind = match self.stop.is_requested() {
-            true => ErrorKind::Interrupted,
-            false => ErrorKind::SecondProcessEnded,
-        };
+        let kind =
+            if self.stop.is_requested() { ErrorKind::Interrupted } else { ErrorKind::SecondProcessEnded };
         Error { aftermath: outlook.aftermath(), ..self.about(kind) }
     }
 

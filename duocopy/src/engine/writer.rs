@@ -32,9 +32,9 @@ pub fn write(mut consumer: Consumer, half: &Half, feed: &mut Feed) -> Result<Out
 }
 
 /// Why the copy failed.
-pub fn explain(halt: Halt, consumer: &Consumer, outlook: Outlook, half: &Half) -> Error {
+pub fn explain(end: Halt, consumer: &Consumer, outlook: Outlook, half: &Half) -> Error {
     let view = half.view(Role::Writer);
-    match halt {
+    match end {
         Halt::Own(error) => view.abort_as_writer(consumer, error, outlook),
         Halt::Detach(error) => error,
         Halt::Pipe(error) => view.explain(error, &consumer.monitor().snapshot(), outlook),
@@ -306,6 +306,7 @@ fn check_now_and_then(checked: &mut Instant, consumer: &Consumer) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use super::Remains::{Everything, Nothing, OnDisk};
     use super::*;
     use crate::session::PipeError;
 
@@ -315,7 +316,6 @@ mod tests {
         let interrupted = || Halt::Pipe(PipeError::Interrupted);
         let full = || Halt::Own(ErrorKind::Destination.into());
         let mismatch = || Halt::Own(ErrorKind::Mismatch { reread: false, resumed: 0 }.into());
-        use Remains::{Everything, Nothing, OnDisk};
         // The halt; what remains of a new copy, of a resumed one, and of both with `keep_partial`.
         for (halt, expected) in [
             (died(), [OnDisk, OnDisk, OnDisk, OnDisk]),

@@ -9,7 +9,7 @@ mod peers;
 pub mod status;
 pub mod wire;
 
-pub use blockpipe::{Consumer, FilledBlock, PipeError, Producer, Reason, Side, Snapshot};
+pub use blockpipe::{Consumer, FilledBlock, Geometry, PipeError, Producer, Reason, Side, Snapshot};
 pub use handshake::Hello;
 pub use layout::{Layout, choose_layout};
 pub use meeting::{

@@ -104,8 +104,8 @@ impl Source for FileSource {
         // A probe inside a hole would tell nothing.
         let in_memory =
             self.record.stat.has_holes || length == 0 || [0, length / 2, length - 1].into_iter().all(cached);
-        let is_memory = || sys::free_memory(&self.file).is_some();
-        if in_memory && (!past_the_cache || is_memory()) { Supply::Memory } else { Supply::Disk }
+        let has_no_disk = || sys::free_memory(&self.file).is_some();
+        if in_memory && (!past_the_cache || has_no_disk()) { Supply::Memory } else { Supply::Disk }
     }
 
     fn resume(&mut self, at: ResumePoint) -> Result<Digest, Error> {
@@ -113,15 +113,14 @@ impl Source for FileSource {
             return Err(Error::at(ErrorKind::ResumePastEnd { position: at.position }, &self.path));
         }
         let kind = self.record.digest;
-        let digest = match Digest::resume(kind, at.sum) {
-            Some(digest) => digest,
-            None => {
-                let mut digest = Digest::new(kind);
-                digest
-                    .update_from(&self.file, at.position, &mut vec![0; PIECE])
-                    .map_err(|error| self.failed(Operation::ReadPrefix, &error))?;
-                digest
-            }
+        let digest = if let Some(digest) = Digest::resume(kind, at.sum) {
+            digest
+        } else {
+            let mut digest = Digest::new(kind);
+            digest
+                .update_from(&self.file, at.position, &mut vec![0; PIECE])
+                .map_err(|error| self.failed(Operation::ReadPrefix, &error))?;
+            digest
         };
         self.seek(at.position).map_err(|error| self.failed(Operation::Read, &error))?;
         Ok(digest)
@@ -199,9 +198,8 @@ mod tests {
 
     #[test]
     fn every_change_is_told_apart() {
-        let (_folder, source) = source(b"12345");
-        let now = source.record.stat;
-        let cases: [(fn(&mut Stat), u64, Option<SourceChange>); 6] = [
+        type Case = (fn(&mut Stat), u64, Option<SourceChange>);
+        let cases: [Case; 6] = [
             (|_| {}, 5, None),
             (|_| {}, 4, Some(SourceChange::Shrank { from: 5, to: 4 })),
             (|stat| stat.length = 3, 5, Some(SourceChange::Shrank { from: 5, to: 3 })),
@@ -209,8 +207,9 @@ mod tests {
             (|stat| stat.modified.1 ^= 1, 5, Some(SourceChange::Modified)),
             (|stat| stat.changed.1 ^= 1, 5, Some(SourceChange::Metadata)),
         ];
+        let (_folder, source) = source(b"12345");
         for (change, copied, expected) in cases {
-            let mut stat = now;
+            let mut stat = source.record.stat;
             change(&mut stat);
             assert_eq!(source.change(copied, &stat), expected);
         }
