@@ -23,6 +23,7 @@ mod hardening;
 #[cfg(unix)]
 mod hostile;
 mod interrupted;
+mod layers;
 mod lone_reader;
 mod memory;
 #[cfg(all(target_os = "linux", not(blockpipe_portable)))]

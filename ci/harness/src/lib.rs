@@ -17,6 +17,7 @@ pub use harness_macros::test;
 #[doc(hidden)]
 pub use inventory;
 
+pub mod layers;
 pub mod signals;
 
 /// Finds out whether a need is met; the error is the reason why it is not.
