@@ -1,6 +1,6 @@
-//! Which part of the sources may know what: one table of rules, checked on the text.
+//! Rules on which part of the sources may use what: one table, checked on the text.
 //!
-//! Comments, the contents of strings and test modules do not count, and `use a::{b, c}` counts as `a::b` and `a::c`.
+//! Comments, the contents of strings and test modules are ignored, and `use a::{b, c}` counts as `a::b` and `a::c`.
 
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -16,7 +16,7 @@ struct Rule {
     law: Law,
     /// because:
     why: &'static str,
-    /// What breaks it, to see that it is noticed.
+    /// An example that breaks the rule, to check that it is detected.
     example: &'static str,
 }
 
@@ -55,7 +55,7 @@ const RULES: &[Rule] = &[
         of: &["blockpipe/src/sys/mod.rs"],
         except: &[],
         law: Never(&["super::"]),
-        why: "what is above the contract is above the contract",
+        why: "the contract depends on nothing above it",
         example: "use super::layout::VERSION;",
     },
     Rule {
@@ -69,7 +69,7 @@ const RULES: &[Rule] = &[
         of: &["blockpipe/src/ring.rs"],
         except: &[],
         law: Never(&["unsafe", "*const", "*mut", "sys", "io::", "crate::layout", "crate::end", "std::sync"]),
-        why: "it is the whole truth about the protocol, without pointers or a system",
+        why: "it is the whole protocol, without pointers or a system",
         example: "fn f(words: *const u8) {}",
     },
     Rule {
@@ -85,7 +85,7 @@ const RULES: &[Rule] = &[
             "cfg(windows)",
             "std::os",
         ]),
-        why: "what differs between systems is in one place each",
+        why: "what differs between systems is kept in one place",
         example: "#[cfg(target_os = \"linux\")] mod fast;",
     },
     Rule {
@@ -114,14 +114,14 @@ const RULES: &[Rule] = &[
         of: &[LIBRARY, PROGRAM],
         except: &["blockpipe/src/sys/", "blockpipe/src/block.rs"],
         law: Never(&["Drop for"]),
-        why: "nobody hears a `Drop` fail; these two unmap memory and put a block back",
+        why: "a `Drop` cannot report a failure; these two unmap memory and put a block back",
         example: "impl Drop for Sink { fn drop(&mut self) { self.commit(); } }",
     },
     Rule {
         of: &[LIBRARY, PROGRAM],
         except: &["duocopy/src/os/", "blockpipe/src/monitor.rs"],
         law: Never(&["SystemTime", "UNIX_EPOCH"]),
-        why: "a clock that somebody sets must change nothing (what a monitor shows changes nothing)",
+        why: "a clock that somebody sets must change nothing (a monitor only displays it)",
         example: "fn f() { std::time::SystemTime::now(); }",
     },
     Rule {
@@ -141,7 +141,7 @@ const RULES: &[Rule] = &[
             "duocopy/src/verdict.rs",
         ],
         law: Never(&["blockpipe"]),
-        why: "only the copy and what its end means know that there is another process",
+        why: "only the copy and the explanation of its end know that there is another process",
         example: "use blockpipe::Producer;",
     },
     Rule {
@@ -154,7 +154,7 @@ const RULES: &[Rule] = &[
 ];
 
 #[test]
-fn the_sources_keep_the_rules() {
+fn the_sources_follow_the_rules() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is in a workspace");
     let mut sources = Vec::new();
     for folder in [LIBRARY, PROGRAM] {
@@ -163,7 +163,7 @@ fn the_sources_keep_the_rules() {
     let mut broken = String::new();
     for rule in RULES {
         let files: Vec<_> = sources.iter().filter(|(path, _)| rule.is_about(path)).collect();
-        // The program may be cut into files in any way.
+        // The program may be split into files in any way.
         let needed = rule.of.iter().filter(|prefix| prefix.starts_with(LIBRARY));
         for prefix in needed {
             assert!(files.iter().any(|(path, _)| path.starts_with(prefix)), "there is no {prefix}");
@@ -177,7 +177,7 @@ fn the_sources_keep_the_rules() {
     assert!(broken.is_empty(), "\n{broken}");
 }
 
-/// A test file that nobody names would never run.
+/// Checks that every test file is listed: one that is not would never run.
 #[test]
 fn every_test_file_is_run() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is in a workspace");
@@ -185,7 +185,7 @@ fn every_test_file_is_run() {
         let suite = fs::read_to_string(root.join(folder).join("main.rs")).expect("a suite");
         for entry in fs::read_dir(root.join(folder)).expect("a folder of tests") {
             let path = entry.expect("an entry").path();
-            // The second has no harness, and is named in Cargo.toml.
+            // The second has no harness, and is listed in Cargo.toml.
             let itself = ["main", "one_memory"].map(OsStr::new).contains(&path.file_stem().expect("a name"));
             let module = format!("mod {};", path.file_stem().expect("a name").display());
             let is_test = path.extension() == Some(OsStr::new("rs")) && !itself;
@@ -195,12 +195,12 @@ fn every_test_file_is_run() {
 }
 
 #[test]
-fn every_rule_notices_when_it_is_broken() {
+fn every_rule_detects_a_violation() {
     for rule in RULES {
-        assert!(rule.broken_by(rule.example).is_some(), "`{}` was not noticed", rule.example);
+        assert!(rule.broken_by(rule.example).is_some(), "`{}` was not detected", rule.example);
         let quoted = format!("// {}\nfn f() {{ g({:?}) }}", rule.example, rule.example);
         let ignored = rule.broken_by(&quoted).is_none();
-        assert!(ignored || matches!(rule.law, Has(_)), "`{}` is no code here", rule.example);
+        assert!(ignored || matches!(rule.law, Has(_)), "`{}` is not code here", rule.example);
     }
 }
 
@@ -220,7 +220,7 @@ impl Rule {
         begins_with(self.of) && !begins_with(self.except)
     }
 
-    /// What in the text breaks the rule, if it is broken.
+    /// Returns the part of the text that breaks the rule, if any.
     fn broken_by(&self, text: &str) -> Option<String> {
         let (imports, code) = read(text);
         match self.law {
@@ -239,7 +239,7 @@ impl Rule {
     }
 }
 
-/// Every source file below a folder, with its path from the root.
+/// Collects every source file below a folder, with its path from the root.
 fn collect(root: &Path, folder: &str, into: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(root.join(folder)).expect("a folder of sources") {
         let entry = entry.expect("a folder of sources");
@@ -252,7 +252,7 @@ fn collect(root: &Path, folder: &str, into: &mut Vec<(String, String)>) {
     }
 }
 
-/// Whether the word occurs, and not only as a part of a longer one.
+/// Returns whether the word occurs, and not only as part of a longer one.
 fn contains(text: &str, word: &str) -> bool {
     let joins = |one: Option<char>, other: Option<char>| {
         let letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
@@ -264,14 +264,14 @@ fn contains(text: &str, word: &str) -> bool {
     })
 }
 
-/// All imports, one path each, and the rest of the code, without test modules (they are at the end).
+/// Returns all imports, one path each, and the rest of the code, without test modules (they are at the end).
 fn read(text: &str) -> (Vec<String>, String) {
     let mut code = without_comments_and_strings(text);
     let tests = ["#[cfg(test)]", "#[cfg(all(test"].iter().filter_map(|start| code.find(start)).min();
     code.truncate(tests.unwrap_or(code.len()));
     let (mut imports, mut rest) = (Vec::new(), String::new());
     for (number, statement) in code.split("use ").enumerate() {
-        // The first piece is before the first `use`; a word that only ends in "use" is none.
+        // The first piece comes before the first `use`; a word that merely ends in "use" is not one.
         let is_import = number > 0 && !rest.ends_with(|c: char| c.is_alphanumeric() || c == '_');
         match statement.split_once(';') {
             Some((tree, after)) if is_import => {
@@ -284,7 +284,7 @@ fn read(text: &str) -> (Vec<String>, String) {
     (imports, rest)
 }
 
-/// Takes `a::{b, c::{d}}` apart into `a::b` and `a::c::d`.
+/// Splits `a::{b, c::{d}}` into `a::b` and `a::c::d`.
 fn flatten(prefix: &str, tree: &str, into: &mut Vec<String>) {
     let Some((path, group)) = tree.split_once('{') else {
         return into.push(format!("{prefix}{tree}"));
@@ -329,7 +329,7 @@ fn without_comments_and_strings(text: &str) -> String {
             });
             end.expect("strings are closed") + 2
         } else if left.starts_with("'\\") {
-            // A character with an escape; one without is told from a lifetime by its second quote.
+            // A character with an escape; without one, its second quote distinguishes it from a lifetime.
             3 + left[3..].find('\'').expect("characters are closed") + 1
         } else if c == '\'' && left.chars().nth(2) == Some('\'') {
             left.char_indices().nth(3).map_or(left.len(), |(at, _)| at)

@@ -1,4 +1,4 @@
-//! The tests of the library with real processes, in one executable: what they share is compiled once.
+//! The tests of the library with real processes, in one executable, so that their shared code is compiled once.
 //!
 //! `one_memory.rs` is not among them: sanitizers run it, without a harness.
 
@@ -18,13 +18,13 @@ mod two_processes;
 #[cfg(windows)]
 mod windows;
 
-/// Not a test of its own: what the children of the tests run.
+/// Not a test of its own: the entry point of the processes that the tests start.
 #[test]
 fn actor() {
     if util::is_actor() {
         handles::many_pipes();
         #[cfg(unix)]
-        hostile::honest();
+        hostile::correct_end();
         util::actor::run();
     }
 }

@@ -1,8 +1,8 @@
 //! Both ends in one process, each in a thread of its own: whole streams, an abort, and replacements of both ends.
 //!
-//! `blockpipe/tests/sanitize.sh` runs this under the sanitizers, with the two ends on one mapping of the memory, so
-//! that they see every access of both. It has no test harness around it: that one is not instrumented, and what it does
-//! with channels looks like a race.
+//! `blockpipe/tests/sanitize.sh` runs this under the sanitizers, with both ends on one mapping of the memory, so that
+//! they see every access of both. It uses no test harness, because the harness is not instrumented, and its use of
+//! channels looks like a race.
 
 mod util;
 
@@ -22,13 +22,13 @@ fn main() {
     }
 }
 
-/// Blocks of a whole stream.
+/// The number of blocks in a whole stream.
 fn stream() -> u64 {
     std::env::var("BLOCKPIPE_STREAM").ok().and_then(|blocks| blocks.parse().ok()).unwrap_or(200)
 }
 
 fn join(name: &Name) -> End {
-    Pipe::named(name.bytes()).replace_within(Duration::from_secs(20)).join().expect("an end is free")
+    Pipe::named(name.bytes()).replace_within(Duration::from_secs(20)).join().expect("one end is free")
 }
 
 fn producer(name: &Name) -> Producer {
@@ -42,7 +42,7 @@ fn consumer(name: &Name) -> Consumer {
     consumer
 }
 
-/// Sends blocks, two at a time and the last one first, up to the end of the stream or of so many.
+/// Sends blocks, two at a time and the last one first, up to the end of the stream or `count` blocks.
 fn send(producer: &mut Producer, count: u64) -> Result<ResumePoint, PipeError> {
     let mark = producer.start()?;
     let (mut n, mut sum) = (mark.position / BLOCK as u64, mark.sum);
@@ -61,7 +61,7 @@ fn send(producer: &mut Producer, count: u64) -> Result<ResumePoint, PipeError> {
     Ok(ResumePoint { position: n * BLOCK as u64, sum })
 }
 
-/// Takes blocks likewise.
+/// Receives blocks in the same way.
 fn take(consumer: &Consumer, count: u64) -> Result<ResumePoint, PipeError> {
     let mark = consumer.begin(&[2; 128], ResumePoint::default())?;
     let (mut n, mut sum, mut taken) = (mark.position / BLOCK as u64, mark.sum, 0);
@@ -97,7 +97,7 @@ fn finish(consumer: &mut Consumer) {
     let mark = take(consumer, u64::MAX).expect("the stream goes on");
     let closing = consumer.trailer().expect("it is over");
     assert_eq!((closing.length, closing.digest), (mark.position, digest(mark.sum)));
-    consumer.commit().expect("nobody aborts").complete().expect("nobody else says how it ends");
+    consumer.commit().expect("nobody aborts").complete().expect("only this consumer decides the verdict");
 }
 
 fn a_stream() {
@@ -141,13 +141,13 @@ fn an_abort() {
                 Err(error) => error,
             };
             assert!(matches!(&told, PipeError::Aborted { reason: told, .. } if told == reason), "{told:?}");
-            consuming.join().expect("it was told the same");
+            consuming.join().expect("the peer got the same reason");
         });
         name.assert_gone();
     }
 }
 
-/// One end dies again and again, with and without blocks in its hands, and another one goes on.
+/// Drops one end many times, with and without blocks in its hands, and replaces it.
 fn replacements() {
     for producers_die in [true, false] {
         let (name, piece) = (Name::new(), stream() / 7);
