@@ -55,8 +55,8 @@ fn check_reports_the_same_as_a_wait() {
         let mut ends = [producer, consumer];
         ends[interrupted].interrupt();
         until("the interrupt", || ends[interrupted].ask("check") == "Err(Interrupted)");
-        let told = ends[1 - interrupted].ask("check");
-        assert!(told.contains("Aborted") && told.contains("interrupted by the test"), "{told}");
+        let received = ends[1 - interrupted].ask("check");
+        assert!(received.contains("Aborted") && received.contains("interrupted by the test"), "{received}");
         name.assert_gone();
     }
 }
@@ -397,7 +397,7 @@ fn killed_at_any_moment() {
         name.assert_gone();
     }
     println!(
-        "{times} kills, {both} of them of both. The other survivors: {died} were told PeerDied, {committing} \
+        "{times} kills, {both} of them of both. The other survivors: {died} got PeerDied, {committing} \
          DiedCommitting, {replaced} got another peer, {ended_before} had ended before. All had ended after \
          {longest:?} at most, and the next pair took {longest_next:?} at most"
     );

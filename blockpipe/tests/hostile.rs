@@ -708,7 +708,7 @@ fn constant_corruption_is_an_error_and_never_a_crash_or_a_hang() {
 fn a_truncated_file_is_at_worst_a_death() {
     const SIGBUS: i32 = 7;
     let _watchdog = Watchdog::new(60);
-    let (mut died, mut told) = (0, 0);
+    let (mut died, mut received) = (0, 0);
     for length in [0, 4096, SLOTS, SLOTS + 65536 + 4096] {
         for steps in [2, 3, 5, 8] {
             let name = Name::new();
@@ -750,7 +750,7 @@ fn a_truncated_file_is_at_worst_a_death() {
                         assert_eq!(status.signal(), Some(SIGBUS), "{status:?}");
                         died += 1;
                     }
-                    None => told += 1,
+                    None => received += 1,
                 }
             }
             drop(victims);
@@ -772,6 +772,6 @@ fn a_truncated_file_is_at_worst_a_death() {
             }
         }
     }
-    println!("{died} died of a bus error, {told} got an error or had ended already");
+    println!("{died} died of a bus error, {received} got an error or had ended already");
     assert!(died > 0);
 }

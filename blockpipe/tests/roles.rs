@@ -175,7 +175,7 @@ fn a_sweep_spares_a_waiting_consumer() {
     for _ in 0..5 {
         producer.joins(&Name::new(), "producer");
     }
-    assert!(name.is_there());
+    assert!(name.exists());
     producer.expect(&join_as(&name, "producer"), "producer");
     comes(&name, producer, &mut consumer);
 }
@@ -299,8 +299,8 @@ fn a_waiting_consumer_can_be_interrupted() {
             let mut next = Actor::start();
             next.tell(&join_as(&name, "consumer"));
             next.expect_silence(100);
-            let told = PipeError::Aborted { by: Side::Consumer, reason: interruption() };
-            producer.expect("ready 4096 2", &format!("Err({told:?})"));
+            let received = PipeError::Aborted { by: Side::Consumer, reason: interruption() };
+            producer.expect("ready 4096 2", &format!("Err({received:?})"));
             next.expect_silence(70);
             producer.expect(&join_as(&name, "producer"), "producer");
             comes(&name, producer, &mut next);
@@ -459,7 +459,7 @@ fn killed_at_any_moment_with_roles() {
         name.assert_gone();
     }
     println!(
-        "{times} kills: {replaced} survivors got another peer, {died} were told of the death, {ended_before} had \
+        "{times} kills: {replaced} survivors got another peer, {died} noticed the death, {ended_before} had \
          ended before"
     );
 }

@@ -254,7 +254,7 @@ fn a_producer_left_asleep_is_woken_before_the_consumer_waits() {
     sending.join().unwrap();
     for mut times in times {
         if times.len() < 5 {
-            return left_out("who is left asleep: this machine is too busy, or too slow, for anybody to be");
+            return left_out("a producer left asleep: this machine is too busy, or too slow, for one to be");
         }
         times.sort();
         assert!(times[times.len() / 2] < Duration::from_millis(10), "{times:?}");
@@ -306,7 +306,7 @@ fn blocks_are_sent_and_released_in_any_order() {
     for position in [4096, 8192, 12_288] {
         consumer.expect("take", &format!("taken {position} 4096"));
     }
-    consumer.expect("take", r#"Err(Misuse("all blocks are held: give one back first"))"#);
+    consumer.expect("take", r#"Err(Misuse("all blocks are held: release one first"))"#);
     consumer.expect("release 1", "released");
     consumer.expect("release 3", "released");
     producer.tell("hold");
@@ -353,7 +353,7 @@ fn a_dropped_block_is_handed_out_again() {
     producer.expect("hold", "held 12288");
     producer.expect("give 4 4096", "given");
     producer.expect("drop 3", "dropped");
-    producer.expect("close", r#"Err(Misuse("a block was dropped that others were sent after"))"#);
+    producer.expect("close", r#"Err(Misuse("cannot close: an earlier block was dropped unsent"))"#);
     producer.expect("hold", "held 8192");
     producer.expect("give 0 4096", "given");
     producer.tell("close");
@@ -475,7 +475,7 @@ fn an_interrupt_ends_every_wait_and_the_peer_receives_the_reason() {
         actor.expect_answer(answer);
         longest = longest.max(start.elapsed());
     };
-    let told = |by| format!("Err({})", interrupted(by));
+    let received = |by| format!("Err({})", interrupted(by));
 
     producer.joins(&name, "producer");
     producer.expect(ready, "Ok(())");
@@ -487,14 +487,14 @@ fn an_interrupt_ends_every_wait_and_the_peer_receives_the_reason() {
     producer.joins(&name, "producer");
     second.tell(&format!("join {}", name.hex()));
     is_interrupted(&mut second, "Interrupted");
-    producer.expect(ready, &told(Side::Consumer));
+    producer.expect(ready, &received(Side::Consumer));
     name.assert_gone();
 
     let (mut producer, mut second) = pair(&name, 4096, 2);
     producer.tell("stream 100000 1");
     second.expect("take", "taken 0 4096");
     is_interrupted(&mut producer, "Err(Interrupted)");
-    second.expect("take", &told(Side::Producer));
+    second.expect("take", &received(Side::Producer));
     second.expect("take", "Err(Over)");
     name.assert_gone();
 
@@ -503,7 +503,7 @@ fn an_interrupt_ends_every_wait_and_the_peer_receives_the_reason() {
     second.expect("take", "taken 0 4096");
     second.tell("take");
     is_interrupted(&mut second, "Err(Interrupted)");
-    producer.expect("close", &told(Side::Consumer));
+    producer.expect("close", &received(Side::Consumer));
     name.assert_gone();
 
     // Too late: only the consumer can decide now.

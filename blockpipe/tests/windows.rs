@@ -26,7 +26,7 @@ fn a_name_in_use_by_another_object_is_a_clear_error() {
     let mut actor = Actor::start();
     let mut is_foreign = |name: &Name, object: &str, what: &str| {
         let answer = is_refused(&mut actor, &format!("join {}", name.hex()), "Foreign {");
-        let path = format!("{}-{object}", name.where_it_is()).escape_debug().to_string();
+        let path = format!("{}-{object}", name.location()).escape_debug().to_string();
         assert!(answer.contains(what) && answer.contains(&path), "{answer}");
     };
     for object in ["gate", "producer-seat", "consumer-alive", "root"] {

@@ -129,7 +129,7 @@ pub fn serve(link: &mut impl Link, task: Task) -> Outcome<()> {
                 send_message(link, [now(), taken])?;
             }
             [END, _] => return Ok(()),
-            other => return Err(format!("nobody asks for {other:x?}").into()),
+            other => return Err(format!("unknown request {other:x?}").into()),
         }
     }
 }

@@ -71,7 +71,7 @@ impl Candidate {
 
 /// Ends this process if the result is not dropped in time, so that nothing hangs whatever its peer does.
 fn time_limit(label: &str) -> Sender<()> {
-    let (done, late) = mpsc::channel();
+    let (finished, late) = mpsc::channel();
     let label = label.to_owned();
     thread::spawn(move || {
         if late.recv_timeout(TIME_LIMIT) == Err(RecvTimeoutError::Timeout) {
@@ -79,7 +79,7 @@ fn time_limit(label: &str) -> Sender<()> {
             process::exit(1);
         }
     });
-    done
+    finished
 }
 
 /// One candidate's times for one task, in the order of the rounds.
@@ -161,7 +161,7 @@ fn compare(candidates: &[Candidate], doubts: &[&str]) -> Outcome<()> {
 }
 
 fn far(candidates: &[Candidate], arguments: &[String]) -> Outcome<()> {
-    let [label, task, arguments @ ..] = arguments else { return Err("of whom?".into()) };
+    let [label, task, arguments @ ..] = arguments else { return Err("missing arguments".into()) };
     let _in_time = time_limit(label);
     let candidate = candidates.iter().find(|it| it.label == label).ok_or("no such candidate")?;
     let task = Task::ALL.get(task.parse::<usize>()?).ok_or("no such task")?;

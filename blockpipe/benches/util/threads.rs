@@ -50,10 +50,10 @@ impl<'a> Threads<'a> {
     }
 }
 
-fn wait_until(done: impl Fn() -> bool) {
+fn wait_until(condition: impl Fn() -> bool) {
     loop {
         for _ in 0..SPINS {
-            if done() {
+            if condition() {
                 return;
             }
             spin_loop();

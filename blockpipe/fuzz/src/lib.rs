@@ -219,12 +219,12 @@ pub fn consumer(data: &[u8]) {
         let _ = format!("{:?}", monitor.snapshot());
     };
     step();
-    let mark = match consumer.begin(&[2; 128], ResumePoint::default()) {
-        Ok(mark) => mark,
+    let start = match consumer.begin(&[2; 128], ResumePoint::default()) {
+        Ok(start) => start,
         Err(error) => return fatal(&error),
     };
-    assert!(replaces || mark == ResumePoint::default(), "the stream begins where this end wanted");
-    let mut position = mark.position;
+    assert!(replaces || start == ResumePoint::default(), "the stream begins where this end wanted");
+    let mut position = start.position;
     for _ in 0..64 {
         step();
         match consumer.filled_block() {

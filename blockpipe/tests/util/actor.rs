@@ -300,9 +300,9 @@ fn produce(commands: &mut Commands, mut producer: Producer) -> Command {
                 show(&producer.ready(Geometry::new(index(size), index(blocks)), &identity(id)));
             }
             ["start"] => match producer.start() {
-                Ok(mark) => {
-                    stream = Stream::resumed(id, mark);
-                    say(&format!("starts at {}", mark.position));
+                Ok(point) => {
+                    stream = Stream::resumed(id, point);
+                    say(&format!("starts at {}", point.position));
                 }
                 Err(error) => show(&Err::<(), _>(error)),
             },
@@ -398,9 +398,9 @@ fn consume_blocks(commands: &mut Commands, consumer: &Consumer, stream: &mut Str
             ["resume"] => {
                 let target = *consumer.predecessor().expect("this consumer is a replacement");
                 match consumer.begin(&target, ResumePoint::default()) {
-                    Ok(mark) => {
-                        *stream = Stream::resumed(stream.salt, mark);
-                        say(&format!("resumes at {}", mark.position));
+                    Ok(point) => {
+                        *stream = Stream::resumed(stream.salt, point);
+                        say(&format!("resumes at {}", point.position));
                     }
                     Err(error) => show(&Err::<(), _>(error)),
                 }
@@ -467,19 +467,19 @@ fn relay(pipe: &Pipe, count: u64) -> Result<String, String> {
         End::Producer(mut producer) => {
             let id = producer.predecessor().map_or_else(identify, id_in);
             producer.ready(Geometry::new(4096, 4), &identity(id)).map_err(show)?;
-            let mark = producer.start().map_err(show)?;
-            let mut stream = Stream::resumed(id, mark);
-            send(&producer, &mut stream, count - mark.position, 2).map_err(show)?;
+            let point = producer.start().map_err(show)?;
+            let mut stream = Stream::resumed(id, point);
+            send(&producer, &mut stream, count - point.position, 2).map_err(show)?;
             producer.close(&digest(stream.sum)).map_err(show)?;
-            Ok(format!("complete producer {}", mark.position))
+            Ok(format!("complete producer {}", point.position))
         }
         End::Consumer(mut consumer) => {
             let salt = id_in(consumer.origin());
             let target = consumer.predecessor().map_or_else(identify, id_in);
-            let mark = consumer.begin(&identity(target), ResumePoint::default()).map_err(show)?;
-            drain(&consumer, &mut Stream::resumed(salt, mark), 2).map_err(show)?;
+            let point = consumer.begin(&identity(target), ResumePoint::default()).map_err(show)?;
+            drain(&consumer, &mut Stream::resumed(salt, point), 2).map_err(show)?;
             consumer.commit().map_err(show)?.complete().map_err(show)?;
-            Ok(format!("complete consumer {}", mark.position))
+            Ok(format!("complete consumer {}", point.position))
         }
     }
 }

@@ -139,7 +139,7 @@ impl Name {
     /// Checks that an orderly end has left nothing.
     #[track_caller]
     pub fn assert_gone(&self) {
-        assert!(!self.is_there(), "{} was left behind", self.where_it_is());
+        assert!(!self.exists(), "{} was left over", self.location());
     }
 }
 

@@ -24,11 +24,11 @@ impl Name {
         directory().join(format!("{:032x}", self.key()))
     }
 
-    pub fn where_it_is(&self) -> String {
+    pub fn location(&self) -> String {
         self.path().display().to_string()
     }
 
-    pub fn is_there(&self) -> bool {
+    pub fn exists(&self) -> bool {
         self.path().symlink_metadata().is_ok()
     }
 

@@ -48,7 +48,7 @@ pub fn user() -> String {
     let token = unsafe { OwnedHandle::from_raw_handle(token) };
     let (mut buffer, mut size) = ([0_u64; 32], 0);
     let (room, into) = (size_of_val(&buffer) as u32, buffer.as_mut_ptr().cast());
-    // SAFETY: the buffer is as long as the call is told.
+    // SAFETY: the buffer is as long as the call is received.
     let got = unsafe { GetTokenInformation(token.as_raw_handle(), TokenUser, into, room, &raw mut size) };
     assert!(got != 0, "{}", io::Error::last_os_error());
     let mut text = null_mut();
@@ -66,16 +66,16 @@ pub fn user() -> String {
 }
 
 impl Name {
-    pub fn where_it_is(&self) -> String {
+    pub fn location(&self) -> String {
         format!(r"Local\blockpipe-{}-{:032x}", user(), self.key())
     }
 
     /// Returns the full name of one of its objects, ended by a zero.
     pub fn object(&self, what: &str) -> Vec<u16> {
-        wide(&format!("{}-{what}", self.where_it_is()))
+        wide(&format!("{}-{what}", self.location()))
     }
 
-    pub fn is_there(&self) -> bool {
+    pub fn exists(&self) -> bool {
         self.find_header().is_some()
     }
 
