@@ -357,7 +357,7 @@ fn a_dropped_block_is_handed_out_again() {
     producer.expect("hold", "held 8192");
     producer.expect("give 0 4096", "given");
     producer.tell("close");
-    consumer.expect("commit", r#"Err(Misuse("there are blocks still to be drained"))"#);
+    consumer.expect("commit", r#"Err(Misuse("cannot commit: there are blocks left to drain"))"#);
     consumer.expect("drain 1", "drained 16384");
     consumer.expect("commit", "Ok");
     consumer.expect("complete", "Ok(())");
