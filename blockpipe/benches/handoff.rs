@@ -1,9 +1,9 @@
-//! What it costs to hand blocks over from one process to another, with nothing else: `blockpipe` beside two threads
-//! of one process and what the system offers.
+//! The cost of handing blocks over from one process to another: `blockpipe` compared with two threads of one process
+//! and with the system's own means.
 //!
 //! `cargo bench -p blockpipe --bench handoff` measures. Without `--bench`, as under `cargo test --benches`, every
-//! candidate hands over a little, which is checked, and nothing is timed. `BLOCKPIPE_BENCH_MIB` says how much (the
-//! number of messages grows with it), `BLOCKPIPE_BENCH_ROUNDS` how often.
+//! candidate hands over a small amount, which is checked, and nothing is timed. `BLOCKPIPE_BENCH_MIB` sets the amount
+//! (the number of messages grows with it), `BLOCKPIPE_BENCH_ROUNDS` the number of rounds.
 
 #[cfg(target_os = "linux")]
 mod util;
@@ -17,7 +17,7 @@ fn main() -> std::process::ExitCode {
         Candidate::processes("blockpipe (again: the noise)", Blockpipe::near, Blockpipe::far),
         Candidate::threads("two threads of one process", two_threads),
         Candidate::processes("pipe", pipe, far_descriptors),
-        // Messages do not fill even a small one.
+        // Messages do not fill even a small pipe.
         Candidate::processes("pipe, 1 MiB large", large_pipe, far_descriptors)
             .only(|task| matches!(task, Task::Blocks(_))),
         Candidate::processes("Unix socket", socket, far_descriptors),

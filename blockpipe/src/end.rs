@@ -109,8 +109,8 @@ impl Attached {
     /// Maps the memory of a pairing that is ready, under the gate and before a seat is taken. Returns `false` if the
     /// memory is gone already.
     ///
-    /// Where memory disappears with its last holder, this keeps it alive as long as one of the two ends is: everybody
-    /// who sits in a ready pairing holds it.
+    /// Where memory disappears with its last holder, this keeps it alive as long as one of the two ends is: each end of
+    /// a ready pairing holds it.
     pub(crate) fn secure_region(&self) -> bool {
         if self.shared.header().state.load(Ordering::Acquire) != READY {
             return true;

@@ -424,8 +424,8 @@ impl Drainer {
         Ok(filled > n)
     }
 
-    /// Returns whether so few full blocks are left that a sleeping producer has to be woken now. (A consumer that is
-    /// about to sleep wakes a producer that it left asleep.)
+    /// Returns whether the full blocks are running out, so that a sleeping producer has to be woken now. (A consumer
+    /// that is about to sleep wakes a producer that it left asleep.)
     pub(crate) fn is_running_low(&self, ring: &Ring) -> bool {
         ring.producer.filled.load(Ordering::Relaxed).wrapping_sub(self.emptied) <= self.low
     }

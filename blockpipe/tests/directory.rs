@@ -1,9 +1,9 @@
-//! Pipes in a directory that several users can enter, and pipes seen from outside.
+//! Pipes in a directory that several users can enter, and pipes seen by an observer.
 
-/// Kernel objects have no directory, and nobody lists them.
+/// Kernel objects have no directory, and cannot be listed.
 #[cfg(windows)]
 #[test]
-fn there_are_no_directories_here_and_no_list() {
+fn directories_and_lists_are_not_supported() {
     use blockpipe::{JoinError, Pipe, pipes};
     let is_unsupported = |error: &JoinError| matches!(error, JoinError::Io { source, .. } if source.kind() == std::io::ErrorKind::Unsupported);
     assert!(is_unsupported(&Pipe::named("x").in_directory(r"C:\").join().unwrap_err()));
@@ -25,7 +25,7 @@ mod unix {
     use std::process::Command;
     use std::time::Duration;
 
-    /// Removed with all that is in it.
+    /// A directory that is removed with everything in it.
     struct Place(PathBuf);
 
     type Change = fn(&Path, &Path);
@@ -62,13 +62,15 @@ mod unix {
     }
 
     fn producer(pipe: &Pipe) -> Producer {
-        let End::Producer(mut producer) = pipe.join().unwrap() else { panic!("nobody was here before") };
+        let End::Producer(mut producer) = pipe.join().unwrap() else {
+            panic!("a new pipe has no predecessor")
+        };
         producer.ready(Geometry::new(4096, 2), &[7; 128]).unwrap();
         producer
     }
 
     #[test]
-    fn a_pair_in_a_directory_knows_its_users_and_leaves_nothing() {
+    fn a_pair_in_a_directory_knows_its_users_and_cleans_up() {
         let _watchdog = Watchdog::new(60);
         let (place, name) = (Place::new(0o2770), Name::new());
         let pipe = place.pipe(&name);
@@ -148,7 +150,7 @@ mod unix {
     }
 
     #[test]
-    fn a_directory_for_everybody_is_none() {
+    fn a_directory_open_to_everybody_is_refused() {
         let (open, name) = (Place::new(0o777), Name::new());
         let refused = open.pipe(&name).join().unwrap_err().to_string();
         assert!(refused.contains("any user may write in this directory"), "{refused}");
@@ -166,13 +168,13 @@ mod unix {
         ));
     }
 
-    /// What the producer has left of itself: one file, which is the last that `ls` shows.
+    /// Returns the producer's user card: one file, which is the last that `ls` shows.
     fn card(place: &Place, name: &Name) -> PathBuf {
         place.0.join(format!("{:032x}-producer-user", name.key()))
     }
 
     #[test]
-    fn who_has_not_said_who_it_is_is_nobody() {
+    fn a_peer_without_a_valid_card_has_no_user() {
         let _watchdog = Watchdog::new(60);
         let changes: [(&str, Change); 5] = [
             ("none", |card, _| fs::remove_file(card).unwrap()),
@@ -196,9 +198,9 @@ mod unix {
         }
     }
 
-    /// A word that its owner has left is worth nothing when that process is gone, and at no other pipe.
+    /// Checks that a card is worth nothing once its process is gone, and at no other pipe.
     #[test]
-    fn a_word_that_was_left_cannot_be_used_again() {
+    fn the_card_of_a_dead_process_proves_nothing() {
         let _watchdog = Watchdog::new(60);
         let (place, name) = (Place::new(0o2770), Name::new());
         let (pipe, saved) = (place.0.join(format!("{:032x}", name.key())), place.0.join("saved"));
@@ -213,7 +215,7 @@ mod unix {
             let file = fs::File::options().write(true).open(&pipe).unwrap();
             std::os::unix::fs::FileExt::write_all_at(&file, generation, 16).unwrap();
         };
-        // The generation is the old one again, and so is the word.
+        // The old generation and the old card are put back.
         set_generation(&contents.0[16..24]);
         fs::rename(&saved, card(&place, &name)).unwrap();
         assert!(matches!(consumer.peer_user(), Err(PipeError::Io { .. })));
@@ -221,13 +223,13 @@ mod unix {
     }
 
     #[test]
-    fn a_word_of_somebody_who_waits_at_another_pipe_is_none() {
+    fn the_card_of_a_process_at_another_pipe_proves_nothing() {
         let _watchdog = Watchdog::new(60);
         let (place, name) = (Place::new(0o2770), Name::new());
         let pipe = place.0.join(format!("{:032x}", name.key()));
         let mut waits = Actor::start();
         waits.expect(&place.join(&name), "producer");
-        // Its pipe is moved away, and a like one is put there; its word stays.
+        // Its pipe is moved away, and a similar one is put in its place; the card stays.
         let (content, word) = (fs::read(&pipe).unwrap(), card(&place, &name));
         fs::rename(&pipe, pipe.with_extension("moved")).unwrap();
         fs::rename(&word, word.with_extension("kept")).unwrap();
@@ -244,7 +246,7 @@ mod unix {
     fn two_users_meet_and_know_each_other() {
         let _watchdog = Watchdog::new(60);
         let (group, backup, store) = (20_000, 20_001, 20_002);
-        // Without the set-group-ID bit: what is made gets the group all the same.
+        // Without the set-group-ID bit: new files belong to the group all the same.
         let (place, tools, name) = (Place::new(0o770), Place::new(0o755), Name::new());
         chown(&place.0, Some(0), Some(group)).unwrap();
         let program = tools.0.join("actor");
@@ -262,14 +264,14 @@ mod unix {
         let there = place.pipe(&name).inspect().unwrap().unwrap();
         assert_eq!(there.users, [Some(backup), Some(store)]);
         producer.tell("stream 20000 1");
-        consumer.expect("partner", &format!("Ok(Some({backup}))"));
+        consumer.expect("peer_user", &format!("Ok(Some({backup}))"));
         consumer.expect("drain 1", "drained 20000");
         consumer.expect("commit", "Ok");
         consumer.expect("complete", "Ok(())");
         producer.expect_answer("Ok(())");
         assert_eq!(place.files(), Vec::<PathBuf>::new());
 
-        // Who is not in the group does not get in.
+        // A user outside the group cannot join.
         let mut stranger = Command::new(&program);
         stranger.uid(20_003).gid(20_003).current_dir("/");
         Actor::start_through(stranger).expect_refusal(&place.join(&name), "PermissionDenied");

@@ -1,13 +1,13 @@
-//! Either side is killed or stopped at every step, and at any moment.
+//! Either side is killed or stopped at every step, and at arbitrary moments.
 
 use crate::util::{Actor, Copied, Name, Random, Watchdog, answers_of_all, finish, now, pair, until};
 use std::time::{Duration, Instant};
 
-/// What is promised is 50 ms plus what the kernel needs to bury the dead; machines that run tests are busy,
-/// and Windows is only played on them.
+/// The time within which a death must be noticed: 50 ms, plus what the kernel needs to clean up, on machines that are
+/// busy or run Windows under Wine.
 const SOON: Duration = Duration::from_secs(if cfg!(windows) { 5 } else { 1 });
 
-/// Kills one, and expects the other one's pending command to be answered like this soon.
+/// Kills one process, and expects this answer to the other one's pending command within that time.
 #[track_caller]
 fn kill_and_expect(victim: &mut Actor, survivor: &mut Actor, answer: &str) {
     let start = Instant::now();
@@ -18,9 +18,9 @@ fn kill_and_expect(victim: &mut Actor, survivor: &mut Actor, answer: &str) {
     assert!(noticed < SOON, "noticed after {noticed:?}");
 }
 
-/// Who waits for something else than the pipe asks from time to time.
+/// Checks ends whose callers wait for something else and call `check` from time to time.
 #[test]
-fn an_end_that_does_not_wait_learns_the_same_when_it_asks() {
+fn check_reports_the_same_as_a_wait() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     for dies in ["producer", "consumer", "producer with a last word"] {
@@ -35,7 +35,7 @@ fn an_end_that_does_not_wait_learns_the_same_when_it_asks() {
             producer.expect("check", "Err(PeerDied)");
             producer.expect("check", "Err(Over)");
         } else if dies == "producer" {
-            // Also with a block that is still to be taken: the stream will have no end.
+            // Also while a block is left to receive: the stream will have no end.
             producer.kill();
             consumer.expect("check", "Err(PeerDied)");
         } else {
@@ -55,15 +55,15 @@ fn an_end_that_does_not_wait_learns_the_same_when_it_asks() {
         let mut ends = [producer, consumer];
         ends[interrupted].interrupt();
         until("the interrupt", || ends[interrupted].ask("check") == "Err(Interrupted)");
-        let told = ends[1 - interrupted].ask("check");
-        assert!(told.contains("Aborted") && told.contains("interrupted by the test"), "{told}");
+        let received = ends[1 - interrupted].ask("check");
+        assert!(received.contains("Aborted") && received.contains("interrupted by the test"), "{received}");
         name.assert_gone();
     }
 }
 
-/// Two processes that start now get through, without waiting for anything that a dead one left.
+/// Starts a new pair, which must work without waiting for anything that a dead pair left.
 #[track_caller]
-fn the_next_pair_works(name: &Name, one: &mut Actor, two: &mut Actor) {
+fn assert_next_pair_works(name: &Name, one: &mut Actor, two: &mut Actor) {
     let start = Instant::now();
     one.joins(name, "producer");
     one.expect("ready 4096 2", "Ok(())");
@@ -81,9 +81,9 @@ fn killed_before_ready() {
     let (mut victim, mut one, mut two) = (Actor::start(), Actor::start(), Actor::start());
     victim.joins(&name, "producer");
     victim.kill();
-    the_next_pair_works(&name, &mut one, &mut two);
+    assert_next_pair_works(&name, &mut one, &mut two);
 
-    // A consumer that waits starts over, and is the first now.
+    // A waiting consumer restarts, and is the first now.
     let mut victim = Actor::start();
     victim.joins(&name, "producer");
     one.tell(&join);
@@ -134,13 +134,13 @@ fn a_consumer_killed_before_it_begins_is_replaced() {
 }
 
 #[test]
-fn killed_in_the_middle_while_the_other_waits() {
+fn killed_in_the_middle_while_the_peer_waits() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let (mut one, mut two) = (Actor::start(), Actor::start());
     let died = "Err(PeerDied)";
 
-    // The consumer, which has only said what it works on; the producer waits for its word, or for a block.
+    // The consumer, which has only begun; the producer waits for that, or for a block.
     for waiting in ["stream 8192 1", "send 8193"] {
         let (mut producer, mut consumer) = pair(&name, 4096, 2);
         consumer.expect("begin", "Ok(())");
@@ -149,21 +149,21 @@ fn killed_in_the_middle_while_the_other_waits() {
         kill_and_expect(&mut consumer, &mut producer, died);
         producer.expect("close", "Err(Over)");
         name.assert_gone();
-        the_next_pair_works(&name, &mut one, &mut two);
+        assert_next_pair_works(&name, &mut one, &mut two);
     }
 
-    // The consumer, with blocks in its hands.
+    // The consumer, while it holds blocks.
     let (mut producer, mut consumer) = pair(&name, 4096, 4);
     producer.tell("send 100000");
     for position in [0, 4096] {
         consumer.expect("take", &format!("taken {position} 4096"));
     }
-    consumer.expect("done 0", "done");
+    consumer.expect("release 0", "released");
     kill_and_expect(&mut consumer, &mut producer, died);
     name.assert_gone();
-    the_next_pair_works(&name, &mut one, &mut two);
+    assert_next_pair_works(&name, &mut one, &mut two);
 
-    // Nobody can take the place of a consumer that had begun, even if the producer has not noticed its death yet.
+    // Nobody can replace a consumer that had begun, even if the producer has not noticed its death yet.
     let (mut producer, mut consumer) = pair(&name, 4096, 4);
     consumer.expect("begin", "Ok(())");
     producer.tell("stream 0 1");
@@ -176,7 +176,8 @@ fn killed_in_the_middle_while_the_other_waits() {
     one.expect_answer("producer");
     one.expect("leave", "left");
 
-    // The producer, which has sent nothing, then some, then everything but its last word. What it sent comes first.
+    // The producer, which has sent nothing, then some blocks, then everything but the trailer. What it sent comes
+    // first.
     for sent in [0, 3, 4] {
         let (mut producer, mut consumer) = pair(&name, 4096, 5);
         producer.expect(&format!("send {}", sent * 4096), "Ok(())");
@@ -196,7 +197,7 @@ fn killed_in_the_middle_while_the_other_waits() {
         }
         consumer.expect("take", "Err(Over)");
         name.assert_gone();
-        the_next_pair_works(&name, &mut one, &mut two);
+        assert_next_pair_works(&name, &mut one, &mut two);
     }
 }
 
@@ -206,11 +207,11 @@ fn killed_after_close() {
     let name = Name::new();
     let (mut one, mut two) = (Actor::start(), Actor::start());
 
-    // Everything is there, so the consumer completes alone: whether it had drained the blocks before or not.
+    // Everything has been sent, so the consumer completes alone, whether it had drained the blocks before or not.
     for drained_before in [false, true] {
         let (mut producer, mut consumer) = pair(&name, 4096, 4);
         producer.tell("stream 16384 1");
-        until("the producer has said its last word", || consumer.ask("look") == "Finishing");
+        until("the producer has said its last word", || consumer.ask("phase") == "Finishing");
         if !drained_before {
             producer.kill();
         }
@@ -221,7 +222,7 @@ fn killed_after_close() {
         consumer.expect("commit", "Ok");
         consumer.expect("complete", "Ok(())");
         name.assert_gone();
-        the_next_pair_works(&name, &mut one, &mut two);
+        assert_next_pair_works(&name, &mut one, &mut two);
     }
 
     let (mut producer, mut consumer) = pair(&name, 4096, 4);
@@ -229,7 +230,7 @@ fn killed_after_close() {
     consumer.expect("drain 2", "drained 16384");
     kill_and_expect(&mut consumer, &mut producer, "Err(PeerDied)");
     name.assert_gone();
-    the_next_pair_works(&name, &mut one, &mut two);
+    assert_next_pair_works(&name, &mut one, &mut two);
 }
 
 #[test]
@@ -250,7 +251,7 @@ fn killed_while_committing() {
             producer.expect_answer("Err(DiedCommitting)");
         }
         name.assert_gone();
-        the_next_pair_works(&name, &mut one, &mut two);
+        assert_next_pair_works(&name, &mut one, &mut two);
     }
 
     let (mut producer, mut consumer) = pair(&name, 4096, 4);
@@ -260,7 +261,7 @@ fn killed_while_committing() {
     producer.kill();
     consumer.expect("complete", "Ok(())");
     name.assert_gone();
-    the_next_pair_works(&name, &mut one, &mut two);
+    assert_next_pair_works(&name, &mut one, &mut two);
 }
 
 #[test]
@@ -286,12 +287,12 @@ fn both_killed_at_every_step() {
         }
         producer.kill();
         consumer.kill();
-        the_next_pair_works(&name, &mut one, &mut two);
+        assert_next_pair_works(&name, &mut one, &mut two);
     }
 }
 
 #[test]
-fn a_stopped_partner_is_waited_for() {
+fn a_stopped_peer_is_waited_for() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
 
@@ -303,7 +304,7 @@ fn a_stopped_partner_is_waited_for() {
     consumer.go_on();
     consumer.expect("drop 0", "dropped");
     consumer.expect("take", "taken 0 4096");
-    consumer.expect("done 1", "done");
+    consumer.expect("release 1", "released");
     consumer.expect("drain 1", "drained 100000");
     consumer.expect("commit", "Ok");
     consumer.expect("complete", "Ok(())");
@@ -317,7 +318,7 @@ fn a_stopped_partner_is_waited_for() {
     producer.go_on();
     producer.tell("stream 8192 1");
     consumer.expect_answer("drained 16384");
-    // While the consumer commits, too: what counts is that it lives.
+    // While the consumer commits, too: a stopped process is alive.
     consumer.expect("commit", "Ok");
     consumer.stop();
     producer.expect_silence(1000);
@@ -326,7 +327,7 @@ fn a_stopped_partner_is_waited_for() {
     producer.expect_answer("Ok(())");
     name.assert_gone();
 
-    // One that is killed after it was stopped is dead all the same.
+    // A process that is killed after it was stopped is dead.
     let (mut producer, mut consumer) = pair(&name, 4096, 2);
     consumer.tell("take");
     producer.stop();
@@ -334,8 +335,8 @@ fn a_stopped_partner_is_waited_for() {
     kill_and_expect(&mut producer, &mut consumer, "Err(PeerDied)");
 }
 
-/// One or both of a pair are killed at any moment from arrival to leaving, and a third process arrives at once.
-/// `BLOCKPIPE_KILLS` says how often, `BLOCKPIPE_SEED` when.
+/// Kills one or both of a pair at arbitrary moments from arrival to leaving, and starts a third process at once.
+/// `BLOCKPIPE_KILLS` sets how often, `BLOCKPIPE_SEED` when.
 #[test]
 fn killed_at_any_moment() {
     let times: u64 = std::env::var("BLOCKPIPE_KILLS").map_or(200, |times| times.parse().unwrap());
@@ -345,7 +346,7 @@ fn killed_at_any_moment() {
     let [mut third, mut one, mut two] = [Actor::start(), Actor::start(), Actor::start()];
     let (mut both, mut ended_before, mut died, mut committing, mut replaced) = (0, 0, 0, 0, 0);
     let (mut longest, mut longest_next) = (Duration::ZERO, Duration::ZERO);
-    // A whole copy and something more, however fast this machine is.
+    // Longer than a whole copy takes on this machine.
     let span = (0..3).map(|_| {
         one.tell(&format!("copy {} 50000 0", name.hex()));
         two.tell(&format!("copy {} 50000 0", name.hex()));
@@ -374,10 +375,10 @@ fn killed_at_any_moment() {
             let mut answers = answers_of_all([&mut survivor, &mut third]);
             answers.sort();
             match [answers[0].1.as_str(), answers[1].1.as_str()] {
-                // The victim had not begun: the third took its place, or came first under a new pipe.
+                // The victim had not begun: the third process replaced it, or came first under a new pipe.
                 [survivor, third] if third.starts_with("complete ") => {
                     let (survivor, third) = (Copied::from(survivor), Copied::from(third));
-                    assert!(survivor.own == third.partner && survivor.partner == third.own);
+                    assert!(survivor.own == third.peer && survivor.peer == third.own);
                     replaced += 1;
                 }
                 ["PeerDied", "Interrupted"] => died += 1,
@@ -391,13 +392,13 @@ fn killed_at_any_moment() {
         one.tell(&copy(0));
         two.tell(&copy(0));
         let (one, two) = (Copied::from(&*one.answer()), Copied::from(&*two.answer()));
-        assert!(one.own == two.partner && two.own == one.partner);
+        assert!(one.own == two.peer && two.own == one.peer);
         longest_next = longest_next.max(next.elapsed());
         name.assert_gone();
     }
     note!(
-        "{times} kills, {both} of them of both. The other survivors: {died} were told PeerDied, {committing} \
-         DiedCommitting, {replaced} got another partner, {ended_before} had ended before. All had ended after \
+        "{times} kills, {both} of them of both. The other survivors: {died} got PeerDied, {committing} \
+         DiedCommitting, {replaced} got another peer, {ended_before} had ended before. All had ended after \
          {longest:?} at most, and the next pair took {longest_next:?} at most"
     );
     assert!(longest < SOON && longest_next < SOON);

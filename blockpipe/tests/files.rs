@@ -1,4 +1,4 @@
-//! Pipes that are files: what else may have their name, what becomes of one that is removed, and a full file system.
+//! Pipes that are files: what else may have their name, what happens when one is removed, and a full file system.
 
 #[cfg(windows)]
 #[test(not_on_windows = "pipes are not files there; windows.rs tests the same with objects")]
@@ -12,7 +12,7 @@ mod unix {
     use std::process::Command;
 
     #[test]
-    fn what_nobody_holds_is_garbage_whatever_its_version() {
+    fn a_pipe_without_holders_is_removed_whatever_its_version() {
         let _watchdog = Watchdog::new(60);
         let name = Name::new();
         let mut producer = Actor::start();
@@ -49,7 +49,7 @@ mod unix {
         is_foreign(&name, "other users may open it");
         let left = fs::metadata(name.path()).unwrap();
         assert_eq!((left.len(), left.permissions().mode() & 0o777), (0, 0o644));
-        // With another name beside it, it is somebody's file.
+        // With a second link, it belongs to somebody.
         fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
         let second_name = Name::new();
         fs::hard_link(name.path(), second_name.place()).unwrap();
@@ -78,7 +78,7 @@ mod unix {
     }
 
     #[test]
-    fn a_newcomer_that_opened_a_pipe_which_was_removed_starts_again() {
+    fn a_newcomer_restarts_if_the_pipe_that_it_opened_was_removed() {
         let _watchdog = Watchdog::new(60);
         let name = Name::new();
         let gate = name.locked_gate();
@@ -89,14 +89,14 @@ mod unix {
         newcomer.expect_silence(100);
         drop(gate);
         newcomer.expect_answer("producer");
-        // It sits in a new one, where others find it.
-        let mut partner = Actor::start();
+        // It has joined a new one, where others find it.
+        let mut peer = Actor::start();
         newcomer.expect("ready 4096 2", "Ok(())");
-        partner.joins(&name, "consumer");
-        finish(&name, &mut newcomer, &mut partner, 5000);
+        peer.joins(&name, "consumer");
+        finish(&name, &mut newcomer, &mut peer, 5000);
     }
 
-    /// In a mount namespace of its own, with 256 KiB of shared memory.
+    /// Runs this test again in a mount namespace of its own, with 256 KiB of shared memory.
     fn with_little_memory(also: &str) -> Command {
         let mut command = Command::new("unshare");
         let script = format!(
@@ -111,7 +111,7 @@ mod unix {
     }
 
     #[test(needs = [own_mounts])]
-    fn full_memory_is_an_error_and_not_a_crash() {
+    fn a_full_file_system_is_an_error_and_not_a_crash() {
         let _watchdog = Watchdog::new(60);
         let name = Name::new();
 
@@ -139,6 +139,6 @@ mod unix {
         let memory = format!("/proc/{}/root/dev/shm", producer.id());
         assert_eq!(fs::metadata(format!("{memory}/full")).unwrap().len(), 256 << 10);
         let pipes = fs::read_dir(memory + "/" + directory().file_name().unwrap().to_str().unwrap()).unwrap();
-        assert_eq!(pipes.count(), 0, "nothing is left behind");
+        assert_eq!(pipes.count(), 0, "nothing is left over");
     }
 }

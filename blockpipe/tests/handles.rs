@@ -1,17 +1,17 @@
-//! What a pipe takes from the system it gives back, and gives to no child.
+//! A pipe closes every handle that it opens, and lets no child inherit one.
 
 use crate::util::{Actor, Name, Watchdog, handles};
 use blockpipe::{End, Geometry, JoinError, Pipe};
 use std::time::Duration;
 
-/// Opens and closes many pipes before it listens, if this is the process that is to do so.
+/// Opens and closes many pipes before it listens, if this process was started for that.
 pub fn many_pipes() {
     let Ok(count) = std::env::var("BLOCKPIPE_TEST_PIPES") else { return };
     let count: usize = count.parse().unwrap();
     let (name, mut before) = (Name::new(), (0, 0));
     let pipe = Pipe::named(name.bytes());
     for round in 0..20 + count {
-        // Whatever the process does once, it has done by then.
+        // What a process opens only once, it has opened by then.
         if round == 20 {
             before = handles();
         }
@@ -40,7 +40,7 @@ fn two_hundred_pipes_leave_no_handle_open() {
 }
 
 #[test]
-fn no_handle_is_for_children() {
+fn no_handle_is_inherited_by_children() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let mut actor = Actor::start();
@@ -53,5 +53,5 @@ fn no_handle_is_for_children() {
     actor.expect("ready 4096 2", "Ok(())");
     let after = numbers(actor.ask("handles"));
     assert!(after.0 > before.0, "{before:?} {after:?}");
-    assert_eq!(after.1, before.1, "a child would get what the pipe has opened");
+    assert_eq!(after.1, before.1, "a child would inherit what the pipe has opened");
 }

@@ -1,9 +1,9 @@
-//! Zeros that are sent without being written.
+//! Holes: zeros that are sent without being written.
 
 use crate::util::{Name, Watchdog};
 use blockpipe::{Consumer, Geometry, Pipe, PipeError, Producer};
 
-/// More than any memory, or any file.
+/// Longer than any memory, or any file.
 const LONG: u64 = 1 << 60;
 
 fn pair(pipe: &Pipe) -> (Producer, Consumer) {
@@ -22,7 +22,7 @@ fn send_data(producer: &Producer) {
     block.send(3, 0);
 }
 
-/// What the next block is: where it begins, its bytes, its zeros.
+/// Returns the next block's offset, its bytes, and its zeros.
 fn next(consumer: &Consumer) -> (u64, usize, u64) {
     let block = consumer.filled_block().unwrap().unwrap();
     let seen = (block.offset(), block.len(), block.hole());
@@ -51,7 +51,7 @@ fn a_hole_is_of_any_length_and_has_no_bytes() {
 }
 
 #[test]
-fn no_stream_is_longer_than_63_bits() {
+fn a_stream_is_limited_to_63_bits() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let (producer, consumer) = pair(&Pipe::named(name.bytes()));
@@ -61,9 +61,9 @@ fn no_stream_is_longer_than_63_bits() {
     assert!(matches!(consumer.filled_block(), Err(PipeError::Corrupt(_))));
 }
 
-/// Bytes that belong to the stream's description, and not to it.
+/// Sends bytes about the stream that are not part of it.
 #[test]
-fn what_is_sent_beside_the_stream_does_not_make_it_longer() {
+fn out_of_band_bytes_do_not_make_the_stream_longer() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let (mut producer, mut consumer) = pair(&Pipe::named(name.bytes()));

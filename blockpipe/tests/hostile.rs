@@ -1,16 +1,22 @@
-//! A partner that writes nonsense: between any two steps of an honest end, and all the time while it works.
+//! A peer that violates the protocol: between any two steps of a correct end, and continuously while it works.
 //!
-//! Two honest ends, each a process of its own, ask before each step. Between the steps this test writes into the
-//! pipe's file, at the offsets of `docs/protocol.md`, what no correct partner writes. Often one of the two is then
-//! left where it is: it holds its seat and does no more, and the nonsense is its only word. Whatever happens, an
-//! honest end gets through or gets an error: it does not panic, does not touch memory outside its blocks, can be
-//! interrupted, and takes no other length for the whole stream than that of the bytes that went through its hands.
+//! Two correct ends, each in a process of its own, ask for permission before each step. Between the steps this test
+//! writes into the pipe's file what no correct peer writes. Often one of the two ends is then frozen: it holds its seat
+//! and does nothing more, and the corruption is the last thing that it seems to have written. Whatever happens, a
+//! correct end completes or gets an error: it does not panic, does not access memory outside its blocks, can be
+//! interrupted, and accepts no length of the whole stream other than that of the bytes that it handled.
 //!
 //! `BLOCKPIPE_HOSTILE=N` runs N rounds of each kind instead of a few; round n has the seed n.
 //!
-//! Not on Windows (it writes into the file of a pipe); windows.rs says so there.
+//! Not on Windows, because it writes into the file of a pipe; windows.rs says so there.
 
 use crate::util::{Actor, Name, Random, Watchdog, hex};
+use blockpipe::offsets::{
+    self, BEGUN, BLOCK_SIZE, CONSUMER_ALLOWS_REPLACEMENT, CONSUMER_PID, CONSUMER_REASON,
+    CONSUMER_RESUME_POINTS, EMPTIED, FILLED, GENERATION, MAGIC, NAME, ORIGIN, PARKED,
+    PRODUCER_ALLOWS_REPLACEMENT, PRODUCER_PID, PRODUCER_REASON, PRODUCER_RESUME_POINTS, SLOTS, STATE, TAG,
+    TAG_HASH, TAG_LENGTH, TARGET, TRAILER_DIGEST, TRAILER_LENGTH, VERDICT, VERSION,
+};
 use blockpipe::{Consumer, End, Geometry, Pipe, PipeError, Producer, Reason, ResumePoint};
 use std::fmt::Write;
 use std::fs::File;
@@ -24,33 +30,33 @@ use std::time::{Duration, Instant};
 
 const BLOCK: usize = 8192;
 const BLOCKS: usize = 3;
-/// Blocks in the whole stream: every slot is used more than once.
+/// The number of blocks in the whole stream: every slot is used more than once.
 const STREAM: usize = 7;
-/// How long an honest end that is interrupted may take: one sleep, one look under the gate, one leaving.
+/// How long a correct end may take to end after an interrupt: one sleep, one check under the gate, leaving.
 const LIMIT: Duration = Duration::from_secs(3);
-/// What takes longer than this never ends; what takes less has not been able to run.
+/// After this time an end counts as hung; up to it, the machine may just be busy.
 const HANGS: Duration = Duration::from_secs(15);
 
-fn rounds(few: u64) -> std::ops::RangeInclusive<u64> {
-    let asked = std::env::var("BLOCKPIPE_HOSTILE").ok().and_then(|rounds| rounds.parse().ok());
+fn rounds(default: u64) -> std::ops::RangeInclusive<u64> {
+    let requested = std::env::var("BLOCKPIPE_HOSTILE").ok().and_then(|rounds| rounds.parse().ok());
     let first =
         std::env::var("BLOCKPIPE_HOSTILE_FIRST").ok().and_then(|first| first.parse().ok()).unwrap_or(1);
-    first..=first - 1 + asked.unwrap_or(few)
+    first..=first - 1 + requested.unwrap_or(default)
 }
 
-// ------------------------------------------------------------------------------------------- the honest ends
+// ------------------------------------------------------------------------------------------ the correct ends
 
-/// The environment variable that makes an actor an honest end.
-const HONEST: &str = "BLOCKPIPE_TEST_HONEST";
+/// The environment variable that makes an actor a correct end.
+const CORRECT: &str = "BLOCKPIPE_TEST_CORRECT";
 
-struct Honest {
+struct Correct {
     lines: Receiver<String>,
     interrupted: Arc<AtomicBool>,
 }
 
-/// Copies again and again, asking before each step, until standard input ends, if this is a process that is to do so.
-pub fn honest() {
-    if std::env::var_os(HONEST).is_none() {
+/// Copies repeatedly, asking before each step, until standard input ends, if this process was started for that.
+pub fn correct_end() {
+    if std::env::var_os(CORRECT).is_none() {
         return;
     }
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -64,7 +70,7 @@ pub fn honest() {
                     continue;
                 }
                 if line != "go" {
-                    // Here and not where it is begun, or an interrupt that comes at once would be forgotten.
+                    // Here and not where the copy begins, or an interrupt that comes at once would be lost.
                     interrupted.store(false, Ordering::Relaxed);
                 }
                 if sender.send(line).is_err() {
@@ -75,27 +81,27 @@ pub fn honest() {
         }
     });
     note!("> here");
-    let honest = Honest { lines, interrupted };
+    let end = Correct { lines, interrupted };
     loop {
-        let line = honest.lines.recv().expect("the thread ends the process");
+        let line = end.lines.recv().expect("the thread ends the process");
         let [name, replaces, starts] = line.split(' ').collect::<Vec<_>>()[..] else {
-            panic!("`{line}` makes no sense here");
+            panic!("unexpected line: `{line}`");
         };
         let (replaces, starts) = (replaces == "replaces", starts == "starts");
-        match honest.copy(&unhex(name), replaces, starts) {
+        match end.copy(&unhex(name), replaces, starts) {
             Ok(bytes) => note!("> ended complete {bytes}"),
             Err(error) => note!("> ended {}", error.escape_debug()),
         }
     }
 }
 
-/// What [`hex`] wrote.
+/// Decodes what [`hex`] wrote.
 fn unhex(word: &str) -> Vec<u8> {
     let digits = word.as_bytes()[1..].chunks(2);
     digits.map(|two| u8::from_str_radix(str::from_utf8(two).expect("ASCII"), 16).expect("hex")).collect()
 }
 
-impl Honest {
+impl Correct {
     fn step(&self, what: &str) {
         note!("> at {what}");
         let line = self.lines.recv().expect("the thread ends the process");
@@ -111,21 +117,24 @@ impl Honest {
         }
         match pipe.join() {
             Ok(End::Producer(mut producer)) => {
-                assert!(replaces || producer.predecessor().is_none(), "nobody was there before");
+                assert!(replaces || producer.predecessor().is_none(), "a new pipe has no predecessor");
                 let result = self.produce(&mut producer, starts);
                 if result.is_err() {
                     assert!(
                         matches!(producer.close(&[0; 32]), Err(PipeError::Over)),
-                        "an error ends the end"
+                        "an error ends the role"
                     );
                 }
                 result
             }
             Ok(End::Consumer(mut consumer)) => {
-                assert!(replaces || consumer.predecessor().is_none(), "nobody was there before");
+                assert!(replaces || consumer.predecessor().is_none(), "a new pipe has no predecessor");
                 let result = self.consume(&mut consumer);
                 if result.is_err() {
-                    assert!(matches!(consumer.filled_block(), Err(PipeError::Over)), "an error ends the end");
+                    assert!(
+                        matches!(consumer.filled_block(), Err(PipeError::Over)),
+                        "an error ends the role"
+                    );
                 }
                 result
             }
@@ -144,8 +153,8 @@ impl Honest {
         producer.ready(Geometry::new(BLOCK, BLOCKS), &[7; 128]).map_err(show)?;
         if starts || replaces {
             step("start");
-            let mark = producer.start().map_err(show)?;
-            sum = mark.sum;
+            let start = producer.start().map_err(show)?;
+            sum = start.sum;
         }
         let mut left = STREAM;
         while left > 0 {
@@ -153,7 +162,7 @@ impl Honest {
             while held.len() < 2 && left > 0 {
                 step("empty_block");
                 let mut block = producer.empty_block().map_err(show)?;
-                assert!(replaces || block.len() == BLOCK, "blocks are as long as was asked for");
+                assert!(replaces || block.len() == BLOCK, "blocks are as long as requested");
                 block.fill(left as u8);
                 sum = add(sum, &block);
                 held.push((block, sum));
@@ -179,33 +188,37 @@ impl Honest {
             assert!(!format!("{:?}", monitor.snapshot()).is_empty());
         };
         step("begin");
-        let asked = ResumePoint::default();
-        let mark = consumer.begin(&[9; 128], asked).map_err(show)?;
-        assert!(replaces || mark == asked, "the stream begins where this end said: {mark:?}");
-        let (mut sum, mut handled) = (mark.sum, 0);
+        let requested = ResumePoint::default();
+        let start = consumer.begin(&[9; 128], requested).map_err(show)?;
+        assert!(replaces || start == requested, "the stream begins where this end wanted: {start:?}");
+        let (mut sum, mut handled) = (start.sum, 0);
         loop {
             let mut held = Vec::new();
             while held.len() < 2 {
                 step("filled_block");
                 let Some(block) = consumer.filled_block().map_err(show)? else { break };
-                assert_eq!(block.offset(), mark.position + handled as u64, "blocks come in order");
-                assert!(block.len() <= geometry.block_size(), "a block is no longer than a block");
+                assert_eq!(block.offset(), start.position + handled as u64, "blocks come in order");
+                assert!(block.len() <= geometry.block_size(), "the content fits into a block");
                 sum = add(sum, &block);
                 handled += block.len();
                 held.push((block, sum));
             }
             let ended = held.len() < 2;
             while let Some((block, sum)) = held.pop() {
-                step("done");
+                step("release");
                 block.release(sum);
             }
             if ended {
                 break;
             }
         }
-        let closing = consumer.trailer().expect("there are no more blocks");
-        assert_eq!(closing.length, mark.position + handled as u64, "the whole stream is what was handled");
-        if closing.digest != digest(sum) {
+        let trailer = consumer.trailer().expect("there are no more blocks");
+        assert_eq!(
+            trailer.length,
+            start.position + handled as u64,
+            "the length is that of the handled bytes"
+        );
+        if trailer.digest != digest(sum) {
             step("abort");
             return Err(format!("{:?}", consumer.abort(&Reason::new(4, "another digest"))));
         }
@@ -217,7 +230,7 @@ impl Honest {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
+#[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
 fn show(error: PipeError) -> String {
     assert!(!matches!(error, PipeError::Misuse(_) | PipeError::Over), "{error:?} is the caller's fault");
     format!("{error:?}")
@@ -236,64 +249,57 @@ fn digest(sum: u64) -> [u8; 32] {
     digest
 }
 
-// ---------------------------------------------------------------------------------------------- the nonsense
+// -------------------------------------------------------------------------------------------- the corruption
 
-/// Every word of the header that means something, with its width (`docs/protocol.md`).
+/// Every word of the header that has a meaning, with its width.
 const WORDS: &[(u64, usize)] = &[
-    (0, 8), // magic
-    (8, 4), // version
+    (MAGIC, 8),
+    (VERSION, 4),
     (STATE, 4),
-    (16, 8),  // generation
-    (24, 8),  // block size
-    (32, 8),  // number of blocks
-    (128, 4), // process ids
-    (132, 4),
-    (136, 8), // the job's length and hash
-    (144, 8),
-    (256, 4),  // length of the name
-    (768, 4),  // length of the job
-    (2048, 8), // origin
-    (2176, 8), // target
+    (GENERATION, 8),
+    (BLOCK_SIZE, 8),
+    (offsets::BLOCKS, 8),
+    (PRODUCER_PID, 4),
+    (CONSUMER_PID, 4),
+    (TAG_LENGTH, 8),
+    (TAG_HASH, 8),
+    (NAME, 4),
+    (TAG, 4),
+    (ORIGIN, 8),
+    (TARGET, 8),
     (FILLED, 8),
-    (2568, 4), // the producer sleeps
-    (2312, 4), // the producer admits another consumer
-    (2320, 8), // the producer's marks
-    (2328, 8),
-    (2336, 8),
-    (2344, 8),
-    (2352, 8), // closing digest
-    (2384, 8), // closing length + 1
+    (PARKED, 4),
+    (PRODUCER_ALLOWS_REPLACEMENT, 4),
+    (PRODUCER_RESUME_POINTS, 8),
+    (PRODUCER_RESUME_POINTS + 8, 8),
+    (PRODUCER_RESUME_POINTS + 16, 8),
+    (PRODUCER_RESUME_POINTS + 24, 8),
+    (TRAILER_DIGEST, 8),
+    (TRAILER_LENGTH, 8),
     (EMPTIED, 8),
-    (2572, 4), // the consumer sleeps
+    (PARKED + 4, 4),
     (BEGUN, 4),
-    (CONSUMER_MARKS, 8),
-    (CONSUMER_MARKS + 8, 8),
-    (CONSUMER_MARKS + 16, 8),
-    (CONSUMER_MARKS + 24, 8),
-    (2480, 4), // the consumer admits another producer
+    (CONSUMER_RESUME_POINTS, 8),
+    (CONSUMER_RESUME_POINTS + 8, 8),
+    (CONSUMER_RESUME_POINTS + 16, 8),
+    (CONSUMER_RESUME_POINTS + 24, 8),
+    (CONSUMER_ALLOWS_REPLACEMENT, 4),
     (VERDICT, 8),
-    (2688, 4), // the producer's reason: code, length
-    (2692, 4),
-    (3392, 4),
-    (3396, 4),
+    (PRODUCER_REASON, 4),
+    (PRODUCER_REASON + 4, 4),
+    (CONSUMER_REASON, 4),
+    (CONSUMER_REASON + 4, 4),
 ];
-const STATE: u64 = 12;
-const FILLED: u64 = 2304;
-const EMPTIED: u64 = 2432;
-const BEGUN: u64 = 2440;
-const CONSUMER_MARKS: u64 = 2448;
-const VERDICT: u64 = 2560;
-const SLOTS: u64 = 65536;
 const COMMITTING: u64 = 1;
 const COMPLETE: u64 = 2;
 
-/// Kinds of nonsense that are looked at before each kind of step.
+/// Kinds of corruption that are tried before each kind of step.
 const COUNTERS: u64 = 2;
-const MARKS: u64 = 3;
+const RESUME_POINTS: u64 = 3;
 const TOO_EARLY: u64 = 100;
 const ENDED: u64 = 101;
 
-/// The pipe's file, as somebody sees it who does not keep to the protocol.
+/// The pipe's file, as a process sees it that does not follow the protocol.
 struct Memory(File);
 
 impl Memory {
@@ -304,13 +310,13 @@ impl Memory {
 
     fn get(&self, at: u64) -> u64 {
         let mut word = [0; 8];
-        // Behind the end there is nothing.
+        // Past the end of the file there is nothing.
         let _ = self.0.read_at(&mut word, at);
         u64::from_le_bytes(word)
     }
 
     fn set(&self, at: u64, width: usize, value: u64) {
-        // Never longer than it is: that is another test.
+        // Never makes the file longer: that is another test.
         if self.0.metadata().is_ok_and(|metadata| metadata.len() >= at + width as u64) {
             self.0.write_all_at(&value.to_le_bytes()[..width], at).expect("the file can be written to");
         }
@@ -320,14 +326,14 @@ impl Memory {
         self.get(VERDICT) & 0xff
     }
 
-    /// One nonsense of any kind, which is described.
-    fn scribble(&self, random: &mut Random) -> String {
+    /// Corrupts the file in a random way, and returns a description.
+    fn corrupt(&self, random: &mut Random) -> String {
         let kind = random.below(12);
-        self.scribble_one(kind, random)
+        self.corrupt_with(kind, random)
     }
 
-    fn scribble_one(&self, kind: u64, random: &mut Random) -> String {
-        let generation = self.get(16);
+    fn corrupt_with(&self, kind: u64, random: &mut Random) -> String {
+        let generation = self.get(GENERATION);
         let extreme = [u64::MAX, u64::MAX - 1, 1 << 63, i64::MAX as u64, 1 << 32, u64::MAX - BLOCK as u64];
         let far = extreme[random.below(6) as usize] - random.below(3);
         match kind {
@@ -354,10 +360,11 @@ impl Memory {
                 self.set(FILLED, 8, far);
                 format!("both counters {far:#x} - {difference}")
             }
-            // All marks of both sides, with or without a word that somebody has begun.
-            MARKS => {
-                for mark in [2328, 2344, CONSUMER_MARKS + 8, CONSUMER_MARKS + 24] {
-                    self.set(mark, 8, far);
+            // All resume points of both sides, with or without `begun`.
+            RESUME_POINTS => {
+                for points in [PRODUCER_RESUME_POINTS, CONSUMER_RESUME_POINTS] {
+                    self.set(points + 8, 8, far);
+                    self.set(points + 24, 8, far);
                 }
                 let begun = random.below(2);
                 if begun == 1 {
@@ -368,7 +375,7 @@ impl Memory {
             // A descriptor.
             4..=6 => {
                 let at = SLOTS + 64 * random.below(BLOCKS as u64) + 8 * random.below(3);
-                let value = self.nonsense(at, far, random);
+                let value = self.value_for(at, far, random);
                 self.set(at, 8, value);
                 format!("descriptor {at} {value:#x}")
             }
@@ -383,14 +390,14 @@ impl Memory {
             }
             _ => {
                 let (at, width) = WORDS[random.below(WORDS.len() as u64) as usize];
-                let value = self.nonsense(at, far, random);
+                let value = self.value_for(at, far, random);
                 self.set(at, width, value);
                 format!("word {at} {value:#x}")
             }
         }
     }
 
-    fn nonsense(&self, at: u64, far: u64, random: &mut Random) -> u64 {
+    fn value_for(&self, at: u64, far: u64, random: &mut Random) -> u64 {
         let now = self.get(at);
         match random.below(8) {
             0 => 0,
@@ -407,21 +414,21 @@ impl Memory {
 
 // ------------------------------------------------------------------------------------------------- the rounds
 
-/// An honest end as the test sees it.
+/// A correct end as the test sees it.
 struct Victim {
     actor: Actor,
-    /// Where it waits for `go`, or, if it is at work, what at.
+    /// The step before which it waits for `go`, or the one that it is doing.
     at: String,
     works: bool,
     ended: Option<String>,
-    /// Left where it is.
+    /// Whether it gets no more permissions.
     frozen: bool,
 }
 
 impl Victim {
     fn new() -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.env(HONEST, "1");
+        command.env(CORRECT, "1");
         Self {
             actor: Actor::start_through(command),
             at: String::new(),
@@ -448,7 +455,7 @@ impl Victim {
         !self.works && self.ended.is_none()
     }
 
-    /// Whether something came from it.
+    /// Returns whether the end reported anything.
     fn listen(&mut self, time: Duration) -> bool {
         if !self.works {
             return false;
@@ -458,12 +465,12 @@ impl Victim {
         match answer.split_once(' ') {
             Some(("at", step)) => self.at = step.into(),
             Some(("ended", how)) => self.ended = Some(how.into()),
-            _ => panic!("`{answer}` makes no sense here"),
+            _ => panic!("unexpected answer: `{answer}`"),
         }
         true
     }
 
-    /// Lets it do all its steps; how long it took, if it has ended in time.
+    /// Lets the end do all its steps. Returns how long that took, if it ended in time.
     fn ends_within(&mut self, limit: Duration) -> Option<Duration> {
         let begun = Instant::now();
         while self.ended.is_none() && begun.elapsed() < limit {
@@ -482,11 +489,11 @@ impl Victim {
     }
 }
 
-/// How rounds ended.
+/// The outcomes of all rounds.
 #[derive(Debug, Default)]
 struct Tally {
     rounds: u64,
-    scribbles: u64,
+    corruptions: u64,
     kills: u64,
     complete: u64,
     failed: u64,
@@ -507,14 +514,14 @@ impl Tally {
     }
 }
 
-/// Interrupts all, and sees that they end.
+/// Interrupts both ends, and checks that they end.
 fn end(victims: &mut [Victim; 2], memory: Option<&Memory>, context: &str) {
     for victim in &mut *victims {
         victim.actor.interrupt();
     }
     victims.sort_by_key(|victim| victim.frozen);
     for n in 0..2 {
-        // Who has said everything waits for a partner that says it is just completing, as long as that lives.
+        // A producer that has sent everything waits for a peer that claims to be committing, as long as that is alive.
         if victims[n].ends_within(Duration::from_millis(200)).is_none()
             && victims[n].at == "close"
             && memory.is_some_and(|memory| memory.stage() == COMMITTING)
@@ -525,7 +532,8 @@ fn end(victims: &mut [Victim; 2], memory: Option<&Memory>, context: &str) {
     }
 }
 
-/// With a `plan`, that kind of nonsense comes before the first step of that name, and the other end does no more.
+/// Runs one round. With a `plan`, that kind of corruption comes before the first step of that name, and the other end
+/// is frozen.
 fn round(seed: u64, plan: Option<(u64, &str)>, victims: &mut [Victim; 2], tally: &mut Tally) {
     let mut random = Random(seed);
     let name = Name::new();
@@ -543,7 +551,8 @@ fn round(seed: u64, plan: Option<(u64, &str)>, victims: &mut [Victim; 2], tally:
     let freezes = (!planned && random.below(2) == 0).then(|| random.below(2) as usize);
     let (mut steps, mut moved, mut plan) = (0, Instant::now(), plan);
     loop {
-        // Long enough that who does not answer waits for the other one, and the same seed means the same.
+        // Long enough that an end that does not answer waits for the other one, so that the same seed means the same
+        // round.
         for victim in &mut *victims {
             if victim.listen(Duration::from_millis(4)) {
                 moved = Instant::now();
@@ -565,15 +574,15 @@ fn round(seed: u64, plan: Option<(u64, &str)>, victims: &mut [Victim; 2], tally:
         memory = memory.or_else(|| Memory::open(&name));
         if let Some(memory) = &memory {
             if let Some((kind, _)) = plan.take_if(|(_, step)| *step == victims[which].at) {
-                let what = memory.scribble_one(kind, &mut random);
+                let what = memory.corrupt_with(kind, &mut random);
                 let _ = write!(context, "; before {}: {what}", victims[which].at);
-                tally.scribbles += 1;
+                tally.corruptions += 1;
                 victims[1 - which].frozen = true;
             }
             for _ in when.iter().filter(|when| !planned && **when == steps) {
-                let what = memory.scribble(&mut Random(random.below(u64::MAX)));
+                let what = memory.corrupt(&mut Random(random.below(u64::MAX)));
                 let _ = write!(context, "; before step {steps} ({}): {what}", victims[which].at);
-                tally.scribbles += 1;
+                tally.corruptions += 1;
                 if let Some(frozen) = freezes {
                     victims[frozen].frozen = true;
                 }
@@ -596,7 +605,7 @@ fn round(seed: u64, plan: Option<(u64, &str)>, victims: &mut [Victim; 2], tally:
 }
 
 #[test]
-fn nonsense_between_any_two_steps_is_an_error_and_never_a_crash_or_a_hang() {
+fn corruption_between_any_two_steps_is_an_error_and_never_a_crash_or_a_hang() {
     let rounds = rounds(60);
     let _watchdog = Watchdog::new(60 + (rounds.end() - rounds.start()) * 2);
     let (mut victims, mut tally) = ([Victim::new(), Victim::new()], Tally::default());
@@ -604,28 +613,29 @@ fn nonsense_between_any_two_steps_is_an_error_and_never_a_crash_or_a_hang() {
         round(seed, None, &mut victims, &mut tally);
     }
     note!("{tally:?}");
-    assert!(tally.rounds < 30 || tally.complete > 0 && tally.failed > 0, "both happen: {tally:?}");
+    assert!(tally.rounds < 30 || tally.complete > 0 && tally.failed > 0, "both outcomes occur: {tally:?}");
 }
 
-/// What is dangerous at one step only is not left to chance.
+/// Tests the corruptions that are dangerous only at one step, without leaving that to chance.
 #[test]
-fn nonsense_before_each_kind_of_step_is_an_error_and_never_a_crash_or_a_hang() {
+fn corruption_before_each_kind_of_step_is_an_error_and_never_a_crash_or_a_hang() {
     let _watchdog = Watchdog::new(120);
     let (mut victims, mut tally) = ([Victim::new(), Victim::new()], Tally::default());
-    let steps = "join ready start empty_block send close begin filled_block done commit complete".split(' ');
+    let steps =
+        "join ready start empty_block send close begin filled_block release commit complete".split(' ');
     for (seed, step) in (1..).zip(steps) {
-        for kind in [COUNTERS, MARKS, TOO_EARLY, ENDED] {
+        for kind in [COUNTERS, RESUME_POINTS, TOO_EARLY, ENDED] {
             round(seed, Some((kind, step)), &mut victims, &mut tally);
         }
     }
     note!("{tally:?}");
     assert!(
-        tally.scribbles >= tally.rounds - 4,
+        tally.corruptions >= tally.rounds - 4,
         "only before the first `join` there is no memory: {tally:?}"
     );
 }
 
-/// Ends a storm, also when the test fails in the middle of it.
+/// Ends the continuous corruption, also when the test fails in the middle of it.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -634,9 +644,9 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Nobody asks; one word, or all of them, are written as fast as can be while the two work.
+/// Lets both ends work without asking, while one word, or all of them, are overwritten as fast as possible.
 #[test]
-fn nonsense_all_the_time_is_an_error_and_never_a_crash_or_a_hang() {
+fn constant_corruption_is_an_error_and_never_a_crash_or_a_hang() {
     let rounds = rounds(30);
     let _watchdog = Watchdog::new(60 + (rounds.end() - rounds.start()) * 2);
     let (mut victims, mut tally) = ([Victim::new(), Victim::new()], Tally::default());
@@ -662,12 +672,12 @@ fn nonsense_all_the_time_is_an_error_and_never_a_crash_or_a_hang() {
                     for _ in 0..100 {
                         match WORDS.get(one) {
                             Some((at, width)) => {
-                                let value = memory.nonsense(*at, u64::MAX, &mut random);
+                                let value = memory.value_for(*at, u64::MAX, &mut random);
                                 memory.set(*at, *width, value);
                             }
-                            None => drop(memory.scribble(&mut random)),
+                            None => drop(memory.corrupt(&mut random)),
                         }
-                        tally.scribbles += 1;
+                        tally.corruptions += 1;
                         if stop.load(Ordering::Relaxed) {
                             break;
                         }
@@ -691,13 +701,14 @@ fn nonsense_all_the_time_is_an_error_and_never_a_crash_or_a_hang() {
     assert!(tally.failed > 0, "{tally:?}");
 }
 
-/// Memory that a partner takes away is a bus error, and nothing can be done about it: who touches it dies as if it
-/// had been killed. That is all that happens: the other one is told, and the next pair works.
+/// Truncates the file: memory that a peer takes away is a bus error, which cannot be prevented, and a process that
+/// accesses it dies as if it had been killed. That is all that happens: the other end gets an error, and the next pair
+/// works.
 #[test]
-fn a_file_cut_short_is_at_worst_a_death() {
+fn a_truncated_file_is_at_worst_a_death() {
     const SIGBUS: i32 = 7;
     let _watchdog = Watchdog::new(60);
-    let (mut died, mut told) = (0, 0);
+    let (mut died, mut received) = (0, 0);
     for length in [0, 4096, SLOTS, SLOTS + 65536 + 4096] {
         for steps in [2, 3, 5, 8] {
             let name = Name::new();
@@ -719,7 +730,11 @@ fn a_file_cut_short_is_at_worst_a_death() {
                     victim.listen(Duration::from_millis(20));
                 }
             }
-            Memory::open(&name).expect("it is there").0.set_len(length).expect("the file can be cut");
+            Memory::open(&name)
+                .expect("the file exists")
+                .0
+                .set_len(length)
+                .expect("the file can be truncated");
             for victim in &mut victims {
                 victim.actor.interrupt();
                 if victim.waits_for_go() {
@@ -735,7 +750,7 @@ fn a_file_cut_short_is_at_worst_a_death() {
                         assert_eq!(status.signal(), Some(SIGBUS), "{status:?}");
                         died += 1;
                     }
-                    None => told += 1,
+                    None => received += 1,
                 }
             }
             drop(victims);
@@ -752,11 +767,11 @@ fn a_file_cut_short_is_at_worst_a_death() {
                 }
             }
             for victim in &victims {
-                let how = victim.ended.as_deref().expect("the next pair gets through");
+                let how = victim.ended.as_deref().expect("the next pair completes");
                 assert!(how.starts_with("complete "), "{how}");
             }
         }
     }
-    note!("{died} died of a bus error, {told} were told or were through already");
+    note!("{died} died of a bus error, {received} got an error or had ended already");
     assert!(died > 0);
 }

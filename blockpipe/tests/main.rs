@@ -1,4 +1,4 @@
-//! The tests of the library with real processes, in one executable: what they share is compiled once.
+//! The tests of the library with real processes, in one executable, so that their shared code is compiled once.
 //!
 //! `one_memory.rs` is not among them: sanitizers run it, without a harness.
 
@@ -27,7 +27,7 @@ fn main() -> std::process::ExitCode {
     if util::is_actor() {
         handles::many_pipes();
         #[cfg(unix)]
-        hostile::honest();
+        hostile::correct_end();
         util::actor::run();
     }
     harness::run()

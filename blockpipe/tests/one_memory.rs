@@ -1,8 +1,8 @@
 //! Both ends in one process, each in a thread of its own: whole streams, an abort, and replacements of both ends.
 //!
-//! `ci/sanitize` runs this under the sanitizers, with the two ends on one mapping of the memory, so
-//! that they see every access of both. It has no test harness around it: that one is not instrumented, and what it does
-//! with channels looks like a race.
+//! `ci/sanitize` runs this under the sanitizers, with both ends on one mapping of the memory, so that
+//! they see every access of both. It uses no test harness, because the harness is not instrumented, and its use of
+//! channels looks like a race.
 
 mod util;
 
@@ -22,13 +22,13 @@ fn main() {
     }
 }
 
-/// Blocks of a whole stream.
+/// The number of blocks in a whole stream.
 fn stream() -> u64 {
     std::env::var("BLOCKPIPE_STREAM").ok().and_then(|blocks| blocks.parse().ok()).unwrap_or(200)
 }
 
 fn join(name: &Name) -> End {
-    Pipe::named(name.bytes()).replace_within(Duration::from_secs(20)).join().expect("an end is free")
+    Pipe::named(name.bytes()).replace_within(Duration::from_secs(20)).join().expect("one end is free")
 }
 
 fn producer(name: &Name) -> Producer {
@@ -42,10 +42,10 @@ fn consumer(name: &Name) -> Consumer {
     consumer
 }
 
-/// Sends blocks, two at a time and the last one first, up to the end of the stream or of so many.
+/// Sends blocks, two at a time and the last one first, up to the end of the stream or `count` blocks.
 fn send(producer: &mut Producer, count: u64) -> Result<ResumePoint, PipeError> {
-    let mark = producer.start()?;
-    let (mut n, mut sum) = (mark.position / BLOCK as u64, mark.sum);
+    let point = producer.start()?;
+    let (mut n, mut sum) = (point.position / BLOCK as u64, point.sum);
     let end = stream().min(n.saturating_add(count));
     while n < end {
         let mut held = Vec::new();
@@ -61,10 +61,10 @@ fn send(producer: &mut Producer, count: u64) -> Result<ResumePoint, PipeError> {
     Ok(ResumePoint { position: n * BLOCK as u64, sum })
 }
 
-/// Takes blocks likewise.
+/// Receives blocks in the same way.
 fn take(consumer: &Consumer, count: u64) -> Result<ResumePoint, PipeError> {
-    let mark = consumer.begin(&[2; 128], ResumePoint::default())?;
-    let (mut n, mut sum, mut taken) = (mark.position / BLOCK as u64, mark.sum, 0);
+    let point = consumer.begin(&[2; 128], ResumePoint::default())?;
+    let (mut n, mut sum, mut taken) = (point.position / BLOCK as u64, point.sum, 0);
     while taken < count {
         let mut held = Vec::new();
         while held.len() < 2 {
@@ -94,10 +94,10 @@ fn digest(sum: u64) -> [u8; 32] {
 }
 
 fn finish(consumer: &mut Consumer) {
-    let mark = take(consumer, u64::MAX).expect("the stream goes on");
+    let point = take(consumer, u64::MAX).expect("the stream continues");
     let closing = consumer.trailer().expect("it is over");
-    assert_eq!((closing.length, closing.digest), (mark.position, digest(mark.sum)));
-    consumer.commit().expect("nobody aborts").complete().expect("nobody else says how it ends");
+    assert_eq!((closing.length, closing.digest), (point.position, digest(point.sum)));
+    consumer.commit().expect("nobody aborts").complete().expect("only this consumer decides the verdict");
 }
 
 fn a_stream() {
@@ -111,8 +111,8 @@ fn a_stream() {
                 std::thread::yield_now();
             }
         });
-        let mark = send(&mut producer, u64::MAX).expect("the stream goes on");
-        producer.close(&digest(mark.sum)).expect("the consumer completes");
+        let point = send(&mut producer, u64::MAX).expect("the stream continues");
+        producer.close(&digest(point.sum)).expect("the consumer completes");
         watching.join().expect("it saw the last block");
         consuming.join().expect("it is complete");
     });
@@ -128,26 +128,29 @@ fn an_abort() {
             let consuming = scope.spawn(|| {
                 let consumer = consumer(&name);
                 let taken = take(&consumer, if by_producer { u64::MAX } else { 3 });
-                let told = taken.map_or_else(|error| error, |_| consumer.abort(reason));
+                let received = taken.map_or_else(|error| error, |_| consumer.abort(reason));
                 assert!(
-                    matches!(&told, PipeError::Aborted { reason: told, .. } if told == reason),
-                    "{told:?}"
+                    matches!(&received, PipeError::Aborted { reason: received, .. } if received == reason),
+                    "{received:?}"
                 );
             });
             let sent = send(&mut producer, if by_producer { 5 } else { u64::MAX });
-            let told = match sent {
+            let received = match sent {
                 Ok(_) if by_producer => producer.abort(reason).expect_err("nobody completes"),
-                Ok(mark) => producer.close(&digest(mark.sum)).expect_err("the consumer aborts"),
+                Ok(point) => producer.close(&digest(point.sum)).expect_err("the consumer aborts"),
                 Err(error) => error,
             };
-            assert!(matches!(&told, PipeError::Aborted { reason: told, .. } if told == reason), "{told:?}");
-            consuming.join().expect("it was told the same");
+            assert!(
+                matches!(&received, PipeError::Aborted { reason: received, .. } if received == reason),
+                "{received:?}"
+            );
+            consuming.join().expect("the peer got the same reason");
         });
         name.assert_gone();
     }
 }
 
-/// One end dies again and again, with and without blocks in its hands, and another one goes on.
+/// Drops one end many times, with and without blocks in its hands, and replaces it.
 fn replacements() {
     for producers_die in [true, false] {
         let (name, piece) = (Name::new(), stream() / 7);
@@ -167,8 +170,8 @@ fn replacements() {
                 drop(last);
                 last = producer(&name);
             }
-            let mark = send(&mut last, u64::MAX).expect("a consumer comes");
-            last.close(&digest(mark.sum)).expect("the last consumer completes");
+            let point = send(&mut last, u64::MAX).expect("a consumer comes");
+            last.close(&digest(point.sum)).expect("the last consumer completes");
             consuming.join().expect("it is complete");
         });
         name.assert_gone();

@@ -1,4 +1,5 @@
-//! A dead half is replaced, and the stream goes on: in both directions, any number of times, and only by who may.
+//! A dead end is replaced, and the stream resumes: in both directions, any number of times, and only by a process that
+//! may replace it.
 
 use crate::util::{Actor, Name, Random, Watchdog, pause};
 use std::time::{Duration, Instant};
@@ -9,8 +10,8 @@ fn join(name: &Name) -> String {
     format!("join {} {WAITS}", name.hex())
 }
 
-/// Two that keep their places when the other dies; the consumer has begun.
-fn patient_pair(name: &Name) -> (Actor, Actor) {
+/// Starts a pair in which each end waits for a replacement of the other; the consumer has begun.
+fn replaceable_pair(name: &Name) -> (Actor, Actor) {
     let (mut producer, mut consumer) = (Actor::start(), Actor::start());
     producer.expect(&join(name), "producer");
     producer.expect("ready 4096 4", "Ok(())");
@@ -27,16 +28,16 @@ fn complete(name: &Name, producer: &mut Actor, consumer: &mut Actor) {
 }
 
 #[test]
-fn a_dead_producer_is_replaced_behind_the_last_block_that_it_sent() {
+fn a_replacement_producer_resumes_after_the_last_block_sent() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
-    let (mut producer, mut consumer) = patient_pair(&name);
+    let (mut producer, mut consumer) = replaceable_pair(&name);
     producer.expect("start", "starts at 0");
     producer.expect("send 12288", "Ok(())");
     producer.expect("hold", "held 12288");
     producer.kill();
     consumer.expect("take", "taken 0 4096");
-    consumer.expect("done 0", "done");
+    consumer.expect("release 0", "released");
 
     let mut second = Actor::start();
     second.expect(&join(&name), "producer");
@@ -57,17 +58,17 @@ fn a_dead_producer_is_replaced_behind_the_last_block_that_it_sent() {
 }
 
 #[test]
-fn a_dead_consumer_is_replaced_behind_the_last_block_that_it_gave_back() {
+fn a_replacement_consumer_resumes_after_the_last_block_released() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
-    let (mut producer, mut consumer) = patient_pair(&name);
+    let (mut producer, mut consumer) = replaceable_pair(&name);
     producer.expect("start", "starts at 0");
     producer.tell("stream 50000 1");
     for position in [0, 4096, 8192] {
         consumer.expect("take", &format!("taken {position} 4096"));
     }
-    consumer.expect("done 0", "done");
-    consumer.expect("done 1", "done");
+    consumer.expect("release 0", "released");
+    consumer.expect("release 1", "released");
     consumer.kill();
     producer.expect_silence(200);
 
@@ -75,7 +76,7 @@ fn a_dead_consumer_is_replaced_behind_the_last_block_that_it_gave_back() {
     second.expect(&join(&name), "consumer");
     second.expect("resume", "resumes at 8192");
     second.expect("drain 2", "drained 50000");
-    // Everything is there; who dies while it makes its result final is replaced too, and its word stands.
+    // Everything has been sent; a consumer that dies while committing is replaced, too, and its announcement stands.
     second.expect("commit", "Ok");
     second.kill();
     producer.expect_silence(200);
@@ -83,12 +84,12 @@ fn a_dead_consumer_is_replaced_behind_the_last_block_that_it_gave_back() {
     third.expect(&join(&name), "consumer");
     third.expect("resume", "resumes at 50000");
     third.expect("drain 1", "drained 50000");
-    third.expect("look", "Committing");
+    third.expect("phase", "Committing");
     complete(&name, &mut producer, &mut third);
 }
 
 #[test]
-fn the_consumer_says_where_the_stream_begins() {
+fn the_consumer_chooses_where_the_stream_begins() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let (mut producer, mut consumer) = (Actor::start(), Actor::start());
@@ -100,7 +101,7 @@ fn the_consumer_says_where_the_stream_begins() {
     producer.expect_silence(100);
     consumer.expect("begin_at 5000", "Ok(())");
     producer.expect_answer("starts at 5000");
-    // Neither has moved a block, so a replacement of either begins there too.
+    // Neither has moved a block, so a replacement of either begins there, too.
     producer.kill();
     producer = Actor::start();
     producer.expect(&join(&name), "producer");
@@ -116,33 +117,33 @@ fn the_consumer_says_where_the_stream_begins() {
 }
 
 #[test]
-fn only_those_who_both_say_so_replace_and_are_replaced() {
+fn replacement_needs_the_option_on_both_sides() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let plain = format!("join {}", name.hex());
-    let other_job = format!("join {} job x6f {WAITS}", name.hex());
+    let other_tag = format!("join {} tag x6f {WAITS}", name.hex());
 
-    // The survivor waits, but the newcomer does not know of replacements, or has another job.
-    let (mut producer, mut consumer) = patient_pair(&name);
+    // The survivor waits, but the newcomer does not set the option, or has another tag.
+    let (mut producer, mut consumer) = replaceable_pair(&name);
     producer.expect("start", "starts at 0");
     producer.kill();
     let mut newcomer = Actor::start();
     newcomer.expect_refusal(&plain, "Leaving(");
-    newcomer.expect_refusal(&other_job, "OtherTag(");
+    newcomer.expect_refusal(&other_tag, "OtherTag(");
     newcomer.expect(&join(&name), "producer");
     newcomer.expect("ready 4096 4", "Ok(())");
     newcomer.expect("start", "starts at 0");
     consumer.kill();
     let mut late = Actor::start();
     late.expect_refusal(&plain, "Leaving(");
-    late.expect_refusal(&other_job, "OtherTag(");
+    late.expect_refusal(&other_tag, "OtherTag(");
     late.expect(&join(&name), "consumer");
     late.expect("resume", "resumes at 0");
     newcomer.tell("stream 9000 1");
     late.expect("drain 1", "drained 9000");
     complete(&name, &mut newcomer, &mut late);
 
-    // The survivor does not wait: it ends, and who came meanwhile begins anew.
+    // The survivor does not wait: its pair ends, and a process that came meanwhile makes a new pipe.
     for victim_is_producer in [true, false] {
         let (mut producer, mut consumer) = (Actor::start(), Actor::start());
         producer.expect(&plain, "producer");
@@ -167,11 +168,11 @@ fn only_those_who_both_say_so_replace_and_are_replaced() {
 }
 
 #[test]
-fn patience_for_a_replacement_ends_and_counts_anew_for_each() {
+fn the_time_for_a_replacement_restarts_with_each_death() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let hurried = format!("join {} replace 1500", name.hex());
-    // Each is there before it is needed: starting a program may take longer than the patience.
+    // Each process is started before it is needed: starting a program may take longer than the timeout.
     let (mut producer, mut consumer) = (Actor::start(), Actor::start());
     let newcomers = [Actor::start(), Actor::start()];
     producer.expect(&hurried, "producer");
@@ -184,13 +185,13 @@ fn patience_for_a_replacement_ends_and_counts_anew_for_each() {
         pause(850);
         consumer = newcomer;
         consumer.expect(&hurried, "consumer");
-        // Long enough to be seen.
+        // Long enough to be noticed.
         pause(150);
     }
     // Blocks move without a wait that finds nothing.
     consumer.expect("resume", "resumes at 0");
     consumer.expect("take", "taken 0 4096");
-    consumer.expect("done 0", "done");
+    consumer.expect("release 0", "released");
     consumer.kill();
     let start = Instant::now();
     producer.expect_answer("Err(PeerDied)");
@@ -201,10 +202,10 @@ fn patience_for_a_replacement_ends_and_counts_anew_for_each() {
 }
 
 #[test]
-fn a_stopped_partner_is_not_replaced() {
+fn a_stopped_peer_is_not_replaced() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
-    let (mut producer, mut consumer) = patient_pair(&name);
+    let (mut producer, mut consumer) = replaceable_pair(&name);
     producer.expect("start", "starts at 0");
     consumer.stop();
     let mut third = Actor::start();
@@ -215,13 +216,13 @@ fn a_stopped_partner_is_not_replaced() {
     complete(&name, &mut producer, &mut consumer);
 }
 
-/// Random halves die at random moments, and the stream arrives whole.
+/// Kills random ends at random moments; the stream must arrive complete.
 #[test]
-fn killed_and_replaced_all_the_time() {
+fn killed_and_replaced_many_times() {
     let _watchdog = Watchdog::new(300);
     let mut random = Random::seeded("REPLACEMENT_SEED");
     let (rounds, bytes, mut kills) = (8, 3_000_000, 0);
-    // Where Windows is only played, arriving alone takes longer than a whole life may last here.
+    // Under Wine, joining alone takes longer than a whole life may last here.
     let longest_life = if cfg!(windows) { 120_000 } else { 12_000 };
     for _ in 0..rounds {
         let name = Name::new();
@@ -232,7 +233,7 @@ fn killed_and_replaced_all_the_time() {
         }
         let started = Instant::now();
         let first = loop {
-            assert!(started.elapsed() < Duration::from_secs(60), "a stream that does not end");
+            assert!(started.elapsed() < Duration::from_secs(60), "the stream does not end");
             let which = random.below(2) as usize;
             if let Some(answer) = ends[which].answer_within(Duration::from_micros(random.below(longest_life)))
             {
@@ -244,7 +245,7 @@ fn killed_and_replaced_all_the_time() {
             ends[which] = Actor::start();
             ends[which].tell(&relay);
         };
-        // The other one was told the same, or died after the verdict and now waits for somebody to copy with.
+        // The other one got the same verdict, or died after it and now waits for a peer to copy with.
         if let Some(answer) = ends[1 - first].answer_within(Duration::from_secs(1)) {
             assert!(answer.starts_with("complete "), "{answer}");
         }

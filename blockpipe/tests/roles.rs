@@ -1,4 +1,4 @@
-//! Processes that ask for one of the two ends, and start in any order.
+//! Processes that request one of the two ends, and start in any order.
 
 use crate::util::actor::interruption;
 use crate::util::{
@@ -11,7 +11,7 @@ fn join_as(name: &Name, role: &str) -> String {
     format!("join {} as {role}", name.hex())
 }
 
-/// A process that has asked for the consumer's end, and waits for a producer.
+/// A process that has requested the consumer and waits for a producer.
 #[track_caller]
 fn waiting(name: &Name) -> Actor {
     let mut consumer = Actor::start();
@@ -20,7 +20,7 @@ fn waiting(name: &Name) -> Actor {
     consumer
 }
 
-/// The producer that it has waited for, up to the verdict.
+/// Joins as the producer that the consumer waits for, and runs the pair to the verdict.
 #[track_caller]
 fn comes(name: &Name, mut producer: Actor, consumer: &mut Actor) {
     producer.expect("ready 4096 2", "Ok(())");
@@ -29,11 +29,11 @@ fn comes(name: &Name, mut producer: Actor, consumer: &mut Actor) {
 }
 
 #[test]
-fn either_may_come_first() {
+fn either_end_may_join_first() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
 
-    // The consumer; and then a producer, which takes its time, or one that asks for nothing.
+    // The consumer first, then a producer that takes its time, or a process that requests no role.
     for command in [join_as(&name, "producer"), format!("join {}", name.hex())] {
         let (mut producer, mut consumer) = (Actor::start(), waiting(&name));
         producer.expect(&command, "producer");
@@ -41,7 +41,7 @@ fn either_may_come_first() {
         comes(&name, producer, &mut consumer);
     }
 
-    // The producer; who asks for nothing gets what is left.
+    // The producer first; a process that requests no role gets the other end.
     for command in [join_as(&name, "consumer"), format!("join {}", name.hex())] {
         let (mut producer, mut consumer) = (Actor::start(), Actor::start());
         producer.expect(&join_as(&name, "producer"), "producer");
@@ -62,7 +62,7 @@ fn both_roles_may_be_in_one_process() {
     let name = Name::new();
     let pipe = Pipe::named(name.bytes()).tag("both");
     std::thread::scope(|scope| {
-        // Whichever comes first.
+        // In either order.
         let waiting = scope.spawn(|| pipe.join_as_consumer().unwrap());
         let mut producer = pipe.join_as_producer().unwrap();
         assert!(matches!(pipe.join_as_producer(), Err(JoinError::TooManyInstances(_))));
@@ -81,7 +81,7 @@ fn both_roles_may_be_in_one_process() {
 }
 
 #[test]
-fn a_second_of_a_role_is_refused_at_once() {
+fn a_second_process_in_a_role_is_refused_at_once() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let (mut producer, mut third) = (Actor::start(), Actor::start());
@@ -112,31 +112,31 @@ fn a_second_of_a_role_is_refused_at_once() {
 }
 
 #[test]
-fn a_waiting_consumer_refuses_another_job_and_another_version() {
+fn a_waiting_consumer_refuses_another_tag_and_another_version() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
-    let join = |job: &[u8], role: &str| format!("join {} job {}{role}", name.hex(), hex(job));
+    let join = |tag: &[u8], role: &str| format!("join {} tag {}{role}", name.hex(), hex(tag));
     let (mut producer, mut consumer, mut other) = (Actor::start(), Actor::start(), Actor::start());
-    consumer.tell(&join(b"one job", " as consumer"));
+    consumer.tell(&join(b"one tag", " as consumer"));
     consumer.expect_silence(70);
     for role in ["", " as producer"] {
-        is_refused(&mut other, &join(b"another job", role), "OtherTag(");
+        is_refused(&mut other, &join(b"another tag", role), "OtherTag(");
     }
     let header = name.header();
     let ours = header.word(8);
     header.set_word(8, ours + 41);
     for role in ["", " as producer", " as consumer"] {
-        is_refused(&mut other, &join(b"one job", role), &format!("OtherVersion {{ ours: {ours}, theirs: "));
+        is_refused(&mut other, &join(b"one tag", role), &format!("OtherVersion {{ ours: {ours}, theirs: "));
     }
     header.set_word(8, ours);
     drop(header);
     consumer.expect_silence(70);
-    producer.expect(&join(b"one job", " as producer"), "producer");
+    producer.expect(&join(b"one tag", " as producer"), "producer");
     comes(&name, producer, &mut consumer);
 }
 
 #[test]
-fn a_waiting_consumer_that_is_killed_leaves_nothing_that_the_next_ones_notice() {
+fn a_waiting_consumer_that_is_killed_disturbs_nobody() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     waiting(&name).kill();
@@ -145,7 +145,7 @@ fn a_waiting_consumer_that_is_killed_leaves_nothing_that_the_next_ones_notice() 
     producer.expect(&join_as(&name, "producer"), "producer");
     producer.expect("leave", "left");
 
-    // After its producer came, too, whether that is ready or not: it waits for another.
+    // After its producer has come, too, whether that is ready or not: it waits for another consumer.
     for ready_first in [false, true] {
         let (mut producer, mut victim) = (Actor::start(), waiting(&name));
         producer.expect(&join_as(&name, "producer"), "producer");
@@ -165,16 +165,17 @@ fn a_waiting_consumer_that_is_killed_leaves_nothing_that_the_next_ones_notice() 
     }
 }
 
-/// Whoever makes a new pipe removes the files of dead ones; where pipes are no files, there is nothing to remove.
+/// A process that makes a new pipe removes the files of dead pairs; where pipes are not files, there is nothing to
+/// remove.
 #[test]
-fn nobody_clears_away_a_waiting_consumer() {
+fn a_sweep_spares_a_waiting_consumer() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let (mut producer, mut consumer) = (Actor::start(), waiting(&name));
     for _ in 0..5 {
         producer.joins(&Name::new(), "producer");
     }
-    assert!(name.is_there());
+    assert!(name.exists());
     producer.expect(&join_as(&name, "producer"), "producer");
     comes(&name, producer, &mut consumer);
 }
@@ -192,10 +193,10 @@ fn a_consumer_whose_producer_died_before_it_was_ready_keeps_its_seat() {
         producer.kill();
         consumer.expect_silence(150);
         is_refused(&mut third, &join_as(&name, "consumer"), "TooManyInstances(");
-        assert_eq!(generation(), first, "it is still the same pairing");
+        assert_eq!(generation(), first, "the pairing is still the same");
     }
 
-    // In the last step: its memory was there, and was larger. The consumer has not seen it.
+    // Killed in the last step: its memory existed, and was larger. The consumer has not seen it.
     let mut producer = Actor::start();
     producer.expect(&join_as(&name, "producer"), "producer");
     consumer.stop();
@@ -209,7 +210,7 @@ fn a_consumer_whose_producer_died_before_it_was_ready_keeps_its_seat() {
     third.expect(&join_as(&name, "producer"), "producer");
     comes(&name, third, &mut consumer);
 
-    // It makes no difference whether the consumer or the dead one came first.
+    // It makes no difference whether the consumer or the dead producer came first.
     let (mut producer, mut consumer) = (Actor::start(), Actor::start());
     producer.expect(&join_as(&name, "producer"), "producer");
     consumer.tell(&join_as(&name, "consumer"));
@@ -222,20 +223,20 @@ fn a_consumer_whose_producer_died_before_it_was_ready_keeps_its_seat() {
 }
 
 #[test]
-fn a_waiting_consumer_with_patience_gives_up_when_nobody_comes() {
+fn a_waiting_consumer_gives_up_after_its_connect_timeout() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let (mut consumer, join) =
-        (Actor::start(), |patience| format!("{} patience {patience}", join_as(&name, "consumer")));
-    for patience in [0, 300] {
+        (Actor::start(), |limit| format!("{} connect_timeout {limit}", join_as(&name, "consumer")));
+    for limit in [0, 300] {
         let start = Instant::now();
-        consumer.expect(&join(patience), "NoPeer");
+        consumer.expect(&join(limit), "NoPeer");
         let waited = start.elapsed().as_millis();
-        assert!((patience..patience + 700).contains(&waited), "patient for {waited} ms");
+        assert!((limit..limit + 700).contains(&waited), "gave up after {waited} ms");
         name.assert_gone();
     }
 
-    // A producer that takes its time is waited for; one that dies counts anew.
+    // A slow producer is waited for; after one that dies, the time counts from zero again.
     let start = Instant::now();
     consumer.tell(&join(600));
     pause(350);
@@ -249,20 +250,20 @@ fn a_waiting_consumer_with_patience_gives_up_when_nobody_comes() {
     name.assert_gone();
 }
 
-/// It has seen that nobody is there, and a producer sits down before it gets the gate.
+/// The consumer has seen that there is no producer, and one takes its seat before the consumer gets the gate.
 #[test]
-fn a_producer_that_comes_when_the_patience_ends_is_not_left_alone() {
+fn a_producer_that_joins_at_the_timeout_is_not_abandoned() {
     let _watchdog = Watchdog::new(60);
     let mut random = Random::seeded("BLOCKPIPE_SEED");
     let (mut producer, mut consumer, mut found) = (Actor::start(), Actor::start(), 0);
     let rounds = 12;
     for _ in 0..rounds {
         let name = Name::new();
-        consumer.tell(&format!("{} patience 150", join_as(&name, "consumer")));
+        consumer.tell(&format!("{} connect_timeout 150", join_as(&name, "consumer")));
         consumer.expect_silence(70);
         let gate = name.locked_gate();
         producer.tell(&join_as(&name, "producer"));
-        // Whoever wants the gate looks again and again. After so long both do.
+        // A process that wants the gate retries. After this time both do.
         pause(150 + random.below(20));
         drop(gate);
         producer.expect_answer("producer");
@@ -293,12 +294,13 @@ fn a_waiting_consumer_can_be_interrupted() {
         consumer.expect_answer("Interrupted");
         assert!(start.elapsed() < HALF_A_SECOND, "after {:?}", start.elapsed());
         if producer_is_there {
-            // It is told when it looks; until then the pair is ending, and the next ones wait for that.
+            // The producer receives the reason when it checks; until then the pair is ending, and newcomers wait for
+            // that.
             let mut next = Actor::start();
             next.tell(&join_as(&name, "consumer"));
             next.expect_silence(100);
-            let told = PipeError::Aborted { by: Side::Consumer, reason: interruption() };
-            producer.expect("ready 4096 2", &format!("Err({told:?})"));
+            let received = PipeError::Aborted { by: Side::Consumer, reason: interruption() };
+            producer.expect("ready 4096 2", &format!("Err({received:?})"));
             next.expect_silence(70);
             producer.expect(&join_as(&name, "producer"), "producer");
             comes(&name, producer, &mut next);
@@ -308,7 +310,7 @@ fn a_waiting_consumer_can_be_interrupted() {
 }
 
 #[test]
-fn only_who_asks_for_a_dead_ones_role_takes_its_place() {
+fn a_dead_end_is_replaced_only_in_the_requested_role() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let join = |role: &str| format!("{} replace 20000", join_as(&name, role));
@@ -329,11 +331,11 @@ fn only_who_asks_for_a_dead_ones_role_takes_its_place() {
     producer.expect("ready 4096 4", "Ok(())");
     producer.expect("start", "starts at 12288");
     consumer.expect("take", "taken 0 4096");
-    consumer.expect("done 0", "done");
+    consumer.expect("release 0", "released");
 
     consumer.kill();
     is_refused(&mut other, &join("producer"), "TooManyInstances(");
-    // Who takes no part in replacements waits for the end of this pair.
+    // A process that takes no part in replacement waits for the end of this pair.
     other.tell(&join_as(&name, "consumer"));
     other.expect_silence(100);
     assert!(other.answer().starts_with("Leaving("));
@@ -348,7 +350,7 @@ fn only_who_asks_for_a_dead_ones_role_takes_its_place() {
     name.assert_gone();
 }
 
-/// What each process of a round asks for.
+/// What each process of a round requests.
 const CASTS: [&[&str]; 8] = [
     &["producer", "consumer"],
     &["producer", "consumer", "any"],
@@ -360,10 +362,10 @@ const CASTS: [&[&str]; 8] = [
     &["consumer", "any", "any", "producer"],
 ];
 
-/// Processes start at the same instant under one name, again and again: one of each role, and others beside them.
+/// Starts processes at the same instant under one name, many times: one of each role, and others beside them.
 ///
-/// Who asks for a role gets that one or none. Those that complete are pairs, and as many as there can be unless
-/// somebody was refused. `BLOCKPIPE_ROUNDS` says how often, `BLOCKPIPE_SEED` when.
+/// A process that requests a role gets that role or none. Those that complete are pairs, and as many as possible unless
+/// a process was refused. `BLOCKPIPE_ROUNDS` sets the number of rounds, `BLOCKPIPE_SEED` the times.
 #[test]
 fn many_starts_with_roles() {
     let rounds = std::env::var("BLOCKPIPE_ROUNDS").map_or(400, |rounds| rounds.parse().unwrap());
@@ -374,7 +376,7 @@ fn many_starts_with_roles() {
     let (mut pairs, mut refused, mut alone, mut any_produced, mut any_consumed) = (0, 0, 0, 0, 0);
     for round in 0..rounds {
         let cast = CASTS[round as usize % CASTS.len()];
-        // Every other time they are not quite so simultaneous, so that whoever is first makes the pipe alone.
+        // In every other round they are not quite simultaneous, so that the first one makes the pipe alone.
         let spread = 1 + round / CASTS.len() as u64 % 2 * 400_000;
         let (begin, bytes) = (now() + 200_000, random.below(4) * 3000);
         for (actor, role) in actors.iter_mut().zip(cast) {
@@ -384,7 +386,7 @@ fn many_starts_with_roles() {
         for (process, answer) in answers_of_all(actors.iter_mut().take(cast.len())) {
             match answer.split(' ').next() {
                 Some("complete") => copied.push((cast[process], Copied::from(answer.as_str()))),
-                // The second only after half a second, on a machine that is busy with something else.
+                // The second answer comes only after half a second, or on a busy machine.
                 Some("TooManyInstances" | "Leaving") => turned_away += 1,
                 Some("Interrupted") => alone += 1,
                 _ => panic!("round {round}, {cast:?}: {answer}"),
@@ -394,13 +396,13 @@ fn many_starts_with_roles() {
         for (asked, own) in &copied {
             let role = if own.produced { "producer" } else { "consumer" };
             assert!([role, "any"].contains(asked), "round {round}: {asked} became {role}");
-            let partners = copied.iter().filter(|(_, other)| other.own == own.partner);
-            let partners: Vec<_> = partners.map(|(_, other)| (other.produced, other.partner)).collect();
-            assert_eq!(partners, [(!own.produced, own.own)], "round {round}: {copied:?}");
+            let peers = copied.iter().filter(|(_, other)| other.own == own.peer);
+            let peers: Vec<_> = peers.map(|(_, other)| (other.produced, other.peer)).collect();
+            assert_eq!(peers, [(!own.produced, own.own)], "round {round}: {copied:?}");
             let counted = if own.produced { &mut any_produced } else { &mut any_consumed };
             *counted += u32::from(*asked == "any");
         }
-        // Who was refused had found a pair, or, without anybody who asks to consume, only a producer.
+        // A process that was refused had found a pair, or, if no process requested to consume, only a producer.
         let certain = usize::from(cast.contains(&"consumer"));
         let possible = if turned_away == 0 { cast.len() / 2 } else { certain };
         assert!(copied.len() / 2 >= possible, "round {round}, {cast:?}: {copied:?}, {turned_away} refused");
@@ -416,8 +418,8 @@ fn many_starts_with_roles() {
     }
 }
 
-/// One of a pair is killed at any moment, most often about its arrival, and another process of its role comes at once.
-/// `BLOCKPIPE_KILLS` says how often, `BLOCKPIPE_SEED` when.
+/// Kills one of a pair at arbitrary moments, mostly around its arrival, and starts another process of its role at once.
+/// `BLOCKPIPE_KILLS` sets how often, `BLOCKPIPE_SEED` when.
 #[test]
 fn killed_at_any_moment_with_roles() {
     let times: u64 = std::env::var("BLOCKPIPE_KILLS").map_or(100, |times| times.parse().unwrap());
@@ -444,7 +446,7 @@ fn killed_at_any_moment_with_roles() {
         match [answers[0].1.as_str(), answers[1].1.as_str()] {
             [survivor, third] if third.starts_with("complete ") => {
                 let (survivor, third) = (Copied::from(survivor), Copied::from(third));
-                assert!(survivor.own == third.partner && survivor.partner == third.own);
+                assert!(survivor.own == third.peer && survivor.peer == third.own);
                 replaced += 1;
             }
             ["PeerDied" | "DiedCommitting", "Interrupted"] => died += 1,
@@ -457,7 +459,7 @@ fn killed_at_any_moment_with_roles() {
         name.assert_gone();
     }
     note!(
-        "{times} kills: {replaced} survivors got another partner, {died} were told of the death, {ended_before} had \
+        "{times} kills: {replaced} survivors got another peer, {died} noticed the death, {ended_before} had \
          ended before"
     );
 }

@@ -1,4 +1,4 @@
-//! Real processes that meet under a name: who is who, data, names, refusals, verdicts.
+//! Real processes that meet under a name: roles, data, names, refusals, verdicts.
 
 use crate::util::actor::interruption;
 use crate::util::{
@@ -7,9 +7,11 @@ use crate::util::{
 };
 use blockpipe::{End, Geometry, JoinError, Phase, Pipe, PipeError, Reason, ResumePoint, Side};
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How both sides' results look when this side aborted.
+/// The result on both sides when this side aborted.
 fn aborted(by: Side, code: u32, message: &str) -> String {
     format!("{:?}", PipeError::Aborted { by, reason: Reason::new(code, message) })
 }
@@ -19,12 +21,12 @@ fn interrupted(by: Side) -> String {
 }
 
 #[test]
-fn first_is_producer_and_second_is_consumer() {
+fn the_first_is_the_producer_and_the_second_the_consumer() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let (mut producer, mut consumer) = pair(&name, 4096, 4);
     finish(&name, &mut producer, &mut consumer, 10_000);
-    // The name is as good as new, and so are the processes.
+    // The name can be reused, and so can the processes.
     consumer.joins(&name, "producer");
     consumer.expect("ready 4096 4", "Ok(())");
     producer.joins(&name, "consumer");
@@ -52,7 +54,7 @@ fn a_third_is_refused_at_once_and_disturbs_nobody() {
     producer.expect("send 8192", "Ok(())");
     consumer.expect("take", "taken 0 4096");
     refused_while("Moving");
-    consumer.expect("done 0", "done");
+    consumer.expect("release 0", "released");
     producer.tell("stream 5000 1");
     consumer.expect("drain 1", "drained 13192");
     refused_while("Finishing");
@@ -64,7 +66,8 @@ fn a_third_is_refused_at_once_and_disturbs_nobody() {
     third.joins(&name, "producer");
 }
 
-/// A lock that belonged to the process and not to the open file would be lost when a refused third closes its own.
+/// Checks that a refused third, in closing its own descriptor, does not release the locks of the others, as it would if
+/// locks belonged to processes instead of open files.
 #[test]
 fn both_ends_may_be_in_one_process() {
     let _watchdog = Watchdog::new(60);
@@ -108,7 +111,7 @@ fn both_ends_may_be_in_one_process() {
     name.assert_gone();
 }
 
-/// The view keeps the header mapped, and a mapping keeps the open file to which the locks belong.
+/// Checks a trap: the view keeps the header mapped, and a mapping keeps the open file to which the locks belong.
 #[test]
 fn an_end_that_is_dropped_under_a_monitor_is_gone() {
     let _watchdog = Watchdog::new(60);
@@ -128,14 +131,15 @@ fn an_end_that_is_dropped_under_a_monitor_is_gone() {
     name.assert_gone();
 }
 
-/// Sleeps have a time limit, so a bell that never reaches the other process would only make everything slow.
+/// Measures wake-ups: sleeps have a time limit, so a bell that never reaches the other process would only make
+/// everything slow.
 #[test]
-fn a_sleeper_is_rung_awake() {
+fn a_sleeper_is_woken_at_once() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let mut times: [Vec<Duration>; 4] = Default::default();
     let mut woken = |which: usize, sleeper: &mut Actor, answer: &str, waker: &mut Actor, command: &str| {
-        // Not a multiple of the time limit, or it would seem to be the ring that wakes.
+        // Not a multiple of the time limit, or the limit would seem to be what wakes it.
         sleeper.expect_silence(20);
         let start = Instant::now();
         waker.tell(command);
@@ -152,8 +156,8 @@ fn a_sleeper_is_rung_awake() {
         woken(1, &mut consumer, "taken 0 4096", &mut producer, "send 4096");
         producer.expect_answer("Ok(())");
         producer.tell("send 4096");
-        woken(2, &mut producer, "Ok(())", &mut consumer, "done 0");
-        consumer.expect_answer("done");
+        woken(2, &mut producer, "Ok(())", &mut consumer, "release 0");
+        consumer.expect_answer("released");
         producer.tell("close");
         consumer.expect("drain 1", "drained 8192");
         consumer.expect("commit", "Ok");
@@ -165,14 +169,14 @@ fn a_sleeper_is_rung_awake() {
     {
         times.sort();
         note!("{what}: woken after {:?} (median), {:?} (longest)", times[5], times[10]);
-        // Where Windows is only played, every step is a question to another process.
+        // Under Wine every step is a question to another process.
         let soon = Duration::from_millis(if cfg!(windows) { 30 } else { 10 });
         assert!(times[5] < soon, "{what}: {times:?}");
     }
 }
 
-/// A producer that sleeps is not woken for each block that comes back, but with the rest of them in the consumer's
-/// hands nobody else would wake it before it looks by itself.
+/// Checks that a sleeping producer, which is not woken for each block that is released, is woken even if the consumer's
+/// caller holds all the others: otherwise it would sleep until its time limit.
 #[test]
 fn a_producer_that_sleeps_is_woken_although_most_blocks_are_held() {
     let _watchdog = Watchdog::new(60);
@@ -186,7 +190,7 @@ fn a_producer_that_sleeps_is_woken_although_most_blocks_are_held() {
     for round in 0..11 {
         producer.tell("send 4096");
         producer.expect_silence(10);
-        consumer.expect(&format!("done {round}"), "done");
+        consumer.expect(&format!("release {round}"), "released");
         let start = Instant::now();
         consumer.expect("take", &format!("taken {} 4096", (round + 4) * 4096));
         times.push(start.elapsed());
@@ -197,10 +201,10 @@ fn a_producer_that_sleeps_is_woken_although_most_blocks_are_held() {
     assert!(times[5] < soon, "{times:?}");
 }
 
-/// A block that comes back soon after the producer was woken leaves it asleep, until the consumer waits itself: for a block,
-/// or for something else, of which it says so by `check`.
+/// Checks that a producer that is left asleep by a release soon after it was woken is woken when the consumer itself
+/// waits: for a block, or for something else, which it announces by `check`.
 #[test]
-fn who_is_left_asleep_is_woken_before_the_consumer_waits() {
+fn a_producer_left_asleep_is_woken_before_the_consumer_waits() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let pipe = Pipe::named(name.bytes());
@@ -217,7 +221,7 @@ fn who_is_left_asleep_is_woken_before_the_consumer_waits() {
     let until_it_sleeps = || {
         let begun = Instant::now();
         while monitor.snapshot().asleep != Some(Side::Producer) {
-            assert!(begun.elapsed() < Duration::from_secs(20), "it does not sleep");
+            assert!(begun.elapsed() < Duration::from_secs(20), "the producer does not sleep");
         }
     };
     let mut held: VecDeque<_> = (0..4).map(|_| take()).collect();
@@ -225,7 +229,7 @@ fn who_is_left_asleep_is_woken_before_the_consumer_waits() {
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..60 {
         until_it_sleeps();
-        // So long that it is woken by the first block.
+        // Long enough that the first block wakes it.
         pause(1);
         let woken = Instant::now();
         held.pop_front().unwrap().release(0);
@@ -240,7 +244,7 @@ fn who_is_left_asleep_is_woken_before_the_consumer_waits() {
         } else {
             consumer.check().unwrap();
             while !is_full() {
-                assert!(begun.elapsed() < Duration::from_secs(20), "it sends nothing");
+                assert!(begun.elapsed() < Duration::from_secs(20), "the producer sends nothing");
             }
             times[1].extend(soon.then(|| begun.elapsed()));
             held.push_back(take());
@@ -266,7 +270,7 @@ fn every_length_arrives_with_every_window() {
         let ring = block * blocks;
         let lengths = [0, 1, block - 1, block, block + 1, ring - 1, ring, ring + 1, 3 * block, 5 * ring];
         for length in lengths {
-            // Two ends can each wait for what the other one holds if together they hold more than there is.
+            // If two ends together hold more blocks than there are, each can wait for a block that the other holds.
             for (send, confirm) in [(1, 1), (blocks, 1), (1, blocks), (blocks / 2 + 1, blocks / 2)] {
                 first.joins(&name, "producer");
                 first.expect(&format!("ready {block} {blocks}"), "Ok(())");
@@ -283,7 +287,7 @@ fn every_length_arrives_with_every_window() {
 }
 
 #[test]
-fn blocks_are_sent_and_confirmed_in_any_order() {
+fn blocks_are_sent_and_released_in_any_order() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let (mut producer, mut consumer) = pair(&name, 4096, 4);
@@ -302,17 +306,17 @@ fn blocks_are_sent_and_confirmed_in_any_order() {
     for position in [4096, 8192, 12_288] {
         consumer.expect("take", &format!("taken {position} 4096"));
     }
-    consumer.expect("take", r#"Err(Misuse("all blocks are held: give one back first"))"#);
-    consumer.expect("done 1", "done");
-    consumer.expect("done 3", "done");
+    consumer.expect("take", r#"Err(Misuse("all blocks are held: release one first"))"#);
+    consumer.expect("release 1", "released");
+    consumer.expect("release 3", "released");
     producer.tell("hold");
     producer.expect_silence(100);
-    consumer.expect("done 0", "done");
+    consumer.expect("release 0", "released");
     producer.expect_answer("held 16384");
     producer.expect("hold", "held 20480");
     producer.tell("hold");
     producer.expect_silence(100);
-    consumer.expect("done 2", "done");
+    consumer.expect("release 2", "released");
     producer.expect_answer("held 24576");
     for which in [5, 6, 4] {
         producer.expect(&format!("give {which} 4096"), "given");
@@ -341,19 +345,19 @@ fn a_dropped_block_is_handed_out_again() {
     consumer.expect_answer("taken 0 4096");
     consumer.expect("take", "taken 4096 4096");
     consumer.expect("drop 0", "dropped");
-    consumer.expect("done 1", "done");
+    consumer.expect("release 1", "released");
     consumer.expect("take", "taken 0 4096");
-    consumer.expect("done 2", "done");
-    // A block that was dropped and never sent leaves a hole only if something was sent after it.
+    consumer.expect("release 2", "released");
+    // A block that was dropped and never sent is missing only if a later one was sent.
     producer.expect("hold", "held 8192");
     producer.expect("hold", "held 12288");
     producer.expect("give 4 4096", "given");
     producer.expect("drop 3", "dropped");
-    producer.expect("close", r#"Err(Misuse("a block was dropped that others were sent after"))"#);
+    producer.expect("close", r#"Err(Misuse("cannot close: an earlier block was dropped unsent"))"#);
     producer.expect("hold", "held 8192");
     producer.expect("give 0 4096", "given");
     producer.tell("close");
-    consumer.expect("commit", r#"Err(Misuse("there are blocks still to be drained"))"#);
+    consumer.expect("commit", r#"Err(Misuse("cannot commit: there are blocks left to drain"))"#);
     consumer.expect("drain 1", "drained 16384");
     consumer.expect("commit", "Ok");
     consumer.expect("complete", "Ok(())");
@@ -368,7 +372,7 @@ fn a_name_may_have_any_length_and_any_bytes() {
     let awkward: [&[u8]; 5] = [b"\0", b"/../../etc", b"\xff\xfe not UTF-8 \n", b".", b"a/b\0c"];
     let mut names: Vec<Name> = awkward.iter().map(|bytes| Name::new().followed_by(bytes)).collect();
     names.push(Name::empty());
-    // Of 10 KB only the last byte is another one.
+    // The two names of 10 KB differ only in the last byte.
     let long = Name::new().followed_by(&[b'n'; 10 << 10]);
     let [one, another] = [b"1", b"2"].map(|byte| long.clone().followed_by(byte));
     first.joins(&one, "producer");
@@ -386,20 +390,20 @@ fn a_name_may_have_any_length_and_any_bytes() {
 }
 
 #[test]
-fn another_job_is_refused_and_the_right_partner_still_comes() {
+fn another_tag_is_refused_and_the_right_peer_can_still_join() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
-    let join = |job: &[u8]| format!("join {} job {}", name.hex(), hex(job));
+    let join = |tag: &[u8]| format!("join {} tag {}", name.hex(), hex(tag));
     let (mut producer, mut consumer, mut other) = (Actor::start(), Actor::start(), Actor::start());
-    producer.expect(&join(b"one job"), "producer");
-    is_refused(&mut other, &join(b"another job"), "OtherTag(");
-    is_refused(&mut other, &join(b"one job "), "OtherTag(");
+    producer.expect(&join(b"one tag"), "producer");
+    is_refused(&mut other, &join(b"another tag"), "OtherTag(");
+    is_refused(&mut other, &join(b"one tag "), "OtherTag(");
     is_refused(&mut other, &join(b""), "OtherTag(");
     producer.expect("ready 4096 2", "Ok(())");
-    is_refused(&mut other, &join(b"another job"), "OtherTag(");
+    is_refused(&mut other, &join(b"another tag"), "OtherTag(");
     producer.tell("stream 20000 1");
-    is_refused(&mut other, &join(b"another job"), "OtherTag(");
-    consumer.expect(&join(b"one job"), "consumer");
+    is_refused(&mut other, &join(b"another tag"), "OtherTag(");
+    consumer.expect(&join(b"one tag"), "consumer");
     consumer.expect("drain 1", "drained 20000");
     consumer.expect("commit", "Ok");
     consumer.expect("complete", "Ok(())");
@@ -408,7 +412,7 @@ fn another_job_is_refused_and_the_right_partner_still_comes() {
 }
 
 #[test]
-fn another_version_is_refused_by_name() {
+fn another_version_is_refused_with_its_number() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let (mut producer, mut consumer) = (Actor::start(), Actor::start());
@@ -427,22 +431,22 @@ fn another_version_is_refused_by_name() {
 }
 
 #[test]
-fn a_producer_with_patience_gives_up_when_nobody_comes() {
+fn a_producer_gives_up_after_its_connect_timeout() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let mut producer = Actor::start();
     for blocks_first in ["stream 0 1", "stream 8192 1", "stream 8193 1"] {
-        producer.expect(&format!("join {} patience 300", name.hex()), "producer");
+        producer.expect(&format!("join {} connect_timeout 300", name.hex()), "producer");
         producer.expect("ready 4096 2", "Ok(())");
         let start = Instant::now();
         producer.expect(blocks_first, "Err(NoPeer)");
         let waited = start.elapsed();
-        assert!((300..1000).contains(&waited.as_millis()), "patient for {waited:?}");
+        assert!((300..1000).contains(&waited.as_millis()), "gave up after {waited:?}");
         name.assert_gone();
         producer.expect("close", "Err(Over)");
     }
-    // Somebody who came and went counts anew.
-    producer.expect(&format!("join {} patience 600", name.hex()), "producer");
+    // After a peer has come and gone, the time counts from zero again.
+    producer.expect(&format!("join {} connect_timeout 600", name.hex()), "producer");
     producer.expect("ready 4096 2", "Ok(())");
     let mut consumer = Actor::start();
     let start = Instant::now();
@@ -452,13 +456,13 @@ fn a_producer_with_patience_gives_up_when_nobody_comes() {
     pause(350);
     consumer.expect("leave", "left");
     producer.expect_answer("Err(NoPeer)");
-    note!("with a visitor for 350 ms, 600 ms of patience lasted {:?}", start.elapsed());
+    note!("with a visitor for 350 ms, a timeout of 600 ms lasted {:?}", start.elapsed());
     assert!(start.elapsed() > Duration::from_millis(950));
     name.assert_gone();
 }
 
 #[test]
-fn an_interrupt_ends_every_wait_and_the_partner_is_told() {
+fn an_interrupt_ends_every_wait_and_the_peer_receives_the_reason() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let ready = "ready 4096 2";
@@ -471,7 +475,7 @@ fn an_interrupt_ends_every_wait_and_the_partner_is_told() {
         actor.expect_answer(answer);
         longest = longest.max(start.elapsed());
     };
-    let told = |by| format!("Err({})", interrupted(by));
+    let received = |by| format!("Err({})", interrupted(by));
 
     producer.joins(&name, "producer");
     producer.expect(ready, "Ok(())");
@@ -483,14 +487,14 @@ fn an_interrupt_ends_every_wait_and_the_partner_is_told() {
     producer.joins(&name, "producer");
     second.tell(&format!("join {}", name.hex()));
     is_interrupted(&mut second, "Interrupted");
-    producer.expect(ready, &told(Side::Consumer));
+    producer.expect(ready, &received(Side::Consumer));
     name.assert_gone();
 
     let (mut producer, mut second) = pair(&name, 4096, 2);
     producer.tell("stream 100000 1");
     second.expect("take", "taken 0 4096");
     is_interrupted(&mut producer, "Err(Interrupted)");
-    second.expect("take", &told(Side::Producer));
+    second.expect("take", &received(Side::Producer));
     second.expect("take", "Err(Over)");
     name.assert_gone();
 
@@ -499,10 +503,10 @@ fn an_interrupt_ends_every_wait_and_the_partner_is_told() {
     second.expect("take", "taken 0 4096");
     second.tell("take");
     is_interrupted(&mut second, "Err(Interrupted)");
-    producer.expect("close", &told(Side::Consumer));
+    producer.expect("close", &received(Side::Consumer));
     name.assert_gone();
 
-    // Too late: only the consumer can say now how it ends.
+    // Too late: only the consumer can decide now.
     let (mut producer, mut second) = pair(&name, 4096, 2);
     producer.tell("stream 0 1");
     second.expect("drain 1", "drained 0");
@@ -516,6 +520,30 @@ fn an_interrupt_ends_every_wait_and_the_partner_is_told() {
     consumer.joins(&name, "producer");
     note!("the slowest interrupt took {longest:?}");
     assert!(longest < HALF_A_SECOND);
+}
+
+#[test]
+fn each_interrupt_flag_has_its_own_reason() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let flags = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+    let [first, second] = flags.clone();
+    let pipe = Pipe::named(name.bytes())
+        .interrupt(first, Reason::new(1, "the first flag"))
+        .interrupt(second, Reason::new(2, "the second flag"));
+    for (flag, reason) in flags.iter().zip([(1, "the first flag"), (2, "the second flag")]) {
+        let mut producer = pipe.join_as_producer().unwrap();
+        producer.ready(Geometry::new(4096, 2), &[0; 128]).unwrap();
+        let consumer = pipe.join_as_consumer().unwrap();
+        flag.store(true, Ordering::Relaxed);
+        assert!(matches!(producer.check(), Err(PipeError::Interrupted)));
+        flag.store(false, Ordering::Relaxed);
+        let Err(PipeError::Aborted { by: Side::Producer, reason: received }) = consumer.check() else {
+            panic!("the producer was interrupted");
+        };
+        assert_eq!((received.code, &*received.message), reason);
+        name.assert_gone();
+    }
 }
 
 #[test]
@@ -538,7 +566,7 @@ fn an_abort_gives_both_sides_the_same_reason() {
         }
         producer.expect(&abort(7, text), &expected);
         if !asleep {
-            consumer.expect("done 0", "done");
+            consumer.expect("release 0", "released");
             consumer.tell("take");
         }
         consumer.expect_answer(&expected);
@@ -555,13 +583,13 @@ fn an_abort_gives_both_sides_the_same_reason() {
     consumer.expect(&abort(1, "again"), "Over");
     name.assert_gone();
 
-    // The first to give up counts, and both say so.
+    // The first abort counts, and both ends report it.
     let (mut producer, mut consumer) = pair(&name, 4096, 2);
     producer.expect(&abort(1, "mine"), &format!("Err({})", aborted(Side::Producer, 1, "mine")));
     consumer.expect(&abort(2, "ours"), &aborted(Side::Producer, 1, "mine"));
     name.assert_gone();
 
-    // The consumer may still say that it could not make its result final.
+    // The consumer may still abort if it could not make its result final.
     let (mut producer, mut consumer) = pair(&name, 4096, 2);
     producer.tell("stream 0 1");
     consumer.expect("drain 1", "drained 0");
@@ -603,7 +631,7 @@ fn a_long_reason_is_cut_between_characters() {
 }
 
 #[test]
-fn a_slow_producer_loses_no_consumer() {
+fn a_consumer_waits_for_a_slow_producer() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let (mut producer, mut consumer) = (Actor::start(), Actor::start());
@@ -627,7 +655,7 @@ fn a_pair_that_is_leaving_is_waited_for_up_to_half_a_second() {
         consumer.expect("commit", "Ok");
         producer.stop();
         consumer.expect("complete", "Ok(())");
-        // The pair is over, and one seat is still held: whoever arrives now has to look again and again.
+        // The pair is over, and one seat is still held: a newcomer has to retry.
         let start = Instant::now();
         newcomer.tell(&format!("join {}", name.hex()));
         newcomer.expect_silence(if long { 400 } else { 200 });
@@ -643,14 +671,14 @@ fn a_pair_that_is_leaving_is_waited_for_up_to_half_a_second() {
             newcomer.expect("leave", "left");
         }
     }
-    // The same with the other seat.
+    // The other seat.
     let (mut producer, mut consumer) = pair(&name, 4096, 2);
     producer.expect("abort 1 x", &format!("Err({})", aborted(Side::Producer, 1, "")));
     newcomer.tell(&format!("join {}", name.hex()));
     newcomer.expect_silence(200);
     consumer.expect("take", &format!("Err({})", aborted(Side::Producer, 1, "")));
     newcomer.expect_answer("producer");
-    // A consumer that gave up before READY has ended the pair, too, though the producer does not know it yet.
+    // A consumer that aborted before READY has ended the pair, too, although the producer does not know it yet.
     consumer.tell(&format!("join {}", name.hex()));
     consumer.expect_silence(50);
     consumer.interrupt();
@@ -662,7 +690,7 @@ fn a_pair_that_is_leaving_is_waited_for_up_to_half_a_second() {
 }
 
 #[test]
-fn a_gate_that_stays_shut_is_given_up_after_half_a_second() {
+fn joining_gives_up_on_a_locked_gate_after_half_a_second() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let gate = name.locked_gate();
@@ -674,10 +702,11 @@ fn a_gate_that_stays_shut_is_given_up_after_half_a_second() {
     newcomer.joins(&name, "producer");
 }
 
-/// Many processes start at the same instant under one name, again and again.
+/// Starts many processes at the same instant under one name, many times.
 ///
-/// Those that complete must be pairs. Who finds a pair at work is refused; who arrives while it leaves is let in
-/// afterwards, and forms the next pair or is left over. `BLOCKPIPE_ROUNDS` says how often, `BLOCKPIPE_SEED` when.
+/// Those that complete must be pairs. A process that finds a pair at work is refused; one that arrives while a pair
+/// leaves is let in afterwards, and forms the next pair or is left over. `BLOCKPIPE_ROUNDS` sets the number of rounds,
+/// `BLOCKPIPE_SEED` the times.
 #[test]
 fn many_starts_at_the_same_instant() {
     let rounds = std::env::var("BLOCKPIPE_ROUNDS").map_or(1000, |rounds| rounds.parse().unwrap());
@@ -689,7 +718,7 @@ fn many_starts_at_the_same_instant() {
     let (mut pairs, mut refused, mut alone, mut later_pairs, mut waited_inside) = (0, 0, 0, 0, 0);
     for round in 0..rounds {
         let processes = [2, 3, 2, 4, 2, 6][round as usize % 6];
-        // Every other round they are not quite so simultaneous, so that some meet a pair that leaves.
+        // In every other round they are not quite simultaneous, so that some meet a pair that is leaving.
         let spread = 1 + round / 6 % 2 * 400_000;
         let begin = now() + 200_000;
         let bytes = random.below(4) * 3000;
@@ -700,29 +729,29 @@ fn many_starts_at_the_same_instant() {
         for (process, answer) in answers_of_all(actors[..processes].iter_mut()) {
             match answer.split(' ').next() {
                 Some("complete") => copied.push((process, Copied::from(answer.as_str()))),
-                // The second only after half a second, on a machine that is busy with something else.
+                // The second answer comes only after half a second, or on a busy machine.
                 Some("TooManyInstances" | "Leaving") => refused += 1,
                 Some("Interrupted") => alone += 1,
                 _ => panic!("round {round}: {answer}"),
             }
         }
         name.assert_gone();
-        assert!(!copied.is_empty(), "round {round}: somebody always completes");
+        assert!(!copied.is_empty(), "round {round}: no pair completed");
         copied.sort_by_key(|(_, copied)| copied.ended);
         let producers: Vec<_> = copied.iter().filter(|(_, copied)| copied.produced).collect();
         for (process, producer) in &producers {
-            let partners: Vec<_> = copied.iter().filter(|(_, other)| other.own == producer.partner).collect();
-            let [(other, consumer)] = partners[..] else { panic!("round {round}: {copied:?}") };
-            assert!(!consumer.produced && consumer.partner == producer.own, "round {round}: {copied:?}");
+            let peers: Vec<_> = copied.iter().filter(|(_, other)| other.own == producer.peer).collect();
+            let [(other, consumer)] = peers[..] else { panic!("round {round}: {copied:?}") };
+            assert!(!consumer.produced && consumer.peer == producer.own, "round {round}: {copied:?}");
             *(if process < other { &mut lower_produced } else { &mut higher_produced }) += 1;
         }
         assert_eq!(copied.len(), 2 * producers.len(), "round {round}: {copied:?}");
         pairs += producers.len();
         later_pairs += producers.len() - 1;
-        // Who began to join before the first pair ended, and yet completed in a later one, was let in by a call that
-        // had begun when the seats were taken.
+        // A process that began to join before the first pair ended, and yet completed in a later pair, was let in by a
+        // call that had begun when the seats were taken.
         let first = copied[0].1;
-        let later = copied.iter().filter(|(_, copied)| ![copied.own, copied.partner].contains(&first.own));
+        let later = copied.iter().filter(|(_, copied)| ![copied.own, copied.peer].contains(&first.own));
         waited_inside += later.filter(|(_, copied)| copied.started < first.ended).count();
     }
     note!(

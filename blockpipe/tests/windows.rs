@@ -1,4 +1,4 @@
-//! What is special about pipes that are named objects: who else may have their names, handles, seats and threads.
+//! What is special about pipes that are named objects: who else may use their names, handles, seats and threads.
 
 use crate::util::{Actor, Name, Watchdog, finish, is_refused, mutex, pair, user};
 use blockpipe::{End, Geometry, Pipe, PipeError};
@@ -19,12 +19,12 @@ fn event(name: &[u16]) -> OwnedHandle {
 }
 
 #[test]
-fn names_that_somebody_else_has_are_a_clear_error() {
+fn a_name_in_use_by_another_object_is_a_clear_error() {
     let _watchdog = Watchdog::new(60);
     let mut actor = Actor::start();
     let mut is_foreign = |name: &Name, object: &str, what: &str| {
         let answer = is_refused(&mut actor, &format!("join {}", name.hex()), "Foreign {");
-        let path = format!("{}-{object}", name.where_it_is()).escape_debug().to_string();
+        let path = format!("{}-{object}", name.location()).escape_debug().to_string();
         assert!(answer.contains(what) && answer.contains(&path), "{answer}");
     };
     for object in ["gate", "producer-seat", "consumer-alive", "root"] {
@@ -51,7 +51,7 @@ fn actor_joins(actor: &mut Actor, name: &Name) {
     actor.expect("leave", "left");
 }
 
-/// Blocks are never taken from somebody: a section of this name must not exist before.
+/// Blocks never come from another process: a section of this name must not exist before.
 #[test]
 fn memory_that_exists_already_is_not_used() {
     let _watchdog = Watchdog::new(60);
@@ -72,7 +72,7 @@ fn memory_that_exists_already_is_not_used() {
 }
 
 #[test]
-fn memory_that_cannot_be_had_is_an_error_and_less_may_be_asked_for() {
+fn too_much_memory_is_an_error_and_less_can_be_requested() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let Ok(End::Producer(mut producer)) = Pipe::named(name.bytes()).join() else { panic!("the first") };
@@ -88,15 +88,14 @@ fn memory_that_cannot_be_had_is_an_error_and_less_may_be_asked_for() {
     producer.ready(Geometry::new(4096, 2), &[0; 128]).unwrap();
 }
 
-/// When a process dies its threads go one by one. As long as one of them may run, the seat is held.
+/// When a process dies, its threads end one by one. As long as one of them may run, the seat is held.
 #[test]
 fn a_seat_is_held_as_long_as_any_thread_of_its_process_may_run() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
     let (mut producer, mut consumer) = pair(&name, 4096, 2);
     producer.tell("stream 100000 1");
-    // A second handle stands for the threads that are left: the process is gone, and this is not closed yet.
-    // SAFETY: the name ends with a zero.
+    // A second handle stands for the threads that are left: the process is gone, and this handle is not closed yet.
     let here = unsafe { OpenEventW(EVENT_ALL_ACCESS, 0, name.object("consumer-here").as_ptr()) };
     assert!(!here.is_null(), "{}", io::Error::last_os_error());
     // SAFETY: just opened.

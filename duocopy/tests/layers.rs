@@ -9,7 +9,14 @@ const RULES: &[Rule] = &[
     Rule {
         of: &["sys/"],
         except: &[],
-        never: &["crate::api", "crate::engine", "crate::session", "crate::source", "crate::dest", "crate::record"],
+        never: &[
+            "crate::api",
+            "crate::engine",
+            "crate::session",
+            "crate::source",
+            "crate::dest",
+            "crate::record",
+        ],
         why: "a port is written from the contract alone",
     },
     Rule {
@@ -27,11 +34,29 @@ const RULES: &[Rule] = &[
     Rule {
         of: &["api/"],
         except: &[],
-        never: &["crate::engine", "crate::session", "crate::source", "crate::dest", "crate::sys", "crate::record"],
+        never: &[
+            "crate::engine",
+            "crate::session",
+            "crate::source",
+            "crate::dest",
+            "crate::sys",
+            "crate::record",
+        ],
         why: "the vocabulary depends on nothing",
     },
     Rule {
-        of: &["main.rs", "lib.rs", "api/", "cli/", "dest/", "engine/", "source/", "sys/", "record.rs", "cache.rs"],
+        of: &[
+            "main.rs",
+            "lib.rs",
+            "api/",
+            "cli/",
+            "dest/",
+            "engine/",
+            "source/",
+            "sys/",
+            "record.rs",
+            "cache.rs",
+        ],
         except: &[],
         never: &["blockpipe"],
         why: "only the session knows the pipe",
@@ -43,7 +68,10 @@ const RULES: &[Rule] = &[
         why: "what differs between systems is in sys/",
     },
     Rule {
-        of: &["main.rs", "lib.rs", "api/", "cli/", "dest/", "engine/", "session/", "source/", "sys/", "cache.rs"],
+        of: &[
+            "main.rs", "lib.rs", "api/", "cli/", "dest/", "engine/", "session/", "source/", "sys/",
+            "cache.rs",
+        ],
         except: &[],
         never: &["Drop for"],
         why: "nobody hears a `Drop` fail",

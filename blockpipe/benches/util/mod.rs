@@ -1,7 +1,7 @@
-//! What the measurements of hand-overs share: two processes, what they ask of a transport, and the report.
+//! Shared by the measurements of hand-overs: two processes, the tasks of a transport, and the report.
 //!
-//! The near process measures, and starts the far one, which serves what the near one asks for over the very
-//! transport that is measured. `blockpipe/compare/` includes this folder, so that rivals are measured by the same code.
+//! The near process measures. It starts the far one, which serves the near one's requests over the very transport that
+//! is measured. `blockpipe/compare/` includes this folder, so that rivals are measured by the same code.
 
 mod rounds;
 mod statistics;
@@ -20,18 +20,18 @@ use std::{io, iter};
 
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// Blocks between the two, where a transport has such a thing.
+/// The number of blocks between the two processes, for transports that have blocks.
 pub const BLOCKS: usize = 4;
-/// How often a wait looks before it does something else, where that is not the transport's business.
+/// How often a wait polls before it does something else, where the transport leaves that to its user.
 pub const SPINS: u32 = 2_000;
-/// Bytes of a message: two words.
+/// The length of a message in bytes: two words.
 const MESSAGE: usize = 16;
-/// Much longer than a wait spins anywhere, and about what a block takes that comes from a disk.
+/// Much longer than any wait spins, and about as long as reading a block from a disk takes.
 const PAUSE: Duration = Duration::from_micros(200);
-/// Nothing that is new or old in memory begins with this by chance.
+/// A word that does not occur in memory by chance.
 const FIRST_WORD: u64 = 0x5eed_0000_0000_0000;
 
-// What the near process asks for: the first word of a message. The second one is a number, or a time.
+// The near process's requests: the first word of a message. The second one is a number, or a time.
 const SEND_BLOCKS: u64 = 1;
 const SEND_UNTOUCHED: u64 = 2;
 const ANSWER: u64 = 3;
@@ -40,19 +40,19 @@ const END: u64 = 5;
 
 /// One process's end of a transport with two directions.
 pub trait Link {
-    /// Hands so many bytes over, in the order in which `fill` writes them: in one piece, or in several.
+    /// Hands `length` bytes over, in the order in which `fill` writes them: in one piece, or in several.
     fn send(&mut self, length: usize, fill: impl FnMut(&mut [u8])) -> Outcome<()>;
 
-    /// Waits for so many bytes and lets `take` see them where they are: in one piece, or in several.
+    /// Waits for `length` bytes and shows them to `take` where they are: in one piece, or in several.
     fn receive(&mut self, length: usize, take: impl FnMut(&[u8])) -> Outcome<()>;
 }
 
-/// What is measured, in nanoseconds per block or message.
+/// The tasks that are measured, in nanoseconds per block or message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Task {
     /// Streams blocks of this many bytes, each written to the last byte and read to the last byte.
     Blocks(usize),
-    /// Streams blocks that nobody looks into.
+    /// Streams blocks that are neither written nor read.
     Untouched,
     /// A message and its answer, at once.
     PingPong,
@@ -75,7 +75,7 @@ impl Task {
         if let Self::Blocks(size) = self { size } else { 4096 }
     }
 
-    /// How many blocks or messages take about as long as the blocks in so many MiB.
+    /// Returns how many blocks or messages take about as long as the blocks in `mib` MiB.
     fn amount(self, mib: u64) -> u64 {
         match self {
             Self::Blocks(size) => (mib << 20) / size as u64,
@@ -86,10 +86,10 @@ impl Task {
     }
 }
 
-/// The far process. Dropped before it has ended, it is killed: it must not wait for somebody who gave up.
-pub struct Partner(Child);
+/// The far process. It is killed if it is dropped before it has ended: it must not wait for a peer that gave up.
+pub struct Peer(Child);
 
-impl Partner {
+impl Peer {
     pub fn start(mut command: Command) -> io::Result<Self> {
         command.spawn().map(Self)
     }
@@ -99,15 +99,15 @@ impl Partner {
     }
 }
 
-impl Drop for Partner {
+impl Drop for Peer {
     fn drop(&mut self) {
-        // Both do nothing if it has ended.
+        // Both do nothing if the process has ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Does what the near process asks for.
+/// Serves the near process's requests.
 pub fn serve(link: &mut impl Link, task: Task) -> Outcome<()> {
     let mut next = FIRST_WORD;
     loop {
@@ -129,12 +129,12 @@ pub fn serve(link: &mut impl Link, task: Task) -> Outcome<()> {
                 send_message(link, [now(), taken])?;
             }
             [END, _] => return Ok(()),
-            other => return Err(format!("nobody asks for {other:x?}").into()),
+            other => return Err(format!("unknown request {other:x?}").into()),
         }
     }
 }
 
-/// Nanoseconds per block or message. Everything is used before it is timed, and what arrives is checked.
+/// Returns nanoseconds per block or message. Everything is used once before it is timed, and what arrives is checked.
 pub fn measure(link: &mut impl Link, task: Task, amount: u64) -> Outcome<f64> {
     let warm_up = amount / 10 + 1;
     let total = match task {
@@ -155,7 +155,7 @@ pub fn measure(link: &mut impl Link, task: Task, amount: u64) -> Outcome<f64> {
             play(link, warm_up)?;
             let begin = Instant::now();
             play(link, amount)?;
-            // An answer is a message too.
+            // An answer is a message, too.
             begin.elapsed() / 2
         }
         Task::Parked => {
@@ -168,12 +168,12 @@ pub fn measure(link: &mut impl Link, task: Task, amount: u64) -> Outcome<f64> {
     Ok(total.as_nanos() as f64 / amount as f64)
 }
 
-/// Says that nothing more will be asked.
+/// Tells the far process that there are no more requests.
 pub fn end(link: &mut impl Link) -> Outcome<()> {
     send_message(link, [END, 0])
 }
 
-/// Compares every byte with what it must be, which takes too long to be timed.
+/// Compares every byte with the expected one, which takes too long to be timed.
 fn compare_blocks(link: &mut impl Link, size: usize, count: u64, next: &mut u64) -> Outcome<()> {
     send_message(link, [SEND_BLOCKS, count])?;
     let mut expected = vec![0; size];
@@ -217,7 +217,7 @@ fn play(link: &mut impl Link, count: u64) -> Outcome<()> {
     Ok(())
 }
 
-/// How long messages took, there and back, each to a process that sleeps.
+/// Returns how long messages took, there and back, each to a process that sleeps.
 fn latencies(link: &mut impl Link, count: u64) -> Outcome<Vec<u64>> {
     let mut all = Vec::new();
     for _ in 0..count {
@@ -247,7 +247,7 @@ fn receive_message(link: &mut impl Link) -> Outcome<[u64; 2]> {
     Ok(words)
 }
 
-/// Words that count on and on: no block is like one that was in its place before.
+/// Fills memory with words that keep counting: no block is like one that was in its slot before.
 fn fill(bytes: &mut [u8], next: &mut u64) {
     let words = bytes.as_chunks_mut().0;
     let first = *next;
@@ -261,12 +261,12 @@ fn sum(bytes: &[u8]) -> u64 {
     bytes.as_chunks().0.iter().fold(0, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)))
 }
 
-/// Time in nanoseconds, on a clock that all processes share.
+/// Returns the time in nanoseconds, on a clock that all processes share.
 fn now() -> u64 {
     Duration::try_from(clock_gettime(ClockId::Monotonic)).expect("it began with zero").as_nanos() as u64
 }
 
-/// Time passes without sleeping, so that it is only the receiver who has to be woken up.
+/// Lets time pass without sleeping, so that only the receiver has to be woken up.
 fn pause() {
     let begin = Instant::now();
     while begin.elapsed() < PAUSE {

@@ -1,19 +1,19 @@
-//! Rounds in which every candidate does every task once, in an order drawn anew, and the table of what they took.
+//! Rounds in which every candidate does every task once, in a new random order, and the table of the times.
 
 use super::statistics::{Random, quartile, ratios};
-use super::{Link, Outcome, Partner, Task, end, measure, serve};
+use super::{Link, Outcome, Peer, Task, end, measure, serve};
 use std::process::{self, Command, ExitCode};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 use std::{env, fs, thread};
 
-/// For one candidate's task, and for each of its two processes.
+/// The time limit for one candidate's task, and for each of its two processes.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
-/// Argument with which this executable is the far process. The candidate, the task's index in [`Task::ALL`] and
+/// The argument with which this executable is the far process. The candidate, the task's index in [`Task::ALL`] and
 /// what the transport needs follow.
 const FAR: &str = "--far";
 
-/// What holds for every run, beside what [`run`] is told.
+/// The parameters of every run, beside the arguments of [`run`].
 const DOUBTS: [&str; 5] = [
     "Anything else that runs takes one of the cores, and waiting by spinning is lost then. \"load before\" tells.",
     "All blocks of a ring fit into the last cache of most machines; what is larger waits for memory.",
@@ -28,7 +28,7 @@ type Far = dyn Fn(Task, &[String]) -> Outcome<()>;
 /// One way to hand blocks over.
 pub struct Candidate {
     label: &'static str,
-    /// What it can do, and does as it is meant to be used.
+    /// The tasks that it supports in its intended use.
     tasks: Vec<Task>,
     near: Box<Near>,
     far: Box<Far>,
@@ -38,17 +38,17 @@ impl Candidate {
     /// Two processes: `near` starts the other one with the command, to which it may add arguments for `far`.
     pub fn processes<L: Link + 'static>(
         label: &'static str,
-        near: fn(Command, usize) -> Outcome<(L, Partner)>,
+        near: fn(Command, usize) -> Outcome<(L, Peer)>,
         far: fn(&[String], usize) -> Outcome<L>,
     ) -> Self {
         let near = move |task: Task, amount| {
             let index = Task::ALL.iter().position(|it| *it == task).ok_or("no such task")?;
             let mut command = Command::new(env::current_exe()?);
             command.args([FAR, label, &index.to_string()]);
-            let (mut link, partner) = near(command, task.block_size())?;
+            let (mut link, peer) = near(command, task.block_size())?;
             let nanoseconds = measure(&mut link, task, amount)?;
             end(&mut link)?;
-            partner.end()?;
+            peer.end()?;
             Ok(nanoseconds)
         };
         let far =
@@ -69,20 +69,20 @@ impl Candidate {
     }
 }
 
-/// Ends this process if the result is not dropped in time: whatever its partner does, nothing hangs.
+/// Ends this process if the result is not dropped in time, so that nothing hangs whatever its peer does.
 fn time_limit(label: &str) -> Sender<()> {
-    let (done, late) = mpsc::channel();
+    let (finished, late) = mpsc::channel();
     let label = label.to_owned();
     thread::spawn(move || {
         if late.recv_timeout(TIME_LIMIT) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{label}: not done after {} s", TIME_LIMIT.as_secs());
+            eprintln!("{label}: not finished after {} s", TIME_LIMIT.as_secs());
             process::exit(1);
         }
     });
-    done
+    finished
 }
 
-/// What one candidate took for one task, in the order of the rounds.
+/// One candidate's times for one task, in the order of the rounds.
 struct Line<'a> {
     candidate: &'a Candidate,
     task: Task,
@@ -134,7 +134,7 @@ fn compare(candidates: &[Candidate], doubts: &[&str]) -> Outcome<()> {
     }
     describe();
     let mut random = Random::default();
-    // Round 0 only shows that every candidate does what it should.
+    // Round 0 only checks that every candidate works.
     for round in 0..=rounds {
         eprintln!("round {round} of {rounds}");
         let mut order: Vec<_> = lines.iter_mut().collect();
@@ -161,7 +161,7 @@ fn compare(candidates: &[Candidate], doubts: &[&str]) -> Outcome<()> {
 }
 
 fn far(candidates: &[Candidate], arguments: &[String]) -> Outcome<()> {
-    let [label, task, arguments @ ..] = arguments else { return Err("of whom?".into()) };
+    let [label, task, arguments @ ..] = arguments else { return Err("missing arguments".into()) };
     let _in_time = time_limit(label);
     let candidate = candidates.iter().find(|it| it.label == label).ok_or("no such candidate")?;
     let task = Task::ALL.get(task.parse::<usize>()?).ok_or("no such task")?;

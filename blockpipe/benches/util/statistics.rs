@@ -1,6 +1,6 @@
-//! What the benchmarks of both packages say about numbers.
+//! The statistics of both packages' benchmarks.
 
-/// Marsaglia's xorshift64: bytes that do not compress, and orders that nobody chose.
+/// Marsaglia's xorshift64, for bytes that do not compress and for random orders.
 pub struct Random(u64);
 
 impl Default for Random {
@@ -18,7 +18,7 @@ impl Random {
     }
 }
 
-/// The value below which so many quarters of the values lie, interpolated.
+/// Returns the value below which this many quarters of the values lie, interpolated.
 pub fn quartile(values: &[f64], quarters: usize) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -27,7 +27,7 @@ pub fn quartile(values: &[f64], quarters: usize) -> f64 {
     below + (above - below) * (position % 4) as f64 / 4.0
 }
 
-/// Median (and quartiles) of the ratios within each round.
+/// Returns the median (and quartiles) of the ratios within each round.
 pub fn ratios(own: &[f64], base: &[f64]) -> String {
     let ratios: Vec<f64> = own.iter().zip(base).map(|(own, base)| own / base).collect();
     let [low, middle, high] = [1, 2, 3].map(|quarters| quartile(&ratios, quarters));

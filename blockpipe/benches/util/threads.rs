@@ -1,5 +1,5 @@
-//! Two threads of one process that hand over blocks of ordinary memory: the least that it can cost. Where the task is
-//! to wake a sleeper, each sleeps on a condition variable: what the system takes for that.
+//! Two threads of one process that hand over blocks of ordinary memory: the lower limit of the cost. Where the task is
+//! to wake a sleeper, each sleeps on a condition variable, which shows the system's share.
 
 #![allow(unsafe_code, reason = "blocks that change owner without a lock")]
 
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::thread;
 
-/// Alone in its cache lines, as the counters of a pipe are.
+/// A counter alone in its cache lines, as the counters of a pipe are.
 #[derive(Default)]
 #[repr(align(128))]
 struct Count(AtomicU64);
@@ -24,8 +24,8 @@ struct Ring {
     came: Condvar,
 }
 
-// SAFETY: a block has one owner at a time. It is the sender's while less than `BLOCKS` blocks were filled since it
-// was emptied, and the receiver's while it is filled and not yet emptied; each counter has one writer.
+// SAFETY: a block has one owner at a time. It is the sender's while fewer than `BLOCKS` blocks were filled since it was
+// emptied, and the receiver's while it is filled and not yet emptied; each counter has one writer.
 unsafe impl Sync for Ring {}
 
 impl Ring {
@@ -50,10 +50,10 @@ impl<'a> Threads<'a> {
     }
 }
 
-fn wait_until(done: impl Fn() -> bool) {
+fn wait_until(condition: impl Fn() -> bool) {
     loop {
         for _ in 0..SPINS {
-            if done() {
+            if condition() {
                 return;
             }
             spin_loop();
@@ -66,13 +66,13 @@ impl Link for Threads<'_> {
     fn send(&mut self, length: usize, mut fill: impl FnMut(&mut [u8])) -> Outcome<()> {
         let (ring, n) = (self.output, self.sent);
         wait_until(|| n - ring.emptied.0.load(Ordering::Acquire) < BLOCKS as u64);
-        // SAFETY: the receiver is done with this block: its release of `emptied`, our acquire.
+        // SAFETY: the receiver no longer uses this block: its release of `emptied`, our acquire.
         let block = unsafe { &mut *ring.blocks[n as usize % BLOCKS].get() };
         fill(&mut block[..length]);
         self.sent += 1;
         ring.filled.0.store(self.sent, Ordering::Release);
         if ring.receiver_sleeps {
-            // Whoever looked before this was stored sleeps by the time the lock is free.
+            // A thread that checked before this was stored sleeps by the time the lock is free.
             drop(ring.lock.lock());
             ring.came.notify_one();
         }

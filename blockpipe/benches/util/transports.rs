@@ -1,6 +1,6 @@
-//! The transports that every comparison has: blockpipe, and what the system offers.
+//! The transports that every comparison has: blockpipe, and the system's own means.
 
-use super::{BLOCKS, Link, Outcome, Partner};
+use super::{BLOCKS, Link, Outcome, Peer};
 use blockpipe::{Consumer, Geometry, Pipe, Producer, Reason};
 use rustix::pipe::fcntl_setpipe_size;
 use std::fs::File;
@@ -16,11 +16,11 @@ pub struct Blockpipe {
 }
 
 impl Blockpipe {
-    pub fn near(mut command: Command, block_size: usize) -> Outcome<(Self, Partner)> {
+    pub fn near(mut command: Command, block_size: usize) -> Outcome<(Self, Peer)> {
         let name = format!("bench {}", process::id());
         command.arg(&name);
-        let partner = Partner::start(command)?;
-        Ok((Self::meet(&format!("{name} there"), &format!("{name} back"), block_size)?, partner))
+        let peer = Peer::start(command)?;
+        Ok((Self::meet(&format!("{name} there"), &format!("{name} back"), block_size)?, peer))
     }
 
     pub fn far(arguments: &[String], block_size: usize) -> Outcome<Self> {
@@ -57,7 +57,7 @@ impl Link for Blockpipe {
 
 impl Drop for Blockpipe {
     fn drop(&mut self) {
-        // There is no result to agree on. Whoever says so second is told that it is over.
+        // There is no result to agree on. The end that aborts second gets an error.
         let reason = Reason::new(0, "measured");
         let _ = self.producer.abort(&reason);
         let _ = self.consumer.abort(&reason);
@@ -71,36 +71,36 @@ pub struct Descriptors {
     buffer: Vec<u8>,
 }
 
-pub fn pipe(command: Command, block_size: usize) -> Outcome<(Descriptors, Partner)> {
+pub fn pipe(command: Command, block_size: usize) -> Outcome<(Descriptors, Peer)> {
     let (there, back) = (io::pipe()?, io::pipe()?);
     near_descriptors(command, block_size, (there.0.into(), back.1.into()), (back.0.into(), there.1.into()))
 }
 
-/// As large as everybody may make it.
-pub fn large_pipe(command: Command, block_size: usize) -> Outcome<(Descriptors, Partner)> {
-    let (link, partner) = pipe(command, block_size)?;
+/// As large as an ordinary user may make it.
+pub fn large_pipe(command: Command, block_size: usize) -> Outcome<(Descriptors, Peer)> {
+    let (link, peer) = pipe(command, block_size)?;
     for end in [&link.input, &link.output] {
         fcntl_setpipe_size(end, 1 << 20)?;
     }
-    Ok((link, partner))
+    Ok((link, peer))
 }
 
-pub fn socket(command: Command, block_size: usize) -> Outcome<(Descriptors, Partner)> {
+pub fn socket(command: Command, block_size: usize) -> Outcome<(Descriptors, Peer)> {
     let (ours, theirs) = UnixStream::pair()?;
     let theirs = (theirs.try_clone()?.into(), theirs.into());
     near_descriptors(command, block_size, theirs, (ours.try_clone()?.into(), ours.into()))
 }
 
-/// Of two descriptors the first one is for reading.
+/// Creates two descriptors, the first of them for reading.
 fn near_descriptors(
     mut command: Command,
     block_size: usize,
     theirs: (OwnedFd, OwnedFd),
     ours: (OwnedFd, OwnedFd),
-) -> Outcome<(Descriptors, Partner)> {
+) -> Outcome<(Descriptors, Peer)> {
     command.stdin(theirs.0).stdout(theirs.1);
     let link = Descriptors { input: ours.0.into(), output: ours.1.into(), buffer: vec![0; block_size] };
-    Ok((link, Partner::start(command)?))
+    Ok((link, Peer::start(command)?))
 }
 
 pub fn far_descriptors(_arguments: &[String], block_size: usize) -> Outcome<Descriptors> {

@@ -1,6 +1,6 @@
-//! ipc-channel: bytes that go through a socket, or memory that is made for each block and goes with it.
+//! ipc-channel: bytes through a socket, or memory that is created for each block and freed with it.
 
-use crate::util::{Link, Outcome, Partner};
+use crate::util::{Link, Outcome, Peer};
 use ipc_channel::ipc::{
     IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcReceiver, IpcSender, IpcSharedMemory,
     bytes_channel, channel,
@@ -14,12 +14,12 @@ pub struct Bytes {
 }
 
 impl Bytes {
-    pub fn near(mut command: Command, block_size: usize) -> Outcome<(Self, Partner)> {
+    pub fn near(mut command: Command, block_size: usize) -> Outcome<(Self, Peer)> {
         let (server, name) = IpcOneShotServer::new()?;
         command.arg(name);
-        let partner = Partner::start(command)?;
+        let peer = Peer::start(command)?;
         let (_, (output, input)) = server.accept()?;
-        Ok((Self { output, input, buffer: vec![0; block_size] }, partner))
+        Ok((Self { output, input, buffer: vec![0; block_size] }, peer))
     }
 
     pub fn far(arguments: &[String], block_size: usize) -> Outcome<Self> {
@@ -49,12 +49,12 @@ pub struct Memory {
 }
 
 impl Memory {
-    pub fn near(mut command: Command, block_size: usize) -> Outcome<(Self, Partner)> {
+    pub fn near(mut command: Command, block_size: usize) -> Outcome<(Self, Peer)> {
         let (server, name) = IpcOneShotServer::new()?;
         command.arg(name);
-        let partner = Partner::start(command)?;
+        let peer = Peer::start(command)?;
         let (_, (output, input)) = server.accept()?;
-        Ok((Self { output, input, buffer: vec![0; block_size] }, partner))
+        Ok((Self { output, input, buffer: vec![0; block_size] }, peer))
     }
 
     pub fn far(arguments: &[String], block_size: usize) -> Outcome<Self> {

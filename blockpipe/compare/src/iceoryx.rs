@@ -1,6 +1,6 @@
-//! iceoryx2: loans without a copy, by publish and subscribe. Who waits polls, or sleeps until an event.
+//! iceoryx2: loans without a copy, by publish and subscribe. A waiting process polls, or sleeps until an event.
 
-use crate::util::{BLOCKS, Link, Outcome, Partner, SPINS};
+use crate::util::{BLOCKS, Link, Outcome, Peer, SPINS};
 use iceoryx2::port::{listener::Listener, notifier::Notifier, publisher::Publisher, subscriber::Subscriber};
 use iceoryx2::prelude::*;
 use std::hint::spin_loop;
@@ -22,7 +22,7 @@ pub struct Iceoryx {
 }
 
 impl Iceoryx {
-    pub fn near(command: Command, block_size: usize) -> Outcome<(Self, Partner)> {
+    pub fn near(command: Command, block_size: usize) -> Outcome<(Self, Peer)> {
         Self::start(command, block_size, Self::without_events)
     }
 
@@ -34,7 +34,7 @@ impl Iceoryx {
         )
     }
 
-    pub fn near_with_events(command: Command, block_size: usize) -> Outcome<(Self, Partner)> {
+    pub fn near_with_events(command: Command, block_size: usize) -> Outcome<(Self, Peer)> {
         Self::start(command, block_size, Self::with_events)
     }
 
@@ -46,18 +46,18 @@ impl Iceoryx {
         mut command: Command,
         block_size: usize,
         meet: fn(&str, &str, usize) -> Outcome<Self>,
-    ) -> Outcome<(Self, Partner)> {
+    ) -> Outcome<(Self, Peer)> {
         let name = format!("compare/{}", process::id());
         command.arg(&name);
-        let partner = Partner::start(command)?;
-        Ok((meet(&format!("{name}/there"), &format!("{name}/back"), block_size)?, partner))
+        let peer = Peer::start(command)?;
+        Ok((meet(&format!("{name}/there"), &format!("{name}/back"), block_size)?, peer))
     }
 
     fn without_events(output: &str, input: &str, block_size: usize) -> Outcome<Self> {
-        // It has handlers for signals unless it is told otherwise, and Ctrl-C must end this.
+        // It installs signal handlers unless configured otherwise, and Ctrl-C must end this program.
         let node =
             NodeBuilder::new().signal_handling_mode(SignalHandlingMode::Disabled).create::<Service>()?;
-        // Of the blocks one is written, one is read, and the others wait.
+        // One of the blocks is being written, one is being read, and the others wait.
         let open = |name: &str| -> Outcome<_> {
             Ok(node
                 .service_builder(&name.try_into()?)
@@ -79,7 +79,7 @@ impl Iceoryx {
             .max_loaned_samples(1)
             .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered)
             .create()?;
-        // What is sent before somebody subscribes is lost.
+        // Samples that are sent before somebody subscribes are lost.
         while output.dynamic_config().number_of_subscribers() == 0 {
             thread::yield_now();
         }
@@ -105,7 +105,7 @@ impl Iceoryx {
 impl Link for Iceoryx {
     fn send(&mut self, length: usize, mut fill: impl FnMut(&mut [u8])) -> Outcome<()> {
         let sample = self.publisher.loan_slice_uninit(length)?;
-        // SAFETY: any byte is a `u8`, and these are mapped: zeros, or what an earlier sample left.
+        // SAFETY: any byte is a valid `u8`, and these are mapped: zeros, or what an earlier sample left.
         let mut sample = unsafe { sample.assume_init() };
         fill(sample.payload_mut());
         sample.send()?;

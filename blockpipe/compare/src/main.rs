@@ -1,8 +1,9 @@
-//! `blockpipe` beside other crates that move data between two processes, measured by the code of its own benchmark.
+//! `blockpipe` compared with other crates that move data between two processes, measured by the code of its own
+//! benchmark.
 //!
-//! `cargo run --release --manifest-path blockpipe/compare/Cargo.toml -- --bench` measures. Without `--bench` every candidate
-//! hands over a little, which is checked, and nothing is timed. `BLOCKPIPE_BENCH_MIB` says how much (the number of
-//! messages grows with it), `BLOCKPIPE_BENCH_ROUNDS` how often.
+//! `cargo run --release --manifest-path blockpipe/compare/Cargo.toml -- --bench` measures. Without `--bench` every
+//! candidate hands over a small amount, which is checked, and nothing is timed. `BLOCKPIPE_BENCH_MIB` sets the amount
+//! (the number of messages grows with it), `BLOCKPIPE_BENCH_ROUNDS` the number of rounds.
 
 mod channels;
 mod iceoryx;
@@ -18,10 +19,10 @@ use util::{Blockpipe, Candidate, Task, far_descriptors, large_pipe, pipe, socket
 
 fn main() -> ExitCode {
     let blocks: fn(Task) -> bool = |task| matches!(task, Task::Blocks(_));
-    // A sender that is faster than its receiver, as in a stream, sleeps for milliseconds in iceoryx2, which leaves it to
-    // its users to slow down.
+    // A sender that is faster than its receiver, as in a stream, sleeps for milliseconds in iceoryx2, which leaves flow
+    // control to its users.
     let messages: fn(Task) -> bool = |task| matches!(task, Task::PingPong | Task::Parked);
-    // What polls never sleeps.
+    // A polling candidate never sleeps.
     let awake: fn(Task) -> bool = |task| task != Task::Parked;
     let candidates = [
         Candidate::processes("blockpipe", Blockpipe::near, Blockpipe::far),

@@ -1,6 +1,6 @@
-//! shmem-ipc: a ring of bytes in a memory file. Who waits polls, or sleeps on an event descriptor.
+//! shmem-ipc: a ring of bytes in a memory file. A waiting process polls, or sleeps on an event descriptor.
 
-use crate::util::{BLOCKS, Link, Outcome, Partner, SPINS};
+use crate::util::{BLOCKS, Link, Outcome, Peer, SPINS};
 use rustix::io::{FdFlags, fcntl_setfd};
 use shmem_ipc::sharedring::{Receiver, Sender};
 use std::fs::File;
@@ -15,13 +15,13 @@ pub struct Shmem {
     polling: bool,
 }
 
-/// The ring's counter lies in the same pages, in a line of its own.
+/// The length of the ring. Its counter lies in the same pages, in a cache line of its own.
 fn capacity(block_size: usize) -> usize {
     BLOCKS * block_size - 64
 }
 
 impl Shmem {
-    pub fn near(mut command: Command, block_size: usize) -> Outcome<(Self, Partner)> {
+    pub fn near(mut command: Command, block_size: usize) -> Outcome<(Self, Peer)> {
         let (output, input) = (Sender::new(capacity(block_size))?, Receiver::new(capacity(block_size))?);
         let handles = [
             input.memfd().as_file(),
@@ -32,12 +32,12 @@ impl Shmem {
             output.full_signal(),
         ];
         for handle in handles {
-            // The far process inherits it, and is told its number.
+            // The far process inherits it, and gets its number as an argument.
             fcntl_setfd(handle, FdFlags::empty())?;
             command.arg(handle.as_raw_fd().to_string());
         }
-        let partner = Partner::start(command)?;
-        Ok((Self { output, input, polling: false }, partner))
+        let peer = Peer::start(command)?;
+        Ok((Self { output, input, polling: false }, peer))
     }
 
     pub fn far(arguments: &[String], block_size: usize) -> Outcome<Self> {
@@ -51,9 +51,9 @@ impl Shmem {
         Ok(Self { output, input, polling: false })
     }
 
-    pub fn near_polling(command: Command, block_size: usize) -> Outcome<(Self, Partner)> {
-        let (link, partner) = Self::near(command, block_size)?;
-        Ok((Self { polling: true, ..link }, partner))
+    pub fn near_polling(command: Command, block_size: usize) -> Outcome<(Self, Peer)> {
+        let (link, peer) = Self::near(command, block_size)?;
+        Ok((Self { polling: true, ..link }, peer))
     }
 
     pub fn far_polling(arguments: &[String], block_size: usize) -> Outcome<Self> {
@@ -80,8 +80,8 @@ impl Link for Shmem {
         while left > 0 {
             let write = |bytes: *mut u8, room: usize| {
                 let piece = room.min(left);
-                // SAFETY: the ring gave us this room, the only receiver does not look into it before it is sent, and
-                // what is mapped is initialised.
+                // SAFETY: the ring gave us this room, the only receiver does not read it before it is sent, and mapped
+                // memory is initialised.
                 fill(unsafe { slice::from_raw_parts_mut(bytes, piece) });
                 left -= piece;
                 piece
@@ -102,7 +102,7 @@ impl Link for Shmem {
         while left > 0 {
             let read = |bytes: *const u8, there: usize| {
                 let piece = there.min(left);
-                // SAFETY: the only sender has sent these, and does not touch them before we drop them.
+                // SAFETY: the only sender has sent these bytes, and does not touch them before we drop them.
                 take(unsafe { slice::from_raw_parts(bytes, piece) });
                 left -= piece;
                 piece

@@ -1,7 +1,7 @@
-//! What a partner can write, as inputs of a fuzzer: one function for each place where it is read.
+//! What a peer can write, as inputs of a fuzzer: one function for each kind of place where it is read.
 //!
-//! The partner is dead in all of these: its seat is free, so that every wait ends at once, and what it wrote is all
-//! there is. `--cfg fuzzing` (which `cargo fuzz` sets) takes the sleeps out of the library's waits.
+//! The peer is dead in all of these: its seat is free, so that every wait ends at once, and what it wrote is final.
+//! `--cfg fuzzing` (which `cargo fuzz` sets) removes the sleeps from the library's waits.
 //!
 //! ```text
 //! cargo install cargo-fuzz
@@ -9,7 +9,8 @@
 //! RUSTFLAGS="--cfg fuzzing" cargo test --manifest-path fuzz/Cargo.toml  # the corpus and a second of mutations
 //! ```
 
-use blockpipe::{Consumer, End, Geometry, JoinError, ResumePoint, Pipe, PipeError, Producer, Reason};
+use blockpipe::offsets::{BEGUN, GENERATION, HEADER_LENGTH, ORIGIN, SLOTS, STATE, VERDICT};
+use blockpipe::{Consumer, End, Geometry, JoinError, Pipe, PipeError, Producer, Reason, ResumePoint};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-// The program is no library; its journal is read from its own file.
+// The program is not a library, so its journal is compiled from its own file.
 #[allow(dead_code)]
 #[path = "../../../duocopy/src/digest.rs"]
 mod digest;
@@ -33,23 +34,17 @@ mod record;
 
 const BLOCK: usize = 4096;
 const BLOCKS: usize = 2;
-const HEADER: u64 = 4096;
-const SLOTS: u64 = 65536;
-/// From the origin to the end of the header, and the descriptors.
-const EVERYTHING: (u64, u64) = (2048, 256 + 8 * BLOCKS as u64);
-const STATE: u64 = 12;
-const GENERATION: u64 = 16;
-const VERDICT: u64 = 2560;
-const BEGUN: u64 = 2440;
+/// From the origin to the end of the header, then the descriptors.
+const EVERYTHING: (u64, u64) = (ORIGIN, (HEADER_LENGTH - ORIGIN) / 8 + 8 * BLOCKS as u64);
 const READY: u32 = 2;
 
-/// A name of its own, and the file behind it.
-struct Place {
+/// A pipe's name that no other input uses, and its file.
+struct TestPipe {
     name: String,
     path: PathBuf,
 }
 
-impl Place {
+impl TestPipe {
     fn new() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!("fuzz {} {}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -83,7 +78,7 @@ impl Place {
     }
 }
 
-/// Nobody waits for the gate here, and somebody else may just be looking whether this pipe is a dead one's.
+/// Joins without waiting for the gate, which another process may hold while it checks whether this pipe is dead.
 fn join(pipe: &Pipe) -> Result<End, JoinError> {
     loop {
         match pipe.join() {
@@ -93,7 +88,7 @@ fn join(pipe: &Pipe) -> Result<End, JoinError> {
     }
 }
 
-impl Drop for Place {
+impl Drop for TestPipe {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }
@@ -112,14 +107,14 @@ impl Memory {
         self.0.write_all_at(bytes, at).expect("the file can be written to");
     }
 
-    /// Ten bytes of input: where, and what. The generation is random and never guessed, so a verdict has the right
-    /// one or its neighbour.
+    /// Applies ten bytes of input: an offset and a value. The generation is random and cannot be guessed, so a verdict
+    /// gets the right one or its neighbour.
     fn scribble(&self, input: &[u8; 10], (first, words): (u64, u64)) {
         let (at, value) = input.split_at(2);
         let word = u64::from(u16::from_le_bytes([at[0], at[1] & 0x3f])) % words;
         let at = first + word * 8;
-        // Behind the header come the descriptors.
-        let at = if at < HEADER { at } else { SLOTS + at - HEADER };
+        // The descriptors come after the header.
+        let at = if at < HEADER_LENGTH { at } else { SLOTS + at - HEADER_LENGTH };
         if at == VERDICT {
             let other = u64::from(value[1] == 1);
             let word = (self.get(GENERATION) ^ other) << 8 | u64::from(value[0]);
@@ -130,10 +125,10 @@ impl Memory {
     }
 }
 
-/// One record of the input before each operation, until there are no more.
+/// Applies the next records of the input before each operation, until there are no more.
 struct Script<'a> {
     memory: &'a Memory,
-    /// Where the first word is, and how many there are.
+    /// The offset of the first word, and the number of words.
     words: (u64, u64),
     input: std::slice::ChunksExact<'a, u8>,
 }
@@ -146,7 +141,7 @@ impl<'a> Script<'a> {
     fn step(&mut self) {
         for record in self.input.by_ref() {
             let record: &[u8; 10] = record.try_into().expect("ten bytes");
-            // Nothing here, or more than one word.
+            // The record marks no change here, or more than one.
             if record[1] & 0x80 != 0 {
                 return;
             }
@@ -159,27 +154,27 @@ impl<'a> Script<'a> {
 }
 
 fn fatal(error: &PipeError) {
-    assert!(!matches!(error, PipeError::Misuse(_)), "{error:?} is the caller's fault");
+    assert!(!matches!(error, PipeError::Misuse(_)), "{error:?} blames the caller");
 }
 
-/// Arrival as the second one, in front of any header.
+/// Joins as the second process, with any header.
 pub fn header(data: &[u8]) {
     let Some((flags, header)) = data.split_first() else { return };
-    let place = Place::new();
-    let mut pipe = place.pipe();
+    let test = TestPipe::new();
+    let mut pipe = test.pipe();
     if flags & 1 != 0 {
         pipe = pipe.replace_within(Duration::ZERO);
     }
-    let mut producer = place.producer(&pipe);
+    let mut producer = test.producer(&pipe);
     if flags & 2 != 0 {
         producer.ready(Geometry::new(BLOCK, BLOCKS), &[1; 128]).expect("there is memory");
     }
-    let memory = place.memory();
-    // The input lies over one part of the header; it begins at a multiple of 64.
+    let memory = test.memory();
+    // The input replaces one part of the header, which begins at a multiple of 64.
     let start = u64::from(flags >> 2) * 64;
-    memory.set(start, &header[..header.len().min((HEADER - start) as usize)]);
+    memory.set(start, &header[..header.len().min((HEADER_LENGTH - start) as usize)]);
     if start + header.len() as u64 <= VERDICT {
-        // Whoever writes a generation gives it to the verdict too.
+        // An input that writes a generation writes it to the verdict, too.
         memory.set(VERDICT, &(memory.get(GENERATION) << 8).to_le_bytes());
     }
     // A producer that is not ready would be waited for.
@@ -191,7 +186,7 @@ pub fn header(data: &[u8]) {
     let geometry = consumer.geometry();
     assert!(geometry.block_size() >= BLOCK && geometry.blocks() >= 1);
     drop(producer);
-    // What it says is mapped is there.
+    // What the header describes is mapped.
     if consumer.begin(&[2; 128], ResumePoint::default()).is_ok()
         && let Ok(Some(block)) = consumer.filled_block()
     {
@@ -200,22 +195,22 @@ pub fn header(data: &[u8]) {
     }
 }
 
-/// A consumer in front of any counters, marks, descriptors and last words.
+/// Runs a consumer with any counters, resume points, descriptors and trailers.
 pub fn consumer(data: &[u8]) {
     let Some((flags, script)) = data.split_first() else { return };
-    let place = Place::new();
-    let mut pipe = place.pipe();
+    let test = TestPipe::new();
+    let mut pipe = test.pipe();
     if flags & 1 != 0 {
         pipe = pipe.replace_within(Duration::ZERO);
     }
-    let mut producer = place.producer(&pipe);
+    let mut producer = test.producer(&pipe);
     producer.ready(Geometry::new(BLOCK, BLOCKS), &[1; 128]).expect("there is memory");
-    let memory = place.memory();
+    let memory = test.memory();
     let replaces = flags & 3 == 3;
     if replaces {
         memory.set(BEGUN, &1_u32.to_le_bytes());
     }
-    let mut consumer = place.consumer(&pipe);
+    let mut consumer = test.consumer(&pipe);
     drop(producer);
     let mut script = Script::new(&memory, EVERYTHING, script);
     let monitor = consumer.monitor();
@@ -224,12 +219,12 @@ pub fn consumer(data: &[u8]) {
         let _ = format!("{:?}", monitor.snapshot());
     };
     step();
-    let mark = match consumer.begin(&[2; 128], ResumePoint::default()) {
-        Ok(mark) => mark,
+    let start = match consumer.begin(&[2; 128], ResumePoint::default()) {
+        Ok(start) => start,
         Err(error) => return fatal(&error),
     };
-    assert!(replaces || mark == ResumePoint::default(), "the stream begins where this end said");
-    let mut position = mark.position;
+    assert!(replaces || start == ResumePoint::default(), "the stream begins where this end wanted");
+    let mut position = start.position;
     for _ in 0..64 {
         step();
         match consumer.filled_block() {
@@ -262,19 +257,19 @@ pub fn consumer(data: &[u8]) {
     }
 }
 
-/// A producer in front of any counters and marks.
+/// Runs a producer with any counters and resume points.
 pub fn producer(data: &[u8]) {
     let Some((flags, script)) = data.split_first() else { return };
-    let place = Place::new();
-    let pipe = place.pipe().replace_within(Duration::ZERO);
-    let mut producer = place.producer(&pipe);
+    let test = TestPipe::new();
+    let pipe = test.pipe().replace_within(Duration::ZERO);
+    let mut producer = test.producer(&pipe);
     producer.ready(Geometry::new(BLOCK, BLOCKS), &[1; 128]).expect("there is memory");
-    let consumer = place.consumer(&pipe);
+    let consumer = test.consumer(&pipe);
     consumer.begin(&[2; 128], ResumePoint::default()).expect("the first consumer");
-    let memory = place.memory();
+    let memory = test.memory();
     let mut script = Script::new(&memory, EVERYTHING, script);
     if flags & 1 != 0 {
-        // A replacement, which finds what a dead one left.
+        // A replacement, which finds what a dead producer left.
         drop(producer);
         let Ok(End::Producer(second)) = join(&pipe) else { return };
         producer = second;
@@ -310,17 +305,17 @@ pub fn producer(data: &[u8]) {
     let _ = closed.inspect_err(fatal);
 }
 
-/// Both ends at the end of the stream, in front of any verdict and reason.
+/// Runs both ends at the end of the stream, with any verdict and reason.
 pub fn verdict(data: &[u8]) {
     let Some((flags, script)) = data.split_first() else { return };
-    let place = Place::new();
-    let pipe = place.pipe();
-    let mut producer = place.producer(&pipe);
+    let test = TestPipe::new();
+    let pipe = test.pipe();
+    let mut producer = test.producer(&pipe);
     producer.ready(Geometry::new(BLOCK, BLOCKS), &[1; 128]).expect("there is memory");
-    let mut consumer = place.consumer(&pipe);
+    let mut consumer = test.consumer(&pipe);
     consumer.begin(&[2; 128], ResumePoint::default()).expect("the first consumer");
-    let memory = place.memory();
-    let mut script = Script::new(&memory, (VERDICT, (HEADER - VERDICT) / 8), script);
+    let memory = test.memory();
+    let mut script = Script::new(&memory, (VERDICT, (HEADER_LENGTH - VERDICT) / 8), script);
     if flags & 1 != 0 {
         drop(consumer);
         script.step();
@@ -348,18 +343,18 @@ pub fn verdict(data: &[u8]) {
     }
 }
 
-/// Any journal. What is found in one that is accepted is what would be written down again.
+/// Reads any journal. One that is accepted must be written back unchanged.
 pub fn journal(data: &[u8]) {
     let mut content = [0; journal_file::LENGTH];
     let length = data.len().min(content.len());
     content[..length].copy_from_slice(&data[..length]);
-    // Nothing but its own checksums keeps a changed sector out; so these are made right, unless the input says not.
+    // Only the checksums keep a changed sector out, so they are made right unless the input says otherwise.
     if data.get(journal_file::LENGTH).is_none_or(|byte| byte & 1 == 0) {
         seal(&mut content);
     }
     if let Some((heading, entry)) = journal_file::parse(&content) {
         assert!(entry.durable.position <= heading.source.length);
-        // What was read of a stream cannot be read again.
+        // The part of a stream that was read cannot be read again.
         assert_eq!(heading.fits(&heading), !heading.source.stream);
     }
 }

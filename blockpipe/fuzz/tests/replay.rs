@@ -1,5 +1,5 @@
-//! The corpus, and then random mutations of it: what a fuzzer does, without one. `FUZZ_SECONDS` is the time for each
-//! target, `FUZZ_SEED` where the mutations begin.
+//! Runs the corpus, and then random mutations of it, as a fuzzer does, but without one. `FUZZ_SECONDS` sets the time
+//! for each target, `FUZZ_SEED` the seed of the mutations.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,24 +1,24 @@
-//! What an actor's process does with each command. An answer is one line, mostly the `Debug` text of a result.
+//! The commands of an actor. An answer is one line, mostly the `Debug` text of a result.
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `join NAME [as ROLE] [job HEX] [dir PATH] [patience MS] [replace MS]` | arrives; the answer is the role or the error. Lets go of what it had before |
-//! | `handles` | how many handles are open, and how many of them a child would get |
-//! | `leave` | lets go of its end, and says nothing to the other |
-//! | `abort CODE TEXT` · `look` · `check` | gives up · what the monitor shows · whether it can go on |
+//! | `join NAME [as ROLE] [tag HEX] [dir PATH] [connect_timeout MS] [replace MS]` | joins; the answer is the role or the error. Drops the end that it had before |
+//! | `handles` | how many handles are open, and how many of them a child would inherit |
+//! | `leave` | drops its end without a verdict |
+//! | `abort CODE TEXT` · `phase` · `check` | aborts · the phase that the monitor shows · whether it can continue |
 //! | *as producer* | |
-//! | `ready SIZE BLOCKS` · `start` | makes the memory, or finds it · waits for a consumer, and goes on where that must be |
+//! | `ready SIZE BLOCKS` · `start` | reserves the memory, or finds it · waits for a consumer, and resumes where it has to |
 //! | `hold` · `drop I` · `give I LENGTH` | takes a block and fills it · drops or sends the `I`th held one |
 //! | `send N` · `stream N W` · `close` | sends N bytes · also closes, holding W blocks and sending the last one first |
 //! | *as consumer* | |
-//! | `partner` | who the producer is |
-//! | `begin` · `begin_at BYTES` · `resume` | at 0 · behind so many bytes that came earlier · where a dead one stopped |
-//! | `take` · `drop I` · `done I` | one block after the other, each compared with what it must hold |
-//! | `drain W` | all blocks to the end, holding W and confirming the last one first |
+//! | `peer_user` | the producer's user |
+//! | `begin` · `begin_at BYTES` · `resume` | begins at 0 · after that many earlier bytes · where a dead consumer stopped |
+//! | `take` · `drop I` · `release I` | one block after another, each compared with the expected bytes |
+//! | `drain W` | all blocks to the end, holding W and releasing the last one first |
 //! | `commit`, then `complete`, `abort CODE TEXT` or `leave` | |
 //! | *both* | |
-//! | `copy NAME BYTES AT [as ROLE]` | at that time: joins, whatever the role, or as `producer` or `consumer`, and copies to the verdict |
-//! | `relay NAME BYTES MS` | the same at once, and keeps its place so long when its partner dies, or takes a dead one's |
+//! | `copy NAME BYTES AT [as ROLE]` | at that time: joins in any role, or as `producer` or `consumer`, and copies until there is a verdict |
+//! | `relay NAME BYTES MS` | the same at once, waiting up to MS for a replacement of a dead peer, or replacing a dead end |
 
 use super::{ANSWER, handles, now};
 use blockpipe::{
@@ -33,12 +33,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-/// The reason given to `Pipe::interrupt`.
+/// The reason passed to `Pipe::interrupt`.
 pub fn interruption() -> Reason {
     Reason::new(130, "interrupted by the test")
 }
 
-/// Does what it is told until standard input ends.
+/// Executes commands until standard input ends.
 pub fn run() -> ! {
     let interrupted = Arc::new(AtomicBool::new(false));
     let (sender, lines) = mpsc::channel();
@@ -52,7 +52,7 @@ pub fn run() -> ! {
                     break;
                 }
             }
-            // The test has ended, perhaps in the middle of a wait of ours.
+            // The test has ended, perhaps while this process was waiting.
             std::process::exit(0);
         }
     });
@@ -100,7 +100,7 @@ pub fn run() -> ! {
                 say("left");
                 commands.next()
             }
-            _ => panic!("`{}` makes no sense here", command.0),
+            _ => panic!("unexpected command: `{}`", command.0),
         };
     }
 }
@@ -120,23 +120,23 @@ struct Commands {
 
 impl Commands {
     fn next(&mut self) -> Command {
-        Command(self.lines.recv().expect("the reader ends the process and not the channel"))
+        Command(self.lines.recv().expect("the reading thread ends the process before the channel"))
     }
 
     fn pipe(&self, name: &str, options: &[&str]) -> Pipe {
         let pipe = Pipe::named(bytes(name)).interrupt(Arc::clone(&self.interrupted), interruption());
         options.chunks(2).fold(pipe, |pipe, option| match option {
             ["as", _] => pipe,
-            ["job", job] => pipe.tag(bytes(job)),
+            ["tag", tag] => pipe.tag(bytes(tag)),
             ["dir", path] => pipe.in_directory(path),
-            ["patience", time] => pipe.connect_timeout(Duration::from_millis(number(time))),
+            ["connect_timeout", time] => pipe.connect_timeout(Duration::from_millis(number(time))),
             ["replace", time] => pipe.replace_within(Duration::from_millis(number(time))),
             _ => panic!("no such option: {option:?}"),
         })
     }
 }
 
-/// Arrives as what the options say.
+/// Joins in the role that the options request.
 fn join(pipe: &Pipe, options: &[&str]) -> Result<End, JoinError> {
     match options.chunks(2).find(|option| option[0] == "as") {
         Some(["as", "producer"]) => pipe.join_as_producer().map(End::Producer),
@@ -163,7 +163,7 @@ fn index(word: &str) -> usize {
     word.parse().expect("a number")
 }
 
-/// What [`super::hex`] wrote.
+/// Decodes what [`super::hex`] wrote.
 fn bytes(word: &str) -> Vec<u8> {
     let digits = word.as_bytes()[1..].chunks(2);
     digits.map(|two| u8::from_str_radix(str::from_utf8(two).expect("ASCII"), 16).expect("hex")).collect()
@@ -174,7 +174,7 @@ fn reason(code: &str, text: &str) -> Reason {
     Reason::new(code, String::from_utf8(bytes(text)).expect("a reason is text"))
 }
 
-/// A stream whose bytes depend on the position and on who sends it, with a running checksum of what went by.
+/// A stream whose bytes depend on the position and on the sender, with a running checksum.
 struct Stream {
     salt: u64,
     position: u64,
@@ -186,19 +186,19 @@ impl Stream {
         Self { salt, position: 0, sum: 0 }
     }
 
-    /// Where somebody else stopped.
-    fn going_on(salt: u64, mark: ResumePoint) -> Self {
-        Self { salt, position: mark.position, sum: mark.sum }
+    /// Resumes where another end stopped.
+    fn resumed(salt: u64, point: ResumePoint) -> Self {
+        Self { salt, position: point.position, sum: point.sum }
     }
 
-    /// Behind this many bytes.
-    fn behind(salt: u64, bytes: u64) -> Self {
+    /// Starts after this many bytes.
+    fn after(salt: u64, bytes: u64) -> Self {
         let mut stream = Self::new(salt);
         stream.pass(bytes as usize);
         stream
     }
 
-    fn mark(&self) -> ResumePoint {
+    fn point(&self) -> ResumePoint {
         ResumePoint { position: self.position, sum: self.sum }
     }
 
@@ -210,7 +210,7 @@ impl Stream {
         (position..).zip(block).for_each(|(position, byte)| *byte = self.byte(position));
     }
 
-    /// The next bytes of the stream have gone by; the checksum up to here.
+    /// Advances over the next bytes of the stream, and returns the checksum up to here.
     fn pass(&mut self, length: usize) -> u64 {
         for position in self.position..self.position + length as u64 {
             self.sum = (self.sum ^ u64::from(self.byte(position))).wrapping_mul(0x0100_0000_01b3);
@@ -219,7 +219,7 @@ impl Stream {
         self.sum
     }
 
-    /// As `pass`, for bytes that came through a pipe.
+    /// Advances as `pass` does, and compares the bytes that came through the pipe.
     fn compare(&mut self, block: &FilledBlock<'_>) -> u64 {
         assert_eq!(block.offset(), self.position, "blocks come in order");
         let wrong =
@@ -229,7 +229,7 @@ impl Stream {
     }
 }
 
-/// A number that names this end in this run, and salts what it sends.
+/// Returns a number that identifies this end in this run, and salts its stream.
 fn identify() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     u64::from(std::process::id()) << 32 | COUNT.fetch_add(1, Ordering::Relaxed)
@@ -241,7 +241,7 @@ fn identity(id: u64) -> Identity {
     identity
 }
 
-/// A checksum as the last word of a stream.
+/// Returns a checksum as the digest of a trailer.
 fn digest(sum: u64) -> [u8; 32] {
     let mut digest = [0; 32];
     digest[..8].copy_from_slice(&sum.to_le_bytes());
@@ -268,7 +268,7 @@ fn send(producer: &Producer, stream: &mut Stream, count: u64, window: usize) -> 
     Ok(())
 }
 
-/// Takes all there is, holding `window` blocks at a time and confirming the last one first.
+/// Receives everything, holding `window` blocks at a time and releasing the last one first.
 fn drain(consumer: &Consumer, stream: &mut Stream, window: usize) -> Result<(), PipeError> {
     loop {
         let mut held = Vec::new();
@@ -279,9 +279,9 @@ fn drain(consumer: &Consumer, stream: &mut Stream, window: usize) -> Result<(), 
         let ended = held.len() < window;
         held.into_iter().rev().for_each(|(sum, block)| block.release(sum));
         if ended {
-            let closing = consumer.trailer().expect("there are no more blocks");
+            let trailer = consumer.trailer().expect("there are no more blocks");
             assert_eq!(
-                (closing.length, closing.digest),
+                (trailer.length, trailer.digest),
                 (stream.position, digest(stream.sum)),
                 "the last word"
             );
@@ -300,9 +300,9 @@ fn produce(commands: &mut Commands, mut producer: Producer) -> Command {
                 show(&producer.ready(Geometry::new(index(size), index(blocks)), &identity(id)));
             }
             ["start"] => match producer.start() {
-                Ok(mark) => {
-                    stream = Stream::going_on(id, mark);
-                    say(&format!("starts at {}", mark.position));
+                Ok(point) => {
+                    stream = Stream::resumed(id, point);
+                    say(&format!("starts at {}", point.position));
                 }
                 Err(error) => show(&Err::<(), _>(error)),
             },
@@ -316,8 +316,8 @@ fn produce(commands: &mut Commands, mut producer: Producer) -> Command {
     }
 }
 
-/// The commands during which blocks may be held. The one that is none of them is given back.
-/// Positions and checksums of dropped blocks outlive it.
+/// Runs the commands during which blocks may be held, and returns the first other one. Positions and checksums of
+/// dropped blocks outlive it.
 fn produce_blocks(
     commands: &mut Commands,
     producer: &Producer,
@@ -330,7 +330,7 @@ fn produce_blocks(
         match command.words()[..] {
             ["hold"] => match producer.empty_block() {
                 Ok(mut block) => {
-                    // Of those that were dropped the oldest comes back first.
+                    // The oldest dropped block comes back first.
                     let (position, sum) =
                         dropped.pop_first().unwrap_or_else(|| (stream.position, stream.pass(block.len())));
                     stream.write(position, &mut block);
@@ -353,7 +353,7 @@ fn produce_blocks(
             ["abort", code, text] => show(&producer.abort(&reason(code, text))),
             ["check"] => show(&producer.check()),
             ["handles"] => show(&handles()),
-            ["look"] => show(&producer.monitor().snapshot().phase),
+            ["phase"] => show(&producer.monitor().snapshot().phase),
             _ => return command,
         }
     }
@@ -372,7 +372,7 @@ fn consume(commands: &mut Commands, mut consumer: Consumer) -> Command {
                         ["complete"] => show(&committing.complete()),
                         ["abort", code, text] => show(&committing.abort(&reason(code, text))),
                         ["leave"] => return command,
-                        _ => panic!("`{}` makes no sense while committing", command.0),
+                        _ => panic!("unexpected command while committing: `{}`", command.0),
                     }
                 }
                 Err(error) => show(&Err::<(), _>(error)),
@@ -382,25 +382,25 @@ fn consume(commands: &mut Commands, mut consumer: Consumer) -> Command {
     }
 }
 
-/// As `produce_blocks`.
+/// Runs the commands during which blocks may be held, and returns the first other one.
 fn consume_blocks(commands: &mut Commands, consumer: &Consumer, stream: &mut Stream) -> Command {
     let mut held: Vec<Option<(FilledBlock<'_>, u64)>> = Vec::new();
     loop {
         let command = commands.next();
         match command.words()[..] {
             ["check"] => show(&consumer.check()),
-            ["partner"] => show(&consumer.peer_user()),
+            ["peer_user"] => show(&consumer.peer_user()),
             ["begin"] => show(&consumer.begin(&identity(identify()), ResumePoint::default()).map(drop)),
             ["begin_at", bytes] => {
-                *stream = Stream::behind(stream.salt, number(bytes));
-                show(&consumer.begin(&identity(identify()), stream.mark()).map(drop));
+                *stream = Stream::after(stream.salt, number(bytes));
+                show(&consumer.begin(&identity(identify()), stream.point()).map(drop));
             }
             ["resume"] => {
-                let target = *consumer.predecessor().expect("a dead one's place");
+                let target = *consumer.predecessor().expect("this consumer is a replacement");
                 match consumer.begin(&target, ResumePoint::default()) {
-                    Ok(mark) => {
-                        *stream = Stream::going_on(stream.salt, mark);
-                        say(&format!("resumes at {}", mark.position));
+                    Ok(point) => {
+                        *stream = Stream::resumed(stream.salt, point);
+                        say(&format!("resumes at {}", point.position));
                     }
                     Err(error) => show(&Err::<(), _>(error)),
                 }
@@ -419,28 +419,28 @@ fn consume_blocks(commands: &mut Commands, consumer: &Consumer, stream: &mut Str
                 drop(held[index(which)].take().expect("a held block"));
                 say("dropped");
             }
-            ["done", which] => {
+            ["release", which] => {
                 let (block, sum) = held[index(which)].take().expect("a held block");
                 block.release(sum);
-                say("done");
+                say("released");
             }
             ["drain", window] => match drain(consumer, stream, index(window)) {
                 Ok(()) => say(&format!("drained {}", stream.position)),
                 Err(error) => show(&Err::<(), _>(error)),
             },
             ["abort", code, text] => show(&consumer.abort(&reason(code, text))),
-            ["look"] => show(&consumer.monitor().snapshot().phase),
+            ["phase"] => show(&consumer.monitor().snapshot().phase),
             _ => return command,
         }
     }
 }
 
-/// A whole copy in the role that is asked for, or that arrival gives. The answer is what [`super::Copied`] reads.
+/// Makes a whole copy in the requested role, or in any. The answer is what [`super::Copied`] parses.
 fn copy(pipe: &Pipe, role: &[&str], count: u64) -> Result<String, String> {
     let (own, started) = (identify(), now());
     let end = join(pipe, role).map_err(|error| kind(&error))?;
     let show = |error: PipeError| format!("{error:?}");
-    let (role, partner) = match end {
+    let (role, peer) = match end {
         End::Producer(mut producer) => {
             let mut stream = Stream::new(own);
             producer.ready(Geometry::new(4096, 4), &identity(own)).map_err(show)?;
@@ -450,41 +450,41 @@ fn copy(pipe: &Pipe, role: &[&str], count: u64) -> Result<String, String> {
             ("producer", id_in(&monitor.snapshot().target.expect("the consumer has begun")))
         }
         End::Consumer(mut consumer) => {
-            let partner = id_in(consumer.origin());
+            let peer = id_in(consumer.origin());
             consumer.begin(&identity(own), ResumePoint::default()).map_err(show)?;
-            drain(&consumer, &mut Stream::new(partner), 1).map_err(show)?;
+            drain(&consumer, &mut Stream::new(peer), 1).map_err(show)?;
             consumer.commit().map_err(show)?.complete().map_err(show)?;
-            ("consumer", partner)
+            ("consumer", peer)
         }
     };
-    Ok(format!("complete {role} {own} {partner} {started} {}", now()))
+    Ok(format!("complete {role} {own} {peer} {started} {}", now()))
 }
 
-/// A whole copy, or what a dead one left of it. The answer is `complete`, the role and where it went on.
+/// Makes a whole copy, or the rest of a dead end's copy. The answer is `complete`, the role and where it resumed.
 fn relay(pipe: &Pipe, count: u64) -> Result<String, String> {
     let show = |error: PipeError| format!("{error:?}");
     match pipe.join().map_err(|error| kind(&error))? {
         End::Producer(mut producer) => {
             let id = producer.predecessor().map_or_else(identify, id_in);
             producer.ready(Geometry::new(4096, 4), &identity(id)).map_err(show)?;
-            let mark = producer.start().map_err(show)?;
-            let mut stream = Stream::going_on(id, mark);
-            send(&producer, &mut stream, count - mark.position, 2).map_err(show)?;
+            let point = producer.start().map_err(show)?;
+            let mut stream = Stream::resumed(id, point);
+            send(&producer, &mut stream, count - point.position, 2).map_err(show)?;
             producer.close(&digest(stream.sum)).map_err(show)?;
-            Ok(format!("complete producer {}", mark.position))
+            Ok(format!("complete producer {}", point.position))
         }
         End::Consumer(mut consumer) => {
             let salt = id_in(consumer.origin());
             let target = consumer.predecessor().map_or_else(identify, id_in);
-            let mark = consumer.begin(&identity(target), ResumePoint::default()).map_err(show)?;
-            drain(&consumer, &mut Stream::going_on(salt, mark), 2).map_err(show)?;
+            let point = consumer.begin(&identity(target), ResumePoint::default()).map_err(show)?;
+            drain(&consumer, &mut Stream::resumed(salt, point), 2).map_err(show)?;
             consumer.commit().map_err(show)?.complete().map_err(show)?;
-            Ok(format!("complete consumer {}", mark.position))
+            Ok(format!("complete consumer {}", point.position))
         }
     }
 }
 
-/// The error's first word: a snapshot is much to print a thousand times.
+/// Returns the error's first word: a snapshot is too long to be printed a thousand times.
 fn kind(error: &JoinError) -> String {
     format!("{error:?}").split(['(', ' ']).next().expect("a text has a first word").into()
 }

@@ -1,8 +1,8 @@
-//! What the tests with real processes share: actors that do what they are told, names, a watchdog.
+//! Shared by the tests with real processes: actors that execute commands, names, a watchdog.
 //!
-//! An [`Actor`] is this test executable, started once more with [`ROLE`] set. It reads one command per line from
-//! its standard input and answers each with one line, so a test reads like a script for several processes, and
-//! each can be killed or stopped between any two steps.
+//! An [`Actor`] is this test executable, started again with [`ROLE`] set. It reads one command per line from its
+//! standard input and answers each with one line, so a test reads like a script for several processes, and each can be
+//! killed or stopped between any two steps.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
@@ -25,19 +25,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The environment variable that makes the test executable an actor.
 const ROLE: &str = "BLOCKPIPE_TEST_ROLE";
-/// Answers begin with this; everything else on standard output is what a program around the actor prints.
+/// The prefix of answers; everything else on standard output comes from a program around the actor.
 const ANSWER: &str = "> ";
-/// Longer than anything in these tests takes that is not meant to hang.
+/// A time limit longer than anything in these tests takes, unless it is meant to hang.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often a start may fail for a reason that passes.
+/// How often a start may fail for a temporary reason.
 const STARTS: u32 = 5;
 
-/// What a refusal may take at most, as promised.
+/// The promised time limit of a refusal.
 pub const HALF_A_SECOND: Duration = Duration::from_millis(500);
 
-/// Turns a hang into a failure: aborts the test process unless it is dropped in time. The actors notice that
-/// their standard input ends.
+/// Turns a hang into a failure: aborts the test process unless it is dropped in time. The actors then notice that their
+/// standard input ends.
 pub struct Watchdog(Option<Sender<()>>);
 
 impl Watchdog {
@@ -65,7 +65,7 @@ pub fn pause(milliseconds: u64) {
     thread::sleep(Duration::from_millis(milliseconds));
 }
 
-/// Waits until something outside this process is so.
+/// Waits until a condition outside this process holds.
 pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !so() {
@@ -74,24 +74,24 @@ pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
-/// Nanoseconds on a clock that all processes share.
+/// Returns the time in nanoseconds on a clock that all processes share.
 pub fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is later than 1970");
     u64::try_from(now.as_nanos()).expect("the clock is earlier than 2554")
 }
 
-/// Numbers that look random and are the same again for the same seed.
+/// Pseudorandom numbers, the same for the same seed.
 pub struct Random(pub u64);
 
 impl Random {
-    /// From the environment variable if it is set, so that a run can be repeated. Prints which it is.
+    /// Reads the seed from the environment variable if it is set, so that a run can be repeated. Prints the seed.
     pub fn seeded(variable: &str) -> Self {
         let seed = std::env::var(variable).ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(now);
         harness::note!("{variable}={seed}");
         Self(seed)
     }
 
-    /// A number below `limit`.
+    /// Returns a number below `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -100,7 +100,7 @@ impl Random {
     }
 }
 
-/// A pipe's name that no other test uses. What killed actors left under it goes with it.
+/// A pipe's name that no other test uses. Leftovers of killed actors are removed with it.
 #[derive(Clone)]
 pub struct Name(Vec<u8>);
 
@@ -111,7 +111,7 @@ impl Name {
         Self(format!("blockpipe test {} {} {count}", std::process::id(), now()).into())
     }
 
-    /// The same, with other bytes after it.
+    /// Returns a name with other bytes appended.
     pub fn followed_by(mut self, bytes: &[u8]) -> Self {
         self.0.extend_from_slice(bytes);
         self
@@ -129,18 +129,18 @@ impl Name {
         hex(&self.0)
     }
 
-    /// What stands for the name where the system keeps pipes, worked out from the documentation and not by the
-    /// library: it must stay so.
+    /// Returns the file name that stands for the name, computed as documented and not by the library: it must not
+    /// change.
     pub fn key(&self) -> u128 {
         self.0.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
             (hash ^ u128::from(*byte)).wrapping_mul((1 << 88) + 0x13b)
         })
     }
 
-    /// What every orderly end must leave: nothing.
+    /// Checks that an orderly end has left nothing.
     #[track_caller]
     pub fn assert_gone(&self) {
-        assert!(!self.is_there(), "{} was left behind", self.where_it_is());
+        assert!(!self.exists(), "{} was left over", self.location());
     }
 }
 
@@ -153,7 +153,7 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Another process, which does what [`actor`] describes.
+/// Another process, which executes the commands of [`actor`].
 pub struct Actor {
     child: Child,
     commands: ChildStdin,
@@ -189,14 +189,14 @@ impl Actor {
         actor
     }
 
-    /// Gives a command without waiting for the answer.
+    /// Sends a command without waiting for the answer.
     #[track_caller]
     pub fn tell(&mut self, command: &str) {
         writeln!(self.commands, "{command}").expect("an actor reads");
         command.clone_into(&mut self.asked);
     }
 
-    /// The answer to the oldest command that has none yet.
+    /// Returns the answer to the oldest command that has none yet.
     #[track_caller]
     pub fn answer(&mut self) -> String {
         self.answer_within(PATIENCE).unwrap_or_else(|| panic!("no answer to `{}`", self.asked))
@@ -217,20 +217,20 @@ impl Actor {
         self.answer()
     }
 
-    /// Asks, and expects this answer.
+    /// Sends a command, and expects this answer.
     #[track_caller]
     pub fn expect(&mut self, command: &str, answer: &str) {
         assert_eq!(self.ask(command), answer, "the answer to `{command}`");
     }
 
-    /// Expects this answer to the command given before.
+    /// Expects this answer to the command sent before.
     #[track_caller]
     pub fn expect_answer(&mut self, answer: &str) {
         let asked = self.asked.clone();
         assert_eq!(self.answer(), answer, "the answer to `{asked}`");
     }
 
-    /// Expects that the last command is still being worked on after this time.
+    /// Expects that the last command has not been answered after this time.
     #[track_caller]
     pub fn expect_silence(&mut self, milliseconds: u64) {
         if let Some(answer) = self.answer_within(Duration::from_millis(milliseconds)) {
@@ -238,26 +238,27 @@ impl Actor {
         }
     }
 
-    /// Asks, and expects an answer that begins like this.
+    /// Sends a command, and expects an answer that begins with this text.
     #[track_caller]
     pub fn expect_refusal(&mut self, command: &str, beginning: &str) {
         let answer = self.ask(command);
         assert!(answer.contains(beginning), "the answer to `{command}` is `{answer}`");
     }
 
-    /// Expects that this actor joins as this.
+    /// Expects that this actor joins in this role.
     #[track_caller]
     pub fn joins(&mut self, name: &Name, role: &str) {
         self.expect(&format!("join {}", name.hex()), role);
     }
 
-    /// Sets the flag that was given to `Pipe::interrupt`. There is no answer.
+    /// Sets the flag that was passed to `Pipe::interrupt`. There is no answer.
     pub fn interrupt(&mut self) {
-        // One that has died meanwhile needs none.
+        // A process that has died meanwhile need not be interrupted.
         let _ = writeln!(self.commands, "interrupt");
     }
 
-    /// Gives each answer to `over` until that is content, which is `None`, or the process has ended, and how.
+    /// Passes each answer to `over` until it returns true, in which case the result is `None`, or until the process has
+    /// ended, in which case the result is its exit status.
     #[track_caller]
     pub fn end_or_answers(
         &mut self,
@@ -294,12 +295,12 @@ impl Drop for Actor {
     }
 }
 
-/// Whether this process was started as an actor.
+/// Returns whether this process was started as an actor.
 pub fn is_actor() -> bool {
     std::env::var_os(ROLE).as_deref() == Some(OsStr::new("1"))
 }
 
-/// Two processes that meet under a name, and the producer has made its memory.
+/// Starts two processes that meet under a name; the producer has reserved its memory.
 #[track_caller]
 pub fn pair(name: &Name, block_size: usize, blocks: usize) -> (Actor, Actor) {
     let (mut producer, mut consumer) = (Actor::start(), Actor::start());
@@ -309,7 +310,7 @@ pub fn pair(name: &Name, block_size: usize, blocks: usize) -> (Actor, Actor) {
     (producer, consumer)
 }
 
-/// Asks another process to join, which must fail like this within half a second.
+/// Lets another process join, which must fail like this within half a second.
 #[track_caller]
 pub fn is_refused(newcomer: &mut Actor, command: &str, error: &str) -> String {
     let start = Instant::now();
@@ -319,7 +320,7 @@ pub fn is_refused(newcomer: &mut Actor, command: &str, error: &str) -> String {
     answer
 }
 
-/// Sends so many bytes through a pair that has just met, to the verdict, and sees that the name is gone.
+/// Sends `bytes` bytes through a pair that has just met, up to the verdict, and checks that the name is gone.
 #[track_caller]
 pub fn finish(name: &Name, producer: &mut Actor, consumer: &mut Actor, bytes: u64) {
     producer.tell(&format!("stream {bytes} 1"));
@@ -330,14 +331,14 @@ pub fn finish(name: &Name, producer: &mut Actor, consumer: &mut Actor, bytes: u6
     name.assert_gone();
 }
 
-/// A whole copy as one end saw it, which is what an actor answers to `copy` when it is complete.
+/// A whole copy as one end saw it, parsed from an actor's answer to `copy`.
 #[derive(Clone, Copy, Debug)]
 pub struct Copied {
     pub produced: bool,
-    /// Which end this was, of all that there ever were.
+    /// The number of this end, unique in this run.
     pub own: u64,
-    /// With which end.
-    pub partner: u64,
+    /// The number of its peer.
+    pub peer: u64,
     /// When it began to join.
     pub started: u64,
     pub ended: u64,
@@ -347,14 +348,14 @@ impl From<&str> for Copied {
     #[track_caller]
     fn from(answer: &str) -> Self {
         let words: Vec<&str> = answer.split(' ').collect();
-        let ["complete", role, own, partner, started, ended] = words[..] else { panic!("{answer}") };
-        let [own, partner, started, ended] =
-            [own, partner, started, ended].map(|word| word.parse().expect("a number"));
-        Self { produced: role == "producer", own, partner, started, ended }
+        let ["complete", role, own, peer, started, ended] = words[..] else { panic!("{answer}") };
+        let [own, peer, started, ended] =
+            [own, peer, started, ended].map(|word| word.parse().expect("a number"));
+        Self { produced: role == "producer", own, peer, started, ended }
     }
 }
 
-/// Every actor's answer to `copy`. When all but one have ended, that one waits for nobody and is interrupted.
+/// Returns every actor's answer to `copy`. Once all but one have ended, that one has no peer and is interrupted.
 #[track_caller]
 pub fn answers_of_all<'a>(actors: impl IntoIterator<Item = &'a mut Actor>) -> Vec<(usize, String)> {
     let mut waiting: Vec<(usize, &mut Actor)> = actors.into_iter().enumerate().collect();

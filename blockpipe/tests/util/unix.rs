@@ -8,13 +8,13 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::process::Child;
 
-/// This user's pipes.
+/// The directory of this user's pipes.
 pub fn directory() -> PathBuf {
     let portable = if cfg!(blockpipe_portable) { "-portable" } else { "" };
     format!("/dev/shm/blockpipe{portable}-{}", rustix::process::geteuid().as_raw()).into()
 }
 
-/// Whether the next start of a program may succeed after this error.
+/// Returns whether the next attempt to start a program may succeed after this error.
 pub fn passes(_: &io::Error) -> bool {
     false
 }
@@ -24,34 +24,34 @@ impl Name {
         directory().join(format!("{:032x}", self.key()))
     }
 
-    pub fn where_it_is(&self) -> String {
+    pub fn location(&self) -> String {
         self.path().display().to_string()
     }
 
-    pub fn is_there(&self) -> bool {
+    pub fn exists(&self) -> bool {
         self.path().symlink_metadata().is_ok()
     }
 
-    /// The path in this user's directory, which may have to be made first.
+    /// Returns the path in this user's directory, which is created if necessary.
     pub fn place(&self) -> PathBuf {
         DirBuilder::new().recursive(true).mode(0o700).create(directory()).unwrap();
         self.path()
     }
 
-    /// What two processes share under this name.
+    /// Opens what two processes share under this name.
     pub fn header(&self) -> Header {
         Header(OpenOptions::new().read(true).write(true).open(self.path()).unwrap())
     }
 
-    /// The pipe, empty if it is new, with its gate locked by this process: by a classic lock, which excludes the
-    /// library's; or, where the library locks whole files, by such a lock.
+    /// Opens the pipe, empty if it is new, with its gate locked by this process: by a classic lock, which excludes the
+    /// library's lock; or, where the library locks whole files, by such a lock.
     pub fn locked_gate(&self) -> File {
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(false).mode(0o600).open(self.place()).unwrap();
         if cfg!(blockpipe_portable) {
             rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
         } else {
-            // SAFETY: a `flock` is numbers only, and all zeros are numbers: from the start of the file.
+            // SAFETY: a `flock` holds only numbers, and all zeros are valid: from the start of the file.
             let mut lock: libc::flock = unsafe { std::mem::zeroed() };
             lock.l_type = libc::F_WRLCK as libc::c_short;
             lock.l_len = 1;
@@ -94,7 +94,7 @@ impl Actor {
         signal(&self.child, rustix::process::Signal::CONT);
     }
 
-    /// Whether it has opened the pipe of this name.
+    /// Returns whether the process has opened the pipe of this name.
     pub fn has_opened(&self, name: &Name) -> bool {
         let open = std::fs::read_dir(format!("/proc/{}/fd", self.id())).expect("it lives");
         open.flatten().any(|entry| entry.path().read_link().is_ok_and(|file| file == name.path()))
@@ -112,10 +112,10 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
         .expect("a child can be signalled");
 }
 
-/// How many descriptors this process has open, and how many of them its children would get.
+/// Returns how many descriptors this process has open, and how many of them its children would inherit.
 pub fn handles() -> (usize, usize) {
     let numbers = 0..1024;
-    // SAFETY: only asked whether it is open; nothing is done with it, and nothing closed.
+    // SAFETY: only queries whether it is open; nothing is changed or closed.
     let flags = |number| rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) }).ok();
     let open: Vec<_> = numbers.filter_map(flags).collect();
     (open.len(), open.iter().filter(|flags| !flags.contains(rustix::io::FdFlags::CLOEXEC)).count())

@@ -29,8 +29,8 @@ unsafe extern "system" {
     fn NtResumeProcess(process: HANDLE) -> NTSTATUS;
 }
 
-/// Whether the next start of a program may succeed after this error. Wine's kernel sometimes answers "internal error"
-/// when the new process is gone before it has run, which happens right after a kill.
+/// Returns whether the next attempt to start a program may succeed after this error. Wine sometimes answers "internal
+/// error" if the new process is gone before it has run, which happens right after a kill.
 pub fn passes(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_INTERNAL_ERROR.cast_signed())
 }
@@ -39,7 +39,7 @@ pub fn wide(text: &str) -> Vec<u16> {
     text.encode_utf16().chain([0]).collect()
 }
 
-/// The identity of the user that runs the tests.
+/// Returns the SID of the user that runs the tests.
 pub fn user() -> String {
     let mut token = null_mut();
     // SAFETY: the pseudo handle needs no closing.
@@ -48,11 +48,11 @@ pub fn user() -> String {
     let token = unsafe { OwnedHandle::from_raw_handle(token) };
     let (mut buffer, mut size) = ([0_u64; 32], 0);
     let (room, into) = (size_of_val(&buffer) as u32, buffer.as_mut_ptr().cast());
-    // SAFETY: the buffer is as long as is said.
+    // SAFETY: the buffer is as long as the call is received.
     let got = unsafe { GetTokenInformation(token.as_raw_handle(), TokenUser, into, room, &raw mut size) };
     assert!(got != 0, "{}", io::Error::last_os_error());
     let mut text = null_mut();
-    // SAFETY: the buffer begins with the structure that was asked for; the text is freed below.
+    // SAFETY: the buffer begins with the requested structure; the text is freed below.
     let got =
         unsafe { ConvertSidToStringSidW((*buffer.as_ptr().cast::<TOKEN_USER>()).User.Sid, &raw mut text) };
     assert!(got != 0, "{}", io::Error::last_os_error());
@@ -66,20 +66,20 @@ pub fn user() -> String {
 }
 
 impl Name {
-    pub fn where_it_is(&self) -> String {
+    pub fn location(&self) -> String {
         format!(r"Local\blockpipe-{}-{:032x}", user(), self.key())
     }
 
-    /// The full name of one of its objects, ended by a zero.
+    /// Returns the full name of one of its objects, ended by a zero.
     pub fn object(&self, what: &str) -> Vec<u16> {
-        wide(&format!("{}-{what}", self.where_it_is()))
+        wide(&format!("{}-{what}", self.location()))
     }
 
-    pub fn is_there(&self) -> bool {
+    pub fn exists(&self) -> bool {
         self.find_header().is_some()
     }
 
-    /// What two processes share under this name.
+    /// Opens what two processes share under this name.
     pub fn header(&self) -> Header {
         self.find_header().expect("a pipe has a header")
     }
@@ -90,7 +90,7 @@ impl Name {
         Header::open(&self.object(&format!("header-{number:016x}")))
     }
 
-    /// The gate, locked by this thread.
+    /// Returns the gate, locked by this thread.
     pub fn locked_gate(&self) -> Mutex {
         let mutex = mutex(&self.object("gate"), &format!("O:{0}D:P(A;;GA;;;{0})", user()));
         // SAFETY: it is open.
@@ -98,7 +98,7 @@ impl Name {
         Mutex(mutex)
     }
 
-    /// Whether some process has the consumer's seat.
+    /// Returns whether a process has the consumer's seat.
     fn has_consumer(&self) -> bool {
         // SAFETY: the name ends with a zero.
         let handle =
@@ -108,7 +108,7 @@ impl Name {
         }
         // SAFETY: just opened.
         let mutex = unsafe { OwnedHandle::from_raw_handle(handle) };
-        // SAFETY: it is open. A mutex that is got was nobody's, and goes back at once.
+        // SAFETY: it is open. If the mutex is acquired, it was free, and is released at once.
         unsafe {
             let free = WaitForSingleObject(mutex.as_raw_handle(), 0) == WAIT_OBJECT_0;
             if free {
@@ -119,7 +119,7 @@ impl Name {
     }
 }
 
-/// A mutex with these rights, as the language for them says it.
+/// Creates a mutex with these rights, given in the security descriptor definition language.
 pub fn mutex(name: &[u16], rights: &str) -> OwnedHandle {
     let (rights, mut descriptor) = (wide(rights), null_mut());
     // SAFETY: the text ends with a zero; the descriptor is freed below.
@@ -146,12 +146,12 @@ pub fn mutex(name: &[u16], rights: &str) -> OwnedHandle {
     }
 }
 
-/// A mutex that this thread has.
+/// A mutex that this thread owns.
 pub struct Mutex(OwnedHandle);
 
 impl Drop for Mutex {
     fn drop(&mut self) {
-        // SAFETY: it is open, and this thread's.
+        // SAFETY: it is open, and this thread owns it.
         unsafe { ReleaseMutex(self.0.as_raw_handle()) };
     }
 }
@@ -188,7 +188,7 @@ impl Header {
 
 impl Drop for Header {
     fn drop(&mut self) {
-        // SAFETY: the view is this value's alone.
+        // SAFETY: only this value owns the view.
         unsafe { UnmapViewOfFile(MEMORY_MAPPED_VIEW_ADDRESS { Value: self.0.cast() }) };
     }
 }
@@ -205,7 +205,7 @@ impl Actor {
         assert!(unsafe { NtResumeProcess(handle(&self.child)) } >= 0);
     }
 
-    /// Whether it has opened the pipe of this name, as the second.
+    /// Returns whether the process has opened the pipe of this name, as the second one.
     #[expect(clippy::unused_self, reason = "elsewhere it is asked of the process")]
     pub fn has_opened(&self, name: &Name) -> bool {
         name.has_consumer()
@@ -216,13 +216,13 @@ fn handle(child: &Child) -> HANDLE {
     child.as_raw_handle()
 }
 
-/// How many handles this process has open, and how many of them its children would get.
+/// Returns how many handles this process has open, and how many of them its children would inherit.
 pub fn handles() -> (usize, usize) {
     let (mut open, mut inherited) = (0, 0);
-    // Handles are small multiples of four. (Not every system counts them when it is asked.)
+    // Handles are small multiples of four. (Not every system can count them.)
     for number in (4_usize..8192).step_by(4) {
         let mut flags = 0;
-        // SAFETY: a number that is no handle is an error.
+        // SAFETY: a number that is not a handle causes an error.
         if unsafe { GetHandleInformation(number as HANDLE, &raw mut flags) } != 0 {
             open += 1;
             inherited += usize::from(flags & HANDLE_FLAG_INHERIT != 0);

@@ -62,12 +62,14 @@ impl Sources {
                 let full = absolute(&own, &import)?;
                 // The deepest module that the import leads to.
                 let parts: Vec<&str> = full.split("::").collect();
-                let modules = (1..=parts.len()).rev().find_map(|length| modules.get(&parts[..length].join("::")));
+                let modules =
+                    (1..=parts.len()).rev().find_map(|length| modules.get(&parts[..length].join("::")));
                 modules.copied().filter(|other| *other != path)
             };
             imports_of(&self.0[path]).into_iter().filter_map(target).collect()
         };
-        let graph: BTreeMap<&String, BTreeSet<&String>> = self.0.keys().map(|path| (path, imports(path))).collect();
+        let graph: BTreeMap<&String, BTreeSet<&String>> =
+            self.0.keys().map(|path| (path, imports(path))).collect();
         let mut done = BTreeSet::new();
         graph.keys().find_map(|start| walk(start, &graph, &mut Vec::new(), &mut done))
     }
@@ -204,7 +206,8 @@ fn contains(code: &str, word: &str) -> bool {
     let letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     code.match_indices(word).any(|(at, _)| {
         let (before, after) = (code[..at].chars().next_back(), code[at + word.len()..].chars().next());
-        !(letter(before) && letter(word.chars().next())) && !(letter(word.chars().next_back()) && letter(after))
+        !(letter(before) && letter(word.chars().next()))
+            && !(letter(word.chars().next_back()) && letter(after))
     })
 }
 
@@ -228,7 +231,8 @@ mod tests {
 
     #[test]
     fn a_circle_is_found_through_groups_and_parents() {
-        let straight = [("a/mod.rs", "mod b; pub use b::x;"), ("a/b.rs", "use crate::{c::{d, e}};"), ("c.rs", "")];
+        let straight =
+            [("a/mod.rs", "mod b; pub use b::x;"), ("a/b.rs", "use crate::{c::{d, e}};"), ("c.rs", "")];
         assert_eq!(sources(&straight).circle(), None);
         let round = [("a/b.rs", "use super::super::c::d;"), ("c.rs", "fn f() { crate::a::b::g() }")];
         assert_eq!(sources(&round).circle().map(|circle| circle.len()), Some(2));

@@ -1,7 +1,8 @@
 //! Draws the tables of one section of a report as bars: `plot docs/benchmarks.md "Whole copies" docs/copies.svg`.
 //!
-//! A table is drawn if the section has a heading of the second level, and it follows a heading of the third level and its second column holds ratios: a median, or one
-//! with its quartiles, `0.75 (0.70 to 0.81)`. Bars are as long as the ratio; the line at 1 is the table's first row.
+//! A table is drawn if the section has a heading of the second level, the table follows a heading of the third level,
+//! and its second column holds ratios: a median, or one with its quartiles, `0.75 (0.70 to 0.81)`. Bars are as long as
+//! the ratio; the line at 1 is the table's first row.
 
 use plotters::prelude::*;
 use std::env;
@@ -12,17 +13,17 @@ const WIDTH: u32 = 900;
 const LABELS: i32 = 430;
 const ROW: i32 = 20;
 const HEADING: i32 = 34;
-/// Room for the number behind the longest bar.
+/// Room for the number after the longest bar.
 const NUMBER: i32 = 60;
 
 struct Row {
     label: String,
-    /// Median, and the quartiles if they are said.
+    /// The median, and the quartiles if they are given.
     ratios: Vec<f64>,
 }
 
 struct Table {
-    /// Empty for what is in another section.
+    /// Empty if the table is in another section.
     title: String,
     rows: Vec<Row>,
 }
