@@ -58,15 +58,16 @@ impl Sources {
         let modules: BTreeMap<String, &String> = self.0.keys().map(|path| (module_of(path), path)).collect();
         let imports = |path: &String| -> BTreeSet<&String> {
             let own = module_of(path);
-            let target = |import: String| {
-                let full = absolute(&own, &import)?;
+            let target = |full: String| {
                 // The deepest module that the import leads to.
                 let parts: Vec<&str> = full.split("::").collect();
                 let modules =
                     (1..=parts.len()).rev().find_map(|length| modules.get(&parts[..length].join("::")));
                 modules.copied().filter(|other| *other != path)
             };
-            imports_of(&self.0[path]).into_iter().filter_map(target).collect()
+            let of_children = children_used(&self.0[path]).map(|child| format!("{own}::{child}"));
+            let paths = imports_of(&self.0[path]).into_iter().filter_map(|import| absolute(&own, &import));
+            of_children.chain(paths).filter_map(target).collect()
         };
         let graph: BTreeMap<&String, BTreeSet<&String>> =
             self.0.keys().map(|path| (path, imports(path))).collect();
@@ -129,6 +130,15 @@ fn absolute(own: &str, import: &str) -> Option<String> {
         base = base.rsplit_once("::")?.0;
     }
     Some(format!("{base}::{}", rest.1))
+}
+
+/// The modules that this file declares and uses something of.
+fn children_used(code: &str) -> impl Iterator<Item = &str> {
+    let declared = code.lines().filter_map(|line| {
+        let line = line.trim_start_matches("pub ").strip_prefix("mod ")?;
+        line.strip_suffix(';')
+    });
+    declared.filter(|child| contains(code, &format!("{child}::")))
 }
 
 /// All paths that begin with `crate::` or `super::`, in imports and in code, with groups taken apart.
@@ -236,7 +246,7 @@ mod tests {
         assert_eq!(sources(&straight).circle(), None);
         let round = [("a/b.rs", "use super::super::c::d;"), ("c.rs", "fn f() { crate::a::b::g() }")];
         assert_eq!(sources(&round).circle().map(|circle| circle.len()), Some(2));
-        let front = [("a/mod.rs", "pub use self::b::x; use crate::a::b;"), ("a/b.rs", "use super::Y;")];
+        let front = [("a/mod.rs", "mod b;\npub use b::x;"), ("a/b.rs", "use super::Y;")];
         assert!(sources(&front).circle().is_some(), "a child that imports from its front");
     }
 }

@@ -14,7 +14,9 @@ pub fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<PathBuf, D::Error
 
 /// For paths that may be missing.
 pub mod option {
-    use super::{Deserialize, Deserializer, OsString, Path, PathBuf, Serialize, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::ffi::OsString;
+    use std::path::{Path, PathBuf};
 
     #[expect(clippy::ref_option, reason = "this is what serde calls")]
     pub fn serialize<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
