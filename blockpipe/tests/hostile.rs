@@ -74,7 +74,7 @@ pub fn honest() {
             std::process::exit(0);
         }
     });
-    note!("> here");
+    println!("> here");
     let honest = Honest { lines, interrupted };
     loop {
         let line = honest.lines.recv().expect("the thread ends the process");
@@ -83,8 +83,8 @@ pub fn honest() {
         };
         let (replaces, starts) = (replaces == "replaces", starts == "starts");
         match honest.copy(&unhex(name), replaces, starts) {
-            Ok(bytes) => note!("> ended complete {bytes}"),
-            Err(error) => note!("> ended {}", error.escape_debug()),
+            Ok(bytes) => println!("> ended complete {bytes}"),
+            Err(error) => println!("> ended {}", error.escape_debug()),
         }
     }
 }
@@ -97,7 +97,7 @@ fn unhex(word: &str) -> Vec<u8> {
 
 impl Honest {
     fn step(&self, what: &str) {
-        note!("> at {what}");
+        println!("> at {what}");
         let line = self.lines.recv().expect("the thread ends the process");
         assert_eq!(line, "go", "before `{what}`");
     }
