@@ -80,7 +80,7 @@ pub fn correct_end() {
             std::process::exit(0);
         }
     });
-    note!("> here");
+    println!("> here");
     let end = Correct { lines, interrupted };
     loop {
         let line = end.lines.recv().expect("the thread ends the process");
@@ -89,8 +89,8 @@ pub fn correct_end() {
         };
         let (replaces, starts) = (replaces == "replaces", starts == "starts");
         match end.copy(&unhex(name), replaces, starts) {
-            Ok(bytes) => note!("> ended complete {bytes}"),
-            Err(error) => note!("> ended {}", error.escape_debug()),
+            Ok(bytes) => println!("> ended complete {bytes}"),
+            Err(error) => println!("> ended {}", error.escape_debug()),
         }
     }
 }
@@ -103,7 +103,7 @@ fn unhex(word: &str) -> Vec<u8> {
 
 impl Correct {
     fn step(&self, what: &str) {
-        note!("> at {what}");
+        println!("> at {what}");
         let line = self.lines.recv().expect("the thread ends the process");
         assert_eq!(line, "go", "before `{what}`");
     }
