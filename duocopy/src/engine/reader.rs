@@ -85,7 +85,7 @@ pub fn send(
     let pipe = half.meeting.name.clone();
     feed.send(Event::Started { role: Role::Reader, pipe, length });
     feed.send(Event::Waiting { missing: Role::Writer, refusal: None });
-    feed.start(session::progress(producer.monitor(), Role::Reader));
+    feed.start(session::progress(producer.monitor(), Role::Reader, !starts_second));
 
     let at = producer.start()?.into();
     half.check_peer(Role::Writer, producer.peer_user(), feed)?;

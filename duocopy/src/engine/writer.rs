@@ -176,7 +176,7 @@ fn receive(
         pipe: half.meeting.name.clone(),
         length: source.known_length(),
     });
-    feed.start(session::progress(consumer.monitor(), Role::Writer));
+    feed.start(session::progress(consumer.monitor(), Role::Writer, false));
     let (mut staged, mut digest) = destination.stage(*reached, plan)?;
     warn(staged.take_warnings(), feed);
     let mut metadata = SourceMetadata::new(&request.preserve);

@@ -190,9 +190,14 @@ pub fn begin(consumer: &Consumer, target: &TargetRecord, at: ResumePoint) -> Res
     consumer.begin(&target.pack(), at.into()).map(Into::into)
 }
 
-/// Reports where the copy stands, each time it is called.
-pub fn progress(monitor: Monitor, own: Role) -> impl FnMut() -> Progress + Send + 'static {
-    let terminal = sys::terminal_id();
+/// Reports where the copy stands, each time it is called. `may_share` says whether the peer may show its progress on the
+/// same terminal: a process that was started by this one does not.
+pub fn progress(
+    monitor: Monitor,
+    own: Role,
+    may_share: bool,
+) -> impl FnMut() -> Progress + Send + 'static {
+    let terminal = if may_share { sys::terminal_id() } else { 0 };
     move || {
         let now = monitor.snapshot();
         let peer_lives = match own {
