@@ -1,4 +1,38 @@
 //! Copies a file with two processes that share nothing but a name.
+//!
+//! The first process is the *Reader*: it opens only the source. The second is the *Writer*: it opens only the
+//! destination. Blocks of shared memory change owner between them, and a final handshake gives both the same verdict.
+//! The destination is the old file or the new one at every moment. Either process can be killed anywhere.
+//!
+//! A [`Request`] says what to copy, [`run`] copies it, [`Event`]s tell how it goes, and an [`Outcome`] or an [`Error`]
+//! how it ended. Nothing is printed. No process-wide state changes unless the caller asks for it: [`Signals`], [`umask`]
+//! and [`Request::sandbox`] are for the `main` of a program.
+//!
+//! ```no_run
+//! use duocopy::{ErrorKind, Event, Outcome, Request, Stop, Verify, run, second_process};
+//!
+//! // A program that starts itself as the second process asks first of all whether it is that one.
+//! if second_process(&Stop::new()) {
+//!     return;
+//! }
+//! let mut request = Request::both("big.iso", "/mnt/usb/big.iso");
+//! request.verify = Verify::Reread;
+//! let mut observer = |event| {
+//!     if let Event::Progress(progress) = event {
+//!         eprintln!("{} bytes", progress.written);
+//!     }
+//! };
+//! match run(&request, &mut observer, &Stop::new()) {
+//!     Ok(Outcome::Complete { bytes, .. }) => println!("{bytes} bytes are on the disk"),
+//!     Ok(Outcome::Skipped { .. }) => unreachable!("this request replaces what is there"),
+//!     Err(error) if error.is_no_space() => println!("free some space first"),
+//!     Err(error) if error.kind == ErrorKind::SameFile => println!("nothing to do"),
+//!     Err(error) => println!("failed: {error}"),
+//! }
+//! ```
+//!
+//! [`Request::pair`], [`Request::read`] and [`Request::write`] are for copies whose second process somebody else starts,
+//! perhaps as another user ([`Request::dir`]).
 
 #![forbid(unsafe_code)]
 #![deny(clippy::exit, clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]

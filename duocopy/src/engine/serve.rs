@@ -5,7 +5,7 @@ use super::second::{ARGUMENT, Line, Task};
 use crate::api::{Event, Role, Stop};
 use std::io::{self, Read, Write};
 
-/// Acts as the second process of a copy, if this process was started as one ([`Request::second_process`]): returns
+/// Acts as the second process of a copy, if this process was started as one ([`Request::second_process`](crate::Request::second_process)): returns
 /// `true` after the copy, and `false` at once otherwise.
 ///
 /// A program that requests [`Parties::Both`](crate::Parties::Both) and names itself as the second process calls this

@@ -192,11 +192,7 @@ pub fn begin(consumer: &Consumer, target: &TargetRecord, at: ResumePoint) -> Res
 
 /// Reports where the copy stands, each time it is called. `may_share` says whether the peer may show its progress on the
 /// same terminal: a process that was started by this one does not.
-pub fn progress(
-    monitor: Monitor,
-    own: Role,
-    may_share: bool,
-) -> impl FnMut() -> Progress + Send + 'static {
+pub fn progress(monitor: Monitor, own: Role, may_share: bool) -> impl FnMut() -> Progress + Send + 'static {
     let terminal = if may_share { sys::terminal_id() } else { 0 };
     move || {
         let now = monitor.snapshot();

@@ -1,6 +1,6 @@
 //! Unix: POSIX calls, in files that all Unix systems share, and a module for what each system has of its own.
 //!
-//! Each of [`linux`], [`macos`] and [`freebsd`] provides `LOOKUP`, `device`, `mode_bits`, `advise_sequential`,
+//! Each of `linux`, `macos` and `freebsd` provides `LOOKUP`, `device`, `mode_bits`, `advise_sequential`,
 //! `open_direct`, `sync_directory` and `rename_no_replace` to this module and the ones beside it, and what is
 //! re-exported below to everybody.
 
