@@ -90,9 +90,21 @@ impl Candidate {
     }
 }
 
+/// Stands for the other build of the program, which `DUOCOPY_BENCH_OTHER` names.
+pub const OTHER: &str = "other-duocopy";
+
+/// Returns the path of the other build, if there is one.
+pub fn other_build() -> Option<String> {
+    env::var("DUOCOPY_BENCH_OTHER").ok()
+}
+
 pub fn command(step: &str) -> io::Result<Command> {
-    let own = |word| if word == "duocopy" { env!("CARGO_BIN_EXE_duocopy") } else { word };
-    let mut words: Vec<String> = step.split(' ').map(|word| own(word).into()).collect();
+    let program = |word: &str| match word {
+        "duocopy" => env!("CARGO_BIN_EXE_duocopy").into(),
+        OTHER => other_build().unwrap_or_else(|| OTHER.into()),
+        word => word.into(),
+    };
+    let mut words: Vec<String> = step.split(' ').map(program).collect();
     if [WRITE_ONLY, ALONE].contains(&step) {
         words.insert(0, env::current_exe()?.display().to_string());
     } else if step.contains(['>', '|']) {

@@ -1,6 +1,6 @@
 //! What is measured.
 
-use crate::candidate::{ALONE, Candidate, WRITE_ONLY, command, first_line, version};
+use crate::candidate::{ALONE, Candidate, OTHER, WRITE_ONLY, command, first_line, other_build, version};
 use crate::files::{self, MIB};
 use crate::report;
 use crate::statistics::Random;
@@ -147,6 +147,39 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// The same copies by another build and by this one.
+fn two_builds() -> Vec<Case> {
+    let candidates = |line: &str| {
+        let other = line.replace("duocopy", OTHER);
+        vec![pair(&other), again(&other), pair(line)]
+            .into_iter()
+            .map(|both| Candidate { starts: 2, ..both })
+            .collect()
+    };
+    vec![
+        case("builds-new", "Two builds: a new file, nobody flushes", candidates(PAIR)),
+        case(
+            "builds-flushed",
+            "Two builds: a new file, flushed to the disk",
+            candidates("duocopy source destination"),
+        ),
+        Case {
+            source: Source::Page,
+            ..case("builds-small", "Two builds: 4 KiB, a new file, nobody flushes", candidates(PAIR))
+        },
+        Case {
+            source: Source::Page,
+            ..case(
+                "builds-cp",
+                "Two builds: 4 KiB with one command",
+                ["other-duocopy cp", "other-duocopy cp", "duocopy cp"]
+                    .map(|program| once(&format!("{program} --fsync=none source destination")))
+                    .into(),
+            )
+        },
+    ]
+}
+
 /// Calls that move half a MiB and take so many microseconds more, because strace holds them up when they are done.
 fn throttled(read: &str, write: &str) -> Vec<Candidate> {
     let traced = |calls: &str| format!("strace -f -qq -o /dev/null -e trace={calls}");
@@ -174,7 +207,10 @@ pub fn measure() -> Outcome<()> {
     let wanted: Vec<String> = env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let (mib, rounds) = if timed { (512, 11) } else { (8, 0) };
     let (mib, rounds) = (setting("DUOCOPY_BENCH_MIB", mib)?, setting("DUOCOPY_BENCH_ROUNDS", rounds)?);
-    let cases = cases();
+    let mut cases = cases();
+    if other_build().is_some() {
+        cases.extend(two_builds());
+    }
     if let Some(unknown) = wanted.iter().find(|key| cases.iter().all(|case| case.key != **key)) {
         let keys: Vec<_> = cases.iter().map(|case| case.key).collect();
         return Err(format!("there is no case {unknown}, but {}", keys.join(", ")).into());

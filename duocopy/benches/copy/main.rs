@@ -3,7 +3,8 @@
 //! `cargo bench -p duocopy` measures every case, `cargo bench -p duocopy -- new sparse` these two. Without `--bench`,
 //! as under `cargo test --benches`, every candidate copies a small file once and is checked, and nothing is timed.
 //! `DUOCOPY_BENCH_DIR` says where to copy, `DUOCOPY_BENCH_MIB` how much where the case does not say, and
-//! `DUOCOPY_BENCH_ROUNDS` how often.
+//! `DUOCOPY_BENCH_ROUNDS` how often. With `DUOCOPY_BENCH_OTHER=PROGRAM` there are cases more that compare this build with
+//! another one: `builds-new`, `builds-flushed`, `builds-small`, `builds-cp`.
 
 mod candidate;
 mod cases;
