@@ -47,19 +47,17 @@ pub fn message(error: &Error, to: &Audience) -> String {
     let mut text = what;
     if let Some(peer) = error.role.filter(|role| to.role == Some(role.other()) && !to.started_both())
         && [FAILED, MISMATCH, SOURCE, DESTINATION, NO_SPACE, TIMEOUT, REFUSED].contains(&code)
-        && !matches!(error.kind, Kind::Interrupted | Kind::PeerTimeout)
+        && !matches!(error.kind, Kind::Interrupted | Kind::PeerTimeout | Kind::PeerFailed)
     {
-        text = format!("the {} failed: {text}", role_name(peer));
+        let peer = role_name(peer);
+        text = format!("the {peer} failed: {text}");
         // The halves do not tell each other their paths.
         if error.path.is_none() && to.request.is_half() {
-            remedy = "its own message says more".into();
+            remedy = format!("the {peer}'s own message says more");
         }
     }
-    if let Some(path) = &error.path {
-        text = format!("{text}: {}", show(path));
-    }
-    if let Some(cause) = &error.cause {
-        text = format!("{text}: {}", printable(&cause.to_string()));
+    for part in [path(error).map(|path| to.show(path)), reason(error)].into_iter().flatten() {
+        text = format!("{text}: {part}");
     }
     let left = aftermath(error, to);
     for clause in [left, remedy] {
@@ -70,10 +68,38 @@ pub fn message(error: &Error, to: &Audience) -> String {
     text
 }
 
+/// Returns the path to name; `None` if there is none, or if what is left at the destination names it.
+fn path(error: &Error) -> Option<&Path> {
+    match &error.kind {
+        Kind::NameTaken { found } | Kind::NoLocks { found } if !found.as_os_str().is_empty() => Some(found),
+        _ if happened_to_a_process(error) && error.aftermath != Aftermath::Unmentioned => None,
+        _ => error.path.as_deref(),
+    }
+}
+
+/// Returns what the system, or the pipe, said.
+fn reason(error: &Error) -> Option<String> {
+    match (&error.kind, &error.cause) {
+        (Kind::ForeignPipe { what }, None) if !what.is_empty() => Some(printable(what)),
+        (_, cause) => cause.as_ref().map(|cause| printable(&cause.to_string())),
+    }
+}
+
+fn happened_to_a_process(error: &Error) -> bool {
+    matches!(
+        error.kind,
+        Kind::PeerDied
+            | Kind::PeerInterrupted
+            | Kind::DiedCommitting
+            | Kind::SecondProcessEnded
+            | Kind::Interrupted
+    )
+}
+
 /// Returns what is at the destination now; empty if the message says it already.
 fn aftermath(error: &Error, to: &Audience) -> String {
     let named = to.destination();
-    let is_named = error.path.as_deref().is_some_and(|path| show(path) == named);
+    let is_named = path(error).is_some_and(|path| to.show(path) == named);
     let it = if is_named { "the destination" } else { &named };
     match &error.aftermath {
         Aftermath::Unmentioned => String::new(),
@@ -177,18 +203,18 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             row(DESTINATION, "there is no such directory", "create it first, or name a file")
         }
         Kind::NotADirectory => row(DESTINATION, "not a directory", "name a directory, or leave out -t"),
-        Kind::NameTaken { found } => row(
+        Kind::NameTaken { .. } => row(
             DESTINATION,
-            format!("the name of the temporary file or the journal is taken{}", named(" by ", found)),
-            "remove that, or have it removed",
+            "another file has the name of the temporary file or the journal of this copy",
+            "remove it, or ask its owner to remove it",
         ),
         Kind::DestinationBusy { copy } => row(
             DESTINATION,
+            "another program has the destination open",
             format!(
-                "another program has the destination open; the complete copy is kept{}",
+                "the complete copy is kept{}: end that program and copy again, or rename the copy yourself",
                 named(" in ", copy)
             ),
-            "end that program and copy again, or rename the copy yourself",
         ),
         Kind::OutputClosed => {
             row(DESTINATION, "the program that reads the output has ended", "find out why, then copy again")
@@ -205,7 +231,8 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         ),
         Kind::SourceIsTemporary => row(
             REFUSED,
-            "the source belongs to an earlier copy to this destination, and this copy would remove it",
+            "the source is a temporary file, journal or backup of an earlier copy to this destination, and this copy \
+             would remove it",
             "rename the source first",
         ),
         Kind::DirectoryTakesNoFiles => row(
@@ -252,17 +279,14 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::TemporaryFileTaken => {
             row(REFUSED, "another copy has taken over the temporary file of this one", WAIT)
         }
-        Kind::NoLocks { found } => row(
+        Kind::NoLocks { .. } => row(
             REFUSED,
-            format!(
-                "the file system has no locks, so a leftover cannot be told from the file of a running copy{}",
-                named(": ", found)
-            ),
+            "the file system has no locks, so a leftover cannot be told from the file of a running copy",
             "remove it if no other copy writes there",
         ),
         Kind::TooLarge { bytes, max } => row(
             REFUSED,
-            format!("the source has {bytes} bytes or more, and --max-bytes allows {max}"),
+            format!("the copy would have {bytes} bytes or more, and --max-bytes allows {max}"),
             "allow more, or copy less",
         ),
         Kind::CannotReread => {
@@ -303,15 +327,12 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         ),
         Kind::BackupIsSource { backup } => row(
             REFUSED,
-            format!("the backup would replace the source{}", named(": ", backup)),
+            format!("the backup{} would replace the source", named(" ", backup)),
             "rename the source, or use --backup=numbered",
         ),
         Kind::BackupIsSpecial { backup } => row(
             REFUSED,
-            format!(
-                "the name of the backup is taken by something that is not a regular file{}",
-                named(": ", backup)
-            ),
+            format!("the backup{} would replace something that is not a regular file", named(" ", backup)),
             "move that away, or use --backup=numbered",
         ),
         Kind::BackupFailed => row(
@@ -343,13 +364,13 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             .trim_end(),
             "choose another NAME, or wait until that copy ends",
         ),
-        Kind::ForeignPipe { what } => {
+        Kind::ForeignPipe { .. } => {
             let remedy = if error.path.is_some() && error.path == to.request.dir {
                 "give it to a group that both users belong to (chmod 2770), or name another one"
             } else {
                 "it was left alone: find out who created it, and remove it if it is not needed"
             };
-            row(REFUSED, format!("cannot meet here ({})", printable(what)), remedy)
+            row(REFUSED, "cannot meet here", remedy)
         }
 
         Kind::Mismatch { reread, resumed } => {
@@ -369,7 +390,8 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             row(FAILED, format!("{} failed", to.peer()), "read its own message, then copy again")
         }
         Kind::DiedCommitting => {
-            row(PEER, format!("{} died while it committed the copy", to.peer()), again(error))
+            let writer = if to.started_both() { "the second process" } else { "the Writer" };
+            row(PEER, format!("{writer} died while it committed the copy"), again(error))
         }
         Kind::SecondProcessEnded => row(PEER, "the second process ended unexpectedly", "copy again"),
         Kind::SecondProcess => row(
@@ -445,7 +467,10 @@ fn look_up(error: &Error, to: &Audience) -> Row {
                 }
                 _ => "check this directory and its file system",
             };
-            row(FAILED, format!("cannot meet in the directory ({})", printable(step)), remedy)
+            // The step may name the directory again.
+            let is_named = error.path.as_deref().is_some_and(|path| step.contains(&*path.to_string_lossy()));
+            let step = if is_named { String::new() } else { format!(" ({})", printable(step)) };
+            row(FAILED, format!("cannot meet in the directory{step}"), remedy)
         }
         Kind::PipeBusy => row(
             FAILED,
