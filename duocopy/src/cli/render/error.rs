@@ -45,7 +45,7 @@ pub fn exit_code(error: &Error, to: &Audience, signal: Option<u8>) -> u8 {
 pub fn message(error: &Error, to: &Audience) -> String {
     let Row { what, mut remedy, code } = look_up(error, to);
     let mut text = what;
-    if let Some(peer) = error.role.filter(|role| to.role == Some(role.other()) && !to.started_both())
+    if let Some(peer) = error.role.filter(|role| to.role != Some(*role) && !to.started_both())
         && [FAILED, MISMATCH, SOURCE, DESTINATION, NO_SPACE, TIMEOUT, REFUSED].contains(&code)
         && !matches!(error.kind, Kind::Interrupted | Kind::PeerTimeout | Kind::PeerFailed)
     {
@@ -133,7 +133,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
     const ONE_PROGRAM: &str = "let only one program write there, then copy again";
     const NAME_FILE: &str = "name the file in it";
     const WAIT: &str = "wait until it ends";
-    let pipe = to.pipe();
+    let (pipe, peer) = (to.pipe(), to.peer(error.role));
     match &error.kind {
         Kind::EmptyPath => row(USAGE, "a path is empty", "give the path of a file"),
         Kind::DevicePath => row(USAGE, "the path names a device", "give the path of a file"),
@@ -384,15 +384,10 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             };
             row(MISMATCH, what, remedy)
         }
-        Kind::PeerDied => row(PEER, format!("{} died", to.peer()), again(error)),
-        Kind::PeerInterrupted => row(PEER, format!("{} was interrupted", to.peer()), again(error)),
-        Kind::PeerFailed => {
-            row(FAILED, format!("{} failed", to.peer()), "read its own message, then copy again")
-        }
-        Kind::DiedCommitting => {
-            let writer = if to.started_both() { "the second process" } else { "the Writer" };
-            row(PEER, format!("{writer} died while it committed the copy"), again(error))
-        }
+        Kind::PeerDied => row(PEER, format!("{peer} died"), again(error)),
+        Kind::PeerInterrupted => row(PEER, format!("{peer} was interrupted"), again(error)),
+        Kind::PeerFailed => row(FAILED, format!("{peer} failed"), "read its own message, then copy again"),
+        Kind::DiedCommitting => row(PEER, format!("{peer} died while it committed the copy"), again(error)),
         Kind::SecondProcessEnded => row(PEER, "the second process ended unexpectedly", "copy again"),
         Kind::SecondProcess => row(
             FAILED,

@@ -35,9 +35,9 @@ impl Audience {
         matches!(self.request.parties, Parties::Both { .. })
     }
 
-    /// Returns what to call the other process.
-    fn peer(&self) -> &'static str {
-        match self.role.map(Role::other) {
+    /// Returns what to call the other process, whose role an error may tell.
+    fn peer(&self, role: Option<Role>) -> &'static str {
+        match role.or(self.role.map(Role::other)) {
             _ if self.started_both() => "the second process",
             Some(Role::Reader) => "the Reader",
             Some(Role::Writer) => "the Writer",
