@@ -94,9 +94,9 @@ fn an_unexpected_user_is_refused_by_both() {
         ended.expect(0, &[]);
     }
     let lonely = folder.duocopy(&format!("read --peer-user={STORE} backup/src x")).end();
-    lonely.expect(2, &["without --dir only processes of this user can meet", "give the directory"]);
+    lonely.expect(2, &["without --dir only processes of this user can meet", "--dir"]);
     let unknown = reader(&folder, "--peer-user=nobody-at-all").end();
-    unknown.expect(2, &["there is no such user: nobody-at-all", "--peer-user"]);
+    unknown.expect(2, &["cannot look up the user nobody-at-all: there is no such user", "--peer-user"]);
 }
 
 /// The file that proves the user of a process is missing.

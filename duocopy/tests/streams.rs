@@ -356,7 +356,7 @@ fn only_read_and_write_accept_streams() {
         folder
             .duocopy(line)
             .end()
-            .expect(2, &["only `duocopy read - NAME` and `duocopy write - NAME`", "./-"]);
+            .expect(2, &["only `duocopy read` and `duocopy write` accept a standard stream: -", "./-"]);
     }
     folder
         .duocopy("cp pipe dst")

@@ -62,7 +62,9 @@ pub fn message(error: &Error, to: &Audience) -> String {
     let left = aftermath(error, to);
     for clause in [left, remedy] {
         if !clause.is_empty() {
-            text = format!("{text}; {clause}");
+            // Below a list, a clause has a line of its own.
+            let separator = if text.contains('\n') { "\n" } else { "; " };
+            text = format!("{text}{separator}{clause}");
         }
     }
     text
@@ -144,23 +146,23 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::UnusablePath => row(USAGE, "cannot use the path", "give the path of a file"),
         Kind::StandardStream => row(
             USAGE,
-            "only `duocopy read - NAME` and `duocopy write - NAME` use standard input and output",
-            "a file of this name is ./-",
+            "only `duocopy read` and `duocopy write` accept a standard stream",
+            "for a file of this name, give ./-",
         ),
         Kind::UnknownUser(name) => row(
             USAGE,
-            format!("there is no such user: {}", printable(name)),
-            "give --peer-user one that exists here",
+            format!("cannot look up the user {}", printable(name)),
+            "give --peer-user a name or a number that exists here",
         ),
         Kind::UnknownGroup(name) => row(
             USAGE,
-            format!("there is no such group: {}", printable(name)),
-            "give --peer-group one that exists here",
+            format!("cannot look up the group {}", printable(name)),
+            "give --peer-group a name or a number that exists here",
         ),
         Kind::OwnUserNotAllowed => row(
             USAGE,
-            "without --dir only processes of this user can meet, which --peer-user and --peer-group do not allow",
-            "give the directory where the two meet",
+            "without --dir only processes of this user can meet, and --peer-user or --peer-group excludes this user",
+            "name a directory for both with --dir",
         ),
 
         Kind::Source => row(SOURCE, source_operation(error.operation), source_remedy(error)),
@@ -356,22 +358,23 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::NameInUse { there, processes } => row(
             REFUSED,
             format!(
-                "{pipe} is in use for another copy:\n  there: {} ({})\n  here:  {}\n",
+                "{pipe} is in use for another copy:\n  there: {} ({})\n  here:  {}",
                 show_tag(there),
                 list(processes),
                 to.tag()
-            )
-            .trim_end(),
+            ),
             "choose another NAME, or wait until that copy ends",
         ),
-        Kind::ForeignPipe { .. } => {
-            let remedy = if error.path.is_some() && error.path == to.request.dir {
-                "give it to a group that both users belong to (chmod 2770), or name another one"
-            } else {
-                "it was left alone: find out who created it, and remove it if it is not needed"
-            };
-            row(REFUSED, "cannot meet here", remedy)
-        }
+        Kind::ForeignPipe { .. } if error.path.is_some() && error.path == to.request.dir => row(
+            REFUSED,
+            "cannot use the directory of the pipe",
+            "name a directory in which only the two users can write (chmod 2770, and a group of both)",
+        ),
+        Kind::ForeignPipe { .. } => row(
+            REFUSED,
+            "cannot use the pipe",
+            "it was left alone: find out who created it, and remove it if it is not needed",
+        ),
 
         Kind::Mismatch { reread, resumed } => {
             let what = match reread {
@@ -436,7 +439,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         ),
         Kind::SharedMemory { .. } if error.is_no_space() => row(
             NO_SPACE,
-            "cannot reserve shared memory, which is full",
+            "cannot reserve shared memory",
             if cfg!(windows) {
                 "end other programs or enlarge the page file, or use a smaller --buffer-size"
             } else {
@@ -465,7 +468,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             // The step may name the directory again.
             let is_named = error.path.as_deref().is_some_and(|path| step.contains(&*path.to_string_lossy()));
             let step = if is_named { String::new() } else { format!(" ({})", printable(step)) };
-            row(FAILED, format!("cannot meet in the directory{step}"), remedy)
+            row(FAILED, format!("cannot use the directory of the pipe{step}"), remedy)
         }
         Kind::PipeBusy => row(
             FAILED,
