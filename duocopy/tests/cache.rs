@@ -111,7 +111,7 @@ mod cached {
         let read = read.wait_with_output().unwrap();
         let messages = String::from_utf8_lossy(&read.stderr);
         assert!(read.status.success() && messages.contains("no effect on standard input"), "{messages}");
-        ended.expect(0, &["from byte ", "--direct was not possible"]);
+        ended.expect(0, &["--direct ended at byte ", "dst"]);
         folder.assert_same("src", "dst");
     }
 
@@ -135,7 +135,7 @@ mod cached {
         pause(milliseconds(800));
         pieces.signal(Signal::INT);
         pieces.end().expect(130, &[]);
-        folder.duocopy(&format!("{line} src dst")).end().expect(0, &["going on"]);
+        folder.duocopy(&format!("{line} src dst")).end().expect(0, &["resuming an interrupted copy"]);
         folder.assert_same("src", "dst");
     }
 
@@ -169,7 +169,7 @@ mod cached {
             folder.duocopy(&format!("cp -v --direct --drop-cache {} {}", there("a"), there("b"))).end();
         for name in ["a", "b"] {
             for message in
-                ["--direct is not to be had here, so the page cache is used", "--drop-cache has no effect"]
+                ["--direct is not available, so the page cache is used", "--drop-cache has no effect"]
             {
                 let line =
                     ended.messages.lines().find(|line| line.contains(&there(name)) && line.contains(message));

@@ -26,10 +26,10 @@ fn cp_ends_with_the_codes_of_the_pair() {
     folder.write("dst", OLD);
     folder.make("folder");
     let cases = [
-        ("missing dst", 5, "missing", "look at the spelling"),
+        ("missing dst", 5, "missing", "check the spelling"),
         ("folder dst", 5, "folder", "is a directory"),
         ("src src", 12, "src", "name another destination"),
-        ("src missing/dst", 6, "missing/dst", "make its directory first"),
+        ("src missing/dst", 6, "missing/dst", "create its directory first"),
     ];
     for (line, code, path, message) in cases {
         let ended = folder.duocopy(&format!("cp {line}")).end();

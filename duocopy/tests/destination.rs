@@ -156,7 +156,7 @@ fn what_is_not_a_regular_file_is_refused_as_destination_and_stays() {
     folder.make("folder");
     folder.make("folder/src");
     for (destination, message) in [
-        ("dangling", "a link that leads nowhere"),
+        ("dangling", "a dangling link"),
         ("fifo", "a device, a pipe or a socket"),
         ("socket", "a device, a pipe or a socket"),
         ("/dev/null", "a device, a pipe or a socket"),
@@ -209,7 +209,7 @@ fn a_second_copy_to_the_same_destination_is_refused() {
     for ended in end(pair(folder.duocopy("other dst"), folder.duocopy("other dst"))) {
         ended.expect(
             12,
-            &[&folder.text("dst"), "another copy writes to this destination", "wait for its end"],
+            &[&folder.text("dst"), "another copy writes to this destination", "wait until it ends"],
         );
     }
     assert!(first[1].ended().is_none(), "the copy was too fast for this test");

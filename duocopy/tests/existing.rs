@@ -34,7 +34,7 @@ fn an_existing_destination_stays_on_request() {
     for flag in ["-n", "--no-clobber", "--update=none"] {
         let folder = prepared();
         for ended in copied(&folder, &format!("{flag} src dst")) {
-            ended.expect(0, &["dst exists, and stays as it is"]);
+            ended.expect(0, &[&format!("skipped: {} exists", folder.text("dst"))]);
         }
         assert!(folder.read("dst") == OLD);
         // This is reported only with -v.
@@ -66,7 +66,7 @@ fn only_an_older_destination_is_replaced_on_request() {
             age(&folder, "src", source);
             age(&folder, "dst", destination);
             for ended in copied(&folder, &format!("{flag} src dst")) {
-                ended.expect(0, &[if replaced { "complete" } else { "stays as it is" }]);
+                ended.expect(0, &[if replaced { "complete" } else { "skipped: " }]);
             }
             assert_eq!(folder.read("dst") != OLD, replaced, "{flag}: {source} s against {destination} s");
         }
@@ -85,7 +85,7 @@ fn a_destination_that_appears_during_the_copy_stays() {
     until("the copy has begun", || folder.left_over("part"));
     folder.write("dst", OLD);
     for ended in end(both) {
-        ended.expect(0, &["stays as it is"]);
+        ended.expect(0, &["skipped: "]);
     }
     assert!(folder.read("dst") == OLD);
     assert_eq!(names(&folder), ["dst"]);
@@ -104,7 +104,7 @@ fn a_destination_that_becomes_newer_during_the_copy_stays() {
     until("the copy has begun", || folder.left_over("part"));
     folder.write("dst", "newer");
     for ended in end(both) {
-        ended.expect(0, &["stays as it is"]);
+        ended.expect(0, &["skipped: "]);
     }
     assert!(folder.read("dst") == b"newer");
     assert_eq!(names(&folder), ["dst"]);
@@ -119,14 +119,14 @@ fn both_must_have_the_same_overwrite_policy() {
         let folder = prepared();
         let [one, two] = [first, second].map(|flags| format!("{flags} src dst"));
         for ended in end(pair(folder.duocopy(&one), folder.duocopy(&two))) {
-            ended.expect(12, &["started with another --update, --no-clobber or --backup", "the same ones"]);
+            ended.expect(12, &["different --update, --no-clobber or --backup", "the same options"]);
         }
         assert!(folder.read("dst") == OLD);
     }
     let folder = prepared();
     // These options mean the same.
     for ended in end(pair(folder.duocopy("-n -u src dst"), folder.duocopy("--update=none src dst"))) {
-        ended.expect(0, &["stays as it is"]);
+        ended.expect(0, &["skipped: "]);
     }
 }
 
@@ -135,8 +135,8 @@ fn a_backup_replaces_neither_the_source_nor_a_directory() {
     for line in ["cp --backup=simple dst~ dst", "cp --backup dst~ dst"] {
         let folder = prepared();
         folder.write("dst~", "the source");
-        folder.duocopy(line).end().expect(12, &["its backup, dst~, would take the place of the source"]);
-        folder.duocopy(&line.replace("cp", "cp --dry-run")).end().expect(12, &["would take the place"]);
+        folder.duocopy(line).end().expect(12, &["the backup dst~ would replace the source"]);
+        folder.duocopy(&line.replace("cp", "cp --dry-run")).end().expect(12, &["would replace the source"]);
         assert_eq!((folder.read("dst~"), folder.read("dst")), (b"the source".to_vec(), OLD.to_vec()));
         folder.duocopy("cp --backup=numbered dst~ dst").end().expect(0, &[]);
         assert_eq!((folder.read("dst~"), folder.read("dst.~1~")), (b"the source".to_vec(), OLD.to_vec()));
@@ -146,7 +146,7 @@ fn a_backup_replaces_neither_the_source_nor_a_directory() {
     folder
         .duocopy("cp --backup=simple src dst")
         .end()
-        .expect(12, &["dst~, belongs to what is no regular file"]);
+        .expect(12, &["the backup dst~ would replace", "not a regular file"]);
     assert!(folder.read("dst") == OLD);
     // The left-over of a backup that was killed between two steps may be a source; otherwise it is removed.
     folder.duocopy("cp src other").end().expect(0, &[]);
@@ -245,11 +245,8 @@ fn a_destination_is_a_file_or_a_directory_as_it_is_said() {
     let folder = prepared();
     folder.make("place");
     folder.duocopy("cp -T src place").end().expect(12, &["place", "the destination is a directory"]);
-    folder
-        .duocopy("cp -t nowhere src")
-        .end()
-        .expect(6, &["nowhere: there is no such directory", "make it first"]);
-    folder.duocopy("cp -t dst src").end().expect(6, &["dst: it is no directory", "leave out -t"]);
+    folder.duocopy("cp -t nowhere src").end().expect(6, &["no such directory: nowhere", "create it first"]);
+    folder.duocopy("cp -t dst src").end().expect(6, &["not a directory: dst", "leave out -t"]);
     for ended in copied(&folder, "-t place src") {
         ended.expect(0, &[]);
     }
@@ -277,8 +274,7 @@ fn a_write_half_may_make_a_backup() {
     let folder = prepared();
     folder.make("place");
     let names = ["dst", "nowhere/dst", "place"];
-    let message =
-        ["have it replaced (--force)", "make its directory first", "the destination is a directory"];
+    let message = ["replace it with --force", "create its directory first", "the destination is a directory"];
     let waiting = names.map(|name| {
         folder
             .duocopy(&format!(
@@ -289,14 +285,14 @@ fn a_write_half_may_make_a_backup() {
     });
     for (writer, message) in waiting.into_iter().zip(message) {
         let ended = writer.end();
-        ended.expect(10, &["It will be refused, as it looks now:", message]);
+        ended.expect(10, &["it would be refused now: ", message]);
     }
     let folder = prepared();
     for (line, message) in [
-        ("write -n dst x", "without --force: leave out --no-clobber"),
-        ("write -u dst x", "leave out --update"),
-        ("read -f src x", "give --force to `write`"),
-        ("read --backup src x", "give --backup to `write`"),
+        ("write -n dst x", "-n: `write` replaces nothing without --force"),
+        ("write -u dst x", "-u: "),
+        ("read -f src x", "-f: `read` writes nothing"),
+        ("read --backup src x", "--backup: `read` writes nothing"),
         ("-n --backup src dst", "cannot be used with"),
     ] {
         folder.duocopy(line).end().expect(2, &[message]);
@@ -315,7 +311,7 @@ fn a_reader_without_the_option_does_not_accept_a_skipped_copy() {
     let writer = pipe.join_as_consumer().map(End::Consumer).expect("a Reader comes");
     let End::Consumer(writer) = writer else { unreachable!() };
     let _ = writer.abort(&Reason::new(255, "what is there stays as it is"));
-    reader.end().expect(1, &["the Writer gave up"]);
+    reader.end().expect(1, &["the Writer failed"]);
 }
 
 #[test]
@@ -324,17 +320,17 @@ fn a_dry_run_reports_what_would_be_done_and_does_nothing() {
     folder.make("place");
     for (line, code, message) in [
         ("src dst", 0, "would read SRC (307200 bytes) and replace DST"),
-        ("src new", 0, "would read SRC (307200 bytes) and make NEW, which does not exist"),
-        ("--backup src dst", 0, "replace DST, which is kept under another name"),
-        ("src place", 0, "which does not exist"),
-        ("-n -v src dst", 0, "DST exists, and stays as it is"),
+        ("src new", 0, "would read SRC (307200 bytes) and create NEW"),
+        ("--backup src dst", 0, "replace DST, and keep the old file under another name"),
+        ("src place", 0, "create PLACE/src"),
+        ("-n -v src dst", 0, "skipped: DST exists"),
         ("--update=none-fail src dst", 12, "the destination exists"),
         ("nothing dst", 5, "nothing"),
-        ("src nowhere/dst", 6, "make its directory first"),
+        ("src nowhere/dst", 6, "create its directory first"),
         ("src src", 12, "same file"),
         ("-T src place", 12, "the destination is a directory"),
     ] {
-        let message = ["src", "dst", "new"].iter().fold(message.to_owned(), |message, name| {
+        let message = ["src", "dst", "new", "place"].iter().fold(message.to_owned(), |message, name| {
             message.replace(&name.to_uppercase(), &folder.text(name))
         });
         for verb in ["", "cp"] {
@@ -344,10 +340,16 @@ fn a_dry_run_reports_what_would_be_done_and_does_nothing() {
     }
     let read = folder.duocopy("read --dry-run src x").end();
     read.expect(0, &[&format!("would read {} (307200 bytes)\n", folder.text("src"))]);
-    folder.duocopy("read --dry-run - x").end().expect(0, &["would read - until it ends"]);
-    folder.duocopy("write --dry-run new x").end().expect(0, &[&format!("would make {}", folder.text("new"))]);
+    folder.duocopy("read --dry-run - x").end().expect(0, &["would read standard input until it ends"]);
+    folder
+        .duocopy("write --dry-run new x")
+        .end()
+        .expect(0, &[&format!("would create {}", folder.text("new"))]);
     folder.duocopy("write --dry-run dst x").end().expect(12, &["the destination exists", "--force"]);
-    folder.duocopy("write --dry-run - x").end().expect(0, &["would write to - as it comes"]);
+    folder
+        .duocopy("write --dry-run - x")
+        .end()
+        .expect(0, &["would write to standard output, which cannot be rolled back"]);
     assert_eq!(names(&folder), ["dst", "place"]);
     assert!(folder.read("dst") == OLD);
 }

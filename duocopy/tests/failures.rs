@@ -22,7 +22,7 @@ fn slow_to_open(folder: &Folder, line: &str) -> [Process; 2] {
 /// Sources that cannot be opened, and what is reported about each.
 #[cfg(unix)]
 const NO_SOURCES: [(&str, &str); 4] = [
-    ("missing", "look at the spelling"),
+    ("missing", "check the spelling"),
     ("folder", "name a file"),
     ("file/below", "Not a directory"),
     ("fifo", "name a regular file"),
@@ -63,7 +63,7 @@ fn a_source_that_cannot_be_opened_lets_the_writer_make_nothing() {
         reader.end().expect(5, &texts);
         until("the end of the Writer's trace", || writer.trace().contains("+++ exited").then_some(()));
         assert!(!writer.trace().contains(".part"), "the Writer made a file: {}", writer.trace());
-        writer.end().expect(5, &texts).expect(5, &["the Reader gave up"]);
+        writer.end().expect(5, &texts).expect(5, &["the Reader failed"]);
         folder.assert_untouched(None);
     }
 }
@@ -135,8 +135,8 @@ fn a_destination_that_cannot_be_made_ends_both() {
     folder.write("src", "content");
     folder.write("file", "content");
     for (destination, message) in [
-        ("missing/dst", "make its directory first"),
-        ("missing/deep", "make its directory first"),
+        ("missing/dst", "create its directory first"),
+        ("missing/deep", "create its directory first"),
         ("file/dst", "a part of its path is a file"),
     ] {
         let line = &format!("src {destination}");
@@ -195,7 +195,7 @@ fn a_full_disk_ends_both_before_the_copy_or_in_the_middle() {
     punched.set_len(3 * MIB as u64).unwrap();
     punched.write_all_at(&bytes(2 * MIB, 1), 0).unwrap();
     folder.make("small");
-    for (source, message) in [("src", "reserving space for the copy"), ("punched", "writing")] {
+    for (source, message) in [("src", "cannot reserve space"), ("punched", "cannot write")] {
         let script = format!(
             "mount -t tmpfs tmpfs /dev/shm
             mount -t tmpfs -o size=1m tmpfs small

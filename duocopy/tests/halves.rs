@@ -45,7 +45,7 @@ fn a_second_process_of_the_same_half_is_refused() {
         let first = run("").start();
         first.reports("waiting for the");
         let role = if is_writer { "Writer" } else { "Reader" };
-        run("").end().expect(9, &[&format!("has its {role} (process {}) already", first.id())]);
+        run("").end().expect(9, &[&format!("already has its {role} (process {})", first.id())]);
         let other = if is_writer { reader(&folder, "") } else { writer(&folder, "") }.start();
         complete([first, other]);
         folder.assert_same("src", "dst");
@@ -64,7 +64,7 @@ fn nothing_is_replaced_without_force() {
     folder.write("dst", OLD);
     let [one, other] = end([reader(&folder, "").start(), writer(&folder, "").start()]);
     other.expect(12, &["the destination exists", "--force"]);
-    one.expect(12, &["the Writer gave up: it refuses this copy"]);
+    one.expect(12, &["the Writer failed: the destination exists"]);
     assert_not_named(&one, &folder.text("dst"));
     assert_eq!(folder.read("dst"), OLD);
     folder.assert_nothing_left();
@@ -82,8 +82,8 @@ fn a_destination_that_appears_during_the_copy_is_not_replaced() {
         writer.has_called("pwrite64", 1);
         folder.write("dst", "another");
         let [one, other] = end([reader, writer]);
-        one.expect(12, &["the Writer gave up: it refuses this copy"]);
-        other.expect(12, &["somebody has made the destination during the copy"]);
+        one.expect(12, &["the Writer failed: the destination was created"]);
+        other.expect(12, &["the destination was created during the copy", &folder.text("dst")]);
         assert_not_named(&one, &folder.text("dst"));
         assert_eq!(folder.read("dst"), b"another");
         folder.assert_nothing_left();
@@ -143,7 +143,7 @@ fn a_link_is_not_followed() {
         symlink(leads, folder.path("dst")).unwrap();
         let [one, other] = end([reader(&folder, "").start(), writer(&folder, "--force").start()]);
         other.expect(12, &["the destination is a link"]);
-        one.expect(12, &["the Writer gave up"]);
+        one.expect(12, &["the Writer failed: the destination is a link"]);
         assert_eq!(folder.read("elsewhere/file"), OLD);
         fs::remove_file(folder.path("dst")).unwrap();
     }
@@ -154,7 +154,7 @@ fn a_link_is_not_followed() {
 fn halves_wait_as_long_as_the_option_says() {
     let folder = prepared();
     for run in [reader(&folder, "--wait=300ms"), writer(&folder, "--wait=300ms")] {
-        run.end().expect(10, &["nobody came", "within --wait"]);
+        run.end().expect(10, &["timed out after 300ms", "--wait"]);
     }
     assert!(!folder.is_there("dst"));
     folder.assert_nothing_left();
@@ -178,9 +178,9 @@ fn a_missing_source_ends_both() {
     fs::remove_file(folder.path("src")).unwrap();
     let waiting = writer(&folder, "").start();
     waiting.reports("waiting for the Reader");
-    reader(&folder, "").end().expect(5, &["src", "opening the source"]);
+    reader(&folder, "").end().expect(5, &["cannot open the source", &folder.text("src")]);
     let ended = waiting.end();
-    ended.expect(5, &["the Reader gave up: the source failed"]);
+    ended.expect(5, &["the Reader failed: cannot open the source"]);
     assert_not_named(&ended, &folder.text("src"));
     assert!(!folder.is_there("dst"));
 }
@@ -216,12 +216,12 @@ fn a_killed_half_ends_its_peer_and_the_next_two_resume() {
             reading.expect(8, &["the Writer died; the destination is unchanged"]);
             assert_not_named(&reading, &folder.text("dst"));
         } else {
-            writing.expect(8, &["the Reader", "died", "is unchanged", "are safe beside it"]);
+            writing.expect(8, &["the Reader", "died", "is unchanged", "bytes of the copy are kept"]);
             assert_not_named(&writing, &folder.text("src"));
         }
         assert!(!folder.is_there("dst"));
         let [_, writing] = end([reader(&folder, "").start(), writer(&folder, "").start()]);
-        writing.expect(0, &["going on with an interrupted copy"]);
+        writing.expect(0, &["resuming an interrupted copy"]);
         folder.assert_same("src", "dst");
         folder.assert_nothing_left();
     }
@@ -236,7 +236,7 @@ fn either_half_is_replaced() {
         let (victim, survivor) = if hit == 0 { (reading, writing) } else { (writing, reading) };
         victim.kill();
         victim.end();
-        survivor.reports(&format!("the {name} died; waiting up to 1m for another one: start it again:"));
+        survivor.reports(&format!("the {name} died; waiting up to 1m for a replacement; start it again:"));
         survivor.reports(&format!("duocopy {command} --replace-within=1m "));
         let newcomer = if hit == 0 { reader(&folder, flags) } else { writer(&folder, flags) }.start();
         newcomer.reports(&format!("this {name} takes the place of one that died"));

@@ -80,7 +80,7 @@ fn a_foreign_file_under_a_temporary_name_is_refused_and_left_alone() {
             make(&path);
             let before = fs::symlink_metadata(&path).unwrap();
             for ended in end(pair(folder.duocopy("src dst"), folder.duocopy("src dst"))) {
-                ended.expect(6, &["is in the way", path.file_name().unwrap().to_str().unwrap(), "remove it"]);
+                ended.expect(6, &["another file has the name", &path.display().to_string(), "remove it"]);
             }
             let after = fs::symlink_metadata(&path).unwrap();
             assert_eq!((before.ino(), before.mode()), (after.ino(), after.mode()), "{what}");
@@ -107,7 +107,7 @@ fn another_users_file_under_a_temporary_name_is_left_alone() {
         folder.set_mode("", 0o777);
         let [reader, writer] = nobody;
         for ended in end(pair(reader, writer)) {
-            ended.expect(6, &["is in the way", "remove it"]);
+            ended.expect(6, &["another file has the name", &path.display().to_string(), "remove it"]);
         }
         assert_eq!(fs::read(&path).unwrap(), b"somebody's");
         fs::remove_file(path).unwrap();
@@ -128,7 +128,7 @@ fn a_destination_whose_directory_becomes_a_link_is_not_followed_there() {
     fs::rename(folder.path("place"), folder.path("moved")).unwrap();
     symlink("elsewhere", folder.path("place")).unwrap();
     for ended in end([reader, writer]) {
-        ended.expect(12, &["its directory was moved or replaced"]);
+        ended.expect(12, &["the directory of the destination was moved or replaced"]);
     }
     assert_eq!(folder.read("elsewhere/dst"), OLD);
     for place in ["elsewhere", "moved"] {
@@ -152,9 +152,9 @@ fn links_are_followed_once_and_in_circles_never() {
     assert!(folder.path("first").is_symlink() && folder.path("a/second").is_symlink());
     symlink("two", folder.path("one")).unwrap();
     symlink("one", folder.path("two")).unwrap();
-    folder.duocopy("cp src one").end().expect(12, &["leads in circles"]);
+    folder.duocopy("cp src one").end().expect(12, &["a loop of links"]);
     symlink("a/none", folder.path("lost")).unwrap();
-    folder.duocopy("cp src lost").end().expect(12, &["leads nowhere"]);
+    folder.duocopy("cp src lost").end().expect(12, &["a dangling link"]);
 }
 
 #[test]

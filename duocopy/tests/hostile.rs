@@ -251,7 +251,7 @@ fn a_reader_that_sends_more_than_announced_gets_no_further_than_allowed() {
     assert!(reader.close(&[0; 32]).is_err());
     drop(reader);
     let ended = ends(writer, Instant::now(), "more than allowed");
-    ended.expect(12, &["8192 bytes or more are to be written, and --max-bytes allows 4096"]);
+    ended.expect(12, &["8192 bytes or more, and --max-bytes allows 4096"]);
     assert!(!folder.is_there("dst"));
     assert!(folder.temporaries("").is_empty(), "a temporary file is left: {ended:?}");
 }
@@ -264,7 +264,7 @@ fn an_abort_of_the_reader_never_counts_as_complete() {
         folder.write("src", bytes(4096, 1));
         let (reader, writer) = stranger(&folder, "write dst");
         let _ = reader.abort(&Reason::new(code, "all is well"));
-        ends(writer, Instant::now(), "a code that is none").expect(1, &["the Reader gave up"]);
+        ends(writer, Instant::now(), "a code that is none").expect(1, &["the Reader failed"]);
         assert!(!folder.is_there("dst"));
     }
 }

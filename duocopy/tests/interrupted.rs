@@ -254,7 +254,7 @@ fn a_signal_after_the_rename_does_not_hide_that_the_copy_is_complete() {
     until("the rename", || (folder.read("dst") != OLD).then_some(()));
     reader.signal(Signal::TERM);
     for ended in end([reader, writer]) {
-        ended.expect(6, &[&folder.text("dst"), "the copy is complete, but its name could not be flushed"]);
+        ended.expect(6, &[&folder.text("dst"), "cannot flush the name of the copy", "is complete"]);
     }
     folder.assert_same("src", "dst");
 }
@@ -281,7 +281,10 @@ fn a_directory_that_is_replaced_during_the_copy_is_noticed() {
     std::fs::rename(folder.path("place"), folder.path("elsewhere")).unwrap();
     folder.make("place");
     for ended in end(processes) {
-        ended.expect(12, &[&folder.text("place/dst"), "its directory was moved or replaced"]);
+        ended.expect(
+            12,
+            &[&folder.text("place/dst"), "the directory of the destination was moved or replaced"],
+        );
     }
     assert!(!folder.is_there("place/dst") && !folder.is_there("elsewhere/dst"));
     folder.assert_nothing_left_in("elsewhere");
@@ -308,15 +311,13 @@ fn the_left_over_beside_the_target_of_a_link_is_named_and_removed() {
 fn a_writer_whose_reader_is_killed_leaves_nothing() {
     let folder = Folder::with_source_and_destination(2 * MIB);
     let [reader, writer] = in_the_middle(&folder);
-    let id = reader.id();
     reader.kill();
     let begun = Instant::now();
     let ended = writer.end();
     let took = begun.elapsed();
     note!("the Writer noticed the Reader's death after {took:?}, of which up to 80 ms are slow writes");
     assert!(took < milliseconds(1000 * SLOWNESS));
-    let died = format!("the Reader (process {id}) died");
-    ended.expect(8, &[&died, &folder.text("dst"), "is unchanged", "copy again"]);
+    ended.expect(8, &["the Reader died", &folder.text("dst"), "is unchanged", "copy again"]);
     folder.assert_untouched(Some(OLD));
     folder.assert_next_copy_works();
 }
@@ -342,7 +343,7 @@ fn a_writer_that_is_killed_around_the_rename_is_judged_by_the_file() {
             assert_eq!(folder.read(place) != OLD, renamed);
             writer.kill();
             // A process cannot die while `strace` holds it, so this does not measure the time.
-            reader.end().expect(8, &["the Writer died while it put the copy in its place", message]);
+            reader.end().expect(8, &["the Writer died while it committed the copy", message]);
             if renamed {
                 folder.assert_same("src", "dst");
             } else {

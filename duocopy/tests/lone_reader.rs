@@ -44,10 +44,10 @@ fn a_lone_reader_shows_the_command_after_two_seconds_unless_it_is_quiet() {
     assert_eq!(reader.messages(), "");
     reader.reports("waiting for the second process");
     let ended = reader.end();
-    ended.expect(10, &["nobody came", "--wait", &folder.text("other")]);
+    ended.expect(10, &["timed out after 3s", "--wait", &folder.text("other")]);
     assert!(ended.took > milliseconds(2900) && ended.took < milliseconds(4000), "{ended:?}");
     let ended = quiet.end();
-    ended.expect(10, &["nobody came"]);
+    ended.expect(10, &["timed out after 3s"]);
     assert!(!ended.messages.contains("waiting for the second process"), "{ended:?}");
 }
 
@@ -56,7 +56,7 @@ fn a_reader_waits_as_long_as_the_option_says() {
     let folder = Folder::new();
     folder.write("src", "content");
     let ended = folder.duocopy("--wait=1s src dst").end();
-    ended.expect(10, &["nobody came", "--wait"]);
+    ended.expect(10, &["timed out after 1s", "--wait"]);
     assert!(ended.took >= milliseconds(1000) && ended.took < milliseconds(2000), "{ended:?}");
     folder.assert_untouched(None);
 }

@@ -39,7 +39,7 @@ fn a_waiting_writer_reports_that_shared_memory_is_full() {
     let full = format!("-e trace={call} -e inject={call}:error=ENOSPC:delay_enter=300000:when=2");
     let [reader, writer] = pair(folder.duocopy("src dst").traced(&full), folder.duocopy("src dst"));
     seated(&folder, &writer);
-    let texts = ["shared memory is full", "free some of it", "--buffer-size"];
+    let texts = ["cannot reserve shared memory", "free some of it", "--buffer-size"];
     both_fail(&folder, [reader, writer], 7, &texts);
 }
 

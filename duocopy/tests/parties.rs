@@ -79,14 +79,14 @@ fn an_unexpected_user_is_refused_by_both() {
     let ended =
         [reader(&folder, &allowed), writer(&folder, "--peer-user=0")].map(Run::start).map(Process::end);
     let [reads, writes] = &ended;
-    writes.expect(12, &[&format!("the other process belongs to {BACKUP}, whom --peer-user")]);
-    reads.expect(12, &["the Writer gave up: it refuses this copy"]);
+    writes.expect(12, &[&format!("the other process belongs to user {BACKUP}, which --peer-user")]);
+    reads.expect(12, &["the Writer failed: "]);
     assert!(!folder.is_there("store/dst"));
 
     let ended = [reader(&folder, "--peer-user=root --peer-group=0"), writer(&folder, "")];
     let [reads, writes] = ended.map(Run::start).map(Process::end);
-    reads.expect(12, &[&format!("belongs to {STORE}, whom"), "or allow this user"]);
-    writes.expect(12, &["the Reader gave up: it refuses this copy"]);
+    reads.expect(12, &[&format!("belongs to user {STORE}, which"), "or allow this user"]);
+    writes.expect(12, &["the Reader failed: "]);
     assert!(!folder.is_there("store/dst"));
 
     let both = [reader(&folder, &allowed), writer(&folder, &format!("--peer-user={BACKUP}"))];
@@ -94,9 +94,9 @@ fn an_unexpected_user_is_refused_by_both() {
         ended.expect(0, &[]);
     }
     let lonely = folder.duocopy(&format!("read --peer-user={STORE} backup/src x")).end();
-    lonely.expect(2, &["without --dir only processes of this user can come", "name the directory"]);
+    lonely.expect(2, &["without --dir only processes of this user can meet", "--dir"]);
     let unknown = reader(&folder, "--peer-user=nobody-at-all").end();
-    unknown.expect(2, &["--peer-user nobody-at-all: there is no such user; give a name or a number"]);
+    unknown.expect(2, &["cannot look up the user nobody-at-all: there is no such user", "--peer-user"]);
 }
 
 /// The file that proves the user of a process is missing.
@@ -111,7 +111,10 @@ fn a_process_that_has_not_proved_its_user_is_refused() {
     let reader = reader(&folder, &format!("--peer-user={STORE}")).start();
     reader.end().expect(
         12,
-        &["the other process has not proved which user it belongs to", "look who can enter --dir"],
+        &[
+            "the other process has not proved which user it belongs to",
+            "check who can enter the directory in --dir",
+        ],
     );
     assert_ne!(writer.end().code, 0);
     assert!(!folder.is_there("store/dst"));
@@ -160,11 +163,14 @@ fn an_unsuitable_directory_is_reported_with_the_remedy() {
     let folder = two_parties();
     let read =
         |dir: &str| folder.duocopy(&format!("read --dir={dir} backup/src x")).by_user(BACKUP, BACKUP).end();
-    read("nowhere").expect(1, &[&folder.text("nowhere"), "No such file", "make this directory first"]);
+    read("nowhere").expect(1, &[&folder.text("nowhere"), "No such file", "create this directory first"]);
     read("meet").expect(1, &[&folder.text("meet"), "Permission denied", "chmod 2770"]);
     folder.set_mode("meet", 0o777);
     read("meet").expect(12, &["meet: any user may write in this directory"]);
-    folder.duocopy("cp --dir=meet backup/src dst").end().expect(2, &["as the same user: leave out --dir"]);
+    folder
+        .duocopy("cp --dir=meet backup/src dst")
+        .end()
+        .expect(2, &["--dir: `cp` starts both processes, as the same user"]);
 }
 
 #[test]
@@ -179,7 +185,7 @@ fn the_directory_may_come_from_the_environment() {
     reader.reports(&format!("start it as a user who may enter {}", place.display()));
     reader.reports(&format!("duocopy write --dir={} DST x", place.display()));
     let there = folder.duocopy("status x").after(here).end();
-    assert!(there.output.contains("has waited for the other one for"), "{there:?}");
+    assert!(there.output.contains("has waited for the other process for"), "{there:?}");
     start("write dst x").end().expect(0, &[]);
     reader.end().expect(0, &[]);
     folder.duocopy("status x").after(here).end().expect(1, &["there is no pipe \u{201c}x\u{201d}"]);

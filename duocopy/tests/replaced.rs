@@ -36,7 +36,7 @@ fn either_half_is_replaced_in_the_middle() {
         let folder = prepared();
         let survivor = one_dies(&folder, hit);
         survivor.reports(&format!(
-            "the {name} died; waiting up to 1m for another one: start the same command again:"
+            "the {name} died; waiting up to 1m for a replacement; start the same command again:"
         ));
         survivor.reports("--replace-within=1m");
         survivor.reports(&format!("{} {}", folder.text("src"), folder.text("dst")));
@@ -67,7 +67,7 @@ fn the_survivor_gives_up_in_time_and_the_next_pair_resumes() {
 fn a_process_without_the_option_replaces_no_other() {
     let folder = prepared();
     let reader = one_dies(&folder, 1);
-    folder.duocopy("src dst").end().expect(9, &["waits for a new partner (--replace-within)"]);
+    folder.duocopy("src dst").end().expect(9, &["waits for a replacement", "--replace-within"]);
     complete_and_tidy(&folder, [reader, folder.duocopy(&waits()).start()]);
     folder.duocopy("cp --replace-within=1s src dst").end().expect(2, &["leave out --replace-within"]);
 }
@@ -79,8 +79,8 @@ fn a_reader_with_another_source_replaces_no_other() {
     let writer = one_dies(&folder, 0);
     File::options().write(true).open(folder.path("src")).unwrap().write_all_at(b"new", 2_000_000).unwrap();
     let newcomer = folder.duocopy(&waits()).end();
-    newcomer.expect(5, &["the source is not what the Reader before this one read"]);
-    writer.end().expect(5, &["the Reader gave up"]);
+    newcomer.expect(5, &["the source is not the one that was read before"]);
+    writer.end().expect(5, &["the Reader failed: the source is not the one"]);
     assert!(folder.read("dst") == OLD);
     folder.assert_nothing_left();
 }
@@ -90,8 +90,8 @@ fn a_writer_without_the_temporary_file_replaces_no_other() {
     let folder = prepared();
     let reader = one_dies(&folder, 1);
     fs::remove_file(folder.left_over("part").unwrap()).unwrap();
-    folder.duocopy(&waits()).end().expect(12, &["the temporary file of the Writer before this one is gone"]);
-    reader.end().expect(12, &["the Writer gave up"]);
+    folder.duocopy(&waits()).end().expect(12, &["the temporary file of the process that died is gone"]);
+    reader.end().expect(12, &["the Writer failed: the temporary file"]);
     assert!(folder.read("dst") == OLD);
     folder.assert_nothing_left();
 }
@@ -112,9 +112,9 @@ fn a_writer_that_dies_around_its_rename_is_replaced() {
                 let _ = folder.left_over("part").map(fs::remove_file);
                 folder.write("other", "another");
                 fs::rename(folder.path("other"), folder.path("dst")).unwrap();
-                let message = "may be complete or unchanged, which cannot be told any more";
-                folder.duocopy(&waits()).end().expect(8, &[message]);
-                reader.end().expect(8, &[message]);
+                let message = "may be complete or unchanged, which cannot be told from here";
+                folder.duocopy(&waits()).end().expect(8, &["the Writer died", message]);
+                reader.end().expect(8, &["the Writer died", message]);
                 assert_eq!(folder.read("dst"), b"another");
             } else {
                 complete_and_tidy(&folder, [reader, folder.duocopy(&waits()).start()]);
@@ -129,7 +129,7 @@ fn a_process_with_another_checksum_leaves_without_aborting() {
         let folder = prepared();
         let survivor = one_dies(&folder, hit);
         let other = folder.duocopy(&format!("--hash=blake3 {}", waits())).end();
-        other.expect(12, &["was started with another --verify or --hash"]);
+        other.expect(12, &["different --verify or --hash"]);
         complete_and_tidy(&folder, [folder.duocopy(&waits()).start(), survivor]);
     }
 }
@@ -148,8 +148,8 @@ fn a_file_that_did_not_reach_the_disk_is_removed_before_a_replacement_comes() {
     writer.end();
     let newcomer = folder.duocopy(&waits()).start();
     reader.signal(Signal::CONT);
-    newcomer.end().expect(12, &["the temporary file of the Writer before this one is gone"]);
-    reader.end().expect(12, &["the Writer gave up"]);
+    newcomer.end().expect(12, &["the temporary file of the process that died is gone"]);
+    reader.end().expect(12, &["the Writer failed: the temporary file"]);
     assert!(folder.read("dst") == OLD);
     folder.assert_nothing_left();
 }
@@ -168,7 +168,7 @@ fn a_writer_that_dies_before_it_reports_an_earlier_rename_is_replaced() {
 
     let slow = "-f -e trace=clone3,clone -e inject=clone3,clone:delay_enter=700000";
     let [reader, writer] = pair(folder.duocopy(&waits()), folder.duocopy(&waits()).traced(slow));
-    writer.reports("going on with an interrupted copy: 8388608 bytes need not be copied again");
+    writer.reports("resuming an interrupted copy: 8388608 bytes need not be copied again");
     pause(milliseconds(100));
     assert!(!folder.is_committing());
     writer.kill();

@@ -15,7 +15,7 @@ fn prepared() -> Folder {
 type Change<'a> = &'a (dyn Fn(&Folder) + Sync);
 
 /// The message that precedes the number of bytes that were copied before.
-const GOES_ON: &str = "going on with an interrupted copy: ";
+const RESUMING: &str = "resuming an interrupted copy: ";
 
 /// Copies again, and returns how many bytes were not copied again. Nothing but the copy is left.
 #[track_caller]
@@ -26,7 +26,7 @@ fn copy_again(folder: &Folder, flags: &str) -> u64 {
     writer.expect(0, &[]);
     folder.assert_same("src", "dst");
     folder.assert_nothing_left();
-    let Some((_, messages)) = writer.messages.split_once(GOES_ON) else { return 0 };
+    let Some((_, messages)) = writer.messages.split_once(RESUMING) else { return 0 };
     messages.split(' ').next().and_then(|bytes| bytes.parse().ok()).expect("a number of bytes")
 }
 
@@ -49,11 +49,10 @@ fn a_killed_copy_resumes_whichever_process_was_killed() {
         }
         let ended = end(processes);
         if killed == [0] {
-            ended[1]
-                .expect(8, &["the Reader", "died", "is unchanged", "bytes of the copy are safe beside it"]);
+            ended[1].expect(8, &["the Reader", "died", "is unchanged", "bytes of the copy are kept"]);
         }
         if killed == [1] {
-            ended[0].expect(8, &["the Writer died", "is unchanged", "with which the next copy goes on"]);
+            ended[0].expect(8, &["the Writer died", "is unchanged", "which the next run resumes or removes"]);
         }
         assert!(folder.read("dst") == OLD);
         let saved = copy_again(&folder, "");
@@ -77,7 +76,7 @@ fn data_before_the_checkpoint_is_neither_read_nor_written_again() {
     let (read, written) = (total(reader.calls("read"), &src), total(writer.calls("pwrite64"), part));
     let [_, writer] = end([reader, writer]);
     let saved: u64 =
-        writer.messages.split_once(GOES_ON).unwrap().1.split(' ').next().unwrap().parse().unwrap();
+        writer.messages.split_once(RESUMING).unwrap().1.split(' ').next().unwrap().parse().unwrap();
     assert_eq!((read, written), (LONG as u64 - saved, LONG as u64 - saved));
     folder.assert_same("src", "dst");
 }
@@ -142,7 +141,7 @@ fn an_interrupted_copy_is_kept_only_on_request() {
             assert!(folder.read("dst") == OLD);
             assert_eq!(folder.temporaries("").len(), if partial { 2 } else { 0 });
             if partial {
-                ended[1].expect(ended[1].code, &["bytes of the copy are safe beside it: copy again"]);
+                ended[1].expect(ended[1].code, &["bytes of the copy are kept, which the next run resumes"]);
             }
             let saved = copy_again(&folder, "");
             assert_eq!(saved > 0, partial, "{saved}");
@@ -157,7 +156,7 @@ fn a_failed_copy_is_kept_on_request() {
     let full = "-f -e trace=pwrite64 -e inject=pwrite64:error=ENOSPC:when=100";
     let ended = end(pair(folder.duocopy(line), folder.duocopy(line).traced(full)));
     ended[1].expect(7, &["No space left"]);
-    ended[0].expect(7, &["the Writer gave up"]);
+    ended[0].expect(7, &["the Writer failed: cannot write"]);
     // 99 writes of 64 KiB, some of which may belong to the journal.
     assert!(copy_again(&folder, "") >= 90 * 64 * KIB as u64);
 }
@@ -169,8 +168,8 @@ fn a_copy_that_cannot_be_read_again_is_not_kept() {
     // Only reading again makes this call.
     let unreadable = "-f -e trace=lseek -e inject=lseek:error=EIO";
     let ended = end(pair(folder.duocopy(line), folder.duocopy(line).traced(unreadable)));
-    ended[1].expect(6, &["reading the copy again: Input/output error"]);
-    ended[0].expect(6, &["the Writer gave up"]);
+    ended[1].expect(6, &["cannot read back the copy", "Input/output error"]);
+    ended[0].expect(6, &["the Writer failed: cannot read back"]);
     assert!(folder.read("dst") == OLD);
     folder.assert_nothing_left();
 }
@@ -251,7 +250,7 @@ fn a_blake3_copy_resumes_after_it_has_read_the_beginning_again() {
     let left = folder.left_over("part").unwrap();
     File::options().write(true).open(left).unwrap().write_all_at(b"flipped", 1000).unwrap();
     for ended in end(pair(folder.duocopy("--hash=blake3 src dst"), folder.duocopy("--hash=blake3 src dst"))) {
-        ended.expect(4, &["what arrived is not what was read", "is unchanged"]);
+        ended.expect(4, &["the copy differs from the source", "is unchanged"]);
     }
     assert!(folder.read("dst") == OLD);
     assert_eq!(copy_again(&folder, "--hash=blake3"), 0);
@@ -298,9 +297,9 @@ fn a_copy_that_was_killed_around_its_rename_is_not_repeated() {
 #[test(needs = [strace], not_on_windows = "its kills are placed by strace")]
 fn a_reader_whose_writer_died_at_the_rename_inspects_the_files() {
     let changes: [(&str, &str, Change<'_>); 4] = [
-        ("delay_enter", "is unchanged: copy again", &|_| {}),
+        ("delay_enter", "is unchanged; copy again", &|_| {}),
         ("delay_exit", "is complete", &|_| {}),
-        ("delay_exit", "was replaced, and is not what was copied", &|folder| {
+        ("delay_exit", "was replaced, and another program has changed it since", &|folder| {
             let file = File::options().write(true).open(folder.path("dst")).unwrap();
             file.write_all_at(b"x", 77).unwrap();
         }),
@@ -319,7 +318,7 @@ fn a_reader_whose_writer_died_at_the_rename_inspects_the_files() {
         pause(milliseconds(100));
         change(&folder);
         writer.kill();
-        reader.end().expect(8, &["the Writer died while it put the copy in its place", message]);
+        reader.end().expect(8, &["the Writer died while it committed the copy", message]);
     }
 }
 
@@ -352,7 +351,7 @@ fn a_flipped_byte_in_a_block_is_found_and_never_committed() {
             pipe.write_all_at(&[byte[0] ^ 1], at).unwrap();
         }
         for ended in end(processes) {
-            ended.expect(4, &["what arrived is not what was read", &folder.text("dst"), "is unchanged"]);
+            ended.expect(4, &["the copy differs from the source", &folder.text("dst"), "is unchanged"]);
         }
         assert!(folder.read("dst") == OLD);
         folder.assert_nothing_left();
@@ -373,7 +372,7 @@ fn a_flipped_byte_on_the_disk_is_found_by_reading_again() {
         pause(milliseconds(150));
         File::options().write(true).open(part).unwrap().write_all_at(b"flipped", 4_000_000).unwrap();
         for ended in end([reader, writer]) {
-            ended.expect(4, &["what was read back from the disk is not what was written", "is unchanged"]);
+            ended.expect(4, &["the copy that was read back differs from what was written", "is unchanged"]);
         }
         assert!(folder.read("dst") == OLD);
         folder.assert_nothing_left();
@@ -402,9 +401,8 @@ fn both_must_verify_alike() {
     for (one, other) in [("--hash=blake3", ""), ("", "--verify=none"), ("--verify=none", "--hash=blake3")] {
         let ended =
             end(pair(folder.duocopy(&format!("{one} src dst")), folder.duocopy(&format!("{other} src dst"))));
-        ended[1]
-            .expect(12, &["was started with another --verify or --hash", "start both with the same ones"]);
-        ended[0].expect(12, &["the Writer gave up"]);
+        ended[1].expect(12, &["different --verify or --hash", "start both with the same options"]);
+        ended[0].expect(12, &["the Writer failed: the two processes were started with different"]);
         assert!(folder.read("dst") == OLD);
     }
     let line = "--verify=none src dst";
@@ -421,13 +419,13 @@ fn both_must_verify_alike() {
 #[test(needs = [held_copies], not_on_windows = "a source cannot be written to while it is read")]
 fn a_source_that_is_replaced_or_keeps_its_time_is_noticed() {
     let changes: [(&str, Change<'_>); 2] = [
-        ("was changed while it was read", &|folder| {
+        ("metadata was changed while it was read", &|folder| {
             let file = File::options().write(true).open(folder.path("src")).unwrap();
             let before = file.metadata().unwrap().modified().unwrap();
             file.write_all_at(b"changed", 100).unwrap();
             file.set_times(fs::FileTimes::new().set_modified(before)).unwrap();
         }),
-        ("another file was put in the place", &|folder| {
+        ("was replaced by another file", &|folder| {
             folder.write("other", bytes(2 * MIB, 2));
             fs::rename(folder.path("other"), folder.path("src")).unwrap();
         }),
@@ -439,7 +437,7 @@ fn a_source_that_is_replaced_or_keeps_its_time_is_noticed() {
         let [reader, writer] = in_the_middle(&folder);
         change(&folder);
         reader.end().expect(5, &[message, "copy again"]);
-        writer.end().expect(5, &["the Reader gave up", message]);
+        writer.end().expect(5, &["the Reader failed", message]);
         assert!(folder.read("dst") == OLD);
         folder.assert_nothing_left();
     }

@@ -94,7 +94,7 @@ fn the_writer_writes_the_bytes_that_it_has_checked() {
             assert!(folder.read("dst") == block, "complete, but with other bytes: {ended:?}");
         } else {
             refused += 1;
-            ended.expect(4, &["what arrived is not what was read"]);
+            ended.expect(4, &["the copy differs from the source"]);
             assert!(!folder.is_there("dst"));
         }
     }

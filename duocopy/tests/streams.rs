@@ -21,7 +21,7 @@ fn opened(folder: &Folder, name: &str, to_write: bool) -> File {
     OpenOptions::new().read(!to_write).write(to_write).open(folder.path(name)).expect("opening a named pipe")
 }
 
-const OUT: &str = "is out before the copy is complete";
+const OUT: &str = "not atomic and cannot be rolled back: ";
 
 #[test]
 fn standard_input_comes_out_as_standard_output() {
@@ -32,7 +32,7 @@ fn standard_input_comes_out_as_standard_output() {
         let to = writer(&folder, "-").after("exec >out").start();
         let [from, to] = end([from, to]);
         from.expect(0, &[]);
-        to.expect(0, &["-: this cannot be put in its place in one step", OUT]);
+        to.expect(0, &[OUT, "standard output"]);
         folder.assert_same("src", "out");
     }
 }
@@ -86,7 +86,7 @@ fn a_stream_becomes_a_file_like_any_other() {
     assert_eq!(folder.mode("dst"), 0o644);
     let [from, to] = start("");
     to.expect(12, &["the destination exists", "--force"]);
-    from.expect(12, &["the Writer gave up"]);
+    from.expect(12, &["the Writer failed: the destination exists"]);
     folder.write("src", bytes(9, 2));
     for ended in start("--force") {
         ended.expect(0, &[]);
@@ -94,7 +94,7 @@ fn a_stream_becomes_a_file_like_any_other() {
     folder.assert_same("src", "dst");
     let [from, to] = start("--force --max-bytes=8");
     to.expect(12, &["9 bytes or more", "--max-bytes allows 8"]);
-    from.expect(12, &["the Writer gave up"]);
+    from.expect(12, &["the Writer failed: ", "--max-bytes allows 8"]);
     folder.assert_nothing_left();
 }
 
@@ -107,9 +107,8 @@ fn a_named_pipe_must_be_opened_within_the_wait() {
         let (from, to) = if reading { ("--wait=300ms pipe", "dst") } else { ("src", "--wait=300ms pipe") };
         let [from, to] = end([reader(&folder, from).start(), writer(&folder, to).start()]);
         let (who, other) = if reading { (from, to) } else { (to, from) };
-        let what = if reading { "for writing" } else { "for reading" };
-        who.expect(10, &["pipe: nobody has opened this pipe", what, "within --wait"]);
-        other.expect(10, &["gave up: a pipe was not opened within --wait"]);
+        who.expect(10, &["timed out waiting for another program", &folder.text("pipe"), "--wait"]);
+        other.expect(10, &["failed: timed out waiting for another program"]);
         assert!(!folder.is_there("dst"));
     }
 }
@@ -165,7 +164,7 @@ fn a_writer_to_full_standard_output_notices_a_death() {
     pause(milliseconds(200));
     from.kill();
     let [_, to] = end([from, to]);
-    to.expect(8, &["died; what was written to - is not the whole copy"]);
+    to.expect(8, &["died; what was written to standard output is not the whole copy"]);
 }
 
 /// Nothing of a stream is kept for the next copy.
@@ -183,7 +182,7 @@ fn a_stream_is_not_resumed() {
     assert_eq!(folder.left_over("journal"), None);
     processes[0].kill();
     let [_, to] = end(processes);
-    to.expect(8, &["died", "dst is unchanged: copy again"]);
+    to.expect(8, &["died", "dst is unchanged; copy again"]);
     folder.assert_nothing_left();
 }
 
@@ -196,8 +195,8 @@ fn the_end_of_the_reading_program_is_a_failure_of_the_destination() {
     let mut some = [0; 1000];
     opened(&folder, "pipe", false).read_exact(&mut some).expect("some bytes");
     let [from, to] = end(processes);
-    to.expect(6, &["pipe: the program that reads it has ended"]);
-    from.expect(6, &["the Writer gave up: the destination failed"]);
+    to.expect(6, &["the program that reads the output has ended", &folder.text("pipe")]);
+    from.expect(6, &["the Writer failed: the program that reads the output has ended"]);
 }
 
 #[test]
@@ -207,16 +206,16 @@ fn devices_can_be_source_and_destination() {
     let both = |from: &str, to: &str| end([reader(&folder, from).start(), writer(&folder, to).start()]);
     let [from, to] = both("src", "/dev/null");
     from.expect(0, &[]);
-    to.expect(0, &["/dev/null: this cannot be put in its place in one step"]);
+    to.expect(0, &[OUT, "/dev/null"]);
     let [from, to] = both("src", "/dev/full");
-    from.expect(7, &["the Writer gave up: no space is left"]);
-    to.expect(7, &["/dev/full: writing: No space left"]);
+    from.expect(7, &["the Writer failed: cannot write to the destination: No space left"]);
+    to.expect(7, &["/dev/full: No space left"]);
     let [from, to] = both("/dev/zero", "--max-bytes=1M dst");
-    from.expect(12, &["the Writer gave up: it refuses this copy"]);
+    from.expect(12, &["the Writer failed: ", "--max-bytes allows 1048576"]);
     to.expect(12, &["--max-bytes allows 1048576"]);
     let [from, to] = both("src", "--verify=reread /dev/null");
-    from.expect(12, &["the Writer gave up"]);
-    to.expect(12, &["/dev/null: what was written to it cannot be read again"]);
+    from.expect(12, &["the Writer failed: the output cannot be read back"]);
+    to.expect(12, &["cannot be read back: /dev/null"]);
     assert!(!folder.is_there("dst") && folder.temporaries("").is_empty());
 }
 
@@ -228,7 +227,7 @@ fn nothing_longer_than_max_bytes_is_written_to_a_stream() {
     let to = writer(&folder, "--max-bytes=100K -").start();
     let [from, to] = end([from, to]);
     to.expect(12, &["1048576 bytes or more", "--max-bytes allows 102400"]);
-    from.expect(12, &["the Writer gave up"]);
+    from.expect(12, &["the Writer failed: ", "--max-bytes allows 102400"]);
     assert!(to.output.is_empty(), "{} bytes went out", to.output.len());
 }
 
@@ -238,8 +237,8 @@ fn a_socket_is_refused_as_destination() {
     folder.write("src", "x");
     let _socket = std::os::unix::net::UnixListener::bind(folder.path("socket")).expect("making a socket");
     let [from, to] = end([reader(&folder, "src").start(), writer(&folder, "socket").start()]);
-    to.expect(6, &["socket: opening the destination"]);
-    from.expect(6, &["the Writer gave up"]);
+    to.expect(6, &["cannot open the destination", &folder.text("socket")]);
+    from.expect(6, &["the Writer failed: cannot open the destination"]);
 }
 
 #[test]
@@ -267,10 +266,10 @@ fn the_writer_of_a_stream_cannot_be_replaced() {
     let pipe = OpenOptions::new().read(true).write(true).open(folder.path("pipe"));
     pipe.as_ref().expect("opening it").read_exact(&mut [0; 1000]).expect("some bytes");
     dead.kill();
-    from.reports("died; waiting up to 20s for another one");
+    from.reports("died; waiting up to 20s for a replacement");
     let [from, to] = end([from, to()]);
-    to.expect(12, &["what the Writer before this one wrote is out"]);
-    from.expect(12, &["the Writer gave up"]);
+    to.expect(12, &["cannot be resumed", &folder.text("pipe")]);
+    from.expect(12, &["the Writer failed: ", "cannot be resumed"]);
 }
 
 /// A loop device, removed at the end.
@@ -302,7 +301,7 @@ fn a_disk_is_written_only_with_force() {
         end([reader(&folder, "src").start(), to])
     };
     let [from, refused] = to("");
-    from.expect(12, &["the Writer gave up"]);
+    from.expect(12, &["the Writer failed: the destination is a disk"]);
     refused.expect(12, &["the destination is a disk", "--force"]);
     let [from, written] = to("--force");
     from.expect(0, &[]);
@@ -312,7 +311,7 @@ fn a_disk_is_written_only_with_force() {
     folder.assert_same("src", "dst");
     folder.write("src", bytes(MIB + 1, 1));
     let [from, full] = to("--force");
-    from.expect(7, &["no space is left"]);
+    from.expect(7, &["the Writer failed", "No space left"]);
     full.expect(7, &["No space left"]);
 }
 
@@ -354,13 +353,16 @@ fn only_read_and_write_accept_streams() {
     folder.write("src", "x");
     folder.make_fifo("pipe");
     for line in ["- dst", "src -", "cp - dst", "cp src -"] {
-        folder.duocopy(line).end().expect(2, &["belong to `duocopy read - NAME`", "./-"]);
+        folder
+            .duocopy(line)
+            .end()
+            .expect(2, &["only `duocopy read` and `duocopy write` accept a standard stream: -", "./-"]);
     }
     folder
         .duocopy("cp pipe dst")
         .end()
-        .expect(5, &["pipe: the source is not a regular file", "duocopy read"]);
-    folder.duocopy("cp src pipe").end().expect(12, &["which a copy must not replace"]);
+        .expect(5, &["the source is not a regular file", &folder.text("pipe"), "duocopy read"]);
+    folder.duocopy("cp src pipe").end().expect(12, &["only regular files are replaced"]);
     // A file can have this name.
     folder.write("-", "dash");
     folder.duocopy("cp ./- dst").end().expect(0, &[]);
@@ -384,7 +386,7 @@ fn only_the_writer_of_a_copy_from_a_stream_can_be_replaced() {
         });
         processes[hit].kill();
         let survivor = &processes[1 - hit];
-        survivor.reports("died; waiting up to 20s for another one");
+        survivor.reports("died; waiting up to 20s for a replacement");
         let newcomer = if hit == 0 { from() } else { to() };
         let dead = std::mem::replace(&mut processes[hit], newcomer);
         dead.end().expect(KILLED, &[]);
@@ -394,7 +396,7 @@ fn only_the_writer_of_a_copy_from_a_stream_can_be_replaced() {
         let ended = end(processes);
         if hit == 0 {
             ended[0].expect(5, &["cannot be read again"]);
-            ended[1].expect(5, &["the Reader gave up: the source failed"]);
+            ended[1].expect(5, &["the Reader failed: a stream cannot be read again"]);
             assert!(!folder.is_there("dst"));
         } else {
             ended[0].expect(0, &[]);

@@ -402,6 +402,16 @@ pub enum Aftermath {
     Undetermined,
 }
 
+impl Aftermath {
+    /// The same without a path, unless the peer may learn it.
+    pub(crate) fn without_path(self, unless: bool) -> Self {
+        match self {
+            Self::PartialMayRemain { .. } if !unless => Self::PartialMayRemain { path: None },
+            other => other,
+        }
+    }
+}
+
 /// An error of the operating system, in a form that can be cloned and sent to another process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SystemError {

@@ -75,7 +75,7 @@ impl<'scope, 'env> Feed<'scope, 'env> {
         };
     }
 
-    /// Delivers all events so far, and stops until the next start.
+    /// Delivers all events so far, and stops until the next start. Without a running thread, this thread delivers them.
     pub fn pause(&mut self) {
         let _ = self.sender.send(Message::Pause);
         self.state = match std::mem::replace(&mut self.state, State::Lost) {

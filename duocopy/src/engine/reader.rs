@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 /// Reads the source to its end, and waits for the verdict.
 pub fn read(mut producer: Producer, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
     feed.send(Event::Joined { role: Role::Reader, pipe: half.meeting.name.clone() });
+    // Opening the source may take any time, and nothing is delivered before the copy begins.
+    feed.pause();
     let mut second = None;
     let sent = open(half).and_then(|mut source| send(&mut producer, &mut *source, &mut second, half, feed));
     let result = sent.or_else(|halt| explain(halt, &producer, half, feed));

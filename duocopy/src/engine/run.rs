@@ -3,7 +3,9 @@
 use super::feed::Feed;
 use super::half::Half;
 use super::{paths, preflight, reader, writer};
-use crate::api::{Error, ErrorKind, Event, Observer, Outcome, Parties, Progress, Request, Role, Stop};
+use crate::api::{
+    Aftermath, Error, ErrorKind, Event, Observer, Outcome, Parties, Progress, Request, Role, Stop,
+};
 use crate::session::{Meeting, Peers, Seat};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -79,9 +81,19 @@ fn copy(half: &Half, role: Option<Role>, feed: &mut Feed) -> Result<Outcome, Err
     if waits {
         feed.pause();
     }
-    let (role, result) = match joined? {
+    let (role, result) = match joined.map_err(|error| before_the_copy(error, half))? {
         Seat::Reader(producer) => (Role::Reader, reader::read(producer, half, feed)),
         Seat::Writer(consumer) => (Role::Writer, writer::write(consumer, half, feed)),
     };
     result.map_err(|error| Error { role: error.role.or(Some(role)), ..error })
+}
+
+/// Adds to an error of a process that got no role what it knows of the destination: an interrupt changes nothing.
+fn before_the_copy(error: Error, half: &Half) -> Error {
+    match error.kind {
+        ErrorKind::Interrupted | ErrorKind::PeerInterrupted => {
+            Error { path: half.destination.map(Into::into), aftermath: Aftermath::Unchanged, ..error }
+        }
+        _ => error,
+    }
 }

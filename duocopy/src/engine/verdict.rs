@@ -133,18 +133,12 @@ impl HalfView<'_> {
         match error {
             PipeError::Aborted { by, reason } => self.told(role_of(by), &reason, outlook),
             PipeError::PeerDied => {
-                let aftermath = match self.role {
-                    // The Reader does not know what the Writer had time to keep.
-                    Role::Reader if !outlook.is_stream => {
-                        Aftermath::PartialMayRemain { path: self.destination.and_then(dest::temporary_path) }
-                    }
-                    _ => outlook.aftermath(),
-                };
-                Error { role: peer, aftermath, ..self.about(ErrorKind::PeerDied) }
+                Error { role: peer, aftermath: self.after_death(outlook), ..self.about(ErrorKind::PeerDied) }
             }
             PipeError::DiedCommitting => {
                 let aftermath = self.inspect_destination(there, outlook);
-                Error { role: peer, aftermath, ..self.about(ErrorKind::DiedCommitting) }
+                // Also for a replacement of the Writer: the one that committed was the one before it.
+                Error { role: Some(Role::Writer), aftermath, ..self.about(ErrorKind::DiedCommitting) }
             }
             PipeError::NoPeer => ErrorKind::PeerTimeout.into(),
             PipeError::Interrupted => self.interrupted(outlook),
@@ -157,9 +151,23 @@ impl HalfView<'_> {
 
     /// This process was interrupted, by its user or because the process that it started has ended.
     pub fn interrupted(&self, outlook: Outlook) -> Error {
-        let kind =
-            if self.stop.is_requested() { ErrorKind::Interrupted } else { ErrorKind::SecondProcessEnded };
-        Error { aftermath: outlook.aftermath(), ..self.about(kind) }
+        let (kind, aftermath) = if self.stop.is_requested() {
+            (ErrorKind::Interrupted, outlook.aftermath())
+        } else {
+            (ErrorKind::SecondProcessEnded, self.after_death(outlook))
+        };
+        Error { aftermath, ..self.about(kind) }
+    }
+
+    /// What is left after the peer has died.
+    fn after_death(&self, outlook: Outlook) -> Aftermath {
+        match self.role {
+            // The Reader does not know what the Writer had time to keep.
+            Role::Reader if !outlook.is_stream => {
+                Aftermath::PartialMayRemain { path: self.destination.and_then(dest::temporary_path) }
+            }
+            _ => outlook.aftermath(),
+        }
     }
 
     /// The peer's error, for this process.

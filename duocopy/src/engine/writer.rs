@@ -23,6 +23,8 @@ const POLL: Duration = Duration::from_millis(50);
 /// Writes what comes, and decides the verdict.
 pub fn write(mut consumer: Consumer, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
     feed.send(Event::Joined { role: Role::Writer, pipe: half.meeting.name.clone() });
+    // Opening a named pipe takes until another program reads it, and nothing is delivered before the copy begins.
+    feed.pause();
     let mut outlook = Outlook::default();
     let written = open(&consumer, half, feed, &mut outlook)
         .and_then(|mut destination| fill(&mut consumer, &mut *destination, &mut outlook, half, feed));

@@ -1,7 +1,7 @@
-//! Errors and losses as they cross the pipe: kind, operation, the system's number, and between the processes of a pair
-//! the path. The receiver makes its own sentence.
+//! Errors and losses as they cross the pipe: kind, operation, the system's number, what the Writer left, and between the
+//! processes of a pair the path. The receiver makes its own sentence.
 
-use crate::api::{Error, ErrorKind, Loss, Operation, Role, SystemError};
+use crate::api::{Aftermath, Error, ErrorKind, Loss, Operation, Role, SystemError};
 use blockpipe::Reason;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,12 @@ struct Wire {
     code: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     path: Option<String>,
+    #[serde(skip_serializing_if = "is_unmentioned", default)]
+    aftermath: Aftermath,
+}
+
+fn is_unmentioned(aftermath: &Aftermath) -> bool {
+    *aftermath == Aftermath::Unmentioned
 }
 
 /// An error of this process, for its peer. Only the peer in a pair may learn paths.
@@ -31,10 +37,12 @@ pub fn encode(error: &Error, is_pair: bool) -> Reason {
         operation: error.operation,
         code: error.cause.as_ref().and_then(|cause| cause.code),
         path: path.map(|path| path.to_string_lossy().into_owned()),
+        aftermath: error.aftermath.clone().without_path(is_pair),
     };
     let mut text = json(&wire);
     if text.len() > MOST {
         (wire.path, wire.kind) = (None, wire.kind.without_details());
+        wire.aftermath = wire.aftermath.without_path(false);
         text = json(&wire);
     }
     Reason::new(ERROR, text)
@@ -47,7 +55,7 @@ pub fn decode(by: Role, reason: &Reason, is_pair: bool) -> Error {
         return Error { role: Some(by), ..ErrorKind::PeerInterrupted.into() };
     }
     let wire = serde_json::from_str::<Wire>(&reason.message).ok().filter(|_| reason.code == ERROR);
-    let Some(Wire { kind, operation, code, path }) = wire else {
+    let Some(Wire { kind, operation, code, path, aftermath }) = wire else {
         return Error { role: Some(by), ..ErrorKind::PeerFailed.into() };
     };
     let kind = match kind {
@@ -61,6 +69,8 @@ pub fn decode(by: Role, reason: &Reason, is_pair: bool) -> Error {
         path: path.filter(|_| is_pair).map(Into::into),
         operation,
         cause: code.map(SystemError::from_code),
+        // The Writer itself knows what is at the destination, whatever a Reader says.
+        aftermath: if by == Role::Writer { aftermath.without_path(is_pair) } else { Aftermath::Unmentioned },
         ..kind.into()
     }
 }
@@ -113,6 +123,11 @@ mod tests {
         let reason = encode(&failed(), false);
         assert!(!reason.message.contains("secret"), "{}", reason.message);
         assert_eq!(decode(Role::Writer, &reason, false), Error { path: None, ..failed() });
+        let unchanged = Error { aftermath: Aftermath::Unchanged, ..failed() };
+        assert_eq!(decode(Role::Writer, &encode(&unchanged, true), true), unchanged);
+        let aftermath = Aftermath::PartialMayRemain { path: Some("/secret/left-over".into()) };
+        let reason = encode(&Error { aftermath, ..failed() }, false);
+        assert!(!reason.message.contains("secret"), "{}", reason.message);
         let taken = ErrorKind::NameTaken { found: "/secret/left-over".into() };
         assert!(!encode(&taken.into(), false).message.contains("secret"));
         let change = ErrorKind::SourceChanged(SourceChange::Grew { from: 1, to: 2 });
@@ -130,7 +145,16 @@ mod tests {
     #[test]
     fn a_peer_cannot_make_this_process_say_what_only_it_can_know() {
         for kind in [ErrorKind::Skipped, ErrorKind::OwnUserNotAllowed, ErrorKind::SecondProcessEnded] {
-            let reason = Reason::new(ERROR, json(&Wire { kind, operation: None, code: None, path: None }));
+            let reason = Reason::new(
+                ERROR,
+                json(&Wire {
+                    kind,
+                    operation: None,
+                    code: None,
+                    path: None,
+                    aftermath: Aftermath::Unmentioned,
+                }),
+            );
             assert_eq!(decode(Role::Writer, &reason, true).kind, ErrorKind::PeerFailed);
         }
         for (code, message) in [(0, "{}"), (1, ""), (1, "{\"kind\":\"Unheard\"}"), (7, "x"), (3, "[]")] {
@@ -139,8 +163,15 @@ mod tests {
         }
         let interrupted = encode(&ErrorKind::Interrupted.into(), true);
         assert_eq!(decode(Role::Reader, &interrupted, true).kind, ErrorKind::PeerInterrupted);
-        let path = Wire { kind: ErrorKind::SameFile, operation: None, code: None, path: Some("/x".into()) };
-        assert_eq!(decode(Role::Reader, &Reason::new(ERROR, json(&path)), false).path, None);
+        let path = Wire {
+            kind: ErrorKind::SameFile,
+            operation: None,
+            code: None,
+            path: Some("/x".into()),
+            aftermath: Aftermath::Complete,
+        };
+        let decoded = decode(Role::Reader, &Reason::new(ERROR, json(&path)), false);
+        assert_eq!((decoded.path, decoded.aftermath), (None, Aftermath::Unmentioned));
     }
 
     #[test]

@@ -187,7 +187,9 @@ impl Run<'_> {
         // Other users may be unable to enter the directory in which the program was built.
         self.program = self.folder.path("program");
         if !self.program.exists() {
-            fs::copy(PROGRAM, &self.program).expect("copying the program");
+            // Another process copies it: a file that this one has open for writing could reach the child of another test,
+            // and a program that is open for writing does not start.
+            assert!(succeeds(Command::new("cp").arg(PROGRAM).arg(&self.program)), "copying the program");
         }
         self.user = Some((user, group));
         self

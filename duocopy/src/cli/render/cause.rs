@@ -56,7 +56,7 @@ pub fn destination_operation(operation: Option<Operation>) -> &'static str {
         Some(Operation::Reread) => "cannot read back the copy",
         Some(Operation::Backup) => "cannot keep the old destination under another name (--backup)",
         Some(Operation::Rename) => "cannot rename the copy to its final name",
-        Some(Operation::FlushName) => "the copy is complete, but its name could not be flushed to the disk",
+        Some(Operation::FlushName) => "cannot flush the name of the copy to the disk",
         Some(Operation::Write | Operation::Read | Operation::ReadAttributes) | None => {
             "cannot write to the destination"
         }

@@ -45,35 +45,63 @@ pub fn exit_code(error: &Error, to: &Audience, signal: Option<u8>) -> u8 {
 pub fn message(error: &Error, to: &Audience) -> String {
     let Row { what, mut remedy, code } = look_up(error, to);
     let mut text = what;
-    if let Some(peer) = error.role.filter(|role| to.role == Some(role.other()) && !to.started_both())
+    if let Some(peer) = error.role.filter(|role| to.role != Some(*role) && !to.started_both())
         && [FAILED, MISMATCH, SOURCE, DESTINATION, NO_SPACE, TIMEOUT, REFUSED].contains(&code)
-        && !matches!(error.kind, Kind::Interrupted | Kind::PeerTimeout)
+        && !matches!(error.kind, Kind::Interrupted | Kind::PeerTimeout | Kind::PeerFailed)
     {
-        text = format!("the {} failed: {text}", role_name(peer));
+        let peer = role_name(peer);
+        text = format!("the {peer} failed: {text}");
         // The halves do not tell each other their paths.
         if error.path.is_none() && to.request.is_half() {
-            remedy = "its own message says more".into();
+            remedy = format!("the {peer}'s own message says more");
         }
     }
-    if let Some(path) = &error.path {
-        text = format!("{text}: {}", show(path));
-    }
-    if let Some(cause) = &error.cause {
-        text = format!("{text}: {}", printable(&cause.to_string()));
+    for part in [path(error).map(|path| to.show(path)), reason(error)].into_iter().flatten() {
+        text = format!("{text}: {part}");
     }
     let left = aftermath(error, to);
     for clause in [left, remedy] {
         if !clause.is_empty() {
-            text = format!("{text}; {clause}");
+            // Below a list, a clause has a line of its own.
+            let separator = if text.contains('\n') { "\n" } else { "; " };
+            text = format!("{text}{separator}{clause}");
         }
     }
     text
 }
 
+/// Returns the path to name; `None` if there is none, or if what is left at the destination names it.
+fn path(error: &Error) -> Option<&Path> {
+    match &error.kind {
+        Kind::NameTaken { found } | Kind::NoLocks { found } if !found.as_os_str().is_empty() => Some(found),
+        _ if happened_to_a_process(error) && error.aftermath != Aftermath::Unmentioned => None,
+        _ => error.path.as_deref(),
+    }
+}
+
+/// Returns what the system, or the pipe, said.
+fn reason(error: &Error) -> Option<String> {
+    match (&error.kind, &error.cause) {
+        (Kind::ForeignPipe { what }, None) if !what.is_empty() => Some(printable(what)),
+        (_, cause) => cause.as_ref().map(|cause| printable(&cause.to_string())),
+    }
+}
+
+fn happened_to_a_process(error: &Error) -> bool {
+    matches!(
+        error.kind,
+        Kind::PeerDied
+            | Kind::PeerInterrupted
+            | Kind::DiedCommitting
+            | Kind::SecondProcessEnded
+            | Kind::Interrupted
+    )
+}
+
 /// Returns what is at the destination now; empty if the message says it already.
 fn aftermath(error: &Error, to: &Audience) -> String {
     let named = to.destination();
-    let is_named = error.path.as_deref().is_some_and(|path| show(path) == named);
+    let is_named = path(error).is_some_and(|path| to.show(path) == named);
     let it = if is_named { "the destination" } else { &named };
     match &error.aftermath {
         Aftermath::Unmentioned => String::new(),
@@ -107,7 +135,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
     const ONE_PROGRAM: &str = "let only one program write there, then copy again";
     const NAME_FILE: &str = "name the file in it";
     const WAIT: &str = "wait until it ends";
-    let pipe = to.pipe();
+    let (pipe, peer) = (to.pipe(), to.peer(error.role));
     match &error.kind {
         Kind::EmptyPath => row(USAGE, "a path is empty", "give the path of a file"),
         Kind::DevicePath => row(USAGE, "the path names a device", "give the path of a file"),
@@ -118,23 +146,23 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::UnusablePath => row(USAGE, "cannot use the path", "give the path of a file"),
         Kind::StandardStream => row(
             USAGE,
-            "only `duocopy read - NAME` and `duocopy write - NAME` use standard input and output",
-            "a file of this name is ./-",
+            "only `duocopy read` and `duocopy write` accept a standard stream",
+            "for a file of this name, give ./-",
         ),
         Kind::UnknownUser(name) => row(
             USAGE,
-            format!("there is no such user: {}", printable(name)),
-            "give --peer-user one that exists here",
+            format!("cannot look up the user {}", printable(name)),
+            "give --peer-user a name or a number that exists here",
         ),
         Kind::UnknownGroup(name) => row(
             USAGE,
-            format!("there is no such group: {}", printable(name)),
-            "give --peer-group one that exists here",
+            format!("cannot look up the group {}", printable(name)),
+            "give --peer-group a name or a number that exists here",
         ),
         Kind::OwnUserNotAllowed => row(
             USAGE,
-            "without --dir only processes of this user can meet, which --peer-user and --peer-group do not allow",
-            "give the directory where the two meet",
+            "without --dir only processes of this user can meet, and --peer-user or --peer-group excludes this user",
+            "name a directory for both with --dir",
         ),
 
         Kind::Source => row(SOURCE, source_operation(error.operation), source_remedy(error)),
@@ -177,18 +205,18 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             row(DESTINATION, "there is no such directory", "create it first, or name a file")
         }
         Kind::NotADirectory => row(DESTINATION, "not a directory", "name a directory, or leave out -t"),
-        Kind::NameTaken { found } => row(
+        Kind::NameTaken { .. } => row(
             DESTINATION,
-            format!("the name of the temporary file or the journal is taken{}", named(" by ", found)),
-            "remove that, or have it removed",
+            "another file has the name of the temporary file or the journal of this copy",
+            "remove it, or ask its owner to remove it",
         ),
         Kind::DestinationBusy { copy } => row(
             DESTINATION,
+            "another program has the destination open",
             format!(
-                "another program has the destination open; the complete copy is kept{}",
+                "the complete copy is kept{}: end that program and copy again, or rename the copy yourself",
                 named(" in ", copy)
             ),
-            "end that program and copy again, or rename the copy yourself",
         ),
         Kind::OutputClosed => {
             row(DESTINATION, "the program that reads the output has ended", "find out why, then copy again")
@@ -205,7 +233,8 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         ),
         Kind::SourceIsTemporary => row(
             REFUSED,
-            "the source belongs to an earlier copy to this destination, and this copy would remove it",
+            "the source is a temporary file, journal or backup of an earlier copy to this destination, and this copy \
+             would remove it",
             "rename the source first",
         ),
         Kind::DirectoryTakesNoFiles => row(
@@ -252,17 +281,14 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::TemporaryFileTaken => {
             row(REFUSED, "another copy has taken over the temporary file of this one", WAIT)
         }
-        Kind::NoLocks { found } => row(
+        Kind::NoLocks { .. } => row(
             REFUSED,
-            format!(
-                "the file system has no locks, so a leftover cannot be told from the file of a running copy{}",
-                named(": ", found)
-            ),
+            "the file system has no locks, so a leftover cannot be told from the file of a running copy",
             "remove it if no other copy writes there",
         ),
         Kind::TooLarge { bytes, max } => row(
             REFUSED,
-            format!("the source has {bytes} bytes or more, and --max-bytes allows {max}"),
+            format!("the copy would have {bytes} bytes or more, and --max-bytes allows {max}"),
             "allow more, or copy less",
         ),
         Kind::CannotReread => {
@@ -303,15 +329,12 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         ),
         Kind::BackupIsSource { backup } => row(
             REFUSED,
-            format!("the backup would replace the source{}", named(": ", backup)),
+            format!("the backup{} would replace the source", named(" ", backup)),
             "rename the source, or use --backup=numbered",
         ),
         Kind::BackupIsSpecial { backup } => row(
             REFUSED,
-            format!(
-                "the name of the backup is taken by something that is not a regular file{}",
-                named(": ", backup)
-            ),
+            format!("the backup{} would replace something that is not a regular file", named(" ", backup)),
             "move that away, or use --backup=numbered",
         ),
         Kind::BackupFailed => row(
@@ -335,22 +358,23 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::NameInUse { there, processes } => row(
             REFUSED,
             format!(
-                "{pipe} is in use for another copy:\n  there: {} ({})\n  here:  {}\n",
+                "{pipe} is in use for another copy:\n  there: {} ({})\n  here:  {}",
                 show_tag(there),
                 list(processes),
                 to.tag()
-            )
-            .trim_end(),
+            ),
             "choose another NAME, or wait until that copy ends",
         ),
-        Kind::ForeignPipe { what } => {
-            let remedy = if error.path.is_some() && error.path == to.request.dir {
-                "give it to a group that both users belong to (chmod 2770), or name another one"
-            } else {
-                "it was left alone: find out who created it, and remove it if it is not needed"
-            };
-            row(REFUSED, format!("cannot meet here ({})", printable(what)), remedy)
-        }
+        Kind::ForeignPipe { .. } if error.path.is_some() && error.path == to.request.dir => row(
+            REFUSED,
+            "cannot use the directory of the pipe",
+            "name a directory in which only the two users can write (chmod 2770, and a group of both)",
+        ),
+        Kind::ForeignPipe { .. } => row(
+            REFUSED,
+            "cannot use the pipe",
+            "it was left alone: find out who created it, and remove it if it is not needed",
+        ),
 
         Kind::Mismatch { reread, resumed } => {
             let what = match reread {
@@ -363,14 +387,10 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             };
             row(MISMATCH, what, remedy)
         }
-        Kind::PeerDied => row(PEER, format!("{} died", to.peer()), again(error)),
-        Kind::PeerInterrupted => row(PEER, format!("{} was interrupted", to.peer()), again(error)),
-        Kind::PeerFailed => {
-            row(FAILED, format!("{} failed", to.peer()), "read its own message, then copy again")
-        }
-        Kind::DiedCommitting => {
-            row(PEER, format!("{} died while it committed the copy", to.peer()), again(error))
-        }
+        Kind::PeerDied => row(PEER, format!("{peer} died"), again(error)),
+        Kind::PeerInterrupted => row(PEER, format!("{peer} was interrupted"), again(error)),
+        Kind::PeerFailed => row(FAILED, format!("{peer} failed"), "read its own message, then copy again"),
+        Kind::DiedCommitting => row(PEER, format!("{peer} died while it committed the copy"), again(error)),
         Kind::SecondProcessEnded => row(PEER, "the second process ended unexpectedly", "copy again"),
         Kind::SecondProcess => row(
             FAILED,
@@ -419,7 +439,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         ),
         Kind::SharedMemory { .. } if error.is_no_space() => row(
             NO_SPACE,
-            "cannot reserve shared memory, which is full",
+            "cannot reserve shared memory",
             if cfg!(windows) {
                 "end other programs or enlarge the page file, or use a smaller --buffer-size"
             } else {
@@ -445,7 +465,10 @@ fn look_up(error: &Error, to: &Audience) -> Row {
                 }
                 _ => "check this directory and its file system",
             };
-            row(FAILED, format!("cannot meet in the directory ({})", printable(step)), remedy)
+            // The step may name the directory again.
+            let is_named = error.path.as_deref().is_some_and(|path| step.contains(&*path.to_string_lossy()));
+            let step = if is_named { String::new() } else { format!(" ({})", printable(step)) };
+            row(FAILED, format!("cannot use the directory of the pipe{step}"), remedy)
         }
         Kind::PipeBusy => row(
             FAILED,

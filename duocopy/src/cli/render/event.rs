@@ -1,6 +1,6 @@
 //! Events and outcomes.
 
-use super::{Audience, message, printable, quoted, role_name, show, show_tag};
+use super::{Audience, message, printable, quoted, role_name, show, show_half, show_tag};
 use duocopy::{
     Backup, LayoutReason, Loss, LossReason, Plan, PlannedDestination, Preserved, Role, SandboxGap, Step,
     Warning,
@@ -70,25 +70,28 @@ pub fn warning(warning: &Warning, to: &Audience) -> String {
         }
         Warning::DirectUnavailable { path, cause } => {
             let cause = printable(&cause.to_string());
-            format!("--direct is not available, so the page cache is used: {}: {cause}", show(path))
+            format!("--direct is not available, so the page cache is used: {}: {cause}", to.show(path))
         }
         Warning::DirectUntil { path, offset } => {
-            let path = show(path);
+            let path = to.show(path);
             format!("--direct ended at byte {offset}, because the data came in parts of sectors: {path}")
         }
         Warning::DropCacheUnavailable { path } => {
-            format!("--drop-cache is not available on this system: {}", show(path))
+            format!("--drop-cache is not available on this system: {}", to.show(path))
         }
         Warning::DropCacheUseless { path } => {
-            format!("--drop-cache has no effect, because this file system is in memory: {}", show(path))
+            format!("--drop-cache has no effect, because this file system is in memory: {}", to.show(path))
         }
         Warning::NoPageCache { path } => {
             let what =
                 "--direct and --drop-cache have no effect on standard input and output, pipes and terminals";
-            format!("{what}: {}", show(path))
+            format!("{what}: {}", to.show(path))
         }
         Warning::Irreversible { path } => {
-            format!("not a regular file: the output is not atomic and cannot be rolled back: {}", show(path))
+            format!(
+                "not a regular file: the output is not atomic and cannot be rolled back: {}",
+                to.show(path)
+            )
         }
         Warning::NoLocks { cause } => {
             let cause = printable(&cause.to_string());
@@ -104,7 +107,7 @@ pub fn warning(warning: &Warning, to: &Audience) -> String {
         Warning::OwnerNotKept { path } => {
             format!(
                 "owner and group of the old file could not be kept, nor the rights that they had: {}",
-                show(path)
+                to.show(path)
             )
         }
         Warning::RereadCached => {
@@ -126,13 +129,13 @@ pub fn plan(plan: &Plan) -> String {
     let mut would = Vec::new();
     if let Some(source) = &plan.source {
         let length = source.length.map_or("until it ends".into(), |length| format!("({length} bytes)"));
-        would.push(format!("read {} {length}", show(&source.path)));
+        would.push(format!("read {} {length}", show_half(&source.path, Role::Reader)));
     }
     match &plan.destination {
         Some(PlannedDestination::Keep { path }) => return kept(path),
         Some(PlannedDestination::Create { path }) => would.push(format!("create {}", show(path))),
         Some(PlannedDestination::Stream { path }) => {
-            would.push(format!("write to {}, which cannot be rolled back", show(path)));
+            would.push(format!("write to {}, which cannot be rolled back", show_half(path, Role::Writer)));
         }
         Some(PlannedDestination::Replace { path, backup }) => {
             let backup = match backup {

@@ -35,9 +35,9 @@ impl Audience {
         matches!(self.request.parties, Parties::Both { .. })
     }
 
-    /// Returns what to call the other process.
-    fn peer(&self) -> &'static str {
-        match self.role.map(Role::other) {
+    /// Returns what to call the other process, whose role an error may tell.
+    fn peer(&self, role: Option<Role>) -> &'static str {
+        match role.or(self.role.map(Role::other)) {
             _ if self.started_both() => "the second process",
             Some(Role::Reader) => "the Reader",
             Some(Role::Writer) => "the Writer",
@@ -50,8 +50,16 @@ impl Audience {
             Parties::Pair { destination, .. } | Parties::Both { destination, .. } => {
                 show(path_of(destination))
             }
-            Parties::Write { destination, .. } => show(destination),
+            Parties::Write { destination, .. } => show_half(destination, Role::Writer),
             Parties::Read { .. } => "the destination".into(),
+        }
+    }
+
+    /// Shows a path of this process.
+    fn show(&self, path: &Path) -> String {
+        match self.role {
+            Some(role) if self.request.is_half() => show_half(path, role),
+            _ => show(path),
         }
     }
 
@@ -103,6 +111,15 @@ pub fn show_tag(tag: &[u8]) -> String {
 /// Shows a path as it is, except that control characters are escaped.
 pub fn show(path: &Path) -> String {
     printable(&path.to_string_lossy())
+}
+
+/// Shows the path of a half, which may be a standard stream.
+fn show_half(path: &Path, role: Role) -> String {
+    match role {
+        _ if path != Path::new("-") => show(path),
+        Role::Reader => "standard input".into(),
+        Role::Writer => "standard output".into(),
+    }
 }
 
 /// Escapes what could move the cursor, or hide or reorder text on a terminal.
