@@ -54,6 +54,7 @@ pub fn layout(length: Option<u64>, blocks: usize, block_size: usize, reason: Lay
 }
 
 pub fn warning(warning: &Warning, to: &Audience) -> String {
+    let at = |path: &Path, what: &str| format!("{what}: {}", show(path));
     match warning {
         Warning::Unconfined { gap, reason } => {
             let gap = match gap {
@@ -69,43 +70,34 @@ pub fn warning(warning: &Warning, to: &Audience) -> String {
             format!("using up to {blocks} blocks of {block_size} bytes, the nearest that works")
         }
         Warning::DirectUnavailable { path, cause } => {
-            let cause = printable(&cause.to_string());
-            format!("--direct is not available, so the page cache is used: {}: {cause}", show(path))
+            let what = at(path, "--direct is not available, so the page cache is used");
+            format!("{what}: {}", printable(&cause.to_string()))
         }
         Warning::DirectUntil { path, offset } => {
-            let path = show(path);
-            format!("--direct ended at byte {offset}, because the data came in parts of sectors: {path}")
+            at(path, &format!("--direct ended at byte {offset}, because the data came in parts of sectors"))
         }
-        Warning::DropCacheUnavailable { path } => {
-            format!("--drop-cache is not available on this system: {}", show(path))
-        }
+        Warning::DropCacheUnavailable { path } => at(path, "--drop-cache is not available on this system"),
         Warning::DropCacheUseless { path } => {
-            format!("--drop-cache has no effect, because this file system is in memory: {}", show(path))
+            at(path, "--drop-cache has no effect, because this file system is in memory")
         }
-        Warning::NoPageCache { path } => {
-            let what =
-                "--direct and --drop-cache have no effect on standard input and output, pipes and terminals";
-            format!("{what}: {}", show(path))
-        }
+        Warning::NoPageCache { path } => at(
+            path,
+            "--direct and --drop-cache have no effect on standard input and output, pipes and terminals",
+        ),
         Warning::Irreversible { path } => {
-            format!("not a regular file: the output is not atomic and cannot be rolled back: {}", show(path))
+            at(path, "not a regular file: the output is not atomic and cannot be rolled back")
         }
-        Warning::NoLocks { cause } => {
-            let cause = printable(&cause.to_string());
-            format!(
-                "this file system has no locks: {cause}; make sure that no other copy writes to the same file"
-            )
-        }
+        Warning::NoLocks { cause } => format!(
+            "this file system has no locks: {}; make sure that no other copy writes to the same file",
+            printable(&cause.to_string())
+        ),
         Warning::Restarted => {
-            "restarting from the beginning: what an interrupted copy left does not fit the source, the \
-                               options or the temporary file of this one"
+            "restarting from the beginning: what an interrupted copy left does not fit the \
+                               source, the options or the temporary file of this one"
                 .into()
         }
         Warning::OwnerNotKept { path } => {
-            format!(
-                "owner and group of the old file could not be kept, nor the rights that they had: {}",
-                show(path)
-            )
+            at(path, "owner and group of the old file could not be kept, nor the rights that they had")
         }
         Warning::RereadCached => {
             "the copy was read back through the page cache: this file system has no direct reads".into()
