@@ -5,7 +5,7 @@ use super::options::{
 };
 use super::values::size;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use duocopy::{Backup, Overwrite, Parties, Request, Role, Verify};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -19,13 +19,7 @@ pub enum Task {
 
 /// Show the pipes that exist now, which processes use them, and which one waits
 #[derive(Clone, Debug, Parser)]
-#[command(
-    name = "duocopy status",
-    bin_name = "duocopy status",
-    version,
-    max_term_width = 100,
-    override_usage = "duocopy status [OPTIONS] [NAME]"
-)]
+#[command(name = "duocopy status", override_usage = "duocopy status [OPTIONS] [NAME]")]
 pub struct Query {
     /// Show only the pipe of this name
     #[arg(value_name = "NAME")]
@@ -73,7 +67,7 @@ Exit codes, the same from both processes:
 /// Copy a file with two processes that share nothing but a name
 #[derive(Debug, Parser)]
 #[command(
-    name = "duocopy", version, after_help = EXAMPLES, max_term_width = 100,
+    name = "duocopy", after_help = EXAMPLES,
     override_usage = "duocopy [OPTIONS] SRC DST [NAME]     start it twice\n       duocopy cp [OPTIONS] SRC DST         both processes at once\n       duocopy read [OPTIONS] SRC NAME      only the Reader\n       duocopy write [OPTIONS] DST NAME     only the Writer\n       duocopy status [OPTIONS] [NAME]      show the pipes"
 )]
 struct Pair {
@@ -96,13 +90,7 @@ struct Pair {
 
 /// Copy a file with one command, which starts both processes
 #[derive(Debug, Parser)]
-#[command(
-    name = "duocopy cp",
-    bin_name = "duocopy cp",
-    version,
-    max_term_width = 100,
-    override_usage = "duocopy cp [OPTIONS] SRC DST"
-)]
+#[command(name = "duocopy cp", override_usage = "duocopy cp [OPTIONS] SRC DST")]
 struct Cp {
     /// The file to read
     #[arg(value_name = "SRC")]
@@ -124,13 +112,7 @@ struct Cp {
 ///
 /// Neither learns the other's path. Both run as the same user, or meet in a --dir.
 #[derive(Debug, Parser)]
-#[command(
-    name = "duocopy read",
-    bin_name = "duocopy read",
-    version,
-    max_term_width = 100,
-    override_usage = "duocopy read [OPTIONS] SRC NAME"
-)]
+#[command(name = "duocopy read", override_usage = "duocopy read [OPTIONS] SRC NAME")]
 struct Read {
     /// The file, pipe or device to read; `-` is standard input
     #[arg(value_name = "SRC")]
@@ -152,13 +134,7 @@ struct Read {
 ///
 /// Neither learns the other's path. Both run as the same user, or meet in a --dir.
 #[derive(Debug, Parser)]
-#[command(
-    name = "duocopy write",
-    bin_name = "duocopy write",
-    version,
-    max_term_width = 100,
-    override_usage = "duocopy write [OPTIONS] DST NAME"
-)]
+#[command(name = "duocopy write", override_usage = "duocopy write [OPTIONS] DST NAME")]
 struct Write {
     /// The file to create, or a pipe or device to write; `-` is standard output
     #[arg(value_name = "DST")]
@@ -185,45 +161,31 @@ struct Write {
 const VERBS: [&str; 4] = ["cp", "read", "write", "status"];
 
 /// Options of other forms: how they are typed, and what to do instead.
-type Hints = &'static [(&'static [&'static str], &'static str)];
+type Hints = &'static [(&'static str, &'static str)];
 
 const NOT_FOR_CP: Hints = &[
-    (&["--dir", "--peer-user", "--peer-group"], "`cp` starts both processes, as the same user: leave it out"),
-    (&["--wait"], "`cp` starts both processes and never waits for one: leave out --wait"),
+    ("--dir --peer-user --peer-group", "`cp` starts both processes, as the same user: leave it out"),
+    ("--wait", "`cp` starts both processes and never waits for one: leave out --wait"),
     (
-        &["--replace-within"],
+        "--replace-within",
         "`cp` starts both processes, and neither can be replaced: leave out --replace-within",
     ),
-    (&["--max-bytes"], "only `write` limits the size of DST: leave out --max-bytes"),
+    ("--max-bytes", "only `write` limits the size of DST: leave out --max-bytes"),
 ];
 const NOT_FOR_READ: Hints = &[
     (
-        &[
-            "--force",
-            "-f",
-            "--backup",
-            "--preserve",
-            "-p",
-            "--fsync",
-            "--sparse",
-            "--partial",
-            "--no-resume",
-            "--max-bytes",
-        ],
+        "--force -f --backup --preserve -p --fsync --sparse --partial --no-resume --max-bytes",
         "`read` writes nothing: give this option to `write`",
     ),
     (
-        &["--no-clobber", "-n", "--update", "-u"],
+        "--no-clobber -n --update -u",
         "`read` does not know DST, and `write` replaces nothing without --force: leave it out",
     ),
 ];
 const NOT_FOR_WRITE: Hints = &[
-    (&["--no-clobber", "-n", "--update", "-u"], "`write` replaces nothing without --force: leave it out"),
-    (
-        &["--block-size", "--buffer-size"],
-        "the Reader divides the memory into blocks: give this option to `read`",
-    ),
-    (&["--bwlimit"], "the Reader sets the pace: give --bwlimit to `read`"),
+    ("--no-clobber -n --update -u", "`write` replaces nothing without --force: leave it out"),
+    ("--block-size --buffer-size", "the Reader divides the memory into blocks: give this option to `read`"),
+    ("--bwlimit", "the Reader sets the pace: give --bwlimit to `read`"),
 ];
 
 /// Reads the command line and the environment; ends the process for `--help`, `--version` and wrong usage.
@@ -258,7 +220,7 @@ fn parse_from(typed: &[OsString], environment: Environment) -> Result<Task, clap
 
 fn pair(typed: Pair, environment: Environment) -> Result<Task, clap::Error> {
     let Pair { source, destination, name, both, meeting, output } = typed;
-    let (destination, name) = match (both.target.target_directory.is_some(), destination, name) {
+    let (destination, name) = match (both.target_directory.is_some(), destination, name) {
         // There is no DST, so NAME follows SRC.
         (true, name, None) => (None, name.map(PathBuf::into_os_string)),
         (true, _, Some(_)) => {
@@ -266,7 +228,7 @@ fn pair(typed: Pair, environment: Environment) -> Result<Task, clap::Error> {
         }
         (false, destination, name) => (destination, name),
     };
-    let parties = Parties::Pair { source, destination: both.target.destination(destination), name };
+    let parties = Parties::Pair { source, destination: both.destination(destination), name };
     let mut request = both.request(parties, environment).map_err(|what| wrong::<Pair>(&what))?;
     meeting.apply(&mut request, environment);
     Ok(copy(request, &output))
@@ -274,7 +236,7 @@ fn pair(typed: Pair, environment: Environment) -> Result<Task, clap::Error> {
 
 fn cp(typed: Cp, environment: Environment) -> Result<Task, clap::Error> {
     let Cp { source, destination, both, output } = typed;
-    let parties = Parties::Both { source, destination: both.target.destination(destination) };
+    let parties = Parties::Both { source, destination: both.destination(destination) };
     let request = both.request(parties, environment).map_err(|what| wrong::<Cp>(&what))?;
     Ok(copy(request, &output))
 }
@@ -321,9 +283,9 @@ fn copy(mut request: Request, output: &Output) -> Task {
 
 /// Parses these words; an option of another form is answered with its hint.
 fn parsed<T: CommandFactory + FromArgMatches>(typed: &[OsString], hints: Hints) -> Result<T, clap::Error> {
-    let matches = T::command().try_get_matches_from_mut(typed).map_err(|error| {
+    let matches = command::<T>().try_get_matches_from_mut(typed).map_err(|error| {
         let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
-        let hint = hints.iter().find(|(options, _)| options.contains(&option.as_str()));
+        let hint = hints.iter().find(|(options, _)| options.split(' ').any(|known| known == option));
         match hint {
             Some((_, hint)) if error.kind() == ErrorKind::UnknownArgument => {
                 wrong::<T>(&format!("{option}: {hint}"))
@@ -334,8 +296,15 @@ fn parsed<T: CommandFactory + FromArgMatches>(typed: &[OsString], hints: Hints) 
     T::from_arg_matches(&matches)
 }
 
+/// Returns a form of the command, which calls itself by its name however it was started.
+fn command<T: CommandFactory>() -> Command {
+    let command = T::command().version(env!("CARGO_PKG_VERSION")).max_term_width(100);
+    let name = command.get_name().to_owned();
+    command.bin_name(name)
+}
+
 fn wrong<T: CommandFactory>(message: &str) -> clap::Error {
-    T::command().error(ErrorKind::InvalidValue, message)
+    command::<T>().error(ErrorKind::InvalidValue, message)
 }
 
 #[cfg(test)]

@@ -28,7 +28,9 @@ fn request(line: &str) -> Request {
 
 #[test]
 fn the_definition_is_sound() {
-    for command in [Pair::command(), Cp::command(), Read::command(), Write::command(), Query::command()] {
+    for command in
+        [command::<Pair>(), command::<Cp>(), command::<Read>(), command::<Write>(), command::<Query>()]
+    {
         command.debug_assert();
     }
 }
@@ -36,16 +38,16 @@ fn the_definition_is_sound() {
 /// `DUOCOPY_GENERATE=1 cargo test -p duocopy --bin duocopy generated` writes them.
 #[test]
 fn generated_pages_and_completions_are_those_of_this_definition() {
-    let verbs = [Cp::command(), Read::command(), Write::command(), Query::command()];
+    let verbs = [command::<Cp>(), command::<Read>(), command::<Write>(), command::<Query>()];
     let mut files = Vec::new();
-    for command in std::iter::once(&Pair::command()).chain(&verbs) {
+    for command in std::iter::once(&command::<Pair>()).chain(&verbs) {
         let name = command.get_name().replace(' ', "-");
         let mut page = Vec::new();
         clap_mangen::Man::new(command.clone()).title(name.clone()).render(&mut page).unwrap();
         files.push((format!("man/{name}.1"), page));
     }
     let verbs = verbs.into_iter().zip(VERBS).map(|(command, verb)| command.name(verb));
-    let whole = Pair::command().args_conflicts_with_subcommands(true).subcommands(verbs);
+    let whole = command::<Pair>().args_conflicts_with_subcommands(true).subcommands(verbs);
     for shell in [Shell::Bash, Shell::Fish, Shell::PowerShell, Shell::Zsh] {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut whole.clone(), "duocopy", &mut script);

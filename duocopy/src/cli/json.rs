@@ -1,7 +1,7 @@
 //! What `--json` writes to standard output: one object per line, documented in docs/cli.md.
 
 use super::render::{self, Audience, show, show_tag};
-use duocopy::{Checksum, Error, Event, Loss, LossReason, Outcome, Preserved, Role, Stats, Step, Warning};
+use duocopy::{Checksum, Error, Event, Loss, LossReason, Outcome, Preserved, Role, Stats, Warning};
 use serde_json::{Value, json};
 use std::fmt::{Debug, Write as _};
 use std::io::{self, Write};
@@ -21,30 +21,28 @@ pub fn object(kind: &str, mut fields: Value) {
 
 /// Returns the type and the fields of an event; `None` for progress, which the display samples once a second.
 pub fn event(event: &Event, to: &Audience) -> Option<(&'static str, Value)> {
+    let joined = |role: &Role, pipe: &[u8]| json!({ "role": role, "process": std::process::id(), "pipe": show_tag(pipe) });
     Some(match event {
-        Event::Joined { role: half, pipe } => {
-            ("joined", json!({ "role": role(*half), "process": std::process::id(), "pipe": show_tag(pipe) }))
-        }
+        Event::Joined { role, pipe } => ("joined", joined(role, pipe)),
         Event::Waiting { missing, refusal } => {
-            let refusal = refusal.as_ref().map(|error| error_fields(error, to, None));
-            ("waiting", json!({ "missing": role(*missing), "refusal": refusal }))
+            let refusal = refusal.as_ref().map(|error| error_fields(error, to));
+            ("waiting", json!({ "missing": missing, "refusal": refusal }))
         }
-        Event::PeerUser { role: half, user } => ("peer", json!({ "role": role(*half), "user": user })),
-        Event::Replaced { role: half } => ("replaced", json!({ "role": role(*half) })),
+        Event::PeerUser { role, user } => ("peer", json!({ "role": role, "user": user })),
+        Event::Replaced { role } => ("replaced", json!({ "role": role })),
         Event::Layout { length, blocks, block_size, reason } => (
             "layout",
-            json!({ "length": length, "blocks": blocks, "block_size": block_size, "reason": name(reason) }),
+            json!({ "length": length, "blocks": blocks, "block_size": block_size, "reason": reason }),
         ),
-        Event::Started { role: half, pipe, length } => (
-            "start",
-            json!({
-                "role": role(*half), "process": std::process::id(), "pipe": show_tag(pipe), "length": length,
-            }),
-        ),
+        Event::Started { role, pipe, length } => {
+            let mut fields = joined(role, pipe);
+            fields["length"] = json!(length);
+            ("start", fields)
+        }
         Event::Resumed { position, rereads } => {
             ("resumed", json!({ "position": position, "rereads": rereads }))
         }
-        Event::Step(now) => ("step", json!({ "step": step(Some(*now)) })),
+        Event::Step(step) => ("step", json!({ "step": lower(step) })),
         Event::Warning(warning) => ("warning", warning_fields(warning, to)),
         Event::Stats(stats) => ("stats", stats_fields(stats)),
         Event::Progress(_) => return None,
@@ -85,24 +83,8 @@ pub fn checksum_text(checksum: &Checksum) -> (&'static str, String) {
     }
 }
 
-pub fn role(role: Role) -> &'static str {
-    match role {
-        Role::Reader => "reader",
-        Role::Writer => "writer",
-    }
-}
-
-/// Returns the name of the step; empty while bytes move.
-pub fn step(step: Option<Step>) -> &'static str {
-    match step {
-        None => "",
-        Some(Step::Flushing) => "flushing",
-        Some(Step::Rereading) => "rereading",
-    }
-}
-
-fn error_fields(error: &Error, to: &Audience, signal: Option<u8>) -> Value {
-    let code = render::exit_code(error, to, signal);
+fn error_fields(error: &Error, to: &Audience) -> Value {
+    let code = render::exit_code(error, to, None);
     json!({ "code": code, "kind": name(&error.kind), "message": render::message(error, to) })
 }
 
@@ -120,7 +102,7 @@ fn loss_fields(loss: &Loss) -> Value {
 
 fn warning_fields(warning: &Warning, to: &Audience) -> Value {
     let mut fields = match warning {
-        Warning::Unconfined { gap, .. } => json!({ "gap": name(gap) }),
+        Warning::Unconfined { gap, .. } => json!({ "gap": gap }),
         Warning::LayoutAdjusted { blocks, block_size } => {
             json!({ "blocks": blocks, "block_size": block_size })
         }
@@ -135,7 +117,7 @@ fn warning_fields(warning: &Warning, to: &Audience) -> Value {
         | Warning::OwnerNotKept { path } => json!({ "path": show(path) }),
         Warning::NoLocks { cause } => json!({ "system": cause.to_string() }),
         Warning::Restarted | Warning::RereadCached => json!({}),
-        Warning::TooLate(error) => json!({ "error": error_fields(error, to, None) }),
+        Warning::TooLate(error) => json!({ "error": error_fields(error, to) }),
     };
     fields["kind"] = json!(name(warning));
     fields["message"] = json!(render::warning(warning, to));
@@ -145,7 +127,7 @@ fn warning_fields(warning: &Warning, to: &Audience) -> Value {
 fn stats_fields(stats: &Stats) -> Value {
     let seconds = |time: std::time::Duration| time.as_secs_f64();
     json!({
-        "role": role(stats.role),
+        "role": stats.role,
         "bytes": stats.bytes,
         "seconds": seconds(stats.duration),
         "reader_waited": seconds(stats.waited[0]),
@@ -162,6 +144,11 @@ fn stats_fields(stats: &Stats) -> Value {
 /// Returns the name of an enum's variant, as the library's documentation has it.
 fn name(variant: &impl Debug) -> String {
     format!("{variant:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
+}
+
+/// Returns the name of an enum's variant in lower case.
+pub fn lower(variant: &impl Debug) -> String {
+    name(variant).to_lowercase()
 }
 
 #[cfg(test)]

@@ -26,24 +26,8 @@ pub struct Settings {
 
 /// The options of the forms that know both paths.
 #[derive(Debug, Args)]
-pub struct Both {
-    #[command(flatten)]
-    pub target: Target,
-    #[command(flatten)]
-    copied: Copied,
-    #[command(flatten)]
-    skip: Skip,
-    #[command(flatten)]
-    safety: Safety,
-    #[command(flatten)]
-    blocks: Blocks,
-    #[command(flatten)]
-    common: Common,
-}
-
-#[derive(Debug, Args)]
 #[command(next_help_heading = "What is copied")]
-pub struct Target {
+pub struct Both {
     /// Put SRC into this directory, in place of DST
     #[arg(short, long, value_name = "DIR", conflicts_with = "no_target_directory")]
     pub target_directory: Option<PathBuf>,
@@ -51,6 +35,27 @@ pub struct Target {
     /// Treat DST as a file, even if it is a directory
     #[arg(short = 'T', long)]
     no_target_directory: bool,
+
+    #[command(flatten)]
+    copied: Copied,
+
+    /// Do not replace DST if it exists; overrides --update
+    #[arg(short, long, conflicts_with = "backup")]
+    no_clobber: bool,
+
+    /// What to do if DST exists; -u means --update=older
+    #[arg(
+        short, long, value_name = "WHEN", num_args = 0..=1, require_equals = true, value_parser = choice(UPDATE),
+        default_missing_value = "older"
+    )]
+    update: Option<Overwrite>,
+
+    #[command(flatten)]
+    safety: Safety,
+    #[command(flatten)]
+    blocks: Blocks,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -77,21 +82,6 @@ pub struct Copied {
         default_missing_value = "existing"
     )]
     backup: Option<Backup>,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "What is copied")]
-pub struct Skip {
-    /// Do not replace DST if it exists; overrides --update
-    #[arg(short, long, conflicts_with = "backup")]
-    no_clobber: bool,
-
-    /// What to do if DST exists; -u means --update=older
-    #[arg(
-        short, long, value_name = "WHEN", num_args = 0..=1, require_equals = true, value_parser = choice(UPDATE),
-        default_missing_value = "older"
-    )]
-    update: Option<Overwrite>,
 }
 
 #[derive(Debug, Args)]
@@ -223,16 +213,18 @@ impl Both {
     /// Returns the request for these parties.
     pub fn request(&self, parties: Parties, environment: Environment) -> Result<Request, String> {
         let mut request = Request::new(parties);
-        request.overwrite = self.skip.overwrite();
+        request.overwrite = match self.update {
+            _ if self.no_clobber => Overwrite::Skip,
+            update => update.unwrap_or(Overwrite::Replace),
+        };
         self.copied.apply(&mut request, environment)?;
         self.safety.apply(&mut request);
         self.blocks.apply(&mut request);
         self.common.apply(&mut request);
         Ok(request)
     }
-}
 
-impl Target {
+    /// Returns the destination, of which this was typed.
     pub fn destination(&self, typed: Option<PathBuf>) -> Destination {
         match (&self.target_directory, typed) {
             (Some(directory), _) => Destination::Directory(directory.clone()),
@@ -275,12 +267,6 @@ fn version_control(environment: Environment) -> Result<Backup, String> {
     find(BACKUP, &control).ok_or_else(|| {
         format!("VERSION_CONTROL is `{control}`: set it to none, numbered, existing or simple, or unset it")
     })
-}
-
-impl Skip {
-    fn overwrite(&self) -> Overwrite {
-        if self.no_clobber { Overwrite::Skip } else { self.update.unwrap_or(Overwrite::Replace) }
-    }
 }
 
 impl Safety {

@@ -166,8 +166,8 @@ impl Screen {
             json!({
                 "read": progress.read, "written": progress.written, "length": self.length,
                 "read_per_second": reading, "written_per_second": writing,
-                "buffer": progress.buffer, "waits": progress.waiting.map(json::role),
-                "step": json::step(self.step),
+                "buffer": progress.buffer, "waits": progress.waiting,
+                "step": self.step.as_ref().map_or(String::new(), json::lower),
                 "partner": if progress.peer == Presence::Died { "died" } else { "here" },
             }),
         );

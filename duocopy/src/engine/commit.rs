@@ -2,12 +2,11 @@
 
 use super::feed::Feed;
 use super::half::Half;
-use super::verdict::Halt;
 use crate::api::{Aftermath, Error, ErrorKind, Event, Fsync, Outcome, Stats, Step, Verify, Warning};
 use crate::dest::{SourceMetadata, Staged};
 use crate::digest::{Kind, Value};
 use crate::record::ResumePoint;
-use crate::session::{Consumer, wire};
+use crate::session::{Consumer, Halt, wire};
 use std::time::Instant;
 
 /// Everything that came, and was compared already.
@@ -68,7 +67,7 @@ pub fn commit<'a>(
             stats.rereading = Some(begun.elapsed());
         }
         if !from_medium {
-            feed.send(Event::Warning(Warning::RereadCached));
+            feed.warn([Warning::RereadCached]);
         }
     }
     half.stop_if_requested(consumer)?;
@@ -93,9 +92,7 @@ pub fn commit<'a>(
     if let Some(stats) = arrived.stats {
         feed.send(Event::Stats(stats));
     }
-    for warning in prepared.warnings {
-        feed.send(Event::Warning(warning));
-    }
+    feed.warn(prepared.warnings);
     Ok(Outcome::Complete {
         bytes: arrived.whole.position,
         checksum: digest.checksum(&arrived.digest),

@@ -1,6 +1,6 @@
 //! Carries events to the observer, on a thread of its own: a screen that nobody reads must never hold up the copy.
 
-use crate::api::{Event, Observer, Progress};
+use crate::api::{Event, Observer, Progress, Warning};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
@@ -48,6 +48,10 @@ impl<'scope, 'env> Feed<'scope, 'env> {
 
     pub fn send(&self, event: Event) {
         self.sender().send(event);
+    }
+
+    pub fn warn(&self, warnings: impl IntoIterator<Item = Warning>) {
+        warnings.into_iter().for_each(|warning| self.send(Event::Warning(warning)));
     }
 
     pub fn sender(&self) -> FeedSender {

@@ -1,11 +1,10 @@
 //! What both halves of a copy have.
 
 use super::feed::Feed;
-use super::verdict::{HalfView, Halt};
-use crate::api::{Event, Request, Role, SandboxGap, Stop, Warning};
+use super::paths;
+use crate::api::{Error, Request, Role, SandboxGap, Stop, Warning};
 use crate::cache::Pages;
-use crate::digest::Kind;
-use crate::session::{Consumer, Meeting, Peers, PipeError, check_peer, wire};
+use crate::session::{Consumer, Halt, Meeting, Peers, PipeError, Seat, check_peer, wire};
 use crate::sys::{self, Directory, SandboxPolicy};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,26 +27,27 @@ pub struct Half<'a> {
     pub peer_ended: Arc<AtomicBool>,
 }
 
-impl Half<'_> {
-    /// What this half knows when its copy has failed.
-    pub fn view(&self, role: Role) -> HalfView<'_> {
-        HalfView {
-            role,
-            meeting: &self.meeting,
-            stop: self.stop,
-            destination: self.destination,
-            digest: Kind::of(self.request),
-            may_skip: self.request.may_skip() && !self.request.is_half(),
-        }
+impl<'a> Half<'a> {
+    /// The half of this request's copy at the pipe of this name. The request's paths are absolute.
+    pub fn new(request: &'a Request, name: Vec<u8>, stop: &'a Stop) -> Result<Self, Error> {
+        let (source, destination) = paths::known(request);
+        let (meeting, peers) = (Meeting::new(name, paths::tag(request), request), Peers::of(request)?);
+        Ok(Self { request, source, destination, meeting, peers, stop, peer_ended: Arc::default() })
     }
 
+    /// Takes its end of the pipe: the one of this role, or whichever is free.
+    pub fn join(&self, role: Option<Role>) -> Result<Seat, Error> {
+        self.meeting.join(role, self.stop, &self.peer_ended)
+    }
+
+    /// An error if the peer, which is in this role, must not take part.
     pub fn check_peer(
         &self,
         role: Role,
         user: Result<Option<u32>, PipeError>,
         feed: &Feed,
     ) -> Result<(), Halt> {
-        Ok(check_peer(role, user, &self.peers, |event| feed.send(event))?)
+        check_peer(role, user, &self.peers, |event| feed.send(event))
     }
 
     /// Gives up all rights but those to these directories.
@@ -65,7 +65,7 @@ impl Half<'_> {
                 sys::SandboxGap::Paths => SandboxGap::Paths,
                 sys::SandboxGap::SystemCalls => SandboxGap::SystemCalls,
             };
-            feed.send(Event::Warning(Warning::Unconfined { gap, reason }));
+            feed.warn([Warning::Unconfined { gap, reason }]);
         }
     }
 

@@ -5,15 +5,14 @@ use super::half::{Half, PRIVATE_COPY};
 use super::pace::Pace;
 use super::second::{Started, Watched};
 use super::stats::Meter;
-use super::verdict::{Halt, Outlook};
-
+use super::verdict::Outlook;
 use crate::api::{Error, ErrorKind, Event, Outcome, Parties, Role, SharedOption, Stats, Warning};
 use crate::attributes;
 use crate::cache::CacheUse;
 use crate::dest;
 use crate::digest::{Digest, Kind};
 use crate::record::{SourceRecord, TargetRecord};
-use crate::session::{self, Geometry, Hello, Layout, MIN_BLOCK_SIZE, Producer, choose_layout, wire};
+use crate::session::{self, Geometry, Halt, Hello, Layout, MIN_BLOCK_SIZE, Producer, choose_layout, wire};
 use crate::source::{self, Piece, Source};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -36,16 +35,15 @@ pub fn read(mut producer: Producer, half: &Half, feed: &mut Feed) -> Result<Outc
 
 /// Why the copy failed; or how it ended, if it is complete all the same.
 pub fn explain(end: Halt, producer: &Producer, half: &Half, feed: &Feed) -> Result<Outcome, Error> {
-    let view = half.view(Role::Reader);
     let there = producer.monitor().snapshot();
     match end {
         Halt::Detach(error) => Err(error),
-        Halt::Pipe(error) => Err(view.explain(error, &there, Outlook::default())),
+        Halt::Pipe(error) => Err(half.explain(Role::Reader, error, &there, Outlook::default())),
         Halt::Own(error) => {
-            if let Some(first) = view.abort_as_reader(producer, error.clone()) {
+            if let Some(first) = half.abort_as_reader(producer, error.clone()) {
                 Err(first)
             } else {
-                feed.send(Event::Warning(Warning::TooLate(Box::new(error))));
+                feed.warn([Warning::TooLate(Box::new(error))]);
                 let (bytes, digest) = there.trailer.map_or((0, [0; 32]), |end| (end.length, end.digest));
                 let checksum = Kind::of(half.request).checksum(&digest);
                 Ok(Outcome::Complete { bytes, checksum, not_preserved: Vec::new() })
@@ -93,17 +91,13 @@ pub fn send(
     half.check_peer(Role::Writer, producer.peer_user(), feed)?;
     let mut digest = source.resume(at)?;
     let usage = CacheUse { direct: request.direct_source, drops: request.drop_cache, flushes: false };
-    for warning in source.use_cache(usage) {
-        feed.send(Event::Warning(warning));
-    }
+    feed.warn(source.use_cache(usage));
     let (bytes, stats) = send_content(source, producer, &mut digest, at.position, half)?;
     let target = producer.monitor().snapshot().target.map(|target| TargetRecord::unpack(&target));
     if target.is_some_and(|target| target.wants_attributes) {
         send_attributes(source, producer, digest.resume_state())?;
     }
-    if let Some(warning) = source.finish(bytes)? {
-        feed.send(Event::Warning(warning));
-    }
+    feed.warn(source.finish(bytes)?);
     // An interrupt may look like the end of what somebody types.
     producer.check()?;
     let digest = digest.value();
@@ -130,9 +124,7 @@ fn layout_for(source: &dyn Source, half: &Half, feed: &Feed) -> Layout {
     let request = half.request;
     let (length, supply) = (source.record().known_length(), source.supply(request.direct_source));
     let layout = choose_layout(length, supply, request.block_size, request.buffer_size);
-    if let Some((blocks, block_size)) = layout.adjusted {
-        feed.send(Event::Warning(Warning::LayoutAdjusted { blocks, block_size }));
-    }
+    feed.warn(layout.adjusted.map(|(blocks, block_size)| Warning::LayoutAdjusted { blocks, block_size }));
     let Layout { blocks, block_size, reason, .. } = layout;
     feed.send(Event::Layout { length, blocks, block_size, reason });
     layout

@@ -6,9 +6,8 @@ use super::{paths, preflight, reader, writer};
 use crate::api::{
     Aftermath, Error, ErrorKind, Event, Observer, Outcome, Parties, Progress, Request, Role, Stop,
 };
-use crate::session::{Meeting, Peers, Seat};
+use crate::session::Seat;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 
 /// Makes a copy, as one of its two processes or by starting the second one.
 ///
@@ -47,16 +46,7 @@ pub fn run_as(
     observer: &mut dyn Observer,
     stop: &Stop,
 ) -> Result<Outcome, Error> {
-    let (source, destination) = paths::known(request);
-    let half = Half {
-        request,
-        source,
-        destination,
-        meeting: Meeting::new(name, paths::tag(request), request),
-        peers: Peers::of(request)?,
-        stop,
-        peer_ended: Arc::default(),
-    };
+    let half = Half::new(request, name, stop)?;
     std::thread::scope(|scope| {
         let mut feed = Feed::new(scope, observer);
         let result = copy(&half, role, &mut feed);
@@ -77,7 +67,7 @@ fn copy(half: &Half, role: Option<Role>, feed: &mut Feed) -> Result<Outcome, Err
         feed.send(Event::Waiting { missing: Role::Reader, refusal });
         feed.start(|| Progress::ALONE);
     }
-    let joined = half.meeting.join(role, half.stop, &half.peer_ended);
+    let joined = half.join(role);
     if waits {
         feed.pause();
     }

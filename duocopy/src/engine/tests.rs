@@ -4,14 +4,13 @@
 use super::feed::Feed;
 use super::half::Half;
 use super::verdict::Outlook;
-use super::{paths, reader, writer};
+use super::{reader, writer};
 use crate::api::{Aftermath, Error, ErrorKind, Outcome, Request, Role, SourceChange, Stop, Verify};
 use crate::dest::fake::FakeDestination;
 use crate::digest::{Digest, Kind};
 use crate::record::ResumePoint;
-use crate::session::{Meeting, Peers, Seat};
+use crate::session::Seat;
 use crate::source::fake::FakeSource;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
@@ -28,28 +27,14 @@ impl Copied {
     }
 }
 
-fn half<'a>(request: &'a Request, name: &str, stop: &'a Stop) -> Half<'a> {
-    let (source, destination) = paths::known(request);
-    Half {
-        request,
-        source,
-        destination,
-        meeting: Meeting::new(name.into(), paths::tag(request), request),
-        peers: Peers::of(request).expect("no users are named"),
-        stop,
-        peer_ended: Arc::default(),
-    }
-}
-
 fn copy(request: &Request, mut source: FakeSource, mut destination: FakeDestination) -> Copied {
     static COPIES: AtomicU32 = AtomicU32::new(0);
     let number = COPIES.fetch_add(1, Ordering::Relaxed);
     let name = format!("engine tests {} {number}", std::process::id());
     let read = || {
         let stop = Stop::new();
-        let half = half(request, &name, &stop);
-        let Ok(Seat::Reader(mut producer)) = half.meeting.join(Some(Role::Reader), &stop, &half.peer_ended)
-        else {
+        let half = Half::new(request, name.clone().into(), &stop).expect("no users are named");
+        let Ok(Seat::Reader(mut producer)) = half.join(Some(Role::Reader)) else {
             panic!("the Reader's end is free")
         };
         let mut observer = |_| {};
@@ -63,9 +48,8 @@ fn copy(request: &Request, mut source: FakeSource, mut destination: FakeDestinat
     };
     let mut write = || {
         let stop = Stop::new();
-        let half = half(request, &name, &stop);
-        let Ok(Seat::Writer(mut consumer)) = half.meeting.join(Some(Role::Writer), &stop, &half.peer_ended)
-        else {
+        let half = Half::new(request, name.clone().into(), &stop).expect("no users are named");
+        let Ok(Seat::Writer(mut consumer)) = half.join(Some(Role::Writer)) else {
             panic!("the Writer's end is free")
         };
         let (mut observer, mut outlook) = (|_| {}, Outlook::default());

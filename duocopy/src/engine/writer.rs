@@ -4,15 +4,14 @@ use super::commit::{Arrived, commit};
 use super::feed::Feed;
 use super::half::{Half, PRIVATE_COPY};
 use super::stats::Meter;
-use super::verdict::{Halt, Outlook};
-
-use crate::api::{Error, ErrorKind, Event, Fsync, Outcome, Role, SharedOption, Stats, Verify, Warning};
+use super::verdict::Outlook;
+use crate::api::{Error, ErrorKind, Event, Fsync, Outcome, Role, SharedOption, Stats, Verify};
 use crate::attributes::Received;
 use crate::cache::CacheUse;
 use crate::dest::{self, Destination, Policy, SourceMetadata, Staged, WritePlan};
 use crate::digest::{Digest, Kind};
 use crate::record::{ResumePoint, TargetRecord};
-use crate::session::{self, Consumer, FilledBlock, Hello};
+use crate::session::{self, Consumer, FilledBlock, Halt, Hello};
 use crate::source::LONGEST_HOLE;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -35,11 +34,10 @@ pub fn write(mut consumer: Consumer, half: &Half, feed: &mut Feed) -> Result<Out
 
 /// Why the copy failed.
 pub fn explain(end: Halt, consumer: &Consumer, outlook: Outlook, half: &Half) -> Error {
-    let view = half.view(Role::Writer);
     match end {
-        Halt::Own(error) => view.abort_as_writer(consumer, error, outlook),
+        Halt::Own(error) => half.abort_as_writer(consumer, error, outlook),
         Halt::Detach(error) => error,
-        Halt::Pipe(error) => view.explain(error, &consumer.monitor().snapshot(), outlook),
+        Halt::Pipe(error) => half.explain(Role::Writer, error, &consumer.monitor().snapshot(), outlook),
     }
 }
 
@@ -156,7 +154,7 @@ fn receive(
 ) -> Result<Outcome, Halt> {
     let (request, digest) = (half.request, Kind::of(half.request));
     half.confine(destination.directory(), None, feed);
-    warn(destination.take_warnings(), feed);
+    feed.warn(destination.take_warnings());
     let (begins, committed) = (destination.resume_point(), destination.already_committed());
     if begins.position > 0 {
         feed.send(Event::Resumed { position: begins.position, rereads: digest == Kind::Blake3 });
@@ -180,7 +178,7 @@ fn receive(
     });
     feed.start(session::progress(consumer.monitor(), Role::Writer, false));
     let (mut staged, mut digest) = destination.stage(*reached, plan)?;
-    warn(staged.take_warnings(), feed);
+    feed.warn(staged.take_warnings());
     let mut metadata = SourceMetadata::new(&request.preserve);
     let stats = receive_content(consumer, &mut *staged, &mut digest, reached, &mut metadata, half)?;
     let digest = digest.value();
@@ -191,12 +189,6 @@ fn receive(
         return Err(arrived.mismatch(false, half).into());
     }
     commit(consumer, staged, arrived, half, feed)
-}
-
-fn warn(warnings: Vec<Warning>, feed: &Feed) {
-    for warning in warnings {
-        feed.send(Event::Warning(warning));
-    }
 }
 
 /// Writes all blocks. Returns where the time went, if that is asked for.

@@ -1,5 +1,6 @@
 //! Where the two processes of a copy meet, and the first things that they say.
 
+use super::halt::Halt;
 use super::handshake::Hello;
 use super::layout::Layout;
 use super::peers::Peers;
@@ -141,7 +142,7 @@ pub fn check_peer(
     user: Result<Option<u32>, PipeError>,
     peers: &Peers,
     report: impl FnOnce(Event),
-) -> Result<(), Broken> {
+) -> Result<(), Halt> {
     let user = match user {
         Err(PipeError::Io { source, .. }) => {
             return Err(Error { cause: Some(source.into()), ..ErrorKind::PeerUnproven.into() }.into());
@@ -154,34 +155,15 @@ pub fn check_peer(
     Ok(peers.check(user)?)
 }
 
-/// Why a step of the session failed: for a reason of this process's own, or because of the pipe.
-#[derive(Debug)]
-pub enum Broken {
-    Own(Error),
-    Pipe(PipeError),
-}
-
-impl From<Error> for Broken {
-    fn from(error: Error) -> Self {
-        Self::Own(error)
-    }
-}
-
-impl From<PipeError> for Broken {
-    fn from(error: PipeError) -> Self {
-        Self::Pipe(error)
-    }
-}
-
 /// Reserves the blocks, and lets the Writer in.
-pub fn offer(producer: &mut Producer, layout: &Layout, hello: &Hello) -> Result<(), Broken> {
+pub fn offer(producer: &mut Producer, layout: &Layout, hello: &Hello) -> Result<(), Halt> {
     let geometry = Geometry::new(layout.block_size, layout.blocks);
     producer.ready(geometry, &hello.pack()).map_err(|error| match error {
         PipeError::Io { doing: step, source } => {
             let error = Error::from(ErrorKind::SharedMemory { step });
-            Broken::Own(Error { cause: Some(source.into()), ..error })
+            Halt::Own(Error { cause: Some(source.into()), ..error })
         }
-        other => Broken::Pipe(other),
+        other => Halt::Pipe(other),
     })
 }
 

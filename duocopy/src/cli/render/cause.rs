@@ -1,5 +1,6 @@
 //! What was being done, and remedies for what the system said.
 
+use super::Audience;
 use duocopy::{Error, Operation};
 use std::io;
 
@@ -7,6 +8,11 @@ pub const CHECK_SHARED_MEMORY: &str = if cfg!(windows) {
     "check the rights of the programs that use this pipe"
 } else {
     "check the rights and the mount of /dev/shm"
+};
+pub const FREE_SHARED_MEMORY: &str = if cfg!(windows) {
+    "end other programs or enlarge the page file, or use a smaller --buffer-size"
+} else {
+    "free some of it (df -h /dev/shm, ls -l /dev/shm), or use a smaller --buffer-size"
 };
 const CHECK_DISK: &str = if cfg!(windows) { "check the disk (chkdsk)" } else { "check the disk (dmesg)" };
 
@@ -78,5 +84,20 @@ pub fn destination_remedy(error: &Error) -> &'static str {
         }
         io::ErrorKind::FileTooLarge => "the file system or `ulimit -f` allows no file of this size",
         _ => CHECK_DISK,
+    }
+}
+
+/// What to do about a directory to meet in.
+pub fn meeting_remedy(error: &Error, to: &Audience) -> &'static str {
+    match cause(error) {
+        _ if cfg!(windows) => "leave out --dir (and DUOCOPY_DIR)",
+        _ if to.request.dir.is_none() => CHECK_SHARED_MEMORY,
+        io::ErrorKind::NotFound => {
+            "create this directory first, for a group that both users belong to (chmod 2770)"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "let both users write in this directory: chmod 2770, and a group of both"
+        }
+        _ => "check this directory and its file system",
     }
 }

@@ -1,7 +1,8 @@
 //! Errors: the one table from kinds to exit codes, sentences and remedies.
 
 use super::cause::{
-    CHECK_SHARED_MEMORY, cause, destination_operation, destination_remedy, source_operation, source_remedy,
+    CHECK_SHARED_MEMORY, FREE_SHARED_MEMORY, cause, destination_operation, destination_remedy,
+    meeting_remedy, source_operation, source_remedy,
 };
 use super::{Audience, SIGNAL, printable, role_name, show, show_tag, user};
 use duocopy::{Aftermath, Error, ErrorKind as Kind, Parties, SharedOption, SourceChange};
@@ -130,6 +131,7 @@ fn aftermath(error: &Error, to: &Audience) -> String {
 }
 
 #[expect(clippy::too_many_lines, reason = "one table")]
+#[rustfmt::skip]
 fn look_up(error: &Error, to: &Audience) -> Row {
     const SNAPSHOT: &str = "copy again when nothing writes to it, or copy a snapshot";
     const ONE_PROGRAM: &str = "let only one program write there, then copy again";
@@ -139,39 +141,23 @@ fn look_up(error: &Error, to: &Audience) -> Row {
     match &error.kind {
         Kind::EmptyPath => row(USAGE, "a path is empty", "give the path of a file"),
         Kind::DevicePath => row(USAGE, "the path names a device", "give the path of a file"),
-        Kind::StreamPath => {
-            row(USAGE, "a name with a colon is a stream of a file", "give the path of a file")
-        }
+        Kind::StreamPath => row(USAGE, "a name with a colon is a stream of a file", "give the path of a file"),
         Kind::LongPath => row(USAGE, "the name is too long", "give a shorter name"),
         Kind::UnusablePath => row(USAGE, "cannot use the path", "give the path of a file"),
-        Kind::StandardStream => row(
-            USAGE,
-            "only `duocopy read` and `duocopy write` accept a standard stream",
-            "for a file of this name, give ./-",
-        ),
-        Kind::UnknownUser(name) => row(
-            USAGE,
-            format!("cannot look up the user {}", printable(name)),
-            "give --peer-user a name or a number that exists here",
-        ),
-        Kind::UnknownGroup(name) => row(
-            USAGE,
-            format!("cannot look up the group {}", printable(name)),
-            "give --peer-group a name or a number that exists here",
-        ),
-        Kind::OwnUserNotAllowed => row(
-            USAGE,
+        Kind::StandardStream => row(USAGE, "only `duocopy read` and `duocopy write` accept a standard stream",
+            "for a file of this name, give ./-"),
+        Kind::UnknownUser(name) => row(USAGE, format!("cannot look up the user {}", printable(name)),
+            "give --peer-user a name or a number that exists here"),
+        Kind::UnknownGroup(name) => row(USAGE, format!("cannot look up the group {}", printable(name)),
+            "give --peer-group a name or a number that exists here"),
+        Kind::OwnUserNotAllowed => row(USAGE,
             "without --dir only processes of this user can meet, and --peer-user or --peer-group excludes this user",
-            "name a directory for both with --dir",
-        ),
+            "name a directory for both with --dir"),
 
         Kind::Source => row(SOURCE, source_operation(error.operation), source_remedy(error)),
         Kind::SourceIsDirectory => row(SOURCE, "the source is a directory", "name a file in it"),
-        Kind::SourceNotRegular => row(
-            SOURCE,
-            "the source is not a regular file",
-            "name a regular file, or use `duocopy read`, which reads anything",
-        ),
+        Kind::SourceNotRegular => row(SOURCE, "the source is not a regular file",
+            "name a regular file, or use `duocopy read`, which reads anything"),
         Kind::SourceChanged(change) => {
             let what = match change {
                 SourceChange::Shrank { from, to } => format!("shrank from {from} to {to} bytes"),
@@ -182,138 +168,82 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             };
             row(SOURCE, format!("the source {what} while it was read"), SNAPSHOT)
         }
-        Kind::SourceNotRepeatable => {
-            row(SOURCE, "a stream cannot be read again after a process died", "copy again from the start")
-        }
+        Kind::SourceNotRepeatable => row(SOURCE, "a stream cannot be read again after a process died",
+            "copy again from the start"),
         Kind::SourceDiffers => row(SOURCE, "the source is not the one that was read before", SNAPSHOT),
-        Kind::ResumePastEnd { position } => row(
-            SOURCE,
+        Kind::ResumePastEnd { position } => row(SOURCE,
             format!("cannot resume at byte {position}, which is past the end of the source"),
-            "copy again with --no-resume",
-        ),
-        Kind::FifoNotOpened => row(
-            TIMEOUT,
-            "timed out waiting for another program to open the pipe",
-            "start that program in time, or raise --wait",
-        ),
+            "copy again with --no-resume"),
+        Kind::FifoNotOpened => row(TIMEOUT, "timed out waiting for another program to open the pipe",
+            "start that program in time, or raise --wait"),
 
         Kind::Destination => {
             let code = if error.is_no_space() { NO_SPACE } else { DESTINATION };
             row(code, destination_operation(error.operation), destination_remedy(error))
         }
-        Kind::NoSuchDirectory => {
-            row(DESTINATION, "there is no such directory", "create it first, or name a file")
-        }
+        Kind::NoSuchDirectory => row(DESTINATION, "there is no such directory",
+            "create it first, or name a file"),
         Kind::NotADirectory => row(DESTINATION, "not a directory", "name a directory, or leave out -t"),
-        Kind::NameTaken { .. } => row(
-            DESTINATION,
+        Kind::NameTaken { .. } => row(DESTINATION,
             "another file has the name of the temporary file or the journal of this copy",
-            "remove it, or ask its owner to remove it",
-        ),
-        Kind::DestinationBusy { copy } => row(
-            DESTINATION,
-            "another program has the destination open",
-            format!(
-                "the complete copy is kept{}: end that program and copy again, or rename the copy yourself",
-                named(" in ", copy)
-            ),
-        ),
-        Kind::OutputClosed => {
-            row(DESTINATION, "the program that reads the output has ended", "find out why, then copy again")
-        }
+            "remove it, or ask its owner to remove it"),
+        Kind::DestinationBusy { copy } => row(DESTINATION, "another program has the destination open",
+            format!("the complete copy is kept{}: end that program and copy again, or rename the copy yourself", named(" in ", copy) )),
+        Kind::OutputClosed => row(DESTINATION, "the program that reads the output has ended",
+            "find out why, then copy again"),
 
-        Kind::SameFile => {
-            row(REFUSED, "source and destination are the same file", "name another destination")
-        }
+        Kind::SameFile => row(REFUSED, "source and destination are the same file", "name another destination"),
         Kind::DestinationIsDirectory => row(REFUSED, "the destination is a directory", NAME_FILE),
-        Kind::DestinationIsSpecial => row(
-            REFUSED,
+        Kind::DestinationIsSpecial => row(REFUSED,
             "the destination is a device, a pipe or a socket, and only regular files are replaced",
-            "name a regular file, or use `duocopy write`",
-        ),
-        Kind::SourceIsTemporary => row(
-            REFUSED,
-            "the source is a temporary file, journal or backup of an earlier copy to this destination, and this copy \
-             would remove it",
-            "rename the source first",
-        ),
-        Kind::DirectoryTakesNoFiles => row(
-            REFUSED,
-            "cannot create files in the directory of the destination",
-            "choose another directory",
-        ),
-        Kind::DanglingLink => {
-            row(REFUSED, "the destination is a dangling link", "remove it, or name the file that it names")
-        }
+            "name a regular file, or use `duocopy write`"),
+        Kind::SourceIsTemporary => row(REFUSED,
+            "the source is a temporary file, journal or backup of an earlier copy to this destination, and this copy would remove it",
+            "rename the source first"),
+        Kind::DirectoryTakesNoFiles => row(REFUSED, "cannot create files in the directory of the destination",
+            "choose another directory"),
+        Kind::DanglingLink => row(REFUSED, "the destination is a dangling link",
+            "remove it, or name the file that it names"),
         Kind::LinkLoop => row(REFUSED, "the destination is a link in a loop of links", "remove it"),
         Kind::LinkToDirectory => row(REFUSED, "the destination is a link to a directory", NAME_FILE),
-        Kind::LinkNotFollowed => {
-            row(REFUSED, "the destination is a link, which `write` does not follow", "name the file itself")
-        }
+        Kind::LinkNotFollowed => row(REFUSED, "the destination is a link, which `write` does not follow",
+            "name the file itself"),
         Kind::DestinationExists => row(REFUSED, "the destination exists", replace_remedy(to)),
-        Kind::DestinationAppeared => {
-            row(REFUSED, "the destination was created during the copy", replace_remedy(to))
-        }
-        Kind::DestinationChangedType => row(
-            REFUSED,
+        Kind::DestinationAppeared => row(REFUSED, "the destination was created during the copy",
+            replace_remedy(to)),
+        Kind::DestinationChangedType => row(REFUSED,
             "the destination stopped being a regular file during the copy",
-            "find out which program replaced it, then copy again",
-        ),
-        Kind::DirectoryMoved => row(
-            REFUSED,
-            "the directory of the destination was moved or replaced during the copy",
-            "copy again",
-        ),
-        Kind::TemporaryFileReplaced => {
-            row(REFUSED, "another program removed or replaced the temporary file of this copy", ONE_PROGRAM)
-        }
-        Kind::TemporaryFileGone => row(
-            REFUSED,
+            "find out which program replaced it, then copy again"),
+        Kind::DirectoryMoved => row(REFUSED,
+            "the directory of the destination was moved or replaced during the copy", "copy again"),
+        Kind::TemporaryFileReplaced => row(REFUSED,
+            "another program removed or replaced the temporary file of this copy", ONE_PROGRAM),
+        Kind::TemporaryFileGone => row(REFUSED,
             "the temporary file of the process that died is gone: another process removed or completed it",
-            ONE_PROGRAM,
-        ),
-        Kind::TemporaryFileContended => row(
-            REFUSED,
-            "several copies keep replacing each other's temporary file",
-            "start only one at a time",
-        ),
+            ONE_PROGRAM),
+        Kind::TemporaryFileContended => row(REFUSED,
+            "several copies keep replacing each other's temporary file", "start only one at a time"),
         Kind::DestinationLocked => row(REFUSED, "another copy writes to this destination", WAIT),
-        Kind::TemporaryFileTaken => {
-            row(REFUSED, "another copy has taken over the temporary file of this one", WAIT)
-        }
-        Kind::NoLocks { .. } => row(
-            REFUSED,
+        Kind::TemporaryFileTaken => row(REFUSED, "another copy has taken over the temporary file of this one",
+            WAIT),
+        Kind::NoLocks { .. } => row(REFUSED,
             "the file system has no locks, so a leftover cannot be told from the file of a running copy",
-            "remove it if no other copy writes there",
-        ),
-        Kind::TooLarge { bytes, max } => row(
-            REFUSED,
+            "remove it if no other copy writes there"),
+        Kind::TooLarge { bytes, max } => row(REFUSED,
             format!("the copy would have {bytes} bytes or more, and --max-bytes allows {max}"),
-            "allow more, or copy less",
-        ),
-        Kind::CannotReread => {
-            row(REFUSED, "the output cannot be read back", "copy to a file, or leave out --verify=reread")
-        }
-        Kind::DiskNotReplaced => row(
-            REFUSED,
-            "the destination is a disk, and its content would be lost",
-            "name another destination, or overwrite it with --force",
-        ),
-        Kind::OutputNotResumable => row(
-            REFUSED,
-            "an output that is not a regular file cannot be resumed",
-            "copy again from the start",
-        ),
-        Kind::OutputReplaced => row(
-            REFUSED,
+            "allow more, or copy less"),
+        Kind::CannotReread => row(REFUSED, "the output cannot be read back",
+            "copy to a file, or leave out --verify=reread"),
+        Kind::DiskNotReplaced => row(REFUSED, "the destination is a disk, and its content would be lost",
+            "name another destination, or overwrite it with --force"),
+        Kind::OutputNotResumable => row(REFUSED, "an output that is not a regular file cannot be resumed",
+            "copy again from the start"),
+        Kind::OutputReplaced => row(REFUSED,
             "another object took the place of the destination while it was opened",
-            "find out which program did that, then copy again",
-        ),
-        Kind::CommittedTooEarly => row(
-            REFUSED,
+            "find out which program did that, then copy again"),
+        Kind::CommittedTooEarly => row(REFUSED,
             "the process that died has committed a file that is not the whole copy",
-            "check it, then copy again",
-        ),
+            "check it, then copy again"),
         Kind::OptionsDiffer(option) => {
             let options = match option {
                 SharedOption::Checksum => "--verify or --hash",
@@ -322,27 +252,16 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             let what = format!("the two processes were started with different {options}");
             row(REFUSED, what, "start both with the same options")
         }
-        Kind::TooManyAttributes => row(
-            REFUSED,
-            "the source has more extended attributes than a file can have",
-            "check the other process, or copy without --preserve",
-        ),
-        Kind::BackupIsSource { backup } => row(
-            REFUSED,
+        Kind::TooManyAttributes => row(REFUSED, "the source has more extended attributes than a file can have",
+            "check the other process, or copy without --preserve"),
+        Kind::BackupIsSource { backup } => row(REFUSED,
             format!("the backup{} would replace the source", named(" ", backup)),
-            "rename the source, or use --backup=numbered",
-        ),
-        Kind::BackupIsSpecial { backup } => row(
-            REFUSED,
+            "rename the source, or use --backup=numbered"),
+        Kind::BackupIsSpecial { backup } => row(REFUSED,
             format!("the backup{} would replace something that is not a regular file", named(" ", backup)),
-            "move that away, or use --backup=numbered",
-        ),
-        Kind::BackupFailed => row(
-            REFUSED,
-            "cannot keep the old destination under another name (--backup)",
-            "the file system has no hard links, or only the file's owner may create one (fs.protected_hardlinks): \
-             copy without --backup",
-        ),
+            "move that away, or use --backup=numbered"),
+        Kind::BackupFailed => row(REFUSED, "cannot keep the old destination under another name (--backup)",
+            "the file system has no hard links, or only the file's owner may create one (fs.protected_hardlinks): copy without --backup"),
         Kind::PeerNotAllowed { user: number } => {
             let who = number.map_or("an unknown user".into(), user);
             let what = format!(
@@ -350,31 +269,16 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             );
             row(REFUSED, what, "find out who started it, or allow this user")
         }
-        Kind::PeerUnproven => row(
-            REFUSED,
-            "the other process has not proved which user it belongs to",
-            "check who can enter the directory in --dir",
-        ),
-        Kind::NameInUse { there, processes } => row(
-            REFUSED,
-            format!(
-                "{pipe} is in use for another copy:\n  there: {} ({})\n  here:  {}",
-                show_tag(there),
-                list(processes),
-                to.tag()
-            ),
-            "choose another NAME, or wait until that copy ends",
-        ),
-        Kind::ForeignPipe { .. } if error.path.is_some() && error.path == to.request.dir => row(
-            REFUSED,
+        Kind::PeerUnproven => row(REFUSED, "the other process has not proved which user it belongs to",
+            "check who can enter the directory in --dir"),
+        Kind::NameInUse { there, processes } => row(REFUSED,
+            format!("{pipe} is in use for another copy:\n  there: {} ({})\n  here:  {}", show_tag(there), list(processes), to.tag() ),
+            "choose another NAME, or wait until that copy ends"),
+        Kind::ForeignPipe { .. } if error.path.is_some() && error.path == to.request.dir => row(REFUSED,
             "cannot use the directory of the pipe",
-            "name a directory in which only the two users can write (chmod 2770, and a group of both)",
-        ),
-        Kind::ForeignPipe { .. } => row(
-            REFUSED,
-            "cannot use the pipe",
-            "it was left alone: find out who created it, and remove it if it is not needed",
-        ),
+            "name a directory in which only the two users can write (chmod 2770, and a group of both)"),
+        Kind::ForeignPipe { .. } => row(REFUSED, "cannot use the pipe",
+            "it was left alone: find out who created it, and remove it if it is not needed"),
 
         Kind::Mismatch { reread, resumed } => {
             let what = match reread {
@@ -392,11 +296,8 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::PeerFailed => row(FAILED, format!("{peer} failed"), "read its own message, then copy again"),
         Kind::DiedCommitting => row(PEER, format!("{peer} died while it committed the copy"), again(error)),
         Kind::SecondProcessEnded => row(PEER, "the second process ended unexpectedly", "copy again"),
-        Kind::SecondProcess => row(
-            FAILED,
-            "cannot start the second process",
-            "start both processes yourself: see duocopy --help",
-        ),
+        Kind::SecondProcess => row(FAILED, "cannot start the second process",
+            "start both processes yourself: see duocopy --help"),
         Kind::Interrupted => row(FAILED, "interrupted", ""),
         Kind::TooManyInstances { reader, writer, read, written } => {
             let what = if to.started_both() {
@@ -415,14 +316,9 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             };
             row(TOO_MANY, format!("{what}; {read} bytes are read and {written} written so far"), remedy)
         }
-        Kind::PairEnding { processes } => row(
-            TOO_MANY,
-            format!(
-                "too many instances: an earlier copy at {pipe} ({}) is still ending, or waits for a replacement",
-                list(processes)
-            ),
-            "try again in a moment, or with its options (--replace-within)",
-        ),
+        Kind::PairEnding { processes } => row(TOO_MANY,
+            format!("too many instances: an earlier copy at {pipe} ({}) is still ending, or waits for a replacement", list(processes) ),
+            "try again in a moment, or with its options (--replace-within)"),
         Kind::PeerTimeout => {
             let time = to.request.connect_timeout.map(|time| humantime::format_duration(time).to_string());
             let after = time.map_or(String::new(), |time| format!(" after {time}"));
@@ -432,20 +328,11 @@ fn look_up(error: &Error, to: &Audience) -> Row {
                 "start it in time, or raise --wait",
             )
         }
-        Kind::OtherVersion { ours, theirs } => row(
-            OTHER_VERSION,
+        Kind::OtherVersion { ours, theirs } => row(OTHER_VERSION,
             format!("the process at {pipe} speaks version {theirs} of the protocol, this one version {ours}"),
-            "use the same duocopy for both",
-        ),
-        Kind::SharedMemory { .. } if error.is_no_space() => row(
-            NO_SPACE,
-            "cannot reserve shared memory",
-            if cfg!(windows) {
-                "end other programs or enlarge the page file, or use a smaller --buffer-size"
-            } else {
-                "free some of it (df -h /dev/shm, ls -l /dev/shm), or use a smaller --buffer-size"
-            },
-        ),
+            "use the same duocopy for both"),
+        Kind::SharedMemory { .. } if error.is_no_space() => row(NO_SPACE, "cannot reserve shared memory",
+            FREE_SHARED_MEMORY),
         Kind::SharedMemory { step } => {
             let remedy = match cause(error) {
                 io::ErrorKind::FileTooLarge => "raise `ulimit -f`, or use a smaller --buffer-size",
@@ -454,32 +341,16 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             row(FAILED, format!("cannot use shared memory ({})", printable(step)), remedy)
         }
         Kind::Meeting { step } => {
-            let remedy = match cause(error) {
-                _ if cfg!(windows) => "leave out --dir (and DUOCOPY_DIR)",
-                _ if to.request.dir.is_none() => CHECK_SHARED_MEMORY,
-                io::ErrorKind::NotFound => {
-                    "create this directory first, for a group that both users belong to (chmod 2770)"
-                }
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    "let both users write in this directory: chmod 2770, and a group of both"
-                }
-                _ => "check this directory and its file system",
-            };
             // The step may name the directory again.
             let is_named = error.path.as_deref().is_some_and(|path| step.contains(&*path.to_string_lossy()));
             let step = if is_named { String::new() } else { format!(" ({})", printable(step)) };
-            row(FAILED, format!("cannot use the directory of the pipe{step}"), remedy)
+            row(FAILED, format!("cannot use the directory of the pipe{step}"), meeting_remedy(error, to))
         }
-        Kind::PipeBusy => row(
-            FAILED,
+        Kind::PipeBusy => row(FAILED,
             format!("a process has been arriving at {pipe}, or leaving it, for more than half a second"),
-            "if it is stopped, continue or end it, then try again",
-        ),
-        Kind::Pipe { what } => row(
-            FAILED,
-            format!("{pipe} failed ({})", printable(what)),
-            "copy again, with the same duocopy for both processes",
-        ),
+            "if it is stopped, continue or end it, then try again"),
+        Kind::Pipe { what } => row(FAILED, format!("{pipe} failed ({})", printable(what)),
+            "copy again, with the same duocopy for both processes"),
         Kind::Skipped => row(0, "skipped: the destination exists", ""),
     }
 }

@@ -1,0 +1,80 @@
+//! Why a half ends early.
+
+use super::wire;
+use crate::api::{Error, ErrorKind};
+use blockpipe::PipeError;
+
+/// Why a half ends early.
+#[derive(Debug)]
+pub enum Halt {
+    /// It failed, and tells its peer.
+    Own(Error),
+    /// It failed, but leaves without a word: the peer keeps waiting for a replacement of the process before this one.
+    Detach(Error),
+    /// The pipe says so.
+    Pipe(PipeError),
+}
+
+impl Halt {
+    /// Whether the peer died, and this side did nothing wrong.
+    pub fn is_by_death(&self) -> bool {
+        matches!(self, Self::Pipe(PipeError::PeerDied | PipeError::NoPeer))
+    }
+
+    /// Whether one of the two was interrupted.
+    pub fn is_by_interrupt(&self) -> bool {
+        match self {
+            Self::Pipe(PipeError::Aborted { reason, .. }) => reason.code == wire::INTERRUPTED,
+            Self::Pipe(error) => matches!(error, PipeError::Interrupted),
+            Self::Own(_) | Self::Detach(_) => false,
+        }
+    }
+
+    /// Whether the bytes so far may be continued by a later run.
+    pub fn leaves_good_bytes(&self) -> bool {
+        let is_bad = |kind: &ErrorKind| matches!(kind, ErrorKind::Mismatch { .. } | ErrorKind::Skipped);
+        !matches!(self, Self::Own(error) if is_bad(&error.kind))
+    }
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Own(error)
+    }
+}
+
+impl From<PipeError> for Halt {
+    fn from(error: PipeError) -> Self {
+        Self::Pipe(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use blockpipe::{Reason, Side};
+
+    #[test]
+    fn what_ended_a_copy_decides_what_may_be_kept() {
+        let mismatch = || Halt::Own(ErrorKind::Mismatch { reread: false, resumed: 0 }.into());
+        let full = || Halt::Own(ErrorKind::Destination.into());
+        let aborted = |code| {
+            Halt::Pipe(PipeError::Aborted { by: Side::Producer, reason: Reason::new(code, String::new()) })
+        };
+        // The halt; by death, by interrupt, leaves good bytes.
+        for (halt, expected) in [
+            (mismatch(), (false, false, false)),
+            (Halt::Own(ErrorKind::Skipped.into()), (false, false, false)),
+            (full(), (false, false, true)),
+            (Halt::Detach(ErrorKind::SourceDiffers.into()), (false, false, true)),
+            (Halt::Pipe(PipeError::PeerDied), (true, false, true)),
+            (Halt::Pipe(PipeError::NoPeer), (true, false, true)),
+            (Halt::Pipe(PipeError::Interrupted), (false, true, true)),
+            (aborted(wire::INTERRUPTED), (false, true, true)),
+            (aborted(1), (false, false, true)),
+        ] {
+            let decided = (halt.is_by_death(), halt.is_by_interrupt(), halt.leaves_good_bytes());
+            assert_eq!(decided, expected, "{halt:?}");
+        }
+    }
+}
