@@ -105,7 +105,7 @@ mod cached {
         let folder = folder();
         let script = "dd if=src bs=10007 status=none | exec \"$0\" read --direct - odd";
         let mut read = Command::new("sh");
-        read.args(["-c", script, env!("CARGO_BIN_EXE_duocopy")]).current_dir(folder.path(""));
+        read.args(["-c", script, PROGRAM]).current_dir(folder.path(""));
         let read = read.stderr(Stdio::piped()).spawn().unwrap();
         let ended = folder.duocopy("write --direct dst odd").end();
         let read = read.wait_with_output().unwrap();

@@ -80,7 +80,7 @@ fn colours_are_used_only_where_they_are_wanted() {
     let folder = Folder::new();
     for (environment, coloured) in [("true", true), ("export NO_COLOR=1", false), ("export TERM=dumb", false)]
     {
-        let program = format!("{environment}; exec {PROGRAM} --nonsense");
+        let program = format!("{environment}; exec '{PROGRAM}' --nonsense");
         let mut command = std::process::Command::new("script");
         command.args(["-qec", &program, "/dev/null"]).current_dir(folder.path("")).env("TERM", "xterm");
         // Each of these variables decides about colours; build servers set CI.

@@ -263,7 +263,7 @@ mod unix {
         }
     }
 
-    #[test(needs = [extended_attributes, own_mounts])]
+    #[test(needs = [extended_attributes, root, own_mounts])]
     fn a_file_system_without_attributes_is_reported() {
         let folder = with_attributes();
         let script = "mkdir place; mount -t ramfs ramfs place; \"$0\" cp --preserve=xattr src place/dst";

@@ -34,7 +34,7 @@ fn two_processes_on_one_terminal_draw_one_bar() {
     let line = &format!("{SMALL_BLOCKS} src dst");
     let trace = folder.path("trace-of-the-reader");
     let reader = format!(
-        "strace -D -f -qqq -s 500 -e trace=write -o {} {PROGRAM} {line} & sleep 0.5",
+        "strace -D -f -qqq -s 500 -e trace=write -o {} '{PROGRAM}' {line} & sleep 0.5",
         trace.display()
     );
     let writer = folder.duocopy(line).traced("-e trace=pwrite64 -e inject=pwrite64:delay_enter=30000");

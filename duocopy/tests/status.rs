@@ -184,8 +184,7 @@ fn two_processes_that_share_one_output_do_not_cut_each_others_lines() {
     fs::write(long.join("src"), bytes(300 * KIB, 2)).expect("ours");
     for _ in 0..20 {
         let line = format!(
-            "for i in 1 2; do {} --json --block-size=1 {long}/src dst & done | cat",
-            PROGRAM,
+            "for i in 1 2; do '{PROGRAM}' --json --block-size=1 {long}/src dst & done | cat",
             long = long.display()
         );
         let output =

@@ -92,8 +92,10 @@ impl<'a> Run<'a> {
         words.push(self.program.into());
         words.extend(self.words);
         if self.terminal {
-            let quoted =
-                words.iter().map(|word| format!("'{}'", word.to_str().expect("an argument in UTF-8")));
+            let quoted = words.iter().map(|word| {
+                let word = word.to_str().expect("an argument in UTF-8");
+                format!("'{}'", word.replace('\'', r"'\''"))
+            });
             let line = format!("exec {}", quoted.collect::<Vec<_>>().join(" "));
             words = ["script", "-qec", &line, "/dev/null"].map(OsString::from).into();
         }
