@@ -79,8 +79,8 @@ impl Attached {
     ) -> std::io::Result<Self> {
         let generation = shared.header().generation.load(Ordering::Relaxed);
         Ok(Self {
-            own_bell: Bell::open(&seats, generation, side)?,
-            peer_bell: Bell::open(&seats, generation, other(side))?,
+            own_bell: seats.bell(generation, side)?,
+            peer_bell: seats.bell(generation, other(side))?,
             seats,
             shared: Arc::new(shared),
             generation,

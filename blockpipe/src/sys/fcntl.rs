@@ -4,7 +4,7 @@ use rustix::fd::{AsRawFd, OwnedFd};
 use std::io;
 
 /// Changes or queries the lock on one byte. Returns the kind of lock that the kernel stored in the answer.
-pub(super) fn lock(
+pub(crate) fn lock(
     file: &OwnedFd,
     command: i32,
     byte: u8,

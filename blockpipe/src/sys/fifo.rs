@@ -1,8 +1,7 @@
 //! A bell for systems without a wait on addresses that works across processes: a byte in a FIFO.
 
-use super::Side;
-use super::folder::{OPEN_FLAGS, side_name};
-use super::unix::Seats;
+use super::contract::Side;
+use super::folder::{Folder, OPEN_FLAGS, side_name};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -22,8 +21,8 @@ fn name(key: &str, sleeper: Side) -> String {
 }
 
 impl Bell {
-    pub(crate) fn open(seats: &Seats, _generation: u64, sleeper: Side) -> io::Result<Self> {
-        let (folder, name) = (&seats.folder, name(&seats.name, sleeper));
+    pub(crate) fn open(folder: &Folder, key: &str, sleeper: Side) -> io::Result<Self> {
+        let name = name(key, sleeper);
         let path = [folder.path.as_bytes(), b"/", name.as_bytes()].concat();
         let c_path = CString::new(path).map_err(io::Error::other)?;
         // SAFETY: the path ends with a zero and outlives the call. The FIFO may exist already.
@@ -55,7 +54,7 @@ impl Bell {
 }
 
 /// Removes both bells of a pipe.
-pub(super) fn forget(directory: &OwnedFd, key: &str) {
+pub(crate) fn forget(directory: &OwnedFd, key: &str) {
     for side in [Side::Producer, Side::Consumer] {
         let _ = rustix::fs::unlinkat(directory, name(key, side), AtFlags::empty());
     }

@@ -8,7 +8,7 @@
 
 use super::fcntl;
 use super::folder::{Folder, OPEN_FLAGS};
-use super::unix::Lock;
+use super::lock::Lock;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(Debug)]
-pub(super) struct Locks {
+pub(crate) struct Locks {
     seats: OnceLock<[Seat; 2]>,
 }
 
@@ -31,12 +31,12 @@ struct Seat {
 }
 
 impl Locks {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { seats: OnceLock::new() }
     }
 
     /// Takes the lock. Returns `false` if another process has it.
-    pub(super) fn take(&self, folder: &Folder, name: &str, file: &OwnedFd, lock: Lock) -> io::Result<bool> {
+    pub(crate) fn take(&self, folder: &Folder, name: &str, file: &OwnedFd, lock: Lock) -> io::Result<bool> {
         let Some(seat) = self.seat(folder, name, file, lock)? else {
             return try_lock(file, FlockOperation::NonBlockingLockExclusive);
         };
@@ -45,7 +45,7 @@ impl Locks {
         Ok(taken)
     }
 
-    pub(super) fn release(&self, file: &OwnedFd, lock: Lock) -> io::Result<()> {
+    pub(crate) fn release(&self, file: &OwnedFd, lock: Lock) -> io::Result<()> {
         let file = match (lock, self.seats.get()) {
             (Lock::Gate, _) => file,
             (_, None) => return Ok(()),
@@ -59,7 +59,7 @@ impl Locks {
     }
 
     /// Returns whether another process has the lock.
-    pub(super) fn is_held(
+    pub(crate) fn is_held(
         &self,
         folder: &Folder,
         name: &str,
@@ -82,7 +82,7 @@ impl Locks {
 
     /// Removes the files beside the pipe's file that belong to the locks.
     #[expect(clippy::unused_self, reason = "what is removed is known by name")]
-    pub(super) fn unlink_files(&self, directory: &OwnedFd, name: &str, file: &OwnedFd) {
+    pub(crate) fn unlink_files(&self, directory: &OwnedFd, name: &str, file: &OwnedFd) {
         for lock in [Lock::Producer, Lock::Consumer] {
             if let Ok(name) = seat_name(name, file, lock) {
                 // A leftover is empty and harmless: its name never stands for anything else.
@@ -133,12 +133,12 @@ fn try_lock(file: &OwnedFd, how: FlockOperation) -> io::Result<bool> {
 }
 
 /// Locks a user card as only a process that may write to it can: `flock` would let everybody.
-pub(super) fn hold(file: &OwnedFd) -> io::Result<()> {
+pub(crate) fn hold(file: &OwnedFd) -> io::Result<()> {
     fcntl::lock(file, libc::F_SETLK, 0, libc::F_WRLCK).map(drop)
 }
 
 /// Returns whether a process that may write to the user card holds its lock now. These locks belong to processes, and a
 /// process cannot see its own.
-pub(super) fn is_held(file: &OwnedFd, own: bool) -> io::Result<bool> {
+pub(crate) fn is_held(file: &OwnedFd, own: bool) -> io::Result<bool> {
     Ok(own || fcntl::lock(file, libc::F_GETLK, 0, libc::F_RDLCK)? == libc::F_WRLCK as libc::c_short)
 }

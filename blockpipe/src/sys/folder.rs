@@ -1,39 +1,38 @@
 //! The directories of pipes, for systems where a pipe is a file: the private one of this user, or one that several
 //! users or containers can enter.
 
-use super::{OpenError, Side, system};
+use super::contract::{OpenError, Side};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 use std::ffi::{OsStr, OsString};
-use std::io;
 
 /// Flags for opening any file here: they never follow a link, and never block on a file that is not regular.
-pub(super) const OPEN_FLAGS: OFlags =
+pub(crate) const OPEN_FLAGS: OFlags =
     OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
 
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     pub descriptor: OwnedFd,
     pub path: OsString,
     /// Whether other users can enter it.
-    shared: bool,
+    pub shared: bool,
 }
 
 impl Folder {
-    /// Opens the chosen directory, or without one this user's own, which is created if it is missing.
-    pub fn open(directory: Option<&OsStr>) -> Result<Self, OpenError> {
+    /// Opens the chosen directory, or without one this user's `own`, which is created if it is missing.
+    pub fn open(directory: Option<&OsStr>, own: &str) -> Result<Self, OpenError> {
         match directory {
             Some(path) => Self::shared(path),
-            None => Self::private(true).map(|it| it.expect("it is made if it is missing")),
+            None => Self::private(own, true).map(|it| it.expect("it is made if it is missing")),
         }
     }
 
     /// Opens the directory without creating it.
-    pub fn existing(directory: Option<&OsStr>) -> Result<Option<Self>, OpenError> {
+    pub fn existing(directory: Option<&OsStr>, own: &str) -> Result<Option<Self>, OpenError> {
         match directory {
             Some(path) => Self::shared(path).map(Some),
-            None => Self::private(false),
+            None => Self::private(own, false),
         }
     }
 
@@ -60,39 +59,38 @@ impl Folder {
     }
 
     /// Opens this user's own directory, and refuses one that other users could enter.
-    fn private(may_create: bool) -> Result<Option<Self>, OpenError> {
-        let path = system::directory();
-        let made = match if may_create { rustix::fs::mkdir(&path, Mode::RWXU) } else { Err(Errno::EXIST) } {
+    fn private(path: &str, may_create: bool) -> Result<Option<Self>, OpenError> {
+        let made = match if may_create { rustix::fs::mkdir(path, Mode::RWXU) } else { Err(Errno::EXIST) } {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
-            Err(error) => return Err(doing("creating", &path, error)),
+            Err(error) => return Err(doing("creating", path, error)),
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = || retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()));
+        let open = || retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()));
         let mut opened = open();
         if made && matches!(opened, Err(Errno::ACCESS)) {
             // The umask has locked out even this user. What is opened now is checked below, whatever it is.
-            rustix::fs::chmod(&path, Mode::RWXU).map_err(|error| doing("opening", &path, error))?;
+            rustix::fs::chmod(path, Mode::RWXU).map_err(|error| doing("opening", path, error))?;
             opened = open();
         }
         let descriptor = match opened {
             Ok(directory) => directory,
             Err(Errno::NOENT) if !may_create => return Ok(None),
             Err(Errno::NOTDIR | Errno::LOOP) => {
-                return Err(OpenError::Foreign { path, what: "not a directory" });
+                return Err(OpenError::Foreign { path: path.into(), what: "not a directory" });
             }
-            Err(error) => return Err(doing("opening", &path, error)),
+            Err(error) => return Err(doing("opening", path, error)),
         };
-        let stat = rustix::fs::fstat(&descriptor).map_err(|error| doing("checking", &path, error))?;
+        let stat = rustix::fs::fstat(&descriptor).map_err(|error| doing("checking", path, error))?;
         if stat.st_uid != rustix::process::geteuid().as_raw() {
-            return Err(OpenError::Foreign { path, what: "belongs to another user" });
+            return Err(OpenError::Foreign { path: path.into(), what: "belongs to another user" });
         }
         if stat.st_mode & 0o077 != 0 {
-            return Err(OpenError::Foreign { path, what: "other users may enter it" });
+            return Err(OpenError::Foreign { path: path.into(), what: "other users may enter it" });
         }
         if made {
             // Let this user use it, whatever the umask is.
-            rustix::fs::fchmod(&descriptor, Mode::RWXU).map_err(|error| doing("opening", &path, error))?;
+            rustix::fs::fchmod(&descriptor, Mode::RWXU).map_err(|error| doing("opening", path, error))?;
         }
         Ok(Some(Self { descriptor, path: path.into(), shared: false }))
     }
@@ -176,7 +174,8 @@ impl Folder {
         self.give(file, self.mode())
     }
 
-    fn give(&self, file: &OwnedFd, mode: Mode) -> rustix::io::Result<()> {
+    /// Gives the file this mode and, in a directory of several users, the directory's group.
+    pub fn give(&self, file: &OwnedFd, mode: Mode) -> rustix::io::Result<()> {
         if self.shared {
             // As the set-group-ID bit does. If it fails, the peer cannot open the file, and reports that.
             let group = rustix::fs::fstat(&self.descriptor)?.st_gid;
@@ -190,92 +189,9 @@ impl Folder {
         let entries = rustix::fs::Dir::read_from(&self.descriptor)?;
         Ok(entries.flatten().filter_map(|entry| Some(entry.file_name().to_str().ok()?.to_owned())).collect())
     }
-
-    /// Publishes the user who takes a seat: a file that only its owner can have written, about this pairing and no
-    /// other, and locked as only its owner can lock it, for as long as the returned file lives.
-    pub fn publish_user(
-        &self,
-        pipe: &OwnedFd,
-        key: &str,
-        side: Side,
-        generation: u64,
-    ) -> io::Result<Option<OwnedFd>> {
-        if !self.shared {
-            return Ok(None);
-        }
-        let name = card_name(key, side);
-        // Remove the card of an earlier pairing, or of a dead process that is being replaced.
-        match rustix::fs::unlinkat(&self.descriptor, &name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OPEN_FLAGS;
-        let mode = Mode::RUSR | Mode::RGRP;
-        let file = retry_on_intr(|| rustix::fs::openat(&self.descriptor, &name, flags, mode))?;
-        system::hold(&file)?;
-        self.give(&file, mode)?;
-        let text = card_text(pipe, key, side, generation)?;
-        let written = retry_on_intr(|| rustix::io::write(&file, text.as_bytes()))?;
-        if written == text.len() { Ok(Some(file)) } else { Err(io::ErrorKind::WriteZero.into()) }
-    }
-
-    /// Returns the user who holds the seat now. The kernel vouches for who created the file and that it is locked for
-    /// writing: the card of a dead owner proves nothing, and other users cannot lock it so.
-    pub fn user(&self, pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<u32> {
-        let own = rustix::process::geteuid().as_raw();
-        if !self.shared {
-            return Ok(own);
-        }
-        let flags = OFlags::RDONLY | OPEN_FLAGS;
-        let card = retry_on_intr(|| {
-            rustix::fs::openat(&self.descriptor, card_name(key, side), flags, Mode::empty())
-        })?;
-        let (stat, text) = (rustix::fs::fstat(&card)?, card_text(pipe, key, side, generation)?);
-        // One byte longer than expected, so that a longer file is noticed.
-        let mut there = vec![0; text.len() + 1];
-        let length = retry_on_intr(|| rustix::io::read(&card, &mut there))?;
-        let is_valid = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-            && stat.st_mode & 0o022 == 0
-            && stat.st_nlink == 1
-            && system::is_held(&card, stat.st_uid == own)?;
-        if is_valid && &there[..length] == text.as_bytes() {
-            Ok(stat.st_uid)
-        } else {
-            Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the peer has not proved which user it belongs to",
-            ))
-        }
-    }
-
-    /// Removes the user cards of both sides.
-    pub fn unlink_cards(&self, key: &str) {
-        if self.shared {
-            for side in [Side::Producer, Side::Consumer] {
-                let _ = rustix::fs::unlinkat(&self.descriptor, card_name(key, side), AtFlags::empty());
-            }
-        }
-    }
 }
 
-/// Returns the directory of the pipes: the chosen one, or this user's own.
-#[expect(clippy::unnecessary_wraps, reason = "on Windows pipes are not files")]
-pub(crate) fn directory(directory: Option<&OsStr>) -> Option<OsString> {
-    Some(directory.map_or_else(|| system::directory().into(), OsStr::to_owned))
-}
-
-fn card_name(key: &str, side: Side) -> String {
-    format!("{key}-{}-user", side_name(side))
-}
-
-/// Returns the text of a user card. It contains the inode number of the pipe's file, so that nobody can have made
-/// another file with this generation.
-fn card_text(pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<String> {
-    let file = rustix::fs::fstat(pipe)?.st_ino;
-    Ok(format!("blockpipe {key} {file:x} {generation:016x} {}\n", side_name(side)))
-}
-
-pub(super) fn side_name(side: Side) -> &'static str {
+pub(crate) fn side_name(side: Side) -> &'static str {
     match side {
         Side::Producer => "producer",
         Side::Consumer => "consumer",

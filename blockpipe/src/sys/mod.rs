@@ -29,17 +29,20 @@
 //!   one of the same generation can create the region again, with another length. Where memory disappears with its last
 //!   holder, it may be gone with a dead producer: `NotFound`.
 //!
-//! **[`Bell`]** wakes a sleeper in another process. `open(seats, generation, sleeper)`: each side has one, and a
+//! **[`Bell`]** wakes a sleeper in another process. `Seats::bell(generation, sleeper)` opens it: each side has one, and a
 //! replacement opens the same bell as the dead process.
 //! - `sleep(word, limit)` sleeps while `word` is 1, up to `limit`. It may wake up for no reason. Where the kernel can
 //!   report that the peer's seat was lost, this wakes it, too. A wake-up that is sent before the sleep, with the word
 //!   set to 0, is not lost.
 //! - `ring(word)` wakes the one sleeper of this bell. The word is 0 already.
 //!
-//! Errors are `io::Error` and numbers are plain: a port can be written from this page alone.
+//! Errors are `io::Error` and numbers are plain: a port can be written from this page alone. The types that the
+//! contract shares with its callers are in `contract.rs`.
 
-use std::io;
+mod contract;
 
+#[cfg(unix)]
+mod cards;
 #[cfg(unix)]
 mod fcntl;
 #[cfg(any(target_os = "macos", blockpipe_portable))]
@@ -48,68 +51,29 @@ mod fifo;
 mod flock;
 #[cfg(unix)]
 mod folder;
+#[cfg(unix)]
+mod lock;
 #[cfg(any(target_os = "macos", all(target_os = "linux", not(blockpipe_portable))))]
 mod ofd;
 #[cfg(unix)]
-mod unix;
-
-#[cfg(target_os = "freebsd")]
-#[path = "freebsd.rs"]
 mod system;
-#[cfg(all(target_os = "linux", not(blockpipe_portable)))]
-#[path = "linux.rs"]
-mod system;
-#[cfg(target_os = "macos")]
-#[path = "macos.rs"]
-mod system;
-#[cfg(all(target_os = "linux", blockpipe_portable))]
-#[path = "portable.rs"]
-mod system;
-#[cfg(windows)]
-#[path = "windows.rs"]
-mod system;
-
-pub(crate) use system::Bell;
-#[cfg(windows)]
-pub(crate) use system::{Seats, Segment, directory};
 #[cfg(unix)]
-pub(crate) use {
-    folder::directory,
-    unix::{Seats, Segment},
-};
+mod unix;
+#[cfg(windows)]
+mod windows;
+#[cfg(any(target_os = "freebsd", target_os = "macos", blockpipe_portable))]
+mod zeros;
+
+pub use contract::Side;
+pub(crate) use contract::{OpenError, pause};
+#[cfg(unix)]
+pub(crate) use unix::{Bell, Seats, Segment, directory};
+#[cfg(windows)]
+pub(crate) use windows::{Bell, Seats, Segment, directory};
 
 #[cfg(not(any(target_os = "freebsd", target_os = "linux", target_os = "macos", windows)))]
 compile_error!(
     "blockpipe runs on Linux, Windows, macOS and FreeBSD. For another system write src/sys/<system>.rs after the \
-     contract in src/sys/mod.rs: `Seats`, `Segment` and `Bell`; or, where a pipe can be a file, only what src/sys/unix.rs \
-     takes from `system`: `directory`, `Locks`, `hold`, `is_held`, `reserve`, `keep_from_children`, `Bell` and `unlink_bells`."
+     contract in src/sys/mod.rs: `Seats`, `Segment` and `Bell`; or, where a pipe can be a file, only \
+     src/sys/system/<system>.rs with what src/sys/system.rs selects."
 );
-
-/// One of the two ends of a pipe. Each is a seat that at most one living process holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The end that fills blocks and sends them.
-    Producer,
-    /// The end that takes blocks and gives them back.
-    Consumer,
-}
-
-/// Sleeps briefly between two checks of something that has no bell: the gate, and a pair that is leaving.
-#[expect(clippy::disallowed_methods, reason = "the one place where the library sleeps without a bell")]
-pub(crate) fn pause(time: std::time::Duration) {
-    std::thread::sleep(time);
-}
-
-/// Why a pipe's object could not be opened.
-#[derive(Debug)]
-pub(crate) enum OpenError {
-    /// The name belongs to something that this library did not create.
-    Foreign {
-        path: String,
-        what: &'static str,
-    },
-    Io {
-        doing: String,
-        source: io::Error,
-    },
-}

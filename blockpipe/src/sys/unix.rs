@@ -2,26 +2,21 @@
 //!
 //! How to lock, to reserve space and to wake a sleeper differs between these systems (`system`).
 
+pub(crate) use super::system::Bell;
+
+use super::contract::{OpenError, Side, pause};
 use super::folder::{Folder, OPEN_FLAGS};
-use super::system::Locks;
-use super::{OpenError, Side, pause, system};
+use super::lock::Lock;
+use super::system::{self, Locks};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{MapFlags, ProtFlags};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-
-/// The locks of a pipe. The numbers are the offsets of the bytes, where bytes are locked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lock {
-    Gate = 0,
-    Producer = 1,
-    Consumer = 2,
-}
 
 /// The same numbers as in `layout.rs`, deliberately not imported: a port is written without knowing what lies above.
 const HEADER_LENGTH: u64 = 4096;
@@ -30,8 +25,8 @@ const MAGIC: &[u8; 8] = b"BLKPIPE\0";
 
 #[derive(Debug)]
 pub(crate) struct Seats {
-    pub(super) folder: Folder,
-    pub(super) name: String,
+    folder: Folder,
+    name: String,
     path: String,
     file: OwnedFd,
     locks: Locks,
@@ -39,18 +34,9 @@ pub(crate) struct Seats {
     card: OnceLock<OwnedFd>,
 }
 
-impl From<Side> for Lock {
-    fn from(seat: Side) -> Self {
-        match seat {
-            Side::Producer => Self::Producer,
-            Side::Consumer => Self::Consumer,
-        }
-    }
-}
-
 impl Seats {
     pub(crate) fn open(directory: Option<&OsStr>, key: u128) -> Result<(Self, bool), OpenError> {
-        let (folder, name) = (Folder::open(directory)?, name_of(key));
+        let (folder, name) = (Folder::open(directory, &system::directory())?, name_of(key));
         let path = format!("{}/{name}", folder.path.to_string_lossy());
         let (file, new) = folder.open_or_create(&name).map_err(|error| cannot_open(&path, error))?;
         let seats = Self { folder, name, path, file, locks: Locks::new(), card: OnceLock::new() };
@@ -58,7 +44,7 @@ impl Seats {
     }
 
     pub(crate) fn existing(directory: Option<&OsStr>, key: u128) -> Result<Option<Self>, OpenError> {
-        let Some(folder) = Folder::existing(directory)? else { return Ok(None) };
+        let Some(folder) = Folder::existing(directory, &system::directory())? else { return Ok(None) };
         let name = name_of(key);
         let path = format!("{}/{name}", folder.path.to_string_lossy());
         let open = || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | OPEN_FLAGS, Mode::empty());
@@ -75,7 +61,7 @@ impl Seats {
     }
 
     pub(crate) fn keys(directory: Option<&OsStr>) -> Result<Vec<u128>, OpenError> {
-        let Some(folder) = Folder::existing(directory)? else { return Ok(Vec::new()) };
+        let Some(folder) = Folder::existing(directory, &system::directory())? else { return Ok(Vec::new()) };
         let failed = |error: Errno| OpenError::Io {
             doing: format!("listing {}", folder.path.to_string_lossy()),
             source: error.into(),
@@ -171,6 +157,10 @@ impl Seats {
         Ok(rustix::fs::unlinkat(&self.folder.descriptor, &self.name, AtFlags::empty())?)
     }
 
+    pub(crate) fn bell(&self, _generation: u64, sleeper: Side) -> io::Result<Bell> {
+        Bell::open(&self.folder, &self.name, sleeper)
+    }
+
     pub(crate) fn header(&self) -> io::Result<Segment> {
         // Only a file that has never been used is shorter.
         if self.length()? < HEADER_LENGTH {
@@ -230,6 +220,12 @@ impl Drop for Seats {
     }
 }
 
+/// Returns the directory of the pipes: the chosen one, or this user's own.
+#[expect(clippy::unnecessary_wraps, reason = "on Windows pipes are not files")]
+pub(crate) fn directory(directory: Option<&OsStr>) -> Option<OsString> {
+    Some(directory.map_or_else(|| system::directory().into(), OsStr::to_owned))
+}
+
 fn name_of(key: u128) -> String {
     format!("{key:032x}")
 }
@@ -242,31 +238,6 @@ fn cannot_open(path: &str, error: Errno) -> OpenError {
         }
         _ => OpenError::Io { doing: format!("opening {path}"), source: error.into() },
     }
-}
-
-/// Reserves real memory by writing zeros, for systems whose own call does not work on every file system: a full file
-/// system is an error here and not a bus error at the first access.
-#[cfg_attr(
-    all(target_os = "linux", not(blockpipe_portable)),
-    expect(dead_code, reason = "Linux has a better way")
-)]
-pub(super) fn write_zeros(file: &OwnedFd, start: u64, length: u64) -> io::Result<()> {
-    let before = rustix::fs::fstat(file)?.st_size.cast_unsigned();
-    let (mut at, end) = (start, start + length);
-    let zeros = vec![0; (1 << 20).min(length as usize)];
-    while at < end {
-        let piece = (end - at).min(zeros.len() as u64) as usize;
-        match rustix::io::pwrite(file, &zeros[..piece], at) {
-            Ok(written) => at += written as u64,
-            Err(Errno::INTR) => {}
-            Err(error) => {
-                // Nobody has mapped the new part yet.
-                let _ = rustix::fs::ftruncate(file, before);
-                return Err(error.into());
-            }
-        }
-    }
-    Ok(())
 }
 
 /// A part of the pipe's file in this process's memory.

@@ -22,14 +22,12 @@
 //! when the seat's thread is gone. Its handles are closed only when the last thread has ended: `<side>-here` shows
 //! that.
 
-#[path = "windows/memory.rs"]
 mod memory;
-#[path = "windows/objects.rs"]
 mod objects;
 
 pub(crate) use memory::Segment;
 
-use super::{OpenError, Side, pause};
+use super::contract::{OpenError, Side, pause};
 use memory::Access;
 use objects::{Names, ObjectError, Owned};
 use std::ffi::{OsStr, OsString};
@@ -203,6 +201,10 @@ impl Seats {
         Ok(())
     }
 
+    pub(crate) fn bell(&self, generation: u64, sleeper: Side) -> io::Result<Bell> {
+        Bell::open(&self.names, generation, sleeper)
+    }
+
     pub(crate) fn header(&self) -> io::Result<Segment> {
         let number = match self.header.get() {
             Some((number, _)) => *number,
@@ -328,8 +330,7 @@ pub(crate) struct Bell {
 }
 
 impl Bell {
-    pub(crate) fn open(seats: &Seats, generation: u64, sleeper: Side) -> io::Result<Self> {
-        let names = &seats.names;
+    fn open(names: &Names, generation: u64, sleeper: Side) -> io::Result<Self> {
         let peer = match sleeper {
             Side::Producer => Side::Consumer,
             Side::Consumer => Side::Producer,

@@ -216,8 +216,8 @@ fn contains(code: &str, word: &str) -> bool {
     let letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     code.match_indices(word).any(|(at, _)| {
         let (before, after) = (code[..at].chars().next_back(), code[at + word.len()..].chars().next());
-        !(letter(before) && letter(word.chars().next()))
-            && !(letter(word.chars().next_back()) && letter(after))
+        let are_one_word = |left, right| letter(left) && letter(right);
+        !are_one_word(before, word.chars().next()) && !are_one_word(word.chars().next_back(), after)
     })
 }
 

@@ -1,6 +1,6 @@
 //! Named objects that only this user may open: mutexes, events, and the check that no other user created them.
 
-use super::OpenError;
+use super::super::contract::OpenError;
 use std::ffi::c_void;
 use std::fmt;
 use std::io;

@@ -1,9 +1,10 @@
 //! The parts that are specific to FreeBSD: `_umtx_op`, which waits on addresses across processes.
 
-use super::Side;
-pub(super) use super::flock::{Locks, hold, is_held};
-use super::unix::Seats;
-pub(super) use super::unix::write_zeros as reserve;
+pub(crate) use super::super::flock::{Locks, hold, is_held};
+pub(crate) use super::super::zeros::write_zeros as reserve;
+
+use super::super::contract::Side;
+use super::super::folder::Folder;
 use rustix::fd::OwnedFd;
 use std::io;
 use std::ptr::{NonNull, null_mut};
@@ -11,12 +12,12 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 /// Returns the directory of this user's pipes; only this user can enter it. `/tmp` is in memory on many systems.
-pub(super) fn directory() -> String {
+pub(crate) fn directory() -> String {
     format!("/tmp/blockpipe-{}", rustix::process::geteuid().as_raw())
 }
 
 /// Keeps these pages out of forked children.
-pub(super) fn keep_from_children(address: NonNull<u8>, length: usize) -> io::Result<()> {
+pub(crate) fn keep_from_children(address: NonNull<u8>, length: usize) -> io::Result<()> {
     // SAFETY: the range is a whole mapping of this process; the call changes only what its children get.
     if unsafe { libc::minherit(address.as_ptr().cast(), length, libc::INHERIT_NONE) } == 0 {
         Ok(())
@@ -26,7 +27,7 @@ pub(super) fn keep_from_children(address: NonNull<u8>, length: usize) -> io::Res
 }
 
 /// Does nothing: bells are words in the header, and there is no file beside the pipe's.
-pub(super) fn unlink_bells(_directory: &OwnedFd, _key: &str) {}
+pub(crate) fn unlink_bells(_directory: &OwnedFd, _key: &str) {}
 
 /// A wait on the sleeper's word. It is not private, because the other side is another process.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub(crate) struct Bell;
 
 impl Bell {
     #[expect(clippy::unnecessary_wraps, reason = "other systems open a named object here")]
-    pub(crate) fn open(_seats: &Seats, _generation: u64, _sleeper: Side) -> io::Result<Self> {
+    pub(crate) fn open(_folder: &Folder, _key: &str, _sleeper: Side) -> io::Result<Self> {
         Ok(Self)
     }
 

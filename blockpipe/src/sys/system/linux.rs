@@ -1,8 +1,9 @@
 //! The parts that are specific to Linux: the location of shared memory, and the futex.
 
-use super::Side;
-pub(super) use super::ofd::{Locks, hold, is_held};
-use super::unix::Seats;
+pub(crate) use super::super::ofd::{Locks, hold, is_held};
+
+use super::super::contract::Side;
+use super::super::folder::Folder;
 use rustix::fd::OwnedFd;
 use rustix::fs::FallocateFlags;
 use rustix::io::retry_on_intr;
@@ -16,24 +17,24 @@ use std::time::Duration;
 
 /// Returns the directory of this user's pipes. It is a tmpfs, so blocks never touch a disk; only this user can enter
 /// it.
-pub(super) fn directory() -> String {
+pub(crate) fn directory() -> String {
     format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw())
 }
 
 /// Reserves real memory now, so that a full file system is an error here and not a bus error at the first access.
-pub(super) fn reserve(file: &OwnedFd, start: u64, length: u64) -> io::Result<()> {
+pub(crate) fn reserve(file: &OwnedFd, start: u64, length: u64) -> io::Result<()> {
     Ok(retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), start, length))?)
 }
 
 /// Keeps these pages out of forked children.
-pub(super) fn keep_from_children(address: NonNull<u8>, length: usize) -> io::Result<()> {
+pub(crate) fn keep_from_children(address: NonNull<u8>, length: usize) -> io::Result<()> {
     // SAFETY: the range is a whole mapping of this process; the advice changes only what its children get.
     unsafe { rustix::mm::madvise(address.as_ptr().cast(), length, Advice::LinuxDontFork)? };
     Ok(())
 }
 
 /// Does nothing: bells are words in the header, and there is no file beside the pipe's.
-pub(super) fn unlink_bells(_directory: &OwnedFd, _key: &str) {}
+pub(crate) fn unlink_bells(_directory: &OwnedFd, _key: &str) {}
 
 /// A shared futex on the sleeper's word: not `PRIVATE`, because the other side is another process.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ pub(crate) struct Bell;
 
 impl Bell {
     #[expect(clippy::unnecessary_wraps, reason = "other systems open a named object here")]
-    pub(crate) fn open(_seats: &Seats, _generation: u64, _sleeper: Side) -> io::Result<Self> {
+    pub(crate) fn open(_folder: &Folder, _key: &str, _sleeper: Side) -> io::Result<Self> {
         Ok(Self)
     }
 

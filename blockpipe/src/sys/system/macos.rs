@@ -1,11 +1,13 @@
 //! The parts that are specific to macOS: a temporary directory for each user, and, since 14.4, a wait on shared
 //! addresses.
 
-pub(super) use super::fifo::forget as unlink_bells;
-pub(super) use super::ofd::{Locks, hold, is_held};
-use super::unix::Seats;
-pub(super) use super::unix::write_zeros as reserve;
-use super::{Side, fifo};
+pub(crate) use super::super::fifo::forget as unlink_bells;
+pub(crate) use super::super::ofd::{Locks, hold, is_held};
+pub(crate) use super::super::zeros::write_zeros as reserve;
+
+use super::super::contract::Side;
+use super::super::fifo;
+use super::super::folder::Folder;
 use std::ffi::{CStr, c_int, c_void};
 use std::io;
 use std::ptr::NonNull;
@@ -14,7 +16,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 /// Returns the directory of this user's pipes, inside the temporary directory that the system makes for each user.
-pub(super) fn directory() -> String {
+pub(crate) fn directory() -> String {
     let mut buffer = [0_u8; 1024];
     // SAFETY: the buffer's length is passed correctly; the answer ends with a zero even if it is truncated.
     let length =
@@ -27,7 +29,7 @@ pub(super) fn directory() -> String {
 }
 
 /// Keeps these pages out of forked children.
-pub(super) fn keep_from_children(address: NonNull<u8>, length: usize) -> io::Result<()> {
+pub(crate) fn keep_from_children(address: NonNull<u8>, length: usize) -> io::Result<()> {
     unsafe extern "C" {
         fn minherit(address: *mut c_void, length: usize, inherit: c_int) -> c_int;
     }
@@ -74,10 +76,10 @@ pub(crate) enum Bell {
 }
 
 impl Bell {
-    pub(crate) fn open(seats: &Seats, generation: u64, sleeper: Side) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Folder, key: &str, sleeper: Side) -> io::Result<Self> {
         match calls() {
             Some((wait, wake)) => Ok(Self::Word(wait, wake)),
-            None => Ok(Self::Fifo(fifo::Bell::open(seats, generation, sleeper)?)),
+            None => Ok(Self::Fifo(fifo::Bell::open(folder, key, sleeper)?)),
         }
     }
 

@@ -1,20 +1,20 @@
 //! Linux without its own calls (`--cfg blockpipe_portable`), to run what other systems share.
 
-pub(crate) use super::fifo::Bell;
-pub(super) use super::fifo::forget as unlink_bells;
-pub(super) use super::flock::{Locks, hold, is_held};
-pub(super) use super::unix::write_zeros as reserve;
+pub(crate) use super::super::fifo::{Bell, forget as unlink_bells};
+pub(crate) use super::super::flock::{Locks, hold, is_held};
+pub(crate) use super::super::zeros::write_zeros as reserve;
+
 use std::io;
 use std::ptr::NonNull;
 
 /// Returns the directory of this user's pipes. It differs from the usual one on Linux: the locks differ, and a process
 /// that uses the one kind would take the pipes of the other kind for dead.
-pub(super) fn directory() -> String {
+pub(crate) fn directory() -> String {
     format!("/dev/shm/blockpipe-portable-{}", rustix::process::geteuid().as_raw())
 }
 
 /// Does nothing: there is no portable way.
 #[expect(clippy::unnecessary_wraps, reason = "other systems ask the kernel")]
-pub(super) fn keep_from_children(_address: NonNull<u8>, _length: usize) -> io::Result<()> {
+pub(crate) fn keep_from_children(_address: NonNull<u8>, _length: usize) -> io::Result<()> {
     Ok(())
 }

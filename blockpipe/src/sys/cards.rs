@@ -1,0 +1,88 @@
+//! User cards: files in a directory of several users that prove which user holds a seat.
+
+use super::contract::Side;
+use super::folder::{Folder, OPEN_FLAGS, side_name};
+use super::system;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+use std::io;
+
+impl Folder {
+    /// Publishes the user who takes a seat: a file that only its owner can have written, about this pairing and no
+    /// other, and locked as only its owner can lock it, for as long as the returned file lives.
+    pub fn publish_user(
+        &self,
+        pipe: &OwnedFd,
+        key: &str,
+        side: Side,
+        generation: u64,
+    ) -> io::Result<Option<OwnedFd>> {
+        if !self.shared {
+            return Ok(None);
+        }
+        let name = card_name(key, side);
+        // Remove the card of an earlier pairing, or of a dead process that is being replaced.
+        match rustix::fs::unlinkat(&self.descriptor, &name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OPEN_FLAGS;
+        let mode = Mode::RUSR | Mode::RGRP;
+        let file = retry_on_intr(|| rustix::fs::openat(&self.descriptor, &name, flags, mode))?;
+        system::hold(&file)?;
+        self.give(&file, mode)?;
+        let text = card_text(pipe, key, side, generation)?;
+        let written = retry_on_intr(|| rustix::io::write(&file, text.as_bytes()))?;
+        if written == text.len() { Ok(Some(file)) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+
+    /// Returns the user who holds the seat now. The kernel vouches for who created the file and that it is locked for
+    /// writing: the card of a dead owner proves nothing, and other users cannot lock it so.
+    pub fn user(&self, pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<u32> {
+        let own = rustix::process::geteuid().as_raw();
+        if !self.shared {
+            return Ok(own);
+        }
+        let flags = OFlags::RDONLY | OPEN_FLAGS;
+        let card = retry_on_intr(|| {
+            rustix::fs::openat(&self.descriptor, card_name(key, side), flags, Mode::empty())
+        })?;
+        let (stat, text) = (rustix::fs::fstat(&card)?, card_text(pipe, key, side, generation)?);
+        // One byte longer than expected, so that a longer file is noticed.
+        let mut there = vec![0; text.len() + 1];
+        let length = retry_on_intr(|| rustix::io::read(&card, &mut there))?;
+        let is_valid = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+            && stat.st_mode & 0o022 == 0
+            && stat.st_nlink == 1
+            && system::is_held(&card, stat.st_uid == own)?;
+        if is_valid && &there[..length] == text.as_bytes() {
+            Ok(stat.st_uid)
+        } else {
+            Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the peer has not proved which user it belongs to",
+            ))
+        }
+    }
+
+    /// Removes the user cards of both sides.
+    pub fn unlink_cards(&self, key: &str) {
+        if self.shared {
+            for side in [Side::Producer, Side::Consumer] {
+                let _ = rustix::fs::unlinkat(&self.descriptor, card_name(key, side), AtFlags::empty());
+            }
+        }
+    }
+}
+
+fn card_name(key: &str, side: Side) -> String {
+    format!("{key}-{}-user", side_name(side))
+}
+
+/// Returns the text of a user card. It contains the inode number of the pipe's file, so that nobody can have made
+/// another file with this generation.
+fn card_text(pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<String> {
+    let file = rustix::fs::fstat(pipe)?.st_ino;
+    Ok(format!("blockpipe {key} {file:x} {generation:016x} {}\n", side_name(side)))
+}

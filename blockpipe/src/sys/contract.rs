@@ -1,0 +1,32 @@
+//! The types of the contract in `mod.rs` that are the same on every system.
+
+use std::io;
+
+/// One of the two ends of a pipe. Each is a seat that at most one living process holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The end that fills blocks and sends them.
+    Producer,
+    /// The end that takes blocks and gives them back.
+    Consumer,
+}
+
+/// Sleeps briefly between two checks of something that has no bell: the gate, and a pair that is leaving.
+#[expect(clippy::disallowed_methods, reason = "the one place where the library sleeps without a bell")]
+pub(crate) fn pause(time: std::time::Duration) {
+    std::thread::sleep(time);
+}
+
+/// Why a pipe's object could not be opened.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    /// The name belongs to something that this library did not create.
+    Foreign {
+        path: String,
+        what: &'static str,
+    },
+    Io {
+        doing: String,
+        source: io::Error,
+    },
+}

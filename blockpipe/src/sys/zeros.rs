@@ -1,0 +1,26 @@
+//! How to reserve space where the system's own call does not work on every file system.
+
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use std::io;
+
+/// Reserves real memory by writing zeros, for systems whose own call does not work on every file system: a full file
+/// system is an error here and not a bus error at the first access.
+pub(crate) fn write_zeros(file: &OwnedFd, start: u64, length: u64) -> io::Result<()> {
+    let before = rustix::fs::fstat(file)?.st_size.cast_unsigned();
+    let (mut at, end) = (start, start + length);
+    let zeros = vec![0; (1 << 20).min(length as usize)];
+    while at < end {
+        let piece = (end - at).min(zeros.len() as u64) as usize;
+        match rustix::io::pwrite(file, &zeros[..piece], at) {
+            Ok(written) => at += written as u64,
+            Err(Errno::INTR) => {}
+            Err(error) => {
+                // Nobody has mapped the new part yet.
+                let _ = rustix::fs::ftruncate(file, before);
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(())
+}
