@@ -171,6 +171,21 @@ fn names_cannot_move_the_cursor() {
 }
 
 #[cfg(target_os = "linux")]
+#[test(needs = [landlock])]
+fn no_process_warns_that_it_is_not_confined() {
+    let folder = Folder::with_source(MIB);
+    let name = folder.pipe_name();
+    let cp = folder.duocopy("cp -v src alone").end();
+    let both = end(pair(folder.duocopy("src dst"), folder.duocopy("src dst")));
+    let read = folder.duocopy(&format!("read -v src {name}")).start();
+    let halves = end([read, folder.duocopy(&format!("write -v new {name}")).start()]);
+    for ended in [cp].iter().chain(&both).chain(&halves) {
+        ended.expect(0, &["complete"]);
+        assert!(!ended.messages.contains("not confined"), "{ended:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
 #[test(needs = [held_copies])]
 fn all_threads_of_both_processes_are_sandboxed() {
     for (flags, filtered) in [("", "Seccomp:\t2"), ("--no-sandbox", "Seccomp:\t0")] {

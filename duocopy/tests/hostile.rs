@@ -26,31 +26,31 @@ const WORDS: [(u64, usize); 28] = [
     (STATE, 4),
     (GENERATION, 8),
     (BLOCK_SIZE, 8),
-    (BLOCK_COUNT, 8),
+    (BLOCKS, 8),
     (SOURCE, 8),
     (TARGET, 8),
     (FILLED, 8),
     (READER_SLEEPS, 4),
     (READER_ALLOWS_REPLACEMENT, 4),
-    (READER_MARKS, 8),
-    (READER_MARKS + 8, 8),
-    (READER_MARKS + 16, 8),
-    (READER_MARKS + 24, 8),
+    (READER_RESUME_POINTS, 8),
+    (READER_RESUME_POINTS + 8, 8),
+    (READER_RESUME_POINTS + 16, 8),
+    (READER_RESUME_POINTS + 24, 8),
     (TRAILER_DIGEST, 8),
     (TRAILER_LENGTH, 8),
     (EMPTIED, 8),
     (WRITER_SLEEPS, 4),
     (BEGUN, 4),
-    (WRITER_MARKS, 8),
-    (WRITER_MARKS + 8, 8),
-    (WRITER_MARKS + 16, 8),
-    (WRITER_MARKS + 24, 8),
+    (WRITER_RESUME_POINTS, 8),
+    (WRITER_RESUME_POINTS + 8, 8),
+    (WRITER_RESUME_POINTS + 16, 8),
+    (WRITER_RESUME_POINTS + 24, 8),
     (VERDICT, 8),
-    (DESCRIPTORS, 8),
-    (DESCRIPTORS + 8, 8),
-    (DESCRIPTORS + 16, 4),
-    (DESCRIPTORS + 64, 8),
-    (DESCRIPTORS + 72, 8),
+    (SLOTS, 8),
+    (SLOTS + 8, 8),
+    (SLOTS + 16, 4),
+    (SLOTS + 64, 8),
+    (SLOTS + 72, 8),
 ];
 
 fn get(pipe: &File, at: u64) -> u64 {
@@ -194,8 +194,8 @@ fn pretend(folder: &Folder, pipe: &File, length: u64, sum: u64) {
     let born = old.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let born = born.map_or(0, |time| time.as_nanos() as u64);
     pipe.write_all_at(&packed([old.dev(), old.ino(), 0, born]), TARGET).unwrap();
-    set(pipe, WRITER_MARKS, sum);
-    set(pipe, WRITER_MARKS + 8, length);
+    set(pipe, WRITER_RESUME_POINTS, sum);
+    set(pipe, WRITER_RESUME_POINTS + 8, length);
     pipe.write_all_at(&1_u32.to_le_bytes(), BEGUN).unwrap();
     set(pipe, VERDICT, get(pipe, GENERATION) << 8 | COMMITTING);
     set(pipe, TRAILER_DIGEST, sum);
@@ -303,7 +303,7 @@ fn impossible_positions_cause_no_panic_of_a_status_line() {
     let writer = folder.duocopy(LINE).start_writer();
     until("the Writer has begun", || (get(&pipe, BEGUN) as u32 == 1).then_some(()));
     for position in [u64::MAX, u64::MAX / 100 + 1] {
-        set(&pipe, WRITER_MARKS + 8, position);
+        set(&pipe, WRITER_RESUME_POINTS + 8, position);
         let lines = writer.messages().matches("written").count();
         until("it hears signals", || {
             writer.signal(Signal::USR1);
@@ -332,9 +332,9 @@ fn an_invented_predecessor_cannot_claim_the_old_destination() {
         pretend(&folder, &pipe, length, sum);
         if sends {
             set(&pipe, TRAILER_LENGTH, length + 10 + 1);
-            set(&pipe, DESCRIPTORS, length);
-            set(&pipe, DESCRIPTORS + 8, 10);
-            set(&pipe, DESCRIPTORS + 16, 1);
+            set(&pipe, SLOTS, length);
+            set(&pipe, SLOTS + 8, 10);
+            set(&pipe, SLOTS + 16, 1);
             set(&pipe, FILLED, 1);
         }
         let writer = folder.duocopy(&format!("--replace-within=5s {LINE}")).start_writer();

@@ -12,6 +12,7 @@ mod cache;
 mod command_line;
 mod cp;
 mod destination;
+mod embed;
 #[cfg(unix)]
 mod every_call;
 mod every_step;

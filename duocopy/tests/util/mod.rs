@@ -53,6 +53,13 @@ pub fn manual() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md")
 }
 
+/// Returns the path of the example `embed`, which lies beside the test's own directory.
+pub fn example() -> PathBuf {
+    let suite = std::env::current_exe().expect("a test knows its executable");
+    let target = suite.parent().and_then(Path::parent).expect("target/*/deps");
+    target.join("examples").join("embed").with_extension(std::env::consts::EXE_EXTENSION)
+}
+
 /// Runs a command without any output; whether it succeeds.
 pub fn succeeds(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -114,6 +114,19 @@ pub fn user_namespaces() -> Met {
     met(succeeds(&mut command), "an ordinary user cannot create namespaces")
 }
 
+/// The kernel can restrict which paths a process opens.
+#[cfg(target_os = "linux")]
+pub fn landlock() -> Met {
+    use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    met(ruleset.handle_access(AccessFs::from_all(ABI::V1)).is_ok(), "the kernel has no Landlock")
+}
+
+/// The program that shows how to embed the engine. Cargo builds examples with all tests, but not with one suite alone.
+pub fn example() -> Met {
+    met(super::example().exists(), "the example is not built: cargo build -p duocopy --example embed")
+}
+
 /// The kernel tells which children a process has.
 pub fn children_in_proc() -> Met {
     let id = std::process::id();
