@@ -105,10 +105,12 @@ fn an_interrupt_of_cp_is_reported_although_its_child_ended_first() {
     let source = folder.write("src", bytes(2 * MIB, 1));
     folder.write("dst", OLD);
     // Only the parent is slow: it is in the middle of a read when its child has ended already.
-    let slow = format!("-P {} -e trace=read -e inject=read:delay_enter=700000:when=3", source.display());
+    let slow = format!("-P {} -e trace=read -e inject=read:delay_enter=1500000:when=3", source.display());
     let parent = folder.duocopy(&format!("cp {SMALL_BLOCKS} src dst")).traced(&slow).start();
     parent.has_called("read", 2);
     let child = child_of(&parent);
+    // Nothing shows that the third read has begun.
+    pause(milliseconds(300));
     signal_child(child, Signal::INT);
     until("the end of the child", || (!is_alive(child)).then_some(()));
     parent.signal(Signal::INT);

@@ -12,7 +12,7 @@ use std::path::Path;
 #[cfg(unix)]
 fn slow_to_open(folder: &Folder, line: &str) -> [Process; 2] {
     let source = folder.path(line.split(' ').next().unwrap());
-    let slow = format!("-P {} -e trace=openat -e inject=openat:delay_enter=300000", source.display());
+    let slow = format!("-P {} -e trace=openat -e inject=openat:delay_enter=1000000", source.display());
     pair(
         folder.duocopy(line).traced(&slow),
         folder.duocopy(line).traced("-f -e trace=open,openat,openat2,creat"),
