@@ -1,7 +1,7 @@
 //! What to copy, and how.
 
 use serde::{Deserialize, Serialize};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -74,6 +74,16 @@ pub enum Destination {
     File(#[serde(with = "super::os_path")] PathBuf),
     /// An existing directory to put the file in.
     Directory(#[serde(with = "super::os_path")] PathBuf),
+}
+
+impl Destination {
+    /// Returns the path, whatever it may name.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Either(path) | Self::File(path) | Self::Directory(path) => path,
+        }
+    }
 }
 
 /// What happens to a destination that exists.
@@ -322,6 +332,28 @@ impl Request {
             Parties::Pair { .. } => None,
             Parties::Both { .. } | Parties::Read { .. } => Some(Role::Reader),
             Parties::Write { .. } => Some(Role::Writer),
+        }
+    }
+
+    /// Returns the source and the destination that this process knows.
+    #[must_use]
+    pub fn paths(&self) -> (Option<&Path>, Option<&Path>) {
+        match &self.parties {
+            Parties::Pair { source, destination, .. } | Parties::Both { source, destination } => {
+                (Some(source), Some(destination.path()))
+            }
+            Parties::Read { source, .. } => (Some(source), None),
+            Parties::Write { destination, .. } => (None, Some(destination)),
+        }
+    }
+
+    /// Returns the name under which the two meet, if the request gives one.
+    #[must_use]
+    pub fn name(&self) -> Option<&OsStr> {
+        match &self.parties {
+            Parties::Pair { name, .. } => name.as_deref(),
+            Parties::Both { .. } => None,
+            Parties::Read { name, .. } | Parties::Write { name, .. } => Some(name),
         }
     }
 

@@ -6,7 +6,7 @@ use super::options::{
 use super::values::size;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, FromArgMatches, Parser};
-use duocopy::{Backup, Overwrite, Parties, Request, Role, Verify};
+use duocopy::{Backup, Overwrite, Parties, Request, Verify};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -243,7 +243,7 @@ fn cp(typed: Cp, environment: Environment) -> Result<Task, clap::Error> {
 
 fn read(typed: Read, environment: Environment) -> Result<Task, clap::Error> {
     let Read { source, name, blocks, common, meeting, output } = typed;
-    if common.direct == Some(&[Role::Writer]) {
+    if common.direct == Some((false, true)) {
         return Err(wrong::<Read>("`read` has no destination: give --direct=destination to `write`"));
     }
     if common.verify == Verify::Reread {
@@ -258,7 +258,7 @@ fn read(typed: Read, environment: Environment) -> Result<Task, clap::Error> {
 
 fn write(typed: Write, environment: Environment) -> Result<Task, clap::Error> {
     let Write { destination, name, max_bytes, copied, safety, common, meeting, output } = typed;
-    if common.direct == Some(&[Role::Reader]) {
+    if common.direct == Some((true, false)) {
         return Err(wrong::<Write>("`write` has no source: give --direct=source to `read`"));
     }
     if output.json && destination.as_os_str() == "-" {

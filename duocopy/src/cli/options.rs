@@ -7,7 +7,7 @@ use super::values::{
 use clap::Args;
 use duocopy::{
     Backup, Destination, Fsync, HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, Hash, Overwrite, Parties,
-    Preserve, Request, Role, Sparse, Verify,
+    Preserve, Request, Sparse, Verify,
 };
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -166,7 +166,7 @@ pub struct Common {
         long, value_name = "END", num_args = 0..=1, require_equals = true, value_parser = choice(DIRECT),
         default_missing_value = "both", help_heading = "How fast"
     )]
-    pub direct: Option<&'static [Role]>,
+    pub direct: Option<(bool, bool)>,
 
     /// Leave nothing of the files in the page cache
     #[arg(long, help_heading = "How fast")]
@@ -303,12 +303,10 @@ pub fn meeting_directory(typed: Option<PathBuf>, environment: Environment) -> Op
 
 impl Common {
     pub fn apply(&self, request: &mut Request) {
-        let direct = self.direct.unwrap_or_default();
         request.verify = self.verify;
         request.hash = self.hash;
         request.sandbox = !self.no_sandbox;
-        request.direct_source = direct.contains(&Role::Reader);
-        request.direct_destination = direct.contains(&Role::Writer);
+        (request.direct_source, request.direct_destination) = self.direct.unwrap_or_default();
         request.drop_cache = self.drop_cache;
     }
 }

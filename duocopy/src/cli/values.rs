@@ -1,7 +1,7 @@
 //! The values that options take: their names, their help, and what they mean to the library.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use duocopy::{Backup, Fsync, Hash, Overwrite, Preserve, Role, Sparse, Verify};
+use duocopy::{Backup, Fsync, Hash, Overwrite, Preserve, Sparse, Verify};
 use std::time::Duration;
 
 /// The values of an option: the name and its aliases, the help, the meaning.
@@ -57,11 +57,11 @@ pub const BACKUP: Choices<Backup> = &[
     (&["simple", "never"], "DST~ (or the suffix in `SIMPLE_BACKUP_SUFFIX`)", Backup::Simple),
 ];
 
-/// The ends of a copy that bypass the page cache.
-pub const DIRECT: Choices<&[Role]> = &[
-    (&["source"], "Reading SRC", &[Role::Reader]),
-    (&["destination"], "Writing DST", &[Role::Writer]),
-    (&["both"], "Both", &[Role::Reader, Role::Writer]),
+/// What bypasses the page cache: reading the source, writing the destination.
+pub const DIRECT: Choices<(bool, bool)> = &[
+    (&["source"], "Reading SRC", (true, false)),
+    (&["destination"], "Writing DST", (false, true)),
+    (&["both"], "Both", (true, true)),
 ];
 
 /// When progress is shown.

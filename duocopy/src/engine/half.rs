@@ -30,7 +30,7 @@ pub struct Half<'a> {
 impl<'a> Half<'a> {
     /// The half of this request's copy at the pipe of this name. The request's paths are absolute.
     pub fn new(request: &'a Request, name: Vec<u8>, stop: &'a Stop) -> Result<Self, Error> {
-        let (source, destination) = paths::known(request);
+        let (source, destination) = request.paths();
         let (meeting, peers) = (Meeting::new(name, paths::tag(request), request), Peers::of(request)?);
         Ok(Self { request, source, destination, meeting, peers, stop, peer_ended: Arc::default() })
     }

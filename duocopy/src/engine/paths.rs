@@ -29,7 +29,7 @@ pub fn resolve(request: &Request) -> Result<Request, Error> {
 }
 
 fn resolve_both(source: &Path, destination: &Destination) -> Result<(PathBuf, PathBuf), Error> {
-    let (Destination::Either(typed) | Destination::File(typed) | Destination::Directory(typed)) = destination;
+    let typed = destination.path();
     if let Some(standard) = [source, typed].into_iter().find(|path| is_standard(path)) {
         return Err(Error::at(ErrorKind::StandardStream, standard));
     }
@@ -74,23 +74,10 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
     })
 }
 
-/// Returns the source and the destination that this process knows.
-pub fn known(request: &Request) -> (Option<&Path>, Option<&Path>) {
-    match &request.parties {
-        Parties::Pair { source, destination, .. } | Parties::Both { source, destination } => {
-            let (Destination::Either(path) | Destination::File(path) | Destination::Directory(path)) =
-                destination;
-            (Some(source), Some(path))
-        }
-        Parties::Read { source, .. } => (Some(source), None),
-        Parties::Write { destination, .. } => (None, Some(destination)),
-    }
-}
-
 /// What the two processes copy: both paths as bytes with a NUL between them, which no path contains. It is also a pair's
 /// default name.
 pub fn tag(request: &Request) -> Vec<u8> {
-    let (Some(source), Some(destination)) = known(request) else { return HALVES.into() };
+    let (Some(source), Some(destination)) = request.paths() else { return HALVES.into() };
     let (source, destination) = (sys::case_fold(source.as_os_str()), sys::case_fold(destination.as_os_str()));
     [&source, OsStr::new("\0"), &destination].map(OsStr::as_encoded_bytes).concat()
 }
@@ -106,7 +93,7 @@ mod tests {
         let request = resolved("/a//b/", "/no such place/./c").unwrap();
         assert_eq!(tag(&request), b"/a/b\0/no such place/c");
         assert_eq!(resolve(&request).as_ref(), Ok(&request), "nothing is left to resolve");
-        assert_eq!(known(&resolved("/a/b", "/").unwrap()).1, Some(Path::new("/b")));
+        assert_eq!(resolved("/a/b", "/").unwrap().paths().1, Some(Path::new("/b")));
         let kind = |source, destination| resolved(source, destination).unwrap_err().kind;
         assert_eq!(kind("", "x"), ErrorKind::EmptyPath);
         assert_eq!(kind("/a", "-"), ErrorKind::StandardStream);

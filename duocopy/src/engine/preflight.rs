@@ -17,7 +17,7 @@ use std::path::Path;
 pub fn preflight(request: &Request) -> Result<Plan, Error> {
     let request = &paths::resolve(request)?;
     Peers::of(request)?;
-    let (source, destination) = paths::known(request);
+    let (source, destination) = request.paths();
     let source = source.map(|path| inspect_source(path, request)).transpose()?;
     let record = source.as_ref().and_then(|(_, record)| record.as_ref());
     let destination = destination.map(|path| inspect_destination(path, record, request)).transpose()?;
@@ -26,7 +26,7 @@ pub fn preflight(request: &Request) -> Result<Plan, Error> {
 
 /// An error if a Writer that waits for its Reader would refuse the copy, as it looks now.
 pub fn early_refusal(request: &Request) -> Result<(), Error> {
-    let (_, Some(path)) = paths::known(request) else { return Ok(()) };
+    let (_, Some(path)) = request.paths() else { return Ok(()) };
     let refused = |error| Error { role: Some(Role::Writer), ..error };
     dest::inspect_early(path, &Policy::of(request)).map_err(refused)
 }

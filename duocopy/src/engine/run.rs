@@ -24,16 +24,14 @@ use std::hash::{BuildHasher, RandomState};
 /// See [`ErrorKind`]. Unless the error says otherwise ([`Aftermath`](crate::Aftermath)), the destination is unchanged.
 pub fn run(request: &Request, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome, Error> {
     let request = &paths::resolve(request)?;
-    let name = match &request.parties {
-        Parties::Pair { name: None, .. } => paths::tag(request),
-        Parties::Pair { name: Some(name), .. } | Parties::Read { name, .. } | Parties::Write { name, .. } => {
-            name.as_encoded_bytes().to_vec()
-        }
-        Parties::Both { .. } => {
+    let name = match request.name() {
+        Some(name) => name.as_encoded_bytes().to_vec(),
+        None if matches!(request.parties, Parties::Both { .. }) => {
             // Nobody else may come to it by accident.
             let random = RandomState::new().hash_one(std::process::id());
             format!("duocopy cp {random:016x}").into_bytes()
         }
+        None => paths::tag(request),
     };
     run_as(request, request.role(), name, observer, stop)
 }

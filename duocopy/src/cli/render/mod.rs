@@ -9,7 +9,7 @@ pub use error::{exit_code, message};
 pub use event::{joined, kept, layout, not_preserved, plan, replaced, resumed, step, user, warning};
 pub use stats::stats;
 
-use duocopy::{Destination, Parties, Request, Role};
+use duocopy::{Parties, Request, Role};
 use std::path::Path;
 
 /// Plus the number of the signal: the exit code of a process that was interrupted.
@@ -47,11 +47,8 @@ impl Audience {
 
     fn destination(&self) -> String {
         match &self.request.parties {
-            Parties::Pair { destination, .. } | Parties::Both { destination, .. } => {
-                show(path_of(destination))
-            }
             Parties::Write { destination, .. } => show_half(destination, Role::Writer),
-            Parties::Read { .. } => "the destination".into(),
+            _ => self.request.paths().1.map_or("the destination".into(), show),
         }
     }
 
@@ -65,30 +62,20 @@ impl Audience {
 
     /// Returns what is copied, as [`show_tag`] shows what others copy.
     fn tag(&self) -> String {
-        match &self.request.parties {
-            Parties::Pair { source, destination, .. } | Parties::Both { source, destination } => {
-                format!("{} -> {}", show(source), show(path_of(destination)))
-            }
-            Parties::Read { .. } | Parties::Write { .. } => "`duocopy read` and `duocopy write`".into(),
+        match self.request.paths() {
+            (Some(source), Some(destination)) => format!("{} -> {}", show(source), show(destination)),
+            _ => "`duocopy read` and `duocopy write`".into(),
         }
     }
 
     /// Returns the pipe with its name, if it has one that a user can know.
     fn pipe(&self) -> String {
-        let name = match &self.request.parties {
-            Parties::Pair { name: None, .. } => self.tag(),
-            Parties::Pair { name: Some(name), .. }
-            | Parties::Read { name, .. }
-            | Parties::Write { name, .. } => printable(&name.to_string_lossy()),
-            Parties::Both { .. } => String::new(),
+        let name = match self.request.name() {
+            Some(name) => printable(&name.to_string_lossy()),
+            None if self.started_both() => String::new(),
+            None => self.tag(),
         };
         if name.is_empty() { "the pipe".into() } else { format!("the pipe {}", quoted(&name)) }
-    }
-}
-
-pub fn path_of(destination: &Destination) -> &Path {
-    match destination {
-        Destination::Either(path) | Destination::File(path) | Destination::Directory(path) => path,
     }
 }
 
