@@ -6,7 +6,7 @@
 #![allow(dead_code, reason = "each system uses only the items that it lacks")]
 #![allow(clippy::unnecessary_wraps, reason = "the signatures are those of the systems that have the call")]
 
-use super::{SandboxPolicy, Unconfined};
+use super::contract::{SandboxPolicy, Unconfined};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -19,7 +19,7 @@ fn unsupported<T>() -> io::Result<T> {
 }
 
 /// Does nothing: there is no sandbox that a running process can enter by itself.
-pub fn confine(_policy: &SandboxPolicy) -> Vec<Unconfined> {
+pub fn confine<D>(_policy: &SandboxPolicy<D>) -> Vec<Unconfined> {
     Vec::new()
 }
 

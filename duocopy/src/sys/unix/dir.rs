@@ -1,7 +1,8 @@
 //! Calls relative to a directory descriptor.
 
-use super::{fstat, set_mode, system};
-use crate::sys::{Entry, FileId, Stat};
+use super::file::{fstat, set_mode};
+use super::system;
+use crate::sys::contract::{Entry, FileId, Stat};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};

@@ -1,7 +1,7 @@
 //! Open files: what they are, their content, and their mode, owner and times.
 
 use super::system;
-use crate::sys::{FileId, FileKind, Stat};
+use crate::sys::contract::{FileId, FileKind, Stat};
 use rustix::fs::{FallocateFlags, OFlags, SeekFrom, Timestamps, seek};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::{File, Metadata, OpenOptions, Permissions};

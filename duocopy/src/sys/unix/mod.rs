@@ -1,29 +1,13 @@
-//! Unix: POSIX calls, in files that all Unix systems share, and a module for what each system has of its own.
-//!
-//! Each of `linux`, `macos` and `freebsd` provides `LOOKUP`, `device`, `mode_bits`, `advise_sequential`,
-//! `open_direct`, `sync_directory` and `rename_no_replace` to this module and the ones beside it, and what is
-//! re-exported below to everybody.
+//! Unix: POSIX calls, in files that all Unix systems share, and in [`system`] what each has of its own.
 
 mod attributes;
 mod dir;
 mod file;
-#[cfg(target_os = "freebsd")]
-mod freebsd;
-#[cfg(target_os = "linux")]
-mod linux;
-#[cfg(target_os = "macos")]
-mod macos;
 mod paths;
 mod signals;
 mod stream;
+mod system;
 mod users;
-
-#[cfg(target_os = "freebsd")]
-use freebsd as system;
-#[cfg(target_os = "linux")]
-use linux as system;
-#[cfg(target_os = "macos")]
-use macos as system;
 
 pub use attributes::{HAS_ATTRIBUTES, attribute_name, attributes, remove_attribute, set_attribute};
 pub use dir::Directory;

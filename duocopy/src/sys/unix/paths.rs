@@ -1,6 +1,6 @@
 //! Paths, and words for a shell.
 
-use crate::sys::BadPath;
+use crate::sys::contract::BadPath;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,8 @@
 //! Pipes, devices and standard streams.
 
-use super::{file_kind, file_kind_at, system};
-use crate::sys::FileKind;
+use super::file::{file_kind, file_kind_at};
+use super::system;
+use crate::sys::contract::FileKind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};

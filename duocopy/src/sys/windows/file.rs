@@ -1,11 +1,11 @@
 //! Open files: what they are, their content, and their attributes and times.
 
-use super::{
+use super::constants::{
     ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION, FILE_ATTRIBUTE_COMPRESSED, FILE_ATTRIBUTE_HIDDEN,
     FILE_ATTRIBUTE_READONLY, FILE_ATTRIBUTE_SPARSE_FILE, FILE_ATTRIBUTE_SYSTEM, FILE_FLAG_BACKUP_SEMANTICS,
     FILE_FLAG_SEQUENTIAL_SCAN, FILE_SHARE_DELETE, FILE_SHARE_READ, MODE_HIDDEN, MODE_SYSTEM, MODE_WRITABLE,
 };
-use crate::sys::{FileId, FileKind, Stat};
+use crate::sys::contract::{FileId, FileKind, Stat};
 use std::ffi::OsString;
 use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
 use std::io::{self, Write};

@@ -1,6 +1,6 @@
 //! Paths, and words for the command interpreter.
 
-use crate::sys::BadPath;
+use crate::sys::contract::BadPath;
 use std::ffi::{OsStr, OsString};
 use std::os::windows::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf, Prefix};

@@ -1,6 +1,7 @@
 //! Standard streams, and the terminal.
 
-use crate::sys::{FileKind, file_kind};
+use super::file::file_kind;
+use crate::sys::contract::FileKind;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, IsTerminal};

@@ -1,7 +1,7 @@
 //! The sandbox: Landlock restricts which paths a process can open, a seccomp filter which system calls it can make.
 
 use super::syscalls;
-use crate::sys::{SandboxGap, SandboxPolicy, Unconfined};
+use crate::sys::contract::{SandboxGap, SandboxPolicy, Unconfined};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetError, RulesetStatus, Scope,
@@ -16,19 +16,19 @@ const USER_DATABASE: [&str; 3] = ["/etc/passwd", "/etc/group", "/etc/nsswitch.co
 
 /// Confines this thread, and the threads that it starts from now on, to the paths in the policy, to the system calls of
 /// a copy, and to what is open already. Returns what this kernel could not enforce.
-pub fn confine(policy: &SandboxPolicy) -> Vec<Unconfined> {
+pub fn confine<D: AsFd>(policy: &SandboxPolicy<D>) -> Vec<Unconfined> {
     let gap = |gap, confined: Result<(), String>| confined.err().map(|reason| Unconfined { gap, reason });
     let paths = gap(SandboxGap::Paths, confine_paths(policy));
     let calls = gap(SandboxGap::SystemCalls, syscalls::confine());
     [paths, calls].into_iter().flatten().collect()
 }
 
-fn confine_paths(policy: &SandboxPolicy) -> Result<(), String> {
+fn confine_paths<D: AsFd>(policy: &SandboxPolicy<D>) -> Result<(), String> {
     let status = restrict_paths(policy).map_err(|error| error.to_string())?;
     if status == RulesetStatus::NotEnforced { Err("this kernel has no Landlock".into()) } else { Ok(()) }
 }
 
-fn restrict_paths(policy: &SandboxPolicy) -> Result<RulesetStatus, RulesetError> {
+fn restrict_paths<D: AsFd>(policy: &SandboxPolicy<D>) -> Result<RulesetStatus, RulesetError> {
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(LANDLOCK))?
         .handle_access(AccessNet::from_all(LANDLOCK))?
@@ -38,7 +38,7 @@ fn restrict_paths(policy: &SandboxPolicy) -> Result<RulesetStatus, RulesetError>
     if let Some(Ok(pipes)) = policy.pipe_dir.as_ref().map(PathFd::new) {
         rules = rules.add_rule(PathBeneath::new(pipes, AccessFs::ReadFile | AccessFs::RemoveFile))?;
     }
-    if let Some(directory) = policy.writable_dir {
+    if let Some(directory) = &policy.writable_dir {
         let write = AccessFs::ReadDir
             | AccessFs::ReadFile
             | AccessFs::WriteFile
@@ -47,7 +47,7 @@ fn restrict_paths(policy: &SandboxPolicy) -> Result<RulesetStatus, RulesetError>
             | AccessFs::Truncate;
         rules = rules.add_rule(PathBeneath::new(directory.as_fd(), write))?;
     }
-    if let Some(directory) = policy.readable_dir {
+    if let Some(directory) = &policy.readable_dir {
         let read = AccessFs::ReadDir | AccessFs::ReadFile;
         rules = rules.add_rule(PathBeneath::new(directory.as_fd(), read))?;
     }

@@ -1,0 +1,95 @@
+//! The types that all systems share.
+
+use std::ffi::OsString;
+
+/// Identifies a file of this machine for as long as the file exists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+/// What `stat` tells about a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    pub file: FileId,
+    pub length: u64,
+    /// Time of the last write, in seconds and nanoseconds since 1970 (Windows: since 1601).
+    pub modified: (i64, i64),
+    /// Time of the last change to the file or its inode; zeros on Windows.
+    pub changed: (i64, i64),
+    /// Time of the last read.
+    pub accessed: (i64, i64),
+    /// Permission bits. Windows: whether the file is writable, and its attributes *hidden* and *system*.
+    pub mode: u32,
+    /// User and group; zeros on Windows.
+    pub owner: (u32, u32),
+    /// When the file was created, in nanoseconds since 1970; 0 if that is unknown. Inode numbers are reused, so this
+    /// tells two files with one number apart.
+    pub birth_time: u64,
+    /// Whether the file takes less space than its length says.
+    pub has_holes: bool,
+}
+
+/// What an open file or a path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    Regular,
+    Directory,
+    /// A pipe or a socket.
+    Pipe,
+    /// A device that produces or consumes bytes: a terminal, `/dev/null`.
+    Device,
+    /// A device that stores bytes: a partition.
+    Disk,
+}
+
+/// What a name in a directory stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Regular(FileId),
+    Directory,
+    Other,
+}
+
+/// Why a path cannot name a file. Only Windows has such paths.
+#[cfg_attr(unix, expect(dead_code, reason = "on Unix every path can name a file"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadPath {
+    /// The path names a device, such as `NUL`.
+    Device,
+    /// A name in the path contains a colon, so that it names a stream of a file.
+    Stream,
+    /// A name in the path has more than 255 characters.
+    TooLong,
+}
+
+/// The paths that a confined process may still use. `D` is an open directory, such as `&Directory`.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has a sandbox"))]
+#[expect(clippy::struct_field_names, reason = "the names say what a directory may be used for")]
+#[derive(Clone, Debug)]
+pub struct SandboxPolicy<D> {
+    /// The directory of the pipe: read and remove files.
+    pub pipe_dir: Option<OsString>,
+    /// The directory of the destination, and everything below it: create, change and remove files.
+    pub writable_dir: Option<D>,
+    /// A directory in which, and below which, files may be read.
+    pub readable_dir: Option<D>,
+}
+
+/// A part of the sandbox that could not be set up.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has a sandbox"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SandboxGap {
+    /// The process can still open files that the policy does not list.
+    Paths,
+    /// The process can still make any system call.
+    SystemCalls,
+}
+
+/// Reports a gap in the sandbox, and why it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unconfined {
+    pub gap: SandboxGap,
+    pub reason: String,
+}

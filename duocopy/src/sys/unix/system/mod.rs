@@ -1,0 +1,24 @@
+//! What differs between the Unix systems. Each module below provides the same names; this one selects.
+//!
+//! `LOOKUP`, `device`, `mode_bits`, `read_umask`, `advise_sequential`, `open_direct`, `sync_directory` and
+//! `rename_no_replace` are for the other files of Unix; the rest is for everybody.
+
+#[cfg(target_os = "freebsd")]
+mod freebsd;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+
+#[cfg(target_os = "freebsd")]
+use freebsd as this;
+#[cfg(target_os = "linux")]
+use linux as this;
+#[cfg(target_os = "macos")]
+use macos as this;
+
+pub use this::{
+    CAN_DROP_CACHED, HAS_ACCESS_LISTS, LOOKUP, PIPE_BUF, advise_sequential, confine, device, drop_cached,
+    free_memory, is_cached, is_pseudo_fs, mode_bits, open_direct, read_umask, rename_no_replace, set_direct,
+    sync_directory,
+};
