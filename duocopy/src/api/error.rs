@@ -1,6 +1,7 @@
 //! Why a copy failed: kinds that a program can tell apart, and no sentences.
 
 use super::request::Role;
+use super::system_error::SystemError;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -411,55 +412,6 @@ impl Aftermath {
         }
     }
 }
-
-/// An error of the operating system, in a form that can be cloned and sent to another process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SystemError {
-    /// The system's number (`errno`, or the code of `GetLastError`), if it has one.
-    pub code: Option<i32>,
-    text: String,
-}
-
-impl SystemError {
-    /// The error of this number.
-    #[must_use]
-    pub fn from_code(code: i32) -> Self {
-        Self::from(&io::Error::from_raw_os_error(code))
-    }
-
-    /// What kind of error it is, as the standard library sorts them; `Other` without a number.
-    #[must_use]
-    pub fn kind(&self) -> io::ErrorKind {
-        self.code.map_or(io::ErrorKind::Other, |code| io::Error::from_raw_os_error(code).kind())
-    }
-}
-
-impl From<&io::Error> for SystemError {
-    /// An error that this program made gets the system's number, so that its kind survives the way to another process.
-    fn from(error: &io::Error) -> Self {
-        let number = |unix, windows| Some(if cfg!(windows) { windows } else { unix });
-        let code = error.raw_os_error().or_else(|| match error.kind() {
-            io::ErrorKind::PermissionDenied => number(13, 5),
-            io::ErrorKind::StorageFull => number(28, 112),
-            _ => None,
-        });
-        Self { code, text: error.to_string() }
-    }
-}
-
-impl From<io::Error> for SystemError {
-    fn from(error: io::Error) -> Self {
-        Self::from(&error)
-    }
-}
-
-impl std::fmt::Display for SystemError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for SystemError {}
 
 impl Error {
     /// An error of this kind, about nothing in particular.

@@ -1,7 +1,8 @@
 //! What a copy reports while it runs, and how it is stopped.
 
-use super::error::{Error, SystemError};
+use super::error::Error;
 use super::request::Role;
+use super::system_error::SystemError;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -5,10 +5,13 @@ mod event;
 mod os_path;
 mod outcome;
 mod request;
+mod system_error;
 
-pub use error::{Aftermath, Error, ErrorKind, Operation, SharedOption, SourceChange, SystemError};
+pub use error::{Aftermath, Error, ErrorKind, Operation, SharedOption, SourceChange};
 pub use event::{Event, LayoutReason, Observer, Presence, Progress, SandboxGap, Stats, Step, Stop, Warning};
 pub use outcome::{Checksum, Loss, LossReason, Outcome, Preserved};
+pub use system_error::SystemError;
+
 pub(crate) use request::is_standard;
 pub use request::{
     Backup, Destination, Fsync, Hash, Overwrite, Parties, Preserve, Request, Role, Sparse, Verify,

@@ -1,6 +1,6 @@
 //! How a copy ended, if it did not fail.
 
-use super::error::SystemError;
+use super::system_error::SystemError;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -3,13 +3,13 @@
 //! At every moment the destination is the old file or the new one.
 
 use super::checkpoint::{Checkpoints, Recorder};
+use super::contract::{Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::inspect::{check_overwrite, examine};
 use super::journal::{Heading, Journal};
+use super::metadata::SourceMetadata;
 use super::path::DestinationPath;
 use super::staging::{self, Staging};
-use super::{
-    Committed, Destination, Policy, Prepared, Ready, SourceMetadata, Staged, WritePlan, backup, sparse,
-};
+use super::{backup, sparse};
 use crate::api::{Aftermath, Error, ErrorKind, Operation, Overwrite, Preserve, Sparse, Warning};
 use crate::cache::{CachePolicy, Pages};
 use crate::digest::{Digest, Kind, PIECE, Value};

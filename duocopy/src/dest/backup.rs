@@ -1,6 +1,6 @@
 //! Keeps the old destination under another name (`--backup`), which is the name that GNU `cp` gives it.
 
-use super::Policy;
+use super::contract::Policy;
 use super::path::DestinationPath;
 use crate::api::{Backup, Error, ErrorKind, Operation};
 use crate::sys::{Entry, FileId};

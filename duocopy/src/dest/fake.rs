@@ -1,6 +1,7 @@
 //! A destination for tests: it notes what is done with it, and fails at a step if the test asks for it.
 
-use super::{Committed, Destination, Prepared, Ready, SourceMetadata, Staged, WritePlan};
+use super::SourceMetadata;
+use super::contract::{Committed, Destination, Prepared, Ready, Staged, WritePlan};
 use crate::api::{Error, ErrorKind, Warning};
 use crate::digest::{Digest, Kind, Value};
 use crate::record::{ResumePoint, TargetRecord};

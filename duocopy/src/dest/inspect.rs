@@ -1,7 +1,8 @@
 //! What is at a destination, and whether a copy may replace it: the same answer for a copy and for `--dry-run`.
 
+use super::contract::Policy;
 use super::path::DestinationPath;
-use super::{Policy, backup, staging, stream};
+use super::{backup, staging, stream};
 use crate::api::{Error, ErrorKind, Operation, Overwrite};
 use crate::record::SourceRecord;
 use crate::sys::Stat;

@@ -1,6 +1,7 @@
 //! A stream output: standard output, a pipe or a device. What is written there cannot be rolled back.
 
-use super::{Committed, Destination, Policy, Prepared, Ready, SourceMetadata, Staged, WritePlan};
+use super::contract::{Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
+use super::metadata::SourceMetadata;
 use crate::api::{Error, ErrorKind, Loss, LossReason, Operation, Overwrite, Preserved, Warning, is_standard};
 use crate::cache::{CachePolicy, Pages};
 use crate::digest::{Digest, Kind, PIECE, Value};

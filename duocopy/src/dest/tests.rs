@@ -1,10 +1,16 @@
 //! What happens to a destination, step by step, in a directory of its own.
 
+use super::contract::*;
 use super::*;
 use crate::api::{Aftermath, Preserve};
+use crate::api::{Backup, Error, ErrorKind, Overwrite, Request, Sparse, Warning};
+use crate::cache::CacheUse;
+use crate::digest::Kind;
+use crate::record::{ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, FileId};
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 const OLD: &str = "the old one";

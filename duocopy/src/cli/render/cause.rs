@@ -1,6 +1,6 @@
 //! What was being done, and remedies for what the system said.
 
-use super::Audience;
+use super::audience::Audience;
 use duocopy::{Error, Operation};
 use std::io;
 

@@ -1,10 +1,10 @@
 //! Errors: the one table from kinds to exit codes, sentences and remedies.
 
+use super::audience::{Audience, SIGNAL, printable, role_name, show, show_tag, user};
 use super::cause::{
     CHECK_SHARED_MEMORY, FREE_SHARED_MEMORY, cause, destination_operation, destination_remedy,
     meeting_remedy, source_operation, source_remedy,
 };
-use super::{Audience, SIGNAL, printable, role_name, show, show_tag, user};
 use duocopy::{Aftermath, Error, ErrorKind as Kind, Parties, SharedOption, SourceChange};
 use std::io;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! Events and outcomes.
 
-use super::{Audience, message, printable, quoted, role_name, show, show_half, show_tag};
+use super::audience::{Audience, printable, quoted, role_name, show, show_half, show_tag};
+use super::error::message;
 use duocopy::{
     Backup, LayoutReason, Loss, LossReason, Plan, PlannedDestination, Preserved, Role, SandboxGap, Step,
     Warning,
@@ -22,13 +23,6 @@ pub fn resumed(position: u64, rereads: bool) -> String {
         " (and are not read again: --verify=reread does that)"
     };
     format!("resuming an interrupted copy: {position} bytes need not be copied again{again}")
-}
-
-pub fn user(number: u32) -> String {
-    match duocopy::user_name(number) {
-        Some(name) => format!("user {} ({number})", printable(&name)),
-        None => format!("user {number}"),
-    }
 }
 
 pub fn step(step: Step) -> &'static str {

@@ -1,6 +1,6 @@
 //! Statistics: where the time went, and what the bottleneck was.
 
-use super::role_name;
+use super::audience::role_name;
 use duocopy::{Role, Stats};
 use std::time::Duration;
 

@@ -1,0 +1,54 @@
+//! Opens a destination, as a file or as a stream.
+
+use super::atomic::AtomicFile;
+use super::contract::{Destination, Policy};
+use super::path::DestinationPath;
+use super::stream::StreamOutput;
+use crate::api::Error;
+use crate::record::{SourceRecord, TargetRecord};
+use crate::sys::Directory;
+use std::path::{Path, PathBuf};
+
+/// Opens a regular file that the copy creates or replaces; or, if `resume`, what an interrupted copy of this source left.
+/// After an error nothing has changed.
+pub fn open(
+    path: &Path,
+    policy: &Policy,
+    source: &SourceRecord,
+    resume: bool,
+) -> Result<Box<dyn Destination>, Error> {
+    Ok(Box::new(AtomicFile::open(path, policy, source, resume)?))
+}
+
+/// Opens the very file of a Writer that died in the middle. If that Writer was `committing`, the file may be the
+/// destination already.
+pub fn take_over(
+    path: &Path,
+    policy: &Policy,
+    source: &SourceRecord,
+    dead: &TargetRecord,
+    committing: bool,
+) -> Result<Box<dyn Destination>, Error> {
+    Ok(Box::new(AtomicFile::take_over(path, policy, source, dead, committing)?))
+}
+
+/// Opens a stream output. `None` if it is a named pipe that no process reads yet.
+pub fn open_stream(
+    path: &Path,
+    policy: &Policy,
+    rereads: bool,
+) -> Result<Option<Box<dyn Destination>>, Error> {
+    Ok(StreamOutput::open(path, policy, rereads)?.map(|output| Box::new(output) as _))
+}
+
+/// Returns the path of the temporary file of a copy to this destination, whether there is one or not.
+pub fn temporary_path(path: &Path) -> Option<PathBuf> {
+    let path = DestinationPath::open_path(path, true).ok()?;
+    Some(path.sibling(&path.temporary()))
+}
+
+/// Opens the directory of a destination for a Reader that may have to find out its [`fate`]: what a sandbox has to leave
+/// readable.
+pub fn readable_directory(path: &Path) -> Option<Directory> {
+    Some(DestinationPath::open_path(path, true).ok()?.directory)
+}
