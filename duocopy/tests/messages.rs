@@ -166,7 +166,10 @@ fn the_source(book: &mut Book) {
         ("shrinks", |folder| {
             fs::File::options().write(true).open(folder.path("src")).unwrap().set_len(5).unwrap();
         }),
-        ("grows", |folder| drop(folder.write("src", bytes(2 * MIB, 2)))),
+        ("grows", |folder| {
+            // Not by writing it anew, which makes it empty first.
+            fs::File::options().write(true).open(folder.path("src")).unwrap().set_len(2 << 20).unwrap();
+        }),
         ("is written to", |folder| {
             let file = fs::File::options().write(true).open(folder.path("src")).unwrap();
             file.write_all_at(b"x", 0).unwrap();

@@ -183,7 +183,8 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
     each_file(folder, &mut |path, text| {
         let name = path.strip_prefix(root).expect("it is below").to_str().expect("sources have plain names");
         let name = name.replace('\\', "/");
-        if !name.ends_with("tests.rs") && !name.ends_with("fake.rs") {
+        let is_test = name.ends_with("tests.rs") || name.contains("tests/") || name.ends_with("fake.rs");
+        if !is_test {
             files.insert(name, code_of(text));
         }
     });
