@@ -21,7 +21,7 @@ use std::hash::{BuildHasher, RandomState};
 /// Nothing is printed, and nothing of the process changes, except by [`Request::sandbox`].
 ///
 /// # Errors
-/// See [`ErrorKind`]. Unless the error says otherwise ([`Aftermath`](crate::Aftermath)), the destination is unchanged.
+/// See [`ErrorKind`]. Unless the error says otherwise ([`Aftermath`]), the destination is unchanged.
 pub fn run(request: &Request, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome, Error> {
     let request = &paths::resolve(request)?;
     let name = match request.name() {
