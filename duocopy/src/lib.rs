@@ -62,3 +62,30 @@ pub use process::{HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, Signals, shell_q
 pub mod status {
     pub use crate::session::status::{Phase, PipeStatus, ProcessStatus, pipe, pipes, remove_dead};
 }
+
+/// What the fuzzers drive.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    use crate::dest::journal;
+
+    /// Length of a journal in bytes.
+    pub const JOURNAL_LENGTH: usize = journal::LENGTH;
+
+    /// Returns the checksum that seals a sector.
+    pub fn checksum(bytes: &[u8]) -> u64 {
+        crate::digest::of(bytes)
+    }
+
+    /// Parses a journal and checks what any accepted one must satisfy; returns whether it was accepted.
+    ///
+    /// # Panics
+    /// If the journal is accepted and should not be.
+    pub fn journal(content: &[u8; JOURNAL_LENGTH]) -> bool {
+        let Some((heading, recorded)) = journal::parse(content) else { return false };
+        assert!(recorded.durable.position <= heading.source.stat.length);
+        // The part of a stream that was read cannot be read again.
+        assert_eq!(heading.fits(&heading), !heading.source.is_stream);
+        true
+    }
+}

@@ -1,7 +1,7 @@
 //! Where the Writer puts the copy: a file that appears under its name in one step, or a stream output.
 //!
-//! The order of the steps is kept by types: a [`Destination`] is staged ([`Staged`]), then ready ([`Ready`]), then
-//! committed ([`Committed`]). Each state borrows the destination, so that the caller still has it after a failure, and
+//! The order of the steps is kept by types: a [`Destination`] is staged ([`Staged`]), then ready (`Ready`), then
+//! committed (`Committed`). Each state borrows the destination, so that the caller still has it after a failure, and
 //! decides whether to [keep](Destination::keep) or to [discard](Destination::discard) what was written.
 
 mod atomic;
@@ -11,7 +11,7 @@ mod contract;
 #[cfg(test)]
 pub mod fake;
 mod inspect;
-mod journal;
+pub mod journal;
 mod metadata;
 mod open;
 mod path;

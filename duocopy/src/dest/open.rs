@@ -47,7 +47,7 @@ pub fn temporary_path(path: &Path) -> Option<PathBuf> {
     Some(path.sibling(&path.temporary()))
 }
 
-/// Opens the directory of a destination for a Reader that may have to find out its [`fate`]: what a sandbox has to leave
+/// Opens the directory of a destination for a Reader that may have to find out its `fate`: what a sandbox has to leave
 /// readable.
 pub fn readable_directory(path: &Path) -> Option<Directory> {
     Some(DestinationPath::open_path(path, true).ok()?.directory)
