@@ -96,6 +96,7 @@ fn a_seat_is_held_as_long_as_any_thread_of_its_process_may_run() {
     let (mut producer, mut consumer) = pair(&name, 4096, 2);
     producer.tell("stream 100000 1");
     // A second handle stands for the threads that are left: the process is gone, and this handle is not closed yet.
+    // SAFETY: the name ends with a zero.
     let here = unsafe { OpenEventW(EVENT_ALL_ACCESS, 0, name.object("consumer-here").as_ptr()) };
     assert!(!here.is_null(), "{}", io::Error::last_os_error());
     // SAFETY: just opened.

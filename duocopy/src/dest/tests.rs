@@ -11,7 +11,7 @@ use crate::record::{ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, FileId};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 const OLD: &str = "the old one";

@@ -84,11 +84,10 @@ pub fn tag(request: &Request) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     #[cfg(unix)]
     fn paths_become_absolute_and_plain() {
+        use super::*;
         let resolved = |source: &str, destination: &str| resolve(&Request::pair(source, destination));
         let request = resolved("/a//b/", "/no such place/./c").unwrap();
         assert_eq!(tag(&request), b"/a/b\0/no such place/c");

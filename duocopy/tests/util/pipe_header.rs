@@ -1,6 +1,8 @@
 //! Where the words of a pipe's header are, in bytes from the beginning of its file (`docs/protocol.md`), by the names that
 //! they have for a copy.
 
+#![cfg_attr(windows, allow(unused_imports, reason = "pipes are not files there"))]
+
 use blockpipe::offsets;
 
 pub use blockpipe::offsets::{

@@ -1,5 +1,5 @@
 use super::*;
-use duocopy::{Operation, Request, Role, SystemError};
+use duocopy::{Request, Role, SystemError};
 use std::collections::HashSet;
 
 /// One error of each kind.
@@ -185,7 +185,7 @@ fn every_kind_has_its_code_and_a_sentence_with_the_path() {
 fn a_message_names_what_failed_the_path_the_reason_and_the_remedy() {
     let cp = Audience::new(&Request::both("/a", "/b"));
     let missing = Error {
-        operation: Some(Operation::Open),
+        operation: Some(duocopy::Operation::Open),
         cause: Some(SystemError::from_code(2)),
         ..Error::at(Kind::Source, Path::new("/a"))
     };
@@ -197,7 +197,7 @@ fn a_message_names_what_failed_the_path_the_reason_and_the_remedy() {
     let full = |path: Option<&str>| Error {
         role: Some(Role::Writer),
         path: path.map(Into::into),
-        operation: Some(Operation::Write),
+        operation: Some(duocopy::Operation::Write),
         cause: Some(SystemError::from_code(28)),
         aftermath: Aftermath::Kept { bytes: 9 },
         ..Error::new(Kind::Destination)

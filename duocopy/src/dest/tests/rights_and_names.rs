@@ -39,7 +39,7 @@ fn backups_have_the_names_that_cp_gives() {
 #[test]
 fn a_new_file_gets_the_mode_of_the_source_and_an_old_one_keeps_its_own() {
     use std::os::unix::fs::PermissionsExt;
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     for (old, source, trusts_reader, expected) in [
         (None, 0o4777, true, 0o750),
         (Some(0o4711), 0o600, true, 0o4711),
