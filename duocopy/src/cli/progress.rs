@@ -247,7 +247,13 @@ impl Observer for Screen {
             Event::Resumed { position, rereads } => self.note(&render::resumed(position, rereads)),
             Event::Started { length, .. } => self.length = length,
             Event::Progress(progress) => self.progress(progress),
-            Event::Step(step) => self.step = Some(step),
+            Event::Step(step) => {
+                self.step = Some(step);
+                // A step may be over before the next report of progress.
+                if let (Some(_), Some((_, progress))) = (&self.bar, self.samples.back()) {
+                    self.draw(*progress);
+                }
+            }
             Event::Warning(warning) => self.note(&render::warning(&warning, &self.to)),
             Event::Stats(stats) => render::stats(&stats).iter().for_each(|line| self.above_the_bar(line)),
             Event::Waiting { .. } => {}
