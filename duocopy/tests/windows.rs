@@ -205,7 +205,7 @@ fn devices_directories_and_missing_files_are_refused() {
     let folder = Folder::new();
     folder.write("src", "content");
     folder.make("folder");
-    let device = "the name of a device";
+    let device = "the path names a device";
     for (line, code, message) in [
         ("src NUL", 2, device),
         ("con dst", 2, device),
@@ -231,7 +231,7 @@ fn a_name_that_is_too_long_is_refused_before_anything_is_copied() {
     let folder = Folder::new();
     folder.write("src", OLD);
     let ended = folder.duocopy("cp src").word("x".repeat(256)).end();
-    ended.expect(2, &["more than 255 characters"]);
+    ended.expect(2, &["the name is too long"]);
     let ended = folder.duocopy("cp src").word("x".repeat(255)).end();
     ended.expect(0, &[]);
 }
