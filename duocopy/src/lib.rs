@@ -60,7 +60,7 @@ pub use process::{HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, Signals, shell_q
 
 /// The pipes that exist now, seen from outside.
 pub mod status {
-    pub use crate::session::status::{Phase, PipeStatus, ProcessStatus, pipe, pipes, remove_dead};
+    pub use crate::session::status::{Phase, PipeStatus, ProcessStatus, pair, pipe, pipes, remove_dead};
 }
 
 /// What the fuzzers drive.

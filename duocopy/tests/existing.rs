@@ -322,7 +322,7 @@ fn a_dry_run_reports_what_would_be_done_and_does_nothing() {
         ("src dst", 0, "would read SRC (307200 bytes) and replace DST"),
         ("src new", 0, "would read SRC (307200 bytes) and create NEW"),
         ("--backup src dst", 0, "replace DST, and keep the old file under another name"),
-        ("src place", 0, "create PLACE/src"),
+        ("src place", 0, "create PLACE|src"),
         ("-n -v src dst", 0, "skipped: DST exists"),
         ("--update=none-fail src dst", 12, "the destination exists"),
         ("nothing dst", 5, "nothing"),
@@ -333,6 +333,7 @@ fn a_dry_run_reports_what_would_be_done_and_does_nothing() {
         let message = ["src", "dst", "new", "place"].iter().fold(message.to_owned(), |message, name| {
             message.replace(&name.to_uppercase(), &folder.text(name))
         });
+        let message = message.replace('|', std::path::MAIN_SEPARATOR_STR);
         for verb in ["", "cp"] {
             let ended = folder.duocopy(&format!("{verb} --dry-run {line}")).end();
             ended.expect(code, &[&message]);

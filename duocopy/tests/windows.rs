@@ -176,7 +176,7 @@ fn a_destination_that_another_program_has_open_is_waited_for() {
         harness::ignore("a file that another program has open can be replaced here");
     }
     for ended in &ended {
-        ended.expect(6, &[&folder.text("dst"), ".part", "has it open"]);
+        ended.expect(6, &[&folder.text("dst"), ".part", "has the destination open"]);
     }
     assert!(begun.elapsed() > milliseconds(1900));
     drop(other);

@@ -31,6 +31,8 @@ impl From<&io::Error> for SystemError {
         let number = |unix, windows| Some(if cfg!(windows) { windows } else { unix });
         let code = error.raw_os_error().or_else(|| match error.kind() {
             io::ErrorKind::PermissionDenied => number(13, 5),
+            io::ErrorKind::NotADirectory => number(20, 267),
+            io::ErrorKind::ResourceBusy => number(16, 170),
             io::ErrorKind::StorageFull => number(28, 112),
             _ => None,
         });

@@ -5,12 +5,13 @@ use super::json;
 use super::progress::{rate, say};
 use super::render::{self, Audience, quoted, role_name, show_tag};
 use console::Term;
-use duocopy::status::{Phase, PipeStatus, ProcessStatus, pipe, pipes, remove_dead};
+use duocopy::status::{Phase, PipeStatus, ProcessStatus, pair, pipe, pipes, remove_dead};
 use duocopy::{Error, ErrorKind, Request, Role, Signals, Stop};
 use indicatif::{BinaryBytes, HumanDuration};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The time over which rates are taken.
@@ -134,7 +135,10 @@ impl Sample {
             Some(name) => {
                 let of_name = pipe(name.as_encoded_bytes(), dir).transpose();
                 // The default name as people see it.
-                let of_two_paths = || read_tag(name).and_then(|tag| pipe(&tag, dir).transpose());
+                let of_two_paths = || {
+                    read_tag(name)
+                        .and_then(|(source, destination)| pair(source, destination, dir).transpose())
+                };
                 of_name.or_else(of_two_paths).into_iter().collect()
             }
             None => pipes(dir).map_err(|error| failure(&error, query))?,
@@ -167,10 +171,9 @@ impl Sample {
 }
 
 /// Reads what [`show_tag`] shows of two paths.
-fn read_tag(shown: &OsStr) -> Option<Vec<u8>> {
-    let (shown, arrow) = (shown.as_encoded_bytes(), b" -> ".as_slice());
-    let at = shown.windows(arrow.len()).position(|piece| piece == arrow)?;
-    Some([&shown[..at], b"\0", &shown[at + arrow.len()..]].concat())
+fn read_tag(shown: &OsStr) -> Option<(&Path, &Path)> {
+    let (source, destination) = shown.to_str()?.split_once(" -> ")?;
+    Some((Path::new(source), Path::new(destination)))
 }
 
 fn failure(error: &Error, query: &Query) -> Failure {
@@ -274,7 +277,7 @@ mod tests {
 
     #[test]
     fn two_paths_are_read_as_they_are_shown() {
-        assert_eq!(read_tag("/a b -> /c".as_ref()).as_deref(), Some(b"/a b\0/c".as_slice()));
+        assert_eq!(read_tag("/a b -> /c".as_ref()), Some(("/a b".as_ref(), "/c".as_ref())));
         assert_eq!((read_tag("nightly".as_ref()), read_tag("/a->/b".as_ref())), (None, None));
     }
 

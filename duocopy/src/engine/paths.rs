@@ -2,8 +2,8 @@
 
 use crate::api::{Destination, Error, ErrorKind, Parties, Request, is_standard};
 use crate::session::HALVES;
+use crate::session::status::pair_name;
 use crate::sys::{self, BadPath};
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf, is_separator};
 
 /// Returns the same request with absolute paths. A destination that is a directory gets the source's file name, as with
@@ -74,12 +74,12 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
     })
 }
 
-/// What the two processes copy: both paths as bytes with a NUL between them, which no path contains. It is also a pair's
-/// default name.
+/// What the two processes copy: the default name of a pair, or that they are two halves.
 pub fn tag(request: &Request) -> Vec<u8> {
-    let (Some(source), Some(destination)) = request.paths() else { return HALVES.into() };
-    let (source, destination) = (sys::case_fold(source.as_os_str()), sys::case_fold(destination.as_os_str()));
-    [&source, OsStr::new("\0"), &destination].map(OsStr::as_encoded_bytes).concat()
+    match request.paths() {
+        (Some(source), Some(destination)) => pair_name(source, destination),
+        _ => HALVES.into(),
+    }
 }
 
 #[cfg(test)]

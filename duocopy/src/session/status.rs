@@ -3,7 +3,9 @@
 use super::meeting::{meeting_error, role_of};
 use crate::api::{Error, Role};
 use crate::record::SourceRecord;
+use crate::sys;
 use blockpipe::{Geometry, JoinError, Pipe, Snapshot};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -93,6 +95,25 @@ pub fn pipe(name: &[u8], directory: Option<&Path>) -> Result<Option<PipeStatus>,
     let pipe = directory.map_or(pipe.clone(), |directory| pipe.in_directory(directory));
     let found = pipe.inspect().map_err(|error| meeting_error(error, directory))?;
     Ok(found.as_ref().map(PipeStatus::of))
+}
+
+/// Returns the pipe of a pair that was started with these absolute paths and without a name, `None` if there is none.
+/// Takes no lock and never blocks.
+///
+/// # Errors
+/// Those of [`pipe`].
+pub fn pair(
+    source: &Path,
+    destination: &Path,
+    directory: Option<&Path>,
+) -> Result<Option<PipeStatus>, Error> {
+    pipe(&pair_name(source, destination), directory)
+}
+
+/// The name of a pair's pipe, if it was given none: both paths as bytes with a NUL between them, which no path contains.
+pub(crate) fn pair_name(source: &Path, destination: &Path) -> Vec<u8> {
+    let [source, destination] = [source, destination].map(|path| sys::case_fold(path.as_os_str()));
+    [&source, OsStr::new("\0"), &destination].map(OsStr::as_encoded_bytes).concat()
 }
 
 /// Removes what killed pairs have left, and returns what that was, as far as this version knows it.

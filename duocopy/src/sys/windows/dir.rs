@@ -191,8 +191,7 @@ impl Directory {
             match self.rename_over(from, to) {
                 Err(error) if error.raw_os_error().is_some_and(|code| BUSY.contains(&code)) => {
                     if Instant::now() + time >= deadline {
-                        let what = format!("another program has it open, or it is protected: {error}");
-                        return Err(io::Error::new(io::ErrorKind::ResourceBusy, what));
+                        return Err(io::ErrorKind::ResourceBusy.into());
                     }
                     pause(time);
                     time = (time * 2).min(Duration::from_millis(250));
