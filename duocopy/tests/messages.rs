@@ -215,7 +215,9 @@ fn the_destination(book: &mut Book) {
         .run("cp src /dev/null")
         .run("cp src src")
         .run(&format!("cp src {long}"))
-        .run("cp src /proc/dst");
+        .run("cp src /proc/dst")
+        .run("cp file/ dst")
+        .run("write nowhere/ x");
     scene.told[7].0 = "cp src (256 letters)".into();
     for (name, target) in [("loop", "loop"), ("dangling", "nothing")] {
         symlink(target, scene.folder.path(name)).unwrap();

@@ -1,9 +1,10 @@
 //! The absolute paths that a process knows, and the tag that is made from them.
 
-use crate::api::{Destination, Error, ErrorKind, Parties, Request, is_standard};
+use crate::api::{Destination, Error, ErrorKind, Operation, Parties, Request, is_standard};
 use crate::session::HALVES;
 use crate::session::status::pair_name;
 use crate::sys::{self, BadPath};
+use std::io;
 use std::path::{Path, PathBuf, is_separator};
 
 /// Returns the same request with absolute paths. A destination that is a directory gets the source's file name, as with
@@ -15,11 +16,16 @@ pub fn resolve(request: &Request) -> Result<Request, Error> {
     let mut resolved = request.clone();
     match &mut resolved.parties {
         Parties::Pair { source, destination, .. } | Parties::Both { source, destination } => {
-            let (absolute_source, file) = resolve_both(source, destination)?;
-            (*source, *destination) = (absolute_source, Destination::File(file));
+            let (from, file) = resolve_both(source, destination)?;
+            (*source, *destination) = (from, Destination::File(file));
         }
-        Parties::Read { source: path, .. } | Parties::Write { destination: path, .. } => {
-            *path = absolute(path)?;
+        Parties::Read { source, .. } => *source = absolute_source(source)?,
+        Parties::Write { destination, .. } => {
+            let file = absolute(destination)?;
+            if names_directory(destination) && !file.is_dir() {
+                return Err(Error::at(ErrorKind::NoSuchDirectory, destination));
+            }
+            *destination = file;
         }
     }
     if let Some(dir) = &mut resolved.dir {
@@ -33,11 +39,11 @@ fn resolve_both(source: &Path, destination: &Destination) -> Result<(PathBuf, Pa
     if let Some(standard) = [source, typed].into_iter().find(|path| is_standard(path)) {
         return Err(Error::at(ErrorKind::StandardStream, standard));
     }
-    let source = absolute(source)?;
+    let source = absolute_source(source)?;
     let mut file = absolute(typed)?;
     let must_be_directory = match destination {
         Destination::Directory(_) => true,
-        Destination::Either(_) | Destination::File(_) => typed.to_string_lossy().ends_with(is_separator),
+        Destination::Either(_) | Destination::File(_) => names_directory(typed),
     };
     let may_be_directory = !matches!(destination, Destination::File(_));
     if may_be_directory
@@ -51,6 +57,23 @@ fn resolve_both(source: &Path, destination: &Destination) -> Result<(PathBuf, Pa
         return Err(Error::at(ErrorKind::NoSuchDirectory, typed));
     }
     Ok((source, file))
+}
+
+/// Returns the absolute path of a source. It has no slash at its end, so a file that was named like a directory is
+/// refused here, as by `cp`.
+fn absolute_source(typed: &Path) -> Result<PathBuf, Error> {
+    if names_directory(typed)
+        && let Err(error) = std::fs::metadata(typed)
+        && error.kind() == io::ErrorKind::NotADirectory
+    {
+        return Err(Error::source(typed, Operation::Open, error));
+    }
+    absolute(typed)
+}
+
+/// Returns whether this path can only name a directory, because it ends with a slash.
+fn names_directory(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(is_separator)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
@@ -74,7 +97,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
     })
 }
 
-/// What the two processes copy: the default name of a pair, or that they are two halves.
+/// Returns the tag of a copy, on which both processes must agree: both paths of a pair, or that they are two halves.
 pub fn tag(request: &Request) -> Vec<u8> {
     match request.paths() {
         (Some(source), Some(destination)) => pair_name(source, destination),
@@ -101,5 +124,10 @@ mod tests {
         let request = Request::new(Parties::Both { source: "/a".into(), destination: into });
         assert_eq!(resolve(&request).unwrap_err().kind, ErrorKind::NotADirectory);
         assert_eq!(tag(&Request::read("a", "n")), HALVES);
+        let half = resolve(&Request::write("/no such place/", "n")).unwrap_err();
+        assert_eq!(half.kind, ErrorKind::NoSuchDirectory);
+        for request in [Request::both("/dev/null/", "/b"), Request::read("/dev/null/", "n")] {
+            assert_eq!(resolve(&request).unwrap_err().kind, ErrorKind::Source);
+        }
     }
 }

@@ -182,7 +182,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             row(code, destination_operation(error.operation), destination_remedy(error))
         }
         Kind::NoSuchDirectory => row(DESTINATION, "there is no such directory",
-            "create it first, or name a file"),
+            if to.request.is_half() { "name a file" } else { "create it first, or name a file" }),
         Kind::NotADirectory => row(DESTINATION, "not a directory", "name a directory, or leave out -t"),
         Kind::NameTaken { .. } => row(DESTINATION,
             "another file has the name of the temporary file or the journal of this copy",
