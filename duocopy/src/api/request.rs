@@ -273,7 +273,7 @@ impl Request {
         Self::new(Parties::Pair { source: source.into(), destination, name: None })
     }
 
-    /// A copy by this process and a second one that it starts.
+    /// A copy by this process and a second one that it starts: see [`second_process`](Self::second_process).
     pub fn both(source: impl Into<PathBuf>, destination: impl Into<PathBuf>) -> Self {
         let destination = Destination::Either(destination.into());
         Self::new(Parties::Both { source: source.into(), destination })

@@ -1,9 +1,11 @@
 //! The second process of `duocopy cp`: it gets its request as one JSON document on standard input, and returns events
-//! and its result as lines of JSON on standard output. The errors that it cannot report go to the shared standard error.
+//! and its result as lines of JSON on standard output. The errors that it cannot report go to the shared standard
+//! error.
 
 use super::feed::FeedSender;
 use crate::api::{Error, ErrorKind, Event, Outcome, Request};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -14,11 +16,24 @@ use std::time::Duration;
 /// The only word on the command line of a second process. No file can be meant by it: it has no destination.
 pub const ARGUMENT: &str = "--second-process";
 
-/// What a second process is asked to do.
+/// Returns whether a process with these arguments was started as a second process.
+pub fn is_second(arguments: impl Iterator<Item = OsString>) -> bool {
+    arguments.skip(1).eq([ARGUMENT])
+}
+
+fn check_is_first(arguments: impl Iterator<Item = OsString>) -> Result<(), Error> {
+    if is_second(arguments) {
+        let forgotten = "this process is a second process itself, and has not called second_process";
+        return Err(failed(io::Error::other(forgotten)));
+    }
+    Ok(())
+}
+
+/// The request of a copy and the name of its pipe, as the first process sends them to the second one.
 #[derive(Serialize, Deserialize)]
 pub struct Task {
     pub request: Request,
-    /// Where the two meet.
+    /// The name of the pipe.
     pub name: Vec<u8>,
 }
 
@@ -39,7 +54,11 @@ pub struct Watched(JoinHandle<Option<Result<Outcome, Error>>>);
 
 impl Started {
     /// Starts the second process of this request, which is to meet this one under a name.
+    ///
+    /// A second process starts no other one. A program that forgets to call [`second_process`](crate::second_process)
+    /// would otherwise start itself without end.
     pub fn start(request: &Request, name: &[u8]) -> Result<Self, Error> {
+        check_is_first(std::env::args_os())?;
         let program =
             request.second_process.clone().map_or_else(std::env::current_exe, Ok).map_err(failed)?;
         let mut child = Command::new(program)
@@ -117,6 +136,15 @@ mod tests {
         let line = serde_json::to_vec(&Line::End(Err(Error::at(ErrorKind::SameFile, odd.as_ref())))).unwrap();
         let Line::End(Err(error)) = serde_json::from_slice(&line).unwrap() else { panic!("another line") };
         assert_eq!(error.path.as_deref(), Some(odd.as_ref()));
+    }
+
+    #[test]
+    fn a_second_process_starts_no_other() {
+        let check = |words: &[&str]| check_is_first(words.iter().map(OsString::from));
+        assert_eq!(check(&["program", ARGUMENT]).unwrap_err().kind, ErrorKind::SecondProcess);
+        for first in [&["program"][..], &["program", "x", ARGUMENT], &["program", ARGUMENT, "x"]] {
+            assert_eq!(check(first), Ok(()), "{first:?}");
+        }
     }
 
     #[test]

@@ -1,19 +1,20 @@
 //! The second process of `duocopy cp`, as it runs.
 
 use super::run::run_as;
-use super::second::{ARGUMENT, Line, Task};
+use super::second::{Line, Task, is_second};
 use crate::api::{Event, Role, Stop};
 use std::io::{self, Read, Write};
 
-/// Acts as the second process of a copy, if this process was started as one ([`Request::second_process`](crate::Request::second_process)): returns
-/// `true` after the copy, and `false` at once otherwise.
+/// Acts as the second process of a copy, if this process was started as one
+/// ([`Request::second_process`](crate::Request::second_process)). Returns `true` after that copy, or `false` at once.
 ///
-/// A program that requests [`Parties::Both`](crate::Parties::Both) and names itself as the second process calls this
-/// before it does anything else. It reads standard input to its end, and writes to standard output.
+/// A program that requests [`Parties::Both`](crate::Parties::Both) and names no other program as the second process
+/// must call this before it does anything else, and end if it returns `true`. It reads standard input to its end, and
+/// writes to standard output. In a program that forgets this call, the copy fails with
+/// [`ErrorKind::SecondProcessEnded`](crate::ErrorKind::SecondProcessEnded).
 #[must_use]
 pub fn second_process(stop: &Stop) -> bool {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_none_or(|word| word != ARGUMENT) || arguments.next().is_some() {
+    if !is_second(std::env::args_os()) {
         return false;
     }
     let mut document = Vec::new();
