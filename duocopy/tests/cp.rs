@@ -83,6 +83,23 @@ fn interrupting_cp_ends_both_of_its_processes() {
     folder.assert_untouched(Some(OLD));
 }
 
+/// The Reader, which reports the end, does not know itself what the Writer keeps.
+#[test(not_on_windows = "one process of a group cannot be interrupted")]
+fn an_interrupted_cp_reports_what_it_keeps() {
+    let folder = Folder::new();
+    folder.write("src", bytes(4 * MIB, 1));
+    folder.write("dst", OLD);
+    let parent = folder.duocopy("cp --partial --bwlimit=1M --block-size=4K src dst").start();
+    until("a checkpoint", || folder.has_checkpoint().then_some(()));
+    parent.signal(Signal::INT);
+    let kept = "is unchanged, and ";
+    parent
+        .end()
+        .expect(130, &["interrupted", kept, "bytes of the copy are kept, which the next run resumes"]);
+    folder.duocopy("cp src dst").end().expect(0, &["resuming an interrupted copy"]);
+    folder.assert_same("src", "dst");
+}
+
 #[test]
 fn control_c_reaches_both_processes_of_cp() {
     let folder = Folder::new();

@@ -3,7 +3,7 @@
 //! error.
 
 use super::feed::FeedSender;
-use crate::api::{Error, ErrorKind, Event, Outcome, Request};
+use crate::api::{Aftermath, Error, ErrorKind, Event, Outcome, Request};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
@@ -103,10 +103,16 @@ impl Started {
 
 impl Watched {
     /// Waits for the end of the second process. If that one knows better why the copy failed, its error is returned.
+    /// Only the second process knows how much an interrupted copy keeps.
     pub fn conclude(self, own: Result<Outcome, Error>) -> Result<Outcome, Error> {
         let theirs = self.0.join().ok().flatten();
         match (own, theirs) {
             (Err(own), Some(Err(theirs))) if knows_only_the_end(&own.kind) => Err(theirs),
+            (Err(own), Some(Err(Error { aftermath: aftermath @ Aftermath::Kept { .. }, .. })))
+                if own.kind == ErrorKind::Interrupted =>
+            {
+                Err(Error { aftermath, ..own })
+            }
             (own, _) => own,
         }
     }
@@ -145,6 +151,16 @@ mod tests {
         for first in [&["program"][..], &["program", "x", ARGUMENT], &["program", ARGUMENT, "x"]] {
             assert_eq!(check(first), Ok(()), "{first:?}");
         }
+    }
+
+    #[test]
+    fn an_interrupted_copy_tells_how_much_the_second_process_keeps() {
+        let kept = Aftermath::Kept { bytes: 7 };
+        let theirs = Error { aftermath: kept.clone(), ..ErrorKind::PeerInterrupted.into() };
+        let own = Error { aftermath: Aftermath::Unchanged, ..ErrorKind::Interrupted.into() };
+        let watched = Watched(std::thread::spawn(move || Some(Err(theirs))));
+        let error = watched.conclude(Err(own)).unwrap_err();
+        assert_eq!((error.kind, error.aftermath), (ErrorKind::Interrupted, kept));
     }
 
     #[test]
