@@ -145,7 +145,7 @@ impl Screen {
     }
 
     fn draw(&mut self, progress: Progress) {
-        let message = self.message(progress);
+        let (written, message) = (self.written(progress), self.message(progress));
         let bar = self.bar.get_or_insert_with(|| {
             let template = match self.length {
                 Some(_) => "{percent:>3} % {bar:10} {wide_msg}",
@@ -154,7 +154,7 @@ impl Screen {
             let style = ProgressStyle::with_template(template).expect("a valid template");
             ProgressBar::with_draw_target(self.length, ProgressDrawTarget::stderr()).with_style(style)
         });
-        bar.set_position(progress.written.min(self.length.unwrap_or(u64::MAX)));
+        bar.set_position(written.min(self.length.unwrap_or(u64::MAX)));
         bar.set_message(message);
         bar.tick();
     }
@@ -199,11 +199,18 @@ impl Screen {
     }
 
     fn line(&self, progress: Progress) -> String {
-        let (written, message) = (BinaryBytes(progress.written), self.message(progress));
-        let Some(length) = self.length else { return format!("{written} written · {message}") };
+        let (written, message) = (self.written(progress), self.message(progress));
+        let Some(length) = self.length else {
+            return format!("{} written · {message}", BinaryBytes(written));
+        };
         // The peer may report any number.
-        let percent = (u128::from(progress.written) * 100).checked_div(length.into()).unwrap_or(100);
-        format!("{percent} % · {written} of {} written · {message}", BinaryBytes(length))
+        let percent = (u128::from(written) * 100).checked_div(length.into()).unwrap_or(100);
+        format!("{percent} % · {} of {} written · {message}", BinaryBytes(written), BinaryBytes(length))
+    }
+
+    /// Returns the bytes written so far. A step begins once all of them are, perhaps before the next report of progress.
+    fn written(&self, progress: Progress) -> u64 {
+        self.length.filter(|_| self.step.is_some()).unwrap_or(progress.written)
     }
 
     /// Returns bytes per second in and out.
@@ -308,7 +315,7 @@ mod tests {
         screen.length = Some(4 << 20);
         assert_eq!(screen.line(now), format!("25 % · 1.00 MiB of 4.00 MiB written · {rest}"));
         screen.event(Event::Step(Step::Flushing));
-        assert!(screen.line(now).ends_with("copied, flushing to the disk"));
+        assert_eq!(screen.line(now), "100 % · 4.00 MiB of 4.00 MiB written · copied, flushing to the disk");
         assert_eq!(
             lonely_message(&screen.to, Role::Writer),
             "waiting for the second process; start it as the same user:\n  duocopy --no-sandbox /a /b"
