@@ -168,7 +168,7 @@ impl Screen {
                 "read_per_second": reading, "written_per_second": writing,
                 "buffer": progress.buffer, "waits": progress.waiting,
                 "step": self.step.as_ref().map_or(String::new(), json::lower),
-                "partner": if progress.peer == Presence::Died { "died" } else { "here" },
+                "peer": if progress.peer == Presence::Died { "died" } else { "here" },
             }),
         );
     }

@@ -254,7 +254,7 @@ fn fields(seen: &Seen) -> Value {
         |half: Option<ProcessStatus>| half.map(|half| json!({ "process": half.process, "user": half.user }));
     json!({
         "name": show_tag(&pipe.name),
-        "job": show_tag(&pipe.tag),
+        "tag": show_tag(&pipe.tag),
         "dead": pipe.is_dead(),
         "phase": json::lower(&pipe.phase),
         "reader": process(pipe.reader),
