@@ -21,8 +21,8 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
 
     $completions = @(switch ($command) {
         'duocopy' {
-            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Put SRC into this directory, in place of DST')
-            [CompletionResult]::new('--target-directory', '--target-directory', [CompletionResultType]::ParameterName, 'Put SRC into this directory, in place of DST')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Copy SRC into this directory, instead of naming DST')
+            [CompletionResult]::new('--target-directory', '--target-directory', [CompletionResultType]::ParameterName, 'Copy SRC into this directory, instead of naming DST')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Preserve the specified attributes [without a list: mode,ownership,timestamps]')
             [CompletionResult]::new('--preserve', '--preserve', [CompletionResultType]::ParameterName, 'Preserve the specified attributes [without a list: mode,ownership,timestamps]')
             [CompletionResult]::new('--sparse', '--sparse', [CompletionResultType]::ParameterName, 'How to create holes in DST')
@@ -31,7 +31,7 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('--update', '--update', [CompletionResultType]::ParameterName, 'What to do if DST exists; -u means --update=older')
             [CompletionResult]::new('--fsync', '--fsync', [CompletionResultType]::ParameterName, 'What must be on the disk before the copy counts as complete')
             [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Block size (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]')
-            [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]')
+            [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks; 16 for a stream or a large SRC on a disk]')
             [CompletionResult]::new('--bwlimit', '--bwlimit', [CompletionResultType]::ParameterName, 'Limit reading to this many bytes per second (500K, 10M)')
             [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'How to compare the copy with the source')
             [CompletionResult]::new('--hash', '--hash', [CompletionResultType]::ParameterName, 'Checksum algorithm')
@@ -43,8 +43,8 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('--peer-group', '--peer-group', [CompletionResultType]::ParameterName, 'Accept only processes of users in these groups')
             [CompletionResult]::new('-g', '-g', [CompletionResultType]::ParameterName, 'When to show progress [without a value: always]')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'When to show progress [without a value: always]')
-            [CompletionResult]::new('-T', '-T ', [CompletionResultType]::ParameterName, 'Treat DST as a file, even if it is a directory')
-            [CompletionResult]::new('--no-target-directory', '--no-target-directory', [CompletionResultType]::ParameterName, 'Treat DST as a file, even if it is a directory')
+            [CompletionResult]::new('-T', '-T ', [CompletionResultType]::ParameterName, 'Treat DST as a file; refuse it if it is a directory')
+            [CompletionResult]::new('--no-target-directory', '--no-target-directory', [CompletionResultType]::ParameterName, 'Treat DST as a file; refuse it if it is a directory')
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Replace DST if it exists (the default, except for `write`)')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace DST if it exists (the default, except for `write`)')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Do not replace DST if it exists; overrides --update')
@@ -65,15 +65,15 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('cp', 'cp', [CompletionResultType]::ParameterValue, 'Copy a file with one command, which starts both processes')
-            [CompletionResult]::new('read', 'read', [CompletionResultType]::ParameterValue, 'Read a file for a `duocopy write` under the same NAME, which may start first')
-            [CompletionResult]::new('write', 'write', [CompletionResultType]::ParameterValue, 'Write what a `duocopy read` under the same NAME reads; it may start later')
+            [CompletionResult]::new('read', 'read', [CompletionResultType]::ParameterValue, 'Read a file for a `duocopy write` with the same NAME; either may start first')
+            [CompletionResult]::new('write', 'write', [CompletionResultType]::ParameterValue, 'Write what a `duocopy read` with the same NAME reads; either may start first')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show the pipes that exist now, which processes use them, and which one waits')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
         'duocopy;cp' {
-            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Put SRC into this directory, in place of DST')
-            [CompletionResult]::new('--target-directory', '--target-directory', [CompletionResultType]::ParameterName, 'Put SRC into this directory, in place of DST')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Copy SRC into this directory, instead of naming DST')
+            [CompletionResult]::new('--target-directory', '--target-directory', [CompletionResultType]::ParameterName, 'Copy SRC into this directory, instead of naming DST')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Preserve the specified attributes [without a list: mode,ownership,timestamps]')
             [CompletionResult]::new('--preserve', '--preserve', [CompletionResultType]::ParameterName, 'Preserve the specified attributes [without a list: mode,ownership,timestamps]')
             [CompletionResult]::new('--sparse', '--sparse', [CompletionResultType]::ParameterName, 'How to create holes in DST')
@@ -82,15 +82,15 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('--update', '--update', [CompletionResultType]::ParameterName, 'What to do if DST exists; -u means --update=older')
             [CompletionResult]::new('--fsync', '--fsync', [CompletionResultType]::ParameterName, 'What must be on the disk before the copy counts as complete')
             [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Block size (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]')
-            [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]')
+            [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks; 16 for a stream or a large SRC on a disk]')
             [CompletionResult]::new('--bwlimit', '--bwlimit', [CompletionResultType]::ParameterName, 'Limit reading to this many bytes per second (500K, 10M)')
             [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'How to compare the copy with the source')
             [CompletionResult]::new('--hash', '--hash', [CompletionResultType]::ParameterName, 'Checksum algorithm')
             [CompletionResult]::new('--direct', '--direct', [CompletionResultType]::ParameterName, 'Bypass the page cache [without a value: both]')
             [CompletionResult]::new('-g', '-g', [CompletionResultType]::ParameterName, 'When to show progress [without a value: always]')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'When to show progress [without a value: always]')
-            [CompletionResult]::new('-T', '-T ', [CompletionResultType]::ParameterName, 'Treat DST as a file, even if it is a directory')
-            [CompletionResult]::new('--no-target-directory', '--no-target-directory', [CompletionResultType]::ParameterName, 'Treat DST as a file, even if it is a directory')
+            [CompletionResult]::new('-T', '-T ', [CompletionResultType]::ParameterName, 'Treat DST as a file; refuse it if it is a directory')
+            [CompletionResult]::new('--no-target-directory', '--no-target-directory', [CompletionResultType]::ParameterName, 'Treat DST as a file; refuse it if it is a directory')
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Replace DST if it exists (the default, except for `write`)')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace DST if it exists (the default, except for `write`)')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Do not replace DST if it exists; overrides --update')
@@ -114,7 +114,7 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
         }
         'duocopy;read' {
             [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Block size (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]')
-            [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]')
+            [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Shared memory for all blocks together [default: 4 blocks; 16 for a stream or a large SRC on a disk]')
             [CompletionResult]::new('--bwlimit', '--bwlimit', [CompletionResultType]::ParameterName, 'Limit reading to this many bytes per second (500K, 10M)')
             [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'How to compare the copy with the source')
             [CompletionResult]::new('--hash', '--hash', [CompletionResultType]::ParameterName, 'Checksum algorithm')
@@ -179,9 +179,9 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
         }
         'duocopy;status' {
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Show the pipes in this directory [default: `DUOCOPY_DIR`, or this user''s own]')
-            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object per line and pipe (docs/cli.md)')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object per pipe, each on its own line (docs/cli.md)')
             [CompletionResult]::new('--watch', '--watch', [CompletionResultType]::ParameterName, 'Repeat every second, until Ctrl-C')
-            [CompletionResult]::new('--clean', '--clean', [CompletionResultType]::ParameterName, 'Remove what killed pairs have left, and nothing else')
+            [CompletionResult]::new('--clean', '--clean', [CompletionResultType]::ParameterName, 'Remove the pipes that killed pairs left, and nothing else')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
@@ -190,8 +190,8 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
         }
         'duocopy;help' {
             [CompletionResult]::new('cp', 'cp', [CompletionResultType]::ParameterValue, 'Copy a file with one command, which starts both processes')
-            [CompletionResult]::new('read', 'read', [CompletionResultType]::ParameterValue, 'Read a file for a `duocopy write` under the same NAME, which may start first')
-            [CompletionResult]::new('write', 'write', [CompletionResultType]::ParameterValue, 'Write what a `duocopy read` under the same NAME reads; it may start later')
+            [CompletionResult]::new('read', 'read', [CompletionResultType]::ParameterValue, 'Read a file for a `duocopy write` with the same NAME; either may start first')
+            [CompletionResult]::new('write', 'write', [CompletionResultType]::ParameterValue, 'Write what a `duocopy read` with the same NAME reads; either may start first')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show the pipes that exist now, which processes use them, and which one waits')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break

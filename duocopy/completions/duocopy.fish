@@ -24,7 +24,7 @@ function __fish_duocopy_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c duocopy -n "__fish_duocopy_needs_command" -s t -l target-directory -d 'Put SRC into this directory, in place of DST' -r -F
+complete -c duocopy -n "__fish_duocopy_needs_command" -s t -l target-directory -d 'Copy SRC into this directory, instead of naming DST' -r -F
 complete -c duocopy -n "__fish_duocopy_needs_command" -s p -l preserve -d 'Preserve the specified attributes [without a list: mode,ownership,timestamps]' -r -f -a "mode\t'Permission bits (on Windows: whether the file is read-only)'
 ownership\t'User and group'
 timestamps\t'Times of the last access and modification'
@@ -45,12 +45,12 @@ older\t'Replace it if it is older than SRC; otherwise skip the copy'"
 complete -c duocopy -n "__fish_duocopy_needs_command" -l fsync -d 'What must be on the disk before the copy counts as complete' -r -f -a "none\t'Nothing: the copy may still be in the page cache, as with `cp`'
 end\t'The content and the name of the copy'"
 complete -c duocopy -n "__fish_duocopy_needs_command" -l block-size -d 'Block size (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]' -r
-complete -c duocopy -n "__fish_duocopy_needs_command" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]' -r
+complete -c duocopy -n "__fish_duocopy_needs_command" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks; 16 for a stream or a large SRC on a disk]' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -l bwlimit -d 'Limit reading to this many bytes per second (500K, 10M)' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -l verify -d 'How to compare the copy with the source' -r -f -a "none\t'Compare nothing but the length'
 stream\t'Both processes compute a checksum of their own bytes'
 reread\t'The Writer also reads the copy back, from the disk where possible'"
-complete -c duocopy -n "__fish_duocopy_needs_command" -l hash -d 'Checksum algorithm' -r -f -a "crc64\t'CRC-64/NVME: detects every accident'
+complete -c duocopy -n "__fish_duocopy_needs_command" -l hash -d 'Checksum algorithm' -r -f -a "crc64\t'CRC-64/NVME: detects accidental changes'
 blake3\t'BLAKE3: detects forgery too; a resumed copy rereads its beginning'"
 complete -c duocopy -n "__fish_duocopy_needs_command" -l direct -d 'Bypass the page cache [without a value: both]' -r -f -a "source\t'Reading SRC'
 destination\t'Writing DST'
@@ -63,7 +63,7 @@ complete -c duocopy -n "__fish_duocopy_needs_command" -l peer-group -d 'Accept o
 complete -c duocopy -n "__fish_duocopy_needs_command" -s g -l progress -d 'When to show progress [without a value: always]' -r -f -a "auto\t'A bar, if standard error is a terminal and the copy takes longer than a second'
 always\t'Also without a terminal: a line every 10 seconds'
 never\t'Nothing'"
-complete -c duocopy -n "__fish_duocopy_needs_command" -s T -l no-target-directory -d 'Treat DST as a file, even if it is a directory'
+complete -c duocopy -n "__fish_duocopy_needs_command" -s T -l no-target-directory -d 'Treat DST as a file; refuse it if it is a directory'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s f -l force -d 'Replace DST if it exists (the default, except for `write`)'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s n -l no-clobber -d 'Do not replace DST if it exists; overrides --update'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l partial -d 'Keep what was copied after a failure or Ctrl-C, for the next run to resume'
@@ -78,11 +78,11 @@ complete -c duocopy -n "__fish_duocopy_needs_command" -s v -l verbose -d 'Report
 complete -c duocopy -n "__fish_duocopy_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s V -l version -d 'Print version'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "cp" -d 'Copy a file with one command, which starts both processes'
-complete -c duocopy -n "__fish_duocopy_needs_command" -a "read" -d 'Read a file for a `duocopy write` under the same NAME, which may start first'
-complete -c duocopy -n "__fish_duocopy_needs_command" -a "write" -d 'Write what a `duocopy read` under the same NAME reads; it may start later'
+complete -c duocopy -n "__fish_duocopy_needs_command" -a "read" -d 'Read a file for a `duocopy write` with the same NAME; either may start first'
+complete -c duocopy -n "__fish_duocopy_needs_command" -a "write" -d 'Write what a `duocopy read` with the same NAME reads; either may start first'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "status" -d 'Show the pipes that exist now, which processes use them, and which one waits'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s t -l target-directory -d 'Put SRC into this directory, in place of DST' -r -F
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s t -l target-directory -d 'Copy SRC into this directory, instead of naming DST' -r -F
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s p -l preserve -d 'Preserve the specified attributes [without a list: mode,ownership,timestamps]' -r -f -a "mode\t'Permission bits (on Windows: whether the file is read-only)'
 ownership\t'User and group'
 timestamps\t'Times of the last access and modification'
@@ -103,12 +103,12 @@ older\t'Replace it if it is older than SRC; otherwise skip the copy'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l fsync -d 'What must be on the disk before the copy counts as complete' -r -f -a "none\t'Nothing: the copy may still be in the page cache, as with `cp`'
 end\t'The content and the name of the copy'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l block-size -d 'Block size (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]' -r
-complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks; 16 for a stream or a large SRC on a disk]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l bwlimit -d 'Limit reading to this many bytes per second (500K, 10M)' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l verify -d 'How to compare the copy with the source' -r -f -a "none\t'Compare nothing but the length'
 stream\t'Both processes compute a checksum of their own bytes'
 reread\t'The Writer also reads the copy back, from the disk where possible'"
-complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l hash -d 'Checksum algorithm' -r -f -a "crc64\t'CRC-64/NVME: detects every accident'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l hash -d 'Checksum algorithm' -r -f -a "crc64\t'CRC-64/NVME: detects accidental changes'
 blake3\t'BLAKE3: detects forgery too; a resumed copy rereads its beginning'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l direct -d 'Bypass the page cache [without a value: both]' -r -f -a "source\t'Reading SRC'
 destination\t'Writing DST'
@@ -116,7 +116,7 @@ both\t'Both'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s g -l progress -d 'When to show progress [without a value: always]' -r -f -a "auto\t'A bar, if standard error is a terminal and the copy takes longer than a second'
 always\t'Also without a terminal: a line every 10 seconds'
 never\t'Nothing'"
-complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s T -l no-target-directory -d 'Treat DST as a file, even if it is a directory'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s T -l no-target-directory -d 'Treat DST as a file; refuse it if it is a directory'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s f -l force -d 'Replace DST if it exists (the default, except for `write`)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s n -l no-clobber -d 'Do not replace DST if it exists; overrides --update'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l partial -d 'Keep what was copied after a failure or Ctrl-C, for the next run to resume'
@@ -131,12 +131,12 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s v -l verbose -d '
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s V -l version -d 'Print version'
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l block-size -d 'Block size (64K, 1M; K=1024, KB=1000) [default: 512K; less for a small SRC or --buffer-size]' -r
-complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]' -r
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l buffer-size -d 'Shared memory for all blocks together [default: 4 blocks; 16 for a stream or a large SRC on a disk]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l bwlimit -d 'Limit reading to this many bytes per second (500K, 10M)' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l verify -d 'How to compare the copy with the source' -r -f -a "none\t'Compare nothing but the length'
 stream\t'Both processes compute a checksum of their own bytes'
 reread\t'The Writer also reads the copy back, from the disk where possible'"
-complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l hash -d 'Checksum algorithm' -r -f -a "crc64\t'CRC-64/NVME: detects every accident'
+complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l hash -d 'Checksum algorithm' -r -f -a "crc64\t'CRC-64/NVME: detects accidental changes'
 blake3\t'BLAKE3: detects forgery too; a resumed copy rereads its beginning'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand read" -l direct -d 'Bypass the page cache [without a value: both]' -r -f -a "source\t'Reading SRC'
 destination\t'Writing DST'
@@ -177,7 +177,7 @@ end\t'The content and the name of the copy'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l verify -d 'How to compare the copy with the source' -r -f -a "none\t'Compare nothing but the length'
 stream\t'Both processes compute a checksum of their own bytes'
 reread\t'The Writer also reads the copy back, from the disk where possible'"
-complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l hash -d 'Checksum algorithm' -r -f -a "crc64\t'CRC-64/NVME: detects every accident'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l hash -d 'Checksum algorithm' -r -f -a "crc64\t'CRC-64/NVME: detects accidental changes'
 blake3\t'BLAKE3: detects forgery too; a resumed copy rereads its beginning'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l direct -d 'Bypass the page cache [without a value: both]' -r -f -a "source\t'Reading SRC'
 destination\t'Writing DST'
@@ -203,13 +203,13 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s v -l verbose -
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s V -l version -d 'Print version'
 complete -c duocopy -n "__fish_duocopy_using_subcommand status" -l dir -d 'Show the pipes in this directory [default: `DUOCOPY_DIR`, or this user\'s own]' -r -F
-complete -c duocopy -n "__fish_duocopy_using_subcommand status" -l json -d 'Print one JSON object per line and pipe (docs/cli.md)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand status" -l json -d 'Print one JSON object per pipe, each on its own line (docs/cli.md)'
 complete -c duocopy -n "__fish_duocopy_using_subcommand status" -l watch -d 'Repeat every second, until Ctrl-C'
-complete -c duocopy -n "__fish_duocopy_using_subcommand status" -l clean -d 'Remove what killed pairs have left, and nothing else'
+complete -c duocopy -n "__fish_duocopy_using_subcommand status" -l clean -d 'Remove the pipes that killed pairs left, and nothing else'
 complete -c duocopy -n "__fish_duocopy_using_subcommand status" -s h -l help -d 'Print help'
 complete -c duocopy -n "__fish_duocopy_using_subcommand status" -s V -l version -d 'Print version'
 complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "cp" -d 'Copy a file with one command, which starts both processes'
-complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "read" -d 'Read a file for a `duocopy write` under the same NAME, which may start first'
-complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "write" -d 'Write what a `duocopy read` under the same NAME reads; it may start later'
+complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "read" -d 'Read a file for a `duocopy write` with the same NAME; either may start first'
+complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "write" -d 'Write what a `duocopy read` with the same NAME reads; either may start first'
 complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "status" -d 'Show the pipes that exist now, which processes use them, and which one waits'
 complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -251,7 +251,7 @@ fn a_reader_that_sends_more_than_announced_gets_no_further_than_allowed() {
     assert!(reader.close(&[0; 32]).is_err());
     drop(reader);
     let ended = ends(writer, Instant::now(), "more than allowed");
-    ended.expect(12, &["8192 bytes or more, and --max-bytes allows 4096"]);
+    ended.expect(12, &["at least 8192 bytes, and --max-bytes allows 4096"]);
     assert!(!folder.is_there("dst"));
     assert!(folder.temporaries("").is_empty(), "a temporary file is left: {ended:?}");
 }

@@ -239,7 +239,7 @@ mod unix {
         let [from, to] = end([from, to]);
         assert!(get(&folder, "dst", "user.short").is_some(), "{to:?}");
         for ended in [&from, &to] {
-            ended.expect(3, &["trusted.x (it gives rights", "security.capability (it gives rights"]);
+            ended.expect(3, &["trusted.x (it grants rights", "security.capability (it grants rights"]);
         }
         assert_eq!(get(&folder, "dst", "trusted.x").or(get(&folder, "dst", "security.capability")), None);
         // A user who runs both may, if the owner is the same.
@@ -248,7 +248,7 @@ mod unix {
         chown(folder.path("src"), Some(NOBODY), None).unwrap();
         set(&folder, "src", "security.capability", &capabilities);
         let ended = folder.duocopy("cp --preserve=xattr src third").end();
-        ended.expect(3, &["security.capability (it gives rights, and the copy has another owner)"]);
+        ended.expect(3, &["security.capability (it grants rights, and the copy has another owner)"]);
     }
 
     #[test(needs = [extended_attributes])]

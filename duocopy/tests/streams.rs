@@ -93,7 +93,7 @@ fn a_stream_becomes_a_file_like_any_other() {
     }
     folder.assert_same("src", "dst");
     let [from, to] = start("--force --max-bytes=8");
-    to.expect(12, &["9 bytes or more", "--max-bytes allows 8"]);
+    to.expect(12, &["at least 9 bytes", "--max-bytes allows 8"]);
     from.expect(12, &["the Writer failed: ", "--max-bytes allows 8"]);
     folder.assert_nothing_left();
 }
@@ -226,7 +226,7 @@ fn nothing_longer_than_max_bytes_is_written_to_a_stream() {
     let from = reader(&folder, "--block-size=64K src").start();
     let to = writer(&folder, "--max-bytes=100K -").start();
     let [from, to] = end([from, to]);
-    to.expect(12, &["1048576 bytes or more", "--max-bytes allows 102400"]);
+    to.expect(12, &["at least 1048576 bytes", "--max-bytes allows 102400"]);
     from.expect(12, &["the Writer failed: ", "--max-bytes allows 102400"]);
     assert!(to.output.is_empty(), "{} bytes went out", to.output.len());
 }

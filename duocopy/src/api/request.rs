@@ -135,9 +135,9 @@ pub enum Verify {
 /// The checksum that both processes compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hash {
-    /// CRC-64/NVME: finds every accident, and continues from a resume point.
+    /// CRC-64/NVME: detects accidental changes, and continues from a resume point.
     Crc64,
-    /// BLAKE3: also finds forgery; a resumed copy reads its beginning again.
+    /// BLAKE3: also detects forgery; a resumed copy reads its beginning again.
     Blake3,
 }
 

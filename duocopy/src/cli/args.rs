@@ -1,4 +1,4 @@
-//! What was typed, as a [`Request`]. Nothing here opens a file.
+//! Parses the command line into a [`Request`]. Nothing here opens a file.
 
 use super::options::{
     Blocks, Both, Common, Copied, Environment, Meeting, Output, Safety, Settings, meeting_directory,
@@ -10,7 +10,7 @@ use duocopy::{Backup, Overwrite, Parties, Request, Verify};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-/// What this process was asked to do.
+/// The task that the command line asks for.
 #[derive(Clone, Debug)]
 pub enum Task {
     Copy(Box<Request>, Settings),
@@ -29,7 +29,7 @@ pub struct Query {
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 
-    /// Print one JSON object per line and pipe (docs/cli.md)
+    /// Print one JSON object per pipe, each on its own line (docs/cli.md)
     #[arg(long)]
     pub json: bool,
 
@@ -37,7 +37,7 @@ pub struct Query {
     #[arg(long)]
     pub watch: bool,
 
-    /// Remove what killed pairs have left, and nothing else
+    /// Remove the pipes that killed pairs left, and nothing else
     #[arg(long, conflicts_with_all = ["watch", "name"])]
     pub clean: bool,
 }
@@ -108,7 +108,7 @@ struct Cp {
     output: Output,
 }
 
-/// Read a file for a `duocopy write` under the same NAME, which may start first
+/// Read a file for a `duocopy write` with the same NAME; either may start first
 ///
 /// Neither learns the other's path. Both run as the same user, or meet in a --dir.
 #[derive(Debug, Parser)]
@@ -130,7 +130,7 @@ struct Read {
     output: Output,
 }
 
-/// Write what a `duocopy read` under the same NAME reads; it may start later
+/// Write what a `duocopy read` with the same NAME reads; either may start first
 ///
 /// Neither learns the other's path. Both run as the same user, or meet in a --dir.
 #[derive(Debug, Parser)]
@@ -163,8 +163,12 @@ const VERBS: [&str; 4] = ["cp", "read", "write", "status"];
 /// Options of other forms: how they are typed, and what to do instead.
 type Hints = &'static [(&'static str, &'static str)];
 
+const NOT_FOR_ANY: Hints = &[(
+    "-r -R --recursive -a --archive",
+    "duocopy copies one file at a time, and no directories: name a file",
+)];
 const NOT_FOR_CP: Hints = &[
-    ("--dir --peer-user --peer-group", "`cp` starts both processes, as the same user: leave it out"),
+    ("--dir --peer-user --peer-group", "`cp` starts both processes, as the same user: leave out this option"),
     ("--wait", "`cp` starts both processes and never waits for one: leave out --wait"),
     (
         "--replace-within",
@@ -179,11 +183,11 @@ const NOT_FOR_READ: Hints = &[
     ),
     (
         "--no-clobber -n --update -u",
-        "`read` does not know DST, and `write` replaces nothing without --force: leave it out",
+        "`read` does not know DST, and `write` replaces nothing without --force: leave out this option",
     ),
 ];
 const NOT_FOR_WRITE: Hints = &[
-    ("--no-clobber -n --update -u", "`write` replaces nothing without --force: leave it out"),
+    ("--no-clobber -n --update -u", "`write` replaces nothing without --force: leave out this option"),
     ("--block-size --buffer-size", "the Reader divides the memory into blocks: give this option to `read`"),
     ("--bwlimit", "the Reader sets the pace: give --bwlimit to `read`"),
 ];
@@ -285,7 +289,10 @@ fn copy(mut request: Request, output: &Output) -> Task {
 fn parsed<T: CommandFactory + FromArgMatches>(typed: &[OsString], hints: Hints) -> Result<T, clap::Error> {
     let matches = command::<T>().try_get_matches_from_mut(typed).map_err(|error| {
         let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
-        let hint = hints.iter().find(|(options, _)| options.split(' ').any(|known| known == option));
+        let hint = hints
+            .iter()
+            .chain(NOT_FOR_ANY)
+            .find(|(options, _)| options.split(' ').any(|known| known == option));
         match hint {
             Some((_, hint)) if error.kind() == ErrorKind::UnknownArgument => {
                 wrong::<T>(&format!("{option}: {hint}"))

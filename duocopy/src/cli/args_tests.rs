@@ -111,6 +111,9 @@ fn wrong_usage_is_answered_with_a_hint() {
         ("-n --backup a b", "cannot be used with"),
         ("-q -v a b", "cannot be used with"),
         ("--replace-within=1m --peer-user=x a b", "cannot be used with"),
+        ("-r a b", "-r: duocopy copies one file at a time"),
+        ("cp --archive a b", "no directories"),
+        ("write -n b n", "leave out this option"),
         ("--nonsense a b", "unexpected argument"),
     ] {
         let said = parsed(line).expect_err(line);

@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the engine need not know.
+/// Options that concern only the program, not the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "flags are what people type")]
 pub struct Settings {
@@ -28,11 +28,11 @@ pub struct Settings {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is copied")]
 pub struct Both {
-    /// Put SRC into this directory, in place of DST
+    /// Copy SRC into this directory, instead of naming DST
     #[arg(short, long, value_name = "DIR", conflicts_with = "no_target_directory")]
     pub target_directory: Option<PathBuf>,
 
-    /// Treat DST as a file, even if it is a directory
+    /// Treat DST as a file; refuse it if it is a directory
     #[arg(short = 'T', long)]
     no_target_directory: bool,
 
@@ -107,7 +107,7 @@ pub struct Blocks {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     block_size: Option<u64>,
 
-    /// Shared memory for all blocks together [default: 4 blocks; 16 if SRC is not in memory]
+    /// Shared memory for all blocks together [default: 4 blocks; 16 for a stream or a large SRC on a disk]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     buffer_size: Option<u64>,
 
@@ -173,7 +173,7 @@ pub struct Common {
     drop_cache: bool,
 }
 
-/// What is reported, and where.
+/// The options that decide which messages are written, and where to.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 #[expect(clippy::struct_excessive_bools, reason = "flags are what people type")]

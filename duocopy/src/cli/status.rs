@@ -238,7 +238,7 @@ fn describe(seen: &Seen) -> Vec<String> {
 
 fn phase(phase: Phase) -> &'static str {
     match phase {
-        Phase::Opening => "not begun",
+        Phase::Opening => "not started",
         Phase::Alone => "ready",
         Phase::Moving => "copying",
         Phase::Finishing => "all read, the rest is being written",

@@ -19,7 +19,7 @@ pub const VERIFY: Choices<Verify> = &[
 ];
 
 pub const HASH: Choices<Hash> = &[
-    (&["crc64"], "CRC-64/NVME: detects every accident", Hash::Crc64),
+    (&["crc64"], "CRC-64/NVME: detects accidental changes", Hash::Crc64),
     (&["blake3"], "BLAKE3: detects forgery too; a resumed copy rereads its beginning", Hash::Blake3),
 ];
 
@@ -39,7 +39,7 @@ pub const PRESERVE: Choices<Option<Preserve>> = &[
     (&["all"], "All of these that this system has", None),
 ];
 
-/// What `--preserve` means without a list.
+/// The attributes that `--preserve` means without a list.
 pub const PRESERVED_BY_DEFAULT: &[&str] =
     if cfg!(windows) { &["mode", "timestamps"] } else { &["mode", "ownership", "timestamps"] };
 
@@ -57,7 +57,7 @@ pub const BACKUP: Choices<Backup> = &[
     (&["simple", "never"], "DST~ (or the suffix in `SIMPLE_BACKUP_SUFFIX`)", Backup::Simple),
 ];
 
-/// What bypasses the page cache: reading the source, writing the destination.
+/// Which ends bypass the page cache: the source, the destination.
 pub const DIRECT: Choices<(bool, bool)> = &[
     (&["source"], "Reading SRC", (true, false)),
     (&["destination"], "Writing DST", (false, true)),

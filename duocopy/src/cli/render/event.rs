@@ -17,12 +17,12 @@ pub fn replaced(role: Role) -> String {
 }
 
 pub fn resumed(position: u64, rereads: bool) -> String {
-    let again = if rereads {
-        ", only read again for the checksum"
+    let check = if rereads {
+        "they are only read again for the checksum"
     } else {
-        " (and are not read again: --verify=reread does that)"
+        "they are trusted: --verify=reread also checks them"
     };
-    format!("resuming an interrupted copy: {position} bytes need not be copied again{again}")
+    format!("resuming an interrupted copy: {position} bytes need not be copied again; {check}")
 }
 
 pub fn step(step: Step) -> &'static str {
@@ -39,9 +39,9 @@ pub fn layout(length: Option<u64>, blocks: usize, block_size: usize, reason: Lay
         LayoutReason::Requested => "as requested",
         LayoutReason::Adjusted => "as close to the request as whole pages and blocks allow",
         LayoutReason::SmallSource => "no more than SRC needs",
-        LayoutReason::ShortSource => "more would not pay for so small a file",
-        LayoutReason::Stream => "a stream may come in bursts",
-        LayoutReason::Disk => "SRC comes from a disk, perhaps in bursts",
+        LayoutReason::ShortSource => "more would not make a copy of this length faster",
+        LayoutReason::Stream => "data from a stream may arrive in bursts",
+        LayoutReason::Disk => "data from a disk may arrive in bursts",
         LayoutReason::Memory => "SRC is in memory, and few blocks stay in the processors' caches",
     };
     format!("{length}, {blocks} block{s} of {block_size} bytes: {reason}")
@@ -100,7 +100,7 @@ pub fn warning(warning: &Warning, to: &Audience) -> String {
         }
         Warning::OwnerNotKept { path } => {
             format!(
-                "owner and group of the old file could not be kept, nor the rights that they had: {}",
+                "cannot keep the owner and group of the old file, so their permissions were removed: {}",
                 to.show(path)
             )
         }
@@ -108,17 +108,17 @@ pub fn warning(warning: &Warning, to: &Audience) -> String {
             "the copy was read back through the page cache: this file system has no direct reads".into()
         }
         Warning::TooLate(error) => {
-            format!("this came after everything was sent, and the copy is complete: {}", message(error, to))
+            format!("the copy is complete; this error came after everything was sent: {}", message(error, to))
         }
     }
 }
 
-/// Returns what is said when a destination that exists is kept.
+/// Returns the message of a copy that was skipped because the destination exists.
 pub fn kept(path: &Path) -> String {
     format!("skipped: {} exists", show(path))
 }
 
-/// Returns what a copy would do, for `--dry-run`.
+/// Describes what a copy would do, for `--dry-run`.
 pub fn plan(plan: &Plan) -> String {
     let mut would = Vec::new();
     if let Some(source) = &plan.source {
@@ -144,7 +144,7 @@ pub fn plan(plan: &Plan) -> String {
     format!("would {}", would.join(" and "))
 }
 
-/// Returns what a complete copy has not got from its source; `None` if that is nothing.
+/// Describes the metadata that a complete copy has not preserved; `None` if it has preserved all.
 pub fn not_preserved(lost: &[Loss], to: &Audience) -> Option<String> {
     let destination = to.destination();
     if lost.iter().any(|loss| loss.reason == LossReason::Stream) {
@@ -172,10 +172,10 @@ fn loss(Loss { what, reason }: &Loss) -> String {
         LossReason::Stream => "the source is a stream".into(),
         LossReason::System(cause) => printable(&cause.to_string()),
         LossReason::Unsupported => "not supported on this system".into(),
-        LossReason::NotReceived => "not received: it was sent to a process that died".into(),
+        LossReason::NotReceived => "not received: the Writer that received it died".into(),
         LossReason::Unreadable => "it could not be read".into(),
-        LossReason::OtherUser => "it gives rights, and the other process may belong to another user".into(),
-        LossReason::OtherOwner => "it gives rights, and the copy has another owner".into(),
+        LossReason::OtherUser => "it grants rights, and the other process may belong to another user".into(),
+        LossReason::OtherOwner => "it grants rights, and the copy has another owner".into(),
     };
     format!("{what} ({reason})")
 }
