@@ -1,5 +1,5 @@
-//! A program of its own that copies files with duocopy's engine: with a progress callback, with a cancelled copy, and with
-//! errors that it tells apart. Every word that it prints is its own.
+//! A program that copies files with the library: it shows progress, cancels a copy, and tells errors apart. The library
+//! itself prints nothing.
 //!
 //! ```sh
 //! cargo run -p duocopy --no-default-features --example embed
@@ -9,7 +9,7 @@ use duocopy::{Aftermath, Error, ErrorKind, Event, Outcome, Request, Stop, run, s
 use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // This program is also its own second process: then the call makes the other half of a copy, and this is all.
+    // This program is also its own second process. In that role, this call makes the whole half of the copy.
     if second_process(&Stop::new()) {
         return Ok(());
     }

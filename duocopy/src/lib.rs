@@ -4,14 +4,14 @@
 //! destination. Blocks of shared memory change owner between them, and a final handshake gives both the same verdict.
 //! The destination is the old file or the new one at every moment. Either process can be killed anywhere.
 //!
-//! A [`Request`] says what to copy, [`run`] copies it, [`Event`]s tell how it goes, and an [`Outcome`] or an [`Error`]
-//! how it ended. Nothing is printed. No process-wide state changes unless the caller asks for it: [`Signals`], [`umask`]
-//! and [`Request::sandbox`] are for the `main` of a program.
+//! A [`Request`] describes a copy, [`run`] makes it, [`Event`]s report its progress, and an [`Outcome`] or an [`Error`]
+//! its result. The library prints nothing. It changes no process-wide state unless the caller requests it: [`Signals`],
+//! [`umask`] and [`Request::sandbox`] are for the `main` of a program.
 //!
 //! ```no_run
 //! use duocopy::{ErrorKind, Event, Outcome, Request, Stop, Verify, run, second_process};
 //!
-//! // A program that starts itself as the second process asks first of all whether it is that one.
+//! // This program is also its own second process. Without this call, no copy by `Request::both` succeeds.
 //! if second_process(&Stop::new()) {
 //!     return;
 //! }
@@ -31,8 +31,8 @@
 //! }
 //! ```
 //!
-//! [`Request::pair`], [`Request::read`] and [`Request::write`] are for copies whose second process somebody else starts,
-//! perhaps as another user ([`Request::dir`]).
+//! With [`Request::pair`], [`Request::read`] and [`Request::write`], something else starts the second process: a user,
+//! a service, or a program of another user ([`Request::dir`]).
 
 #![forbid(unsafe_code)]
 #![deny(clippy::exit, clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
@@ -63,7 +63,7 @@ pub mod status {
     pub use crate::session::status::{Phase, PipeStatus, ProcessStatus, pair, pipe, pipes, remove_dead};
 }
 
-/// What the fuzzers drive.
+/// Functions for the fuzzers.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing {

@@ -1,4 +1,4 @@
-//! What concerns the whole process. A copy changes none of it; a program asks for it in `main`.
+//! Process-wide state, which a copy does not change: a program uses these functions in its `main`.
 
 use crate::api::Stop;
 use crate::sys;
@@ -14,7 +14,7 @@ impl Signals {
     /// process started (`nohup`, background jobs) stays ignored.
     ///
     /// # Errors
-    /// The system's, if it lets nobody watch.
+    /// The system's error, if the signals cannot be watched.
     pub fn watch(base: u8) -> io::Result<Self> {
         sys::Signals::watch(base).map(Self)
     }
@@ -38,10 +38,10 @@ impl Signals {
     }
 }
 
-/// Returns the permission bits that this process takes away from new files, for
+/// Returns the umask of this process, for
 /// [`Request::umask`](crate::Request::umask).
 ///
-/// Where the system does not tell it, it is set and restored: call this before other threads create files.
+/// On systems that do not report the umask, it is set and restored. So call this before other threads create files.
 #[must_use]
 pub fn umask() -> u32 {
     sys::umask()
@@ -53,7 +53,7 @@ pub fn user_name(user: u32) -> Option<String> {
     sys::user_name(user)
 }
 
-/// Returns a word as the user's shell reads it back, whatever bytes it has. Nothing in it moves a cursor.
+/// Quotes a word for the user's shell, whatever bytes it has. The result contains no control characters.
 #[must_use]
 pub fn shell_quote(word: &[u8]) -> String {
     sys::shell_quote(word)

@@ -1,4 +1,5 @@
-//! What identifies the files of a copy: for the peer, for the journal, and for a process that replaces a dead one.
+//! Records that identify the files of a copy: for the peer, for the journal, and for a process that replaces a dead
+//! one.
 
 use crate::digest::Kind;
 use crate::sys::{FileId, Stat};
@@ -9,30 +10,32 @@ pub type Packed = [u8; 128];
 /// The source, as the Reader has it open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceRecord {
-    /// What its file system says; of a stream only the mode means anything.
+    /// The status of the file. For a stream, only the mode has a meaning.
     pub stat: Stat,
-    /// Whether it is read once, as it comes, and its length is known only at the end.
+    /// Whether the source is a stream, which can be read only once, and whose length is known only at the end.
     pub is_stream: bool,
     /// The checksum that the Reader computes.
     pub digest: Kind,
 }
 
-/// The file that the Writer fills, and what else the Reader has to know of it.
+/// The file that the Writer fills, and what else the Reader needs to know of the Writer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetRecord {
     /// The temporary file, or the destination once it is committed.
     pub file: FileId,
-    /// When the file was made, in nanoseconds; 0 if the file system does not say. Inode numbers are used again.
+    /// The birth time of the file in nanoseconds; 0 if the file system has none. It tells files with a reused inode
+    /// number apart.
     pub birth_time: u64,
     /// The terminal on which the Writer reports; 0 if it has none.
     pub terminal: u64,
-    /// Whether there is no such file: what is written cannot be rolled back.
+    /// Whether the destination is a stream, whose output cannot be rolled back.
     pub is_stream: bool,
-    /// Whether the Reader is to send the source's extended attributes.
+    /// Whether the Reader must send the source's extended attributes.
     pub wants_attributes: bool,
 }
 
-/// How far a copy has come: so many bytes from the start, and their checksum's state (0 if it does not fit a word).
+/// A point from which a copy can resume: the number of bytes before it, and the state of their checksum (0 if that does
+/// not fit a word).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResumePoint {
     pub position: u64,

@@ -1,4 +1,4 @@
-//! Why a copy failed: kinds that a program can tell apart, and no sentences.
+//! Errors of a copy: kinds that a program can tell apart, without sentences for people.
 
 use super::request::Role;
 use super::system_error::SystemError;
@@ -6,28 +6,30 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a copy failed, or could not begin.
+/// The error of a copy that failed, or that could not begin.
 ///
 /// Both processes of a pair report the same kind, except where only one of them can know it (it was interrupted, its
-/// peer died). `Display` is a line for a log, made from the names of the kinds; sentences for people are the caller's.
+/// peer died). `Display` writes a line for a log, made from the name of the kind; the caller writes the sentences for
+/// people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
-    /// What went wrong.
+    /// The kind of failure.
     pub kind: ErrorKind,
-    /// The half in which it went wrong; `None` before the roles are known.
+    /// The half that failed; `None` before the roles are known.
     pub role: Option<Role>,
-    /// The path that it happened to, if this process may know it.
+    /// The path that the failure concerns, if this process may know it.
     #[serde(with = "super::os_path::option")]
     pub path: Option<PathBuf>,
-    /// What was being done.
+    /// The operation that failed.
     pub operation: Option<Operation>,
-    /// What the system said.
+    /// The system's error.
     pub cause: Option<SystemError>,
-    /// What is at the destination now.
+    /// The state of the destination after the failure.
     pub aftermath: Aftermath,
 }
 
-/// What a user can do something about. The comment says which exit code `duocopy` ends with.
+/// The kind of a failure. There is one for each failure that calls for a different remedy. The number in parentheses is
+/// the exit code of `duocopy`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorKind {
     /// An empty path (2).
@@ -46,7 +48,7 @@ pub enum ErrorKind {
     UnknownUser(String),
     /// A group in [`Request::peer_groups`](crate::Request::peer_groups) that does not exist (2).
     UnknownGroup(String),
-    /// Only processes of this user can come, and it is not among the allowed ones (2).
+    /// Only processes of this user can join, and this user is not among the allowed ones (2).
     OwnUserNotAllowed,
 
     /// An operation on the source failed (5).
@@ -59,11 +61,11 @@ pub enum ErrorKind {
     SourceChanged(SourceChange),
     /// A Reader took a dead one's place, and a stream cannot be read again (5).
     SourceNotRepeatable,
-    /// A Reader took a dead one's place, and the source is not what that one read (5).
+    /// A Reader took a dead one's place, and the source is not the one that the dead one read (5).
     SourceDiffers,
     /// The copy was to resume past the end of the source (5).
     ResumePastEnd {
-        /// Where, in bytes from the start.
+        /// The offset in bytes.
         position: u64,
     },
     /// Nobody opened the other end of a named pipe in time (10).
@@ -73,9 +75,9 @@ pub enum ErrorKind {
     Destination,
     /// The directory of the destination does not exist (6).
     NoSuchDirectory,
-    /// What was to be a directory is none (6).
+    /// The path that must name a directory names something else (6).
     NotADirectory,
-    /// What has the name of the temporary file or the journal cannot be used or removed (6).
+    /// Another file has the name of the temporary file or the journal, and cannot be used or removed (6).
     NameTaken {
         /// Its path.
         #[serde(with = "super::os_path")]
@@ -83,7 +85,7 @@ pub enum ErrorKind {
     },
     /// Another program has the destination open, and the system does not replace it (6).
     DestinationBusy {
-        /// Where the complete copy was kept.
+        /// The path of the complete copy, which was kept.
         #[serde(with = "super::os_path")]
         copy: PathBuf,
     },
@@ -102,7 +104,7 @@ pub enum ErrorKind {
     DirectoryTakesNoFiles,
     /// The destination is a link to nothing (12).
     DanglingLink,
-    /// The destination is a link in a circle of links (12).
+    /// The destination is a link in a loop of links (12).
     LinkLoop,
     /// The destination is a link to a directory (12).
     LinkToDirectory,
@@ -132,14 +134,14 @@ pub enum ErrorKind {
         #[serde(with = "super::os_path")]
         found: PathBuf,
     },
-    /// More bytes than [`Request::max_bytes`](crate::Request::max_bytes) (12).
+    /// The source has more bytes than [`Request::max_bytes`](crate::Request::max_bytes) (12).
     TooLarge {
-        /// The bytes that there are at least.
+        /// The number of bytes that the source has at least.
         bytes: u64,
-        /// The bytes that are allowed.
+        /// The number of bytes that are allowed.
         max: u64,
     },
-    /// What was written to a stream output cannot be read back (12).
+    /// A stream output cannot be read back (12).
     CannotReread,
     /// The destination is a disk, whose content would be lost (12).
     DiskNotReplaced,
@@ -176,22 +178,22 @@ pub enum ErrorKind {
     PeerUnproven,
     /// The name is in use for another copy (12).
     NameInUse {
-        /// What is copied there: both paths, separated by a NUL, or the tag of two halves.
+        /// The tag of the other copy: both paths, separated by a NUL, or the tag of two halves.
         there: Vec<u8>,
         /// The processes there.
         processes: Vec<u32>,
     },
-    /// What has the pipe's name is not a pipe of this user, or the directory to meet in is not fit for it (12).
+    /// Something that is not a pipe of this user has the pipe's name, or the directory to meet in is not safe (12).
     ForeignPipe {
-        /// What is wrong with it.
+        /// The problem, for people.
         what: String,
     },
 
     /// The copy differs from the source, after the stream or when it was read back (4).
     Mismatch {
-        /// Whether it was found when the copy was read back.
+        /// Whether the difference was found when the copy was read back.
         reread: bool,
-        /// How many bytes were resumed from an earlier copy.
+        /// The number of bytes that were resumed from an earlier copy.
         resumed: u64,
     },
     /// The peer died (8).
@@ -233,7 +235,7 @@ pub enum ErrorKind {
         /// The peer's.
         theirs: u32,
     },
-    /// Shared memory could not be had (1, or 7 if it is full).
+    /// Shared memory could not be created or used (1, or 7 if it is full).
     SharedMemory {
         /// The step that failed, for a log.
         step: String,
@@ -250,13 +252,13 @@ pub enum ErrorKind {
         /// The pipe's own words, for a log.
         what: String,
     },
-    /// Not an error to anybody but the two halves: the destination exists and was kept.
+    /// The destination exists and was kept. Only the two halves see this as an error.
     #[doc(hidden)]
     Skipped,
 }
 
 impl ErrorKind {
-    /// Returns whether only the process that it happens to can report it.
+    /// Returns whether only the process that fails can report this kind, and not its peer.
     pub(crate) fn is_of_one_process(&self) -> bool {
         matches!(
             self,
@@ -276,7 +278,7 @@ impl ErrorKind {
         )
     }
 
-    /// The same kind without paths and texts, for a peer that must not learn them, or whose own are not believed.
+    /// Removes paths and texts: for a peer that must not learn them, or whose own are not to be trusted.
     pub(crate) fn without_details(self) -> Self {
         let none = PathBuf::new;
         match self {
@@ -295,21 +297,21 @@ impl ErrorKind {
     }
 }
 
-/// How a source changed while it was read.
+/// The way in which a source changed while it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourceChange {
     /// It became shorter.
     Shrank {
         /// Its length in bytes when it was opened.
         from: u64,
-        /// The bytes that there were in the end.
+        /// Its length in bytes after it was read.
         to: u64,
     },
     /// It became longer.
     Grew {
         /// Its length in bytes when it was opened.
         from: u64,
-        /// The bytes that there were in the end.
+        /// Its length in bytes after it was read.
         to: u64,
     },
     /// Its content was written to.
@@ -329,7 +331,7 @@ pub enum SharedOption {
     Overwrite,
 }
 
-/// What was being done when something failed.
+/// The operation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
     /// Opening the source or the destination.
@@ -338,7 +340,7 @@ pub enum Operation {
     Stat,
     /// Reading the source.
     Read,
-    /// Reading a beginning again that was read or written before.
+    /// Reading again the beginning of a file that was read or written before.
     ReadPrefix,
     /// Reading the source's extended attributes.
     ReadAttributes,
@@ -372,39 +374,39 @@ pub enum Operation {
     FlushName,
 }
 
-/// What is at the destination after a failure.
+/// The state of the destination after a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Aftermath {
-    /// The failure says it, or it came before anything could change.
+    /// The kind of failure implies it, or nothing could have changed yet.
     #[default]
     Unmentioned,
-    /// What was there before.
+    /// The destination is unchanged.
     Unchanged,
-    /// What was there before, and beside it that many bytes of the copy, which the next run resumes.
+    /// The destination is unchanged, and a part of the copy is kept beside it, which the next run resumes.
     Kept {
         /// Bytes from the start that are safe on the disk.
         bytes: u64,
     },
-    /// What was there before; a temporary file may remain, which the next run resumes or removes.
+    /// The destination is unchanged. A temporary file may remain, which the next run resumes or removes.
     PartialMayRemain {
-        /// Where, if this process may know it.
+        /// Its path, if this process may know it.
         #[serde(with = "super::os_path::option")]
         path: Option<PathBuf>,
     },
-    /// A part of the copy: a stream output cannot be rolled back.
+    /// The destination has a part of the copy, because a stream output cannot be rolled back.
     Incomplete,
-    /// All of the copy, perhaps not all of it on the disk: a Writer of a stream output died at its end.
+    /// The whole copy was written, perhaps not all of it to the disk: the Writer of a stream output died at the end.
     Written,
-    /// The copy; a power failure now may bring back what was there before.
+    /// The destination is the copy, but a power failure now may bring back the old file.
     Complete,
-    /// Something that was the copy and has been written to since.
+    /// The destination was the copy, but has been written to since.
     Changed,
-    /// The copy or what was there before: this cannot be told from here.
+    /// The destination is the copy or unchanged, and this process cannot tell which.
     Undetermined,
 }
 
 impl Aftermath {
-    /// The same without a path, unless the peer may learn it.
+    /// Removes the path, unless the peer may learn it.
     pub(crate) fn without_path(self, unless: bool) -> Self {
         match self {
             Self::PartialMayRemain { .. } if !unless => Self::PartialMayRemain { path: None },
@@ -414,13 +416,13 @@ impl Aftermath {
 }
 
 impl Error {
-    /// An error of this kind, about nothing in particular.
+    /// An error of this kind, without further details.
     #[must_use]
     pub fn new(kind: ErrorKind) -> Self {
         Self { kind, role: None, path: None, operation: None, cause: None, aftermath: Aftermath::Unmentioned }
     }
 
-    /// An error of this kind that happened to this path.
+    /// An error of this kind that concerns this path.
     #[must_use]
     pub fn at(kind: ErrorKind, path: &Path) -> Self {
         Self { path: Some(path.into()), ..Self::new(kind) }
@@ -436,7 +438,7 @@ impl Error {
         Self::at(ErrorKind::Destination, path).doing(operation, cause)
     }
 
-    /// The same error with what was being done, and what the system said.
+    /// Adds the operation that failed, and the system's error.
     #[must_use]
     pub(crate) fn doing(self, operation: Operation, cause: impl Into<SystemError>) -> Self {
         Self { operation: Some(operation), cause: Some(cause.into()), ..self }

@@ -1,4 +1,4 @@
-//! What a copy reports while it runs, and how it is stopped.
+//! Events that a copy reports while it runs, and the means to stop it.
 
 use super::error::Error;
 use super::request::Role;
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// It is called from a thread of its own, one event at a time, so that a slow observer never holds up the copy. Events
 /// that are still queued when the copy ends are delivered before [`run`](crate::run) returns.
 pub trait Observer: Send {
-    /// Takes note of an event.
+    /// Receives an event.
     fn event(&mut self, event: Event);
 }
 
@@ -29,7 +29,7 @@ impl<F: FnMut(Event) + Send> Observer for F {
 pub enum Event {
     /// This process has its role.
     Joined {
-        /// Which one.
+        /// The role.
         role: Role,
         /// The name under which the two meet: bytes of any kind, or both paths separated by a NUL.
         pipe: Vec<u8>,
@@ -61,7 +61,7 @@ pub enum Event {
         blocks: usize,
         /// Bytes in a block.
         block_size: usize,
-        /// Why there are so many.
+        /// Why this number of blocks was chosen.
         reason: LayoutReason,
     },
     /// The copy begins.
@@ -80,20 +80,20 @@ pub enum Event {
         /// Whether they are read again, for a checksum that needs it.
         rereads: bool,
     },
-    /// Where the copy stands: about ten times in a second while it runs.
+    /// The progress of the copy, about ten times in a second while it runs.
     Progress(Progress),
     /// The copy enters a step that has no bytes to count.
     Step(Step),
-    /// Something that the user should know, though it stops nothing.
+    /// A problem that the user should know of, but that does not stop the copy.
     Warning(Warning),
-    /// Where the time went, at the end, if [`Request::stats`](crate::Request::stats) asked for it.
+    /// The statistics of one half, at the end, if [`Request::stats`](crate::Request::stats) is set.
     Stats(Stats),
 }
 
-/// Where a copy stands.
+/// The progress of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Where the peer is.
+    /// Whether the peer is there.
     pub peer: Presence,
     /// Bytes read so far.
     pub read: u64,
@@ -108,21 +108,21 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Before the peer has come.
+    /// The progress before the peer has arrived.
     pub(crate) const ALONE: Self =
         Self { peer: Presence::NotYet, read: 0, written: 0, buffer: 0, waiting: None, peer_shows: false };
 }
 
-/// Where the peer is.
+/// Whether the peer is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Presence {
-    /// It has not come yet.
+    /// It has not arrived yet.
     NotYet,
     /// It is there.
     Here,
     /// It died.
     Died,
-    /// The verdict is known: the peer may have left, and nobody needs it.
+    /// The verdict is known. The peer may have left, and is not needed any more.
     Finished,
 }
 
@@ -135,11 +135,11 @@ pub enum LayoutReason {
     Adjusted,
     /// The source needs no more.
     SmallSource,
-    /// More would not pay for a source of this length.
+    /// More blocks would not make the copy of a source of this length faster.
     ShortSource,
-    /// A stream may come in bursts.
+    /// Data from a stream may arrive in bursts.
     Stream,
-    /// The source is on a disk, and may come in bursts.
+    /// Data from a disk may arrive in bursts.
     Disk,
     /// The source is in memory, and few blocks stay in the processor's caches.
     Memory,
@@ -154,17 +154,17 @@ pub enum Step {
     Rereading,
 }
 
-/// Something that the user should know, though it stops nothing.
+/// A problem that the user should know of, but that does not stop the copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Warning {
     /// The sandbox does not cover everything.
     Unconfined {
-        /// What it leaves open.
+        /// What the process can still do.
         gap: SandboxGap,
-        /// Why.
+        /// The reason, for people.
         reason: String,
     },
-    /// The blocks are not as the request wanted them.
+    /// The requested block or buffer size is impossible, so the nearest possible ones are used.
     LayoutAdjusted {
         /// Number of blocks.
         blocks: u64,
@@ -176,7 +176,7 @@ pub enum Warning {
         /// The file.
         #[serde(with = "super::os_path")]
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: SystemError,
     },
     /// From this offset on the file went through the page cache, because the pieces were not whole sectors.
@@ -193,7 +193,7 @@ pub enum Warning {
         #[serde(with = "super::os_path")]
         path: PathBuf,
     },
-    /// The file system is memory: there is no cache to drop.
+    /// The file system is in memory, so there is no cache to drop.
     DropCacheUseless {
         /// The file.
         #[serde(with = "super::os_path")]
@@ -213,7 +213,7 @@ pub enum Warning {
     },
     /// The file system has no locks, so nothing keeps two copies from the same destination.
     NoLocks {
-        /// What the system said.
+        /// The system's error.
         cause: SystemError,
     },
     /// What an interrupted copy left does not fit this one, which restarts from the beginning.
@@ -224,13 +224,13 @@ pub enum Warning {
         #[serde(with = "super::os_path")]
         path: PathBuf,
     },
-    /// The copy was read back through the page cache, because the file system cannot do otherwise.
+    /// The copy was read back through the page cache, because the file system has no direct reads.
     RereadCached,
-    /// A Reader failed after a Reader before it had sent everything: the copy is complete all the same.
+    /// This Reader failed after an earlier Reader had sent everything, so the copy is complete despite this error.
     TooLate(Box<Error>),
 }
 
-/// What a sandbox leaves open.
+/// Something that a confined process can still do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SandboxGap {
     /// Other files can still be opened.
@@ -239,12 +239,12 @@ pub enum SandboxGap {
     SystemCalls,
 }
 
-/// Where the time of one half went.
+/// The statistics of one half: how long it took, and how long it waited.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
     /// The half.
     pub role: Role,
-    /// Bytes that this process moved: those of an interrupted copy do not count.
+    /// Bytes that this process moved, without those that were resumed.
     pub bytes: u64,
     /// From the first block to the last.
     pub duration: Duration,
@@ -252,7 +252,8 @@ pub struct Stats {
     pub waited: [Duration; 2],
     /// How long the Reader held back for [`Request::rate_limit`](crate::Request::rate_limit).
     pub held_back: Duration,
-    /// How often none, a quarter, a half, three quarters and all of the blocks were filled when this half asked for one.
+    /// How often none, a quarter, a half, three quarters and all of the blocks were filled when this half asked for
+    /// one.
     pub fill: [u64; 5],
     /// Number of blocks.
     pub blocks: u64,
@@ -267,7 +268,7 @@ pub struct Stats {
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Makes one that nobody has requested yet.
+    /// Makes a stop that is not requested yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -279,7 +280,7 @@ impl Stop {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether somebody asked the copy to stop.
+    /// Returns whether the stop was requested.
     #[must_use]
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -1,20 +1,20 @@
-//! How a copy ended, if it did not fail.
+//! The result of a copy that did not fail.
 
 use super::system_error::SystemError;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// How a copy ended. Both processes return the same.
+/// The result of a copy that did not fail. Both processes return the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The destination holds every byte, as durable as the request asked for.
     Complete {
         /// Length of the copy.
         bytes: u64,
-        /// What both processes computed; `None` with [`Verify::None`](crate::Verify::None).
+        /// The checksum that both processes computed; `None` with [`Verify::None`](crate::Verify::None).
         checksum: Option<Checksum>,
-        /// What [`Request::preserve`](crate::Request::preserve) asked for and the copy did not get.
+        /// The metadata that [`Request::preserve`](crate::Request::preserve) asked for and that could not be preserved.
         not_preserved: Vec<Loss>,
     },
     /// The destination exists and was kept, as [`Request::overwrite`](crate::Request::overwrite) asked for.
@@ -34,16 +34,16 @@ pub enum Checksum {
     Blake3([u8; 32]),
 }
 
-/// A property of the source that the copy did not get.
+/// Metadata of the source that could not be preserved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
-    /// Which one.
+    /// The metadata.
     pub what: Preserved,
-    /// Why.
+    /// The reason.
     pub reason: LossReason,
 }
 
-/// Something that a copy may preserve.
+/// Metadata that a copy may preserve.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Preserved {
     /// All that was asked for.
@@ -64,7 +64,7 @@ pub enum Preserved {
     Attribute(OsString),
 }
 
-/// Why a property was not preserved.
+/// The reason why metadata was not preserved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LossReason {
     /// The source or the destination is a stream, which has nothing but content.
@@ -77,8 +77,8 @@ pub enum LossReason {
     NotReceived,
     /// The Reader could not read it.
     Unreadable,
-    /// It gives rights, and comes from another user.
+    /// It grants rights, and the Reader may belong to another user.
     OtherUser,
-    /// It gives rights, and the copy has another owner than the source.
+    /// It grants rights, and the owner of the copy is not that of the source.
     OtherOwner,
 }

@@ -1,4 +1,4 @@
-//! What to copy, and how.
+//! The request for a copy.
 
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
@@ -26,7 +26,7 @@ impl Role {
     }
 }
 
-/// Which processes take part, and what this one may know.
+/// The processes that take part, and the paths that this one knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Parties {
     /// This process and one that the user starts with the same request. The order of arrival decides the roles.
@@ -36,7 +36,7 @@ pub enum Parties {
         source: PathBuf,
         /// The file to write.
         destination: Destination,
-        /// Where the two meet; `None`: under a name made from both absolute paths.
+        /// The name of the pipe where the two meet; `None`: a name made from both absolute paths.
         name: Option<OsString>,
     },
     /// This process reads, and starts a second one that writes ([`Request::second_process`]).
@@ -52,7 +52,7 @@ pub enum Parties {
         /// The file, pipe or device to read; `-` is standard input.
         #[serde(with = "super::os_path")]
         source: PathBuf,
-        /// Where the two meet.
+        /// The name of the pipe where the two meet.
         name: OsString,
     },
     /// This process is the Writer, and does not know the source.
@@ -60,7 +60,7 @@ pub enum Parties {
         /// The file, pipe or device to write; `-` is standard output.
         #[serde(with = "super::os_path")]
         destination: PathBuf,
-        /// Where the two meet.
+        /// The name of the pipe where the two meet.
         name: OsString,
     },
 }
@@ -77,7 +77,7 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// Returns the path, whatever it may name.
+    /// Returns the path.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
@@ -86,7 +86,7 @@ impl Destination {
     }
 }
 
-/// What happens to a destination that exists.
+/// The action if the destination exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Overwrite {
     /// It is replaced.
@@ -121,7 +121,7 @@ pub enum Fsync {
     End,
 }
 
-/// How the copy is compared with the source.
+/// The way in which the copy is compared with the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verify {
     /// Not at all.
@@ -152,7 +152,7 @@ pub enum Sparse {
     Never,
 }
 
-/// A property of the source that the copy may take over besides its content.
+/// Metadata of the source that the copy can preserve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Preserve {
     /// Permission bits (on Windows: whether the file may be written to).
@@ -170,8 +170,9 @@ pub enum Preserve {
 /// A copy to make: plain data, which a command line, a user interface or a test fills in.
 ///
 /// Start from [`pair`](Self::pair), [`both`](Self::both), [`read`](Self::read) or [`write`](Self::write), and change
-/// the fields that matter. A field's last line says whose it is: *shared* (both processes must say the same, which the
-/// handshake compares), the *Reader's*, the *Writer's*, or each process's *own*.
+/// the fields that matter. The last line of a field's description says to which process it matters: it is *shared*
+/// (both processes must have the same value, which the handshake compares), the *Reader's*, the *Writer's*, or each
+/// process's *own*.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches, as people think of them")]
 pub struct Request {
@@ -184,10 +185,10 @@ pub struct Request {
     /// Own, but it takes effect only if both processes have it.
     pub replace_within: Option<Duration>,
     /// The directory in which two users or containers meet; `None`: the user's own. Not on Windows.
-    /// Shared: elsewhere the two do not meet.
+    /// Shared: with different directories the two do not meet.
     #[serde(with = "super::os_path::option")]
     pub dir: Option<PathBuf>,
-    /// Users (names or numbers) whose processes may be the peer. Both lists empty: anybody who can come.
+    /// Users (names or numbers) whose processes may be the peer. If both lists are empty, any user who can join may.
     /// Own.
     pub peer_users: Vec<String>,
     /// Groups (names or numbers) whose members' processes may be the peer.
@@ -216,18 +217,18 @@ pub struct Request {
     pub fsync: Fsync,
     /// How the copy is compared with the source. [`Verify::Reread`] is the Writer's and means [`Verify::Stream`] to the
     /// Reader.
-    /// Shared as far as a checksum is computed or not.
+    /// Shared only as to whether a checksum is computed.
     pub verify: Verify,
-    /// The checksum.
+    /// The checksum algorithm.
     /// Shared.
     pub hash: Hash,
     /// Where the destination gets holes.
     /// The Writer's.
     pub sparse: Sparse,
-    /// What the copy takes over from the source.
+    /// The metadata to preserve.
     /// The Writer's.
     pub preserve: Vec<Preserve>,
-    /// What happens to a destination that exists.
+    /// What to do if the destination exists.
     /// Shared by a pair: the order of arrival must not decide it.
     pub overwrite: Overwrite,
     /// How the old destination is kept.
@@ -245,10 +246,10 @@ pub struct Request {
     /// Whether to keep what was copied after a failure or an interrupt, for the next run.
     /// The Writer's.
     pub keep_partial: bool,
-    /// Whether to continue what an interrupted copy left.
+    /// Whether to resume an interrupted copy.
     /// The Writer's.
     pub resume: bool,
-    /// Permission bits that a new file does not get, as the umask of a process; see [`umask`](crate::umask).
+    /// Permission bits that a new file does not get, like the umask of a process; see [`umask`](crate::umask).
     /// The Writer's.
     pub umask: u32,
     /// Whether to give up all rights that the half does not need, once its file is open. This confines the calling
@@ -256,11 +257,11 @@ pub struct Request {
     /// Linux only; elsewhere nothing happens.
     /// Own.
     pub sandbox: bool,
-    /// Whether to measure where the time goes ([`Event::Stats`](crate::Event::Stats)).
+    /// Whether to measure speed and waiting times ([`Event::Stats`](crate::Event::Stats)).
     /// Own; with [`Parties::Both`] of both processes.
     pub stats: bool,
-    /// The program that [`Parties::Both`] starts as its second process: one that calls
-    /// [`second_process`](crate::second_process) first of all, as `duocopy` does. `None`: the program that runs now.
+    /// The program that [`Parties::Both`] starts as its second process. It must call
+    /// [`second_process`](crate::second_process) before anything else, as `duocopy` does. `None`: the current program.
     /// Own.
     #[serde(with = "super::os_path::option")]
     pub second_process: Option<PathBuf>,
@@ -284,7 +285,7 @@ impl Request {
         Self::new(Parties::Read { source: source.into(), name: name.into() })
     }
 
-    /// The half of a copy that writes. It replaces nothing and follows no link, unless it is told to.
+    /// The half of a copy that writes. By default it replaces nothing and follows no link.
     pub fn write(destination: impl Into<PathBuf>, name: impl Into<OsString>) -> Self {
         let parties = Parties::Write { destination: destination.into(), name: name.into() };
         Self { overwrite: Overwrite::Refuse, follow_links: false, ..Self::new(parties) }
@@ -363,18 +364,18 @@ impl Request {
         matches!(self.parties, Parties::Read { .. } | Parties::Write { .. })
     }
 
-    /// Returns whether the copy may continue what an interrupted one left. Without a flush at the end nothing says how
-    /// much of that is on the disk.
+    /// Returns whether the copy may resume an interrupted one. Without a flush at the end, it is not known how much of
+    /// that one is on the disk.
     pub(crate) fn resumes(&self) -> bool {
         self.resume && self.fsync == Fsync::End
     }
 
-    /// Returns whether a destination that exists may mean that there is nothing to do.
+    /// Returns whether the copy may be skipped because the destination exists.
     pub(crate) fn may_skip(&self) -> bool {
         matches!(self.overwrite, Overwrite::Skip | Overwrite::ReplaceIfOlder)
     }
 
-    /// Returns whether the copy takes over any extended attribute.
+    /// Returns whether the copy preserves any extended attribute.
     pub(crate) fn preserves_attributes(&self) -> bool {
         self.preserve.iter().any(|what| matches!(what, Preserve::Xattr | Preserve::Acl))
     }

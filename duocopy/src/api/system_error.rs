@@ -18,7 +18,7 @@ impl SystemError {
         Self::from(&io::Error::from_raw_os_error(code))
     }
 
-    /// What kind of error it is, as the standard library sorts them; `Other` without a number.
+    /// Returns the kind of the error in the standard library, or `Other` if it has no number.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         self.code.map_or(io::ErrorKind::Other, |code| io::Error::from_raw_os_error(code).kind())

@@ -1,6 +1,6 @@
-//! A regular file: written under a temporary name, and renamed to its own once it is complete.
+//! A regular file as the destination: written under a temporary name, and renamed once it is complete.
 //!
-//! At every moment the destination is the old file or the new one.
+//! At every moment the destination is either the old file or the new one.
 
 use super::checkpoint::{Checkpoints, Recorder};
 use super::contract::{Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
@@ -29,24 +29,24 @@ pub struct AtomicFile {
     heading: Heading,
     /// The old destination, if there is one.
     replaces: Option<Stat>,
-    /// Where the copy resumes, as far as this side knows.
+    /// The point from which this side can resume.
     begins: ResumePoint,
     /// Whether the file is the destination already: an earlier Writer died after it had committed.
     already_committed: bool,
-    /// Whether the temporary file is whole, and only the rename failed.
+    /// Whether the temporary file is complete, and only the rename failed.
     keep_temporary: bool,
     warnings: Vec<Warning>,
     cache: CachePolicy,
     /// The journal that an interrupted copy left, until checkpoints begin.
     journal: Option<Journal>,
     checkpoints: Option<Checkpoints>,
-    /// What the checkpoints worked with, once they have ended.
+    /// The recorder of the checkpoints, after they have ended.
     recorder: Option<Recorder>,
 }
 
 impl AtomicFile {
-    /// Inspects the destination, refuses what must not be replaced, and creates a temporary file beside it; or, if
-    /// `resume`, takes the one that an interrupted copy of this source left. After an error nothing has changed.
+    /// Inspects the destination, refuses one that must not be replaced, and creates a temporary file beside it; with
+    /// `resume`, takes the one of an interrupted copy of this source. After an error nothing has changed.
     pub fn open(path: &Path, policy: &Policy, source: &SourceRecord, resume: bool) -> Result<Self, Error> {
         let path = DestinationPath::resolve(path, policy.follow_links)?;
         let replaces =
@@ -69,7 +69,7 @@ impl AtomicFile {
         Ok(file)
     }
 
-    /// Takes the temporary file over from a Writer that died in the middle, and no other file. If that Writer was
+    /// Takes over the temporary file of a Writer that died during the copy, and no other file. If that Writer was
     /// `committing`, the file may be the destination already.
     pub fn take_over(
         path: &Path,
@@ -135,7 +135,7 @@ impl AtomicFile {
         self.path.leads_to(&self.path.temporary(), self.heading.target.file)
     }
 
-    /// Returns whether the file can be what a Writer left that has acknowledged everything up to this position.
+    /// Returns whether the file can be that of a Writer that has acknowledged everything up to this position.
     fn matches_progress(&self, position: u64) -> bool {
         let length = sys::fstat(&self.file).map(|stat| stat.length);
         if self.already_committed {
@@ -156,8 +156,8 @@ impl AtomicFile {
         truncate().map_err(|error| self.failed(Operation::Truncate, error))
     }
 
-    /// Returns the checksum's state at this point: from the recorded sum, or by reading the beginning again. A destination
-    /// that is committed already is always read, because only a dead Writer says that it is the copy.
+    /// Returns the checksum's state at this point: from the recorded sum, or by reading the beginning again. A
+    /// committed destination is always read, because only a dead Writer has claimed that it is the copy.
     fn digest_at(&self, kind: Kind, at: ResumePoint) -> Result<Digest, Error> {
         if !self.already_committed
             && let Some(digest) = Digest::resume(kind, at.sum)
@@ -186,8 +186,8 @@ impl AtomicFile {
     fn end_checkpoints(&mut self) -> Result<(), Error> {
         let Some(checkpoints) = self.checkpoints.take() else { return Ok(()) };
         let (recorder, result) = checkpoints.end();
-        // Without a recorder nothing is recorded any more: data that may have been lost between the cache and the disk is
-        // not trusted again.
+        // After an error there is no recorder, and nothing more is recorded: data that may have been lost between the
+        // cache and the disk must not be trusted.
         result.map_err(|error| self.failed(Operation::Flush, error))?;
         self.recorder = Some(recorder);
         Ok(())
@@ -199,14 +199,14 @@ impl AtomicFile {
         written.map_err(|error| self.failed(Operation::Write, error))
     }
 
-    /// Gives the file its final mode and, if it replaces another one, that one's owner. Returns whether it has the owner.
+    /// Sets the file's final mode and the owner of the file that it replaces. Returns whether it has that owner.
     fn set_mode_and_owner(&self) -> io::Result<bool> {
         let mode = self.source().stat.mode & 0o777 & !self.policy.umask;
         let owner_kept = match &self.replaces {
             Some(old) => self.path.directory.copy_mode_and_owner(&self.file, &self.path.name, old)?,
             None => sys::set_mode(&self.file, mode).map(|()| true)?,
         };
-        // A set-ID program must not become one that a Reader of another user has chosen.
+        // A Reader of another user must not choose the content of a set-ID program.
         let mode = sys::fstat(&self.file)?.mode;
         if !self.policy.trusts_reader && mode & sys::MODE_WITHOUT_SETID != mode {
             sys::set_mode(&self.file, mode & sys::MODE_WITHOUT_SETID)?;
@@ -214,11 +214,11 @@ impl AtomicFile {
         Ok(owner_kept)
     }
 
-    /// Flushes the whole copy and records that it is whole.
+    /// Flushes the copy and records that it is complete.
     fn flush(&mut self, whole: ResumePoint) -> Result<(), Error> {
         if let Err(error) = self.file.sync_all() {
-            // Data that may have been lost between the cache and the disk is not trusted again, and a second flush would
-            // not report it.
+            // Data that may have been lost between the cache and the disk must not be trusted, and a second flush would
+            // not report the loss.
             self.recorder = None;
             self.discard();
             return Err(self.failed(Operation::Flush, error));
@@ -227,13 +227,13 @@ impl AtomicFile {
             && recorder.has_journal()
             && let Ok(stat) = sys::fstat(&self.file)
         {
-            // If this fails, a kill during the commit costs another copy, and nothing else.
+            // If this fails and the process is killed while it commits, the next run only has to copy again.
             let _ = recorder.record(whole, stat.modified);
         }
         Ok(())
     }
 
-    /// Renames the file to its name, if everything is still as it was at the start.
+    /// Renames the file to its final name, unless another program has interfered with one of the names meanwhile.
     fn replace(&mut self) -> Result<(), Error> {
         if !self.owns_temporary() {
             return Err(self.refused(ErrorKind::TemporaryFileReplaced));
@@ -265,7 +265,7 @@ impl AtomicFile {
             Overwrite::Skip if exists => self.refused(ErrorKind::Skipped),
             Overwrite::Refuse if exists => self.refused(ErrorKind::DestinationAppeared),
             _ if sys::is_busy(&error) => {
-                // The copy is whole. The next run, or the user, can still rename it.
+                // The copy is complete. The next run, or the user, can still rename it.
                 self.keep_temporary = true;
                 let copy = self.path.sibling(&temporary);
                 self.refused(ErrorKind::DestinationBusy { copy }).doing(Operation::Rename, error)
@@ -359,7 +359,7 @@ impl Destination for AtomicFile {
     fn discard(&mut self) {
         let _ = self.end_checkpoints();
         if self.already_committed {
-            // The destination is not what it should be, and no later run must take it for the copy.
+            // The destination is not the copy, and no later run must take it for one.
             self.remove_journal();
         } else if self.owns_temporary() && !self.keep_temporary {
             self.remove_journal();
@@ -369,7 +369,7 @@ impl Destination for AtomicFile {
     }
 }
 
-/// The file in each of its states; the traits say what can be done in which.
+/// The file in each of its states. Each trait has the operations of one state.
 struct Open<'a>(&'a mut AtomicFile);
 
 impl<'a> Staged<'a> for Open<'a> {
@@ -383,7 +383,7 @@ impl<'a> Staged<'a> for Open<'a> {
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Error> {
         if self.0.already_committed {
-            // A destination is never written to, and the Writer that committed it had everything.
+            // A committed destination is never written to: the Writer that committed it should have had all data.
             return Err(self.0.refused(ErrorKind::CommittedTooEarly));
         }
         if self.0.policy.sparse != Sparse::Always {
@@ -407,7 +407,7 @@ impl<'a> Staged<'a> for Open<'a> {
             let zeros = Pages::new(length.min(PIECE as u64) as usize);
             return self.write(offset, &zeros).map(|written| written as u64);
         }
-        // The file ends at the offset: what was there was truncated.
+        // The file ends at this offset, because anything past it was truncated.
         self.0.file.set_len(offset + length).map_err(|error| self.0.failed(Operation::Punch, error))?;
         Ok(length)
     }
@@ -431,7 +431,7 @@ impl<'a> Staged<'a> for Open<'a> {
         let mut prepared = Prepared::default();
         let apply = |file: &AtomicFile| metadata.apply(&file.file, file.source(), file.policy.trusts_reader);
         if file.already_committed {
-            // The Writer that committed it may have been asked for less.
+            // The Writer that committed it may have been asked to preserve less.
             prepared.not_preserved = apply(file);
             if durable {
                 file.file.sync_all().map_err(|error| file.failed(Operation::Flush, error))?;

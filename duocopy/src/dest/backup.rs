@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
 
-/// How many numbers are tried if other processes take them at the same time.
+/// The most numbers to try while other processes take them.
 const MAX_TRIES: u64 = 1000;
 
 /// Gives the file at the destination a second name. It keeps the first one until it is replaced, so that there is a
@@ -29,7 +29,7 @@ pub fn keep(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<(
         }
     };
     kept.map_err(|error| {
-        // The file system has no links, or only the owner of the file may make one.
+        // The file system has no hard links, or only the owner of the file may create one.
         let unsupported =
             matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied);
         let kind = if unsupported { ErrorKind::BackupFailed } else { ErrorKind::Destination };
@@ -61,8 +61,7 @@ pub fn check(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<
     Err(Error::at(kind, &path.path))
 }
 
-/// Removes what a copy left that was killed while it replaced a simple backup: one more name of what is, or was, the
-/// destination.
+/// Removes the extra link to the destination that remains if a copy was killed while it replaced a simple backup.
 pub fn remove_leftover(path: &DestinationPath) {
     if let Ok(Some(Entry::Regular(_))) = path.directory.entry(&path.backup()) {
         let _ = path.directory.remove_if_exists(&path.backup());

@@ -1,6 +1,6 @@
-//! Flushes a copy from time to time while it runs, and records in the journal how far it has come.
+//! Flushes a copy from time to time while it runs, and records the flushed part in the journal.
 //!
-//! This is the work of a thread of its own, for which the Writer waits only at the end.
+//! A thread of its own does this; the Writer waits for it only at the end.
 
 use super::journal::{Heading, Journal};
 use super::path::DestinationPath;
@@ -13,8 +13,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Time from the end of one checkpoint to the next. A kill loses what was copied in this time; `docs/benchmarks.md` says
-/// what checkpoints cost.
+/// Time from the end of one checkpoint to the next. A kill loses what was copied in this time; `docs/benchmarks.md`
+/// says what checkpoints cost.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Flushes the temporary file and writes the journal.
@@ -67,7 +67,7 @@ impl Recorder {
         })
     }
 
-    /// Returns whether anything was ever recorded.
+    /// Returns whether anything has been recorded.
     pub fn has_journal(&self) -> bool {
         self.journal.is_some()
     }
@@ -79,8 +79,8 @@ impl Recorder {
         Ok(self.record(reached, (0, 0)).is_ok())
     }
 
-    /// Records that the copy is on the disk up to this point, which the caller has made sure of. If this fails, the older
-    /// records are still true, and the copy can do without a new one.
+    /// Records that the copy is on the disk up to this point, which the caller has made sure of. If this fails, the
+    /// older records are still true, and the copy can do without a new one.
     pub fn record(&mut self, reached: ResumePoint, modified: (i64, i64)) -> io::Result<()> {
         let journal = match &mut self.journal {
             Some(journal) => journal,
@@ -148,7 +148,7 @@ impl Checkpoints {
         Ok(Self { shared, thread })
     }
 
-    /// Takes note that the copy has come this far. Returns `false` if an earlier part could not be flushed.
+    /// Notes that the copy has reached this point. Returns `false` if an earlier part could not be flushed.
     pub fn reached(&self, reached: ResumePoint) -> bool {
         let mut state = self.shared.lock();
         state.reached = reached;

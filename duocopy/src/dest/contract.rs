@@ -1,4 +1,4 @@
-//! What the Writer needs of a destination.
+//! The interface between the Writer and a destination.
 
 use super::metadata::SourceMetadata;
 use crate::api::{Backup, Error, ErrorKind, Loss, Overwrite, Request, Sparse, Warning};
@@ -9,19 +9,19 @@ use crate::sys::Directory;
 use std::fmt::Debug;
 use std::path::Path;
 
-/// What the Writer may do with a destination.
+/// The options that concern the destination.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub overwrite: Overwrite,
     pub backup: Backup,
     pub backup_suffix: String,
-    /// Take a symbolic link for the file that it names; otherwise refuse it.
+    /// Whether to write to the file that a symbolic link names; otherwise a link is refused.
     pub follow_links: bool,
     pub max_bytes: Option<u64>,
     pub sparse: Sparse,
     /// Permission bits that a new file does not get.
     pub umask: u32,
-    /// Honour set-id bits, capabilities and privileged attributes: only between processes of one user.
+    /// Whether to honour set-ID bits, capabilities and privileged attributes: only between processes of one user.
     pub trusts_reader: bool,
 }
 
@@ -50,13 +50,14 @@ impl Policy {
 
 /// A destination that was opened. It has not changed yet, but a temporary file may lie beside it.
 ///
-/// A caller that fails must call [`keep`](Self::keep) or [`discard`](Self::discard): both also end the thread that makes
-/// checkpoints, which holds the lock of the temporary file.
+/// A caller that fails must call [`keep`](Self::keep) or [`discard`](Self::discard): both also end the thread that
+/// makes checkpoints, which holds the lock of the temporary file.
 pub trait Destination: Debug {
-    /// Returns what identifies the destination: for the Reader, and for a process that replaces this one.
+    /// Returns the record that identifies the destination, for the Reader and for a process that replaces this one.
     fn record(&self) -> TargetRecord;
 
-    /// Returns the directory in which names are created and renamed, if there is one: what a sandbox has to leave open.
+    /// Returns the directory in which names are created and renamed, if there is one. The sandbox must leave it
+    /// accessible.
     fn directory(&self) -> Option<&Directory>;
 
     /// Returns how much of the copy is on the disk already.
@@ -68,31 +69,30 @@ pub trait Destination: Debug {
     /// Returns the warnings since the last call.
     fn take_warnings(&mut self) -> Vec<Warning>;
 
-    /// Begins to write at this point, on which both sides have agreed. Returns the state of the checksum there.
-    ///
-    /// An error if the destination cannot be what a Writer that acknowledged this point has left.
+    /// Begins to write at this point, on which both sides have agreed. Returns the state of the checksum there, or an
+    /// error if the destination cannot be the one of a Writer that had acknowledged this point.
     fn stage<'a>(
         &'a mut self,
         at: ResumePoint,
         plan: WritePlan,
     ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error>;
 
-    /// Leaves what is on the disk for the next run, after a failure; `reached` is flushed first, if it is given. Returns how
-    /// many bytes the next run can resume; if there are none, everything is discarded.
+    /// Keeps a failed copy for the next run. If `reached` is given, everything up to that point is flushed first.
+    /// Returns the number of bytes that the next run can resume; if it is 0, everything is discarded.
     fn keep(&mut self, reached: Option<ResumePoint>) -> u64;
 
-    /// Removes everything that can be removed, after a failure. The destination is what it was before.
+    /// Discards a failed copy, as far as it can be removed. A regular file at the destination is unchanged.
     fn discard(&mut self);
 }
 
-/// How a destination is written.
+/// The options for writing a destination.
 #[derive(Clone, Copy, Debug)]
 pub struct WritePlan {
-    /// The checksum whose state is wanted.
+    /// The checksum to compute.
     pub digest: Kind,
     /// How to use the page cache.
     pub cache: CacheUse,
-    /// Flush from time to time, and record in a journal how far that got.
+    /// Whether to flush from time to time, and to record the flushed part in a journal.
     pub checkpoints: bool,
 }
 
@@ -104,14 +104,15 @@ pub trait Staged<'a> {
     /// Returns an error if the policy does not allow this many bytes.
     fn check_limit(&self, bytes: u64) -> Result<(), Error>;
 
-    /// Writes these bytes at this offset, or as many as can be written soon; 0 if there is no room for some time.
-    /// Returns how many.
+    /// Writes these bytes at this offset, or as many of them as can be written soon. Returns that number, which is 0 if
+    /// there is no room for some time.
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Error>;
 
-    /// Writes that many zeros, or as many as can be written soon: all of them if they become a hole. Returns how many.
+    /// Writes `length` zeros, or as many as can be written soon. Returns that number. If the zeros become a hole,
+    /// all of them are written.
     fn write_zeros(&mut self, offset: u64, length: u64) -> Result<u64, Error>;
 
-    /// Takes note that everything up to here is written. An error if an earlier part could not be flushed.
+    /// Notes that everything up to this point is written. Returns an error if an earlier part could not be flushed.
     fn reached(&mut self, point: ResumePoint) -> Result<(), Error>;
 
     /// Does everything that comes before the rename: length, mode, owner, metadata, and, if `durable`, the flush.
@@ -123,23 +124,23 @@ pub trait Staged<'a> {
     ) -> Result<(Box<dyn Ready<'a> + 'a>, Prepared), Error>;
 }
 
-/// What preparing a copy left out.
+/// Losses and warnings from preparing a copy.
 #[derive(Debug, Default)]
 pub struct Prepared {
     pub not_preserved: Vec<Loss>,
     pub warnings: Vec<Warning>,
 }
 
-/// A copy that is whole, and not yet under its name.
+/// A copy that is complete, but not committed yet.
 pub trait Ready<'a> {
     /// Reads everything back. The second value says whether it came from the medium and not from the page cache.
     fn reread(&mut self, digest: Kind) -> Result<(Value, bool), Error>;
 
-    /// Renames the copy to its name: the one step that changes the destination.
+    /// Commits the copy by renaming it: the one step that changes the destination.
     fn commit(self: Box<Self>) -> Result<Box<dyn Committed + 'a>, Error>;
 }
 
-/// A copy that is under its name.
+/// A copy that is committed.
 pub trait Committed {
     /// Flushes the name to the disk.
     fn sync_name(&self) -> Result<(), Error>;

@@ -1,4 +1,5 @@
-//! What is at a destination, and whether a copy may replace it: the same answer for a copy and for `--dry-run`.
+//! Inspects a destination and decides whether a copy may replace it, with the same result for a copy and for
+//! `--dry-run`.
 
 use super::contract::Policy;
 use super::path::DestinationPath;
@@ -9,7 +10,7 @@ use crate::sys::Stat;
 use std::io;
 use std::path::Path;
 
-/// What a copy would find.
+/// What a copy would find at the destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A pipe, a device or standard output: what is written cannot be rolled back.
@@ -20,11 +21,11 @@ pub enum Found {
     Existing(Stat),
 }
 
-/// Inspects a destination without changing anything, as far as that can tell what a copy would do. The error is the one
-/// that the copy would end with; a destination that the copy would keep is [`ErrorKind::Skipped`].
+/// Inspects a destination without changing anything. Returns the error with which a copy would end, as far as that is
+/// known now; for a destination that the copy would keep, that is [`ErrorKind::Skipped`].
 ///
-/// With `streams` the copy may write to something else than a regular file; `rereads` says whether it reads back what it
-/// wrote, and `resume` whether it may resume what an interrupted copy left.
+/// `streams` says whether the copy may write to a stream, `rereads` whether it reads back what it wrote, and `resume`
+/// whether it may resume an interrupted copy.
 pub fn inspect(
     path: &Path,
     policy: &Policy,
@@ -42,8 +43,8 @@ pub fn inspect(
     inspect_file(path, policy, source, |path| resume && staging::already_committed(path, source).is_some())
 }
 
-/// Inspects a destination before the Reader has come. An existing destination is no reason to refuse as long as it has a
-/// journal: it can be the whole copy of a Writer that was killed before it could report so.
+/// Inspects a destination before the Reader arrives. A destination that has a journal is not refused because it exists:
+/// it may be the complete copy of a Writer that was killed before it could report that.
 pub fn inspect_early(path: &Path, policy: &Policy) -> Result<(), Error> {
     if stream::is_stream(path) {
         return Ok(());

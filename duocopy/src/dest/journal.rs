@@ -1,4 +1,4 @@
-//! What an interrupted copy leaves beside its temporary file, so that the next one can resume it.
+//! The journal that an interrupted copy leaves beside its temporary file, so that the next copy can resume it.
 //!
 //! ```text
 //!    0  heading: magic, version, source (128 bytes), temporary file (128 bytes), directory, name, own checksum
@@ -7,10 +7,10 @@
 //! 1536  end
 //! ```
 //!
-//! All words are little-endian. An entry says that the first `position` bytes of the temporary file are on the disk, and
-//! what their checksum is. It is written once that is true, over the older of the two entries, each of which has a
-//! sector of its own: if a power failure tears the write, the other entry is still there. A file that does not fit
-//! together is not a journal.
+//! All words are little-endian. An entry says that the first `position` bytes of the temporary file are on the disk,
+//! and what their checksum is. It is written once that is true, over the older of the two entries, each of which has a
+//! sector of its own: if a power failure tears the write, the other entry is still there. A file whose checksums do not
+//! match is not a journal.
 
 use crate::digest;
 use crate::record::{Packed, ResumePoint, SourceRecord, TargetRecord};
@@ -36,7 +36,7 @@ pub struct Heading {
     pub name: u64,
 }
 
-/// How far the copy has come.
+/// The part of the copy that a journal records as durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recorded {
     number: u64,

@@ -1,7 +1,7 @@
-//! `--preserve`: what a copy takes over from its source besides the content.
+//! Preserves the metadata of the source (`--preserve`).
 //!
 //! Mode, owner and times are part of the source's record. Extended attributes and access lists come after the last byte
-//! of the content, if the Writer has asked for them.
+//! of the content, if the Writer requests them.
 
 use crate::api::{Loss, LossReason, Preserve, Preserved};
 use crate::attributes::{Attribute, Received};
@@ -16,19 +16,19 @@ const ACCESS_LIST: &str = "system.posix_acl_access";
 /// Rights that a program has, whichever user starts it.
 const CAPABILITIES: &str = "security.capability";
 
-/// What a copy is to take over from its source, and the attributes that have arrived for it.
+/// The metadata that a copy is to preserve, and the attributes that have arrived for it.
 #[derive(Clone, Debug)]
 pub struct SourceMetadata {
     preserve: Vec<Preserve>,
     attributes: Received,
 }
 
-/// Whether rights may be taken over from the source.
+/// The conditions under which attributes that grant rights may be preserved.
 #[derive(Clone, Copy)]
 struct Rights {
     /// Reader and Writer belong to one user.
     trusts_reader: bool,
-    /// And the copy has the owner of the source.
+    /// The copy also has the owner of the source.
     same_owner: bool,
 }
 
@@ -41,7 +41,7 @@ impl SourceMetadata {
         self.preserve.contains(&what)
     }
 
-    /// Returns whether nothing but the content is wanted.
+    /// Returns whether no metadata is to be preserved.
     pub fn is_empty(&self) -> bool {
         self.preserve.is_empty()
     }
@@ -51,7 +51,7 @@ impl SourceMetadata {
         self.attributes.add(piece)
     }
 
-    /// Gives the file everything that is wanted. Returns what it did not get.
+    /// Sets the metadata that is to be preserved. Returns what could not be preserved.
     ///
     /// A set-ID program of the source's owner stays one only if the user who runs both halves `trusts_reader`, and the
     /// copy has the same owner.

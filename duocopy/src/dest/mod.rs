@@ -1,6 +1,6 @@
-//! Where the Writer puts the copy: a file that appears under its name in one step, or a stream output.
+//! The destination of a copy: a file that appears under its name in one step, or a stream output.
 //!
-//! The order of the steps is kept by types: a [`Destination`] is staged ([`Staged`]), then ready (`Ready`), then
+//! Types enforce the order of the steps: a [`Destination`] is staged ([`Staged`]), then ready (`Ready`), then
 //! committed (`Committed`). Each state borrows the destination, so that the caller still has it after a failure, and
 //! decides whether to [keep](Destination::keep) or to [discard](Destination::discard) what was written.
 

@@ -9,8 +9,8 @@ use crate::record::{SourceRecord, TargetRecord};
 use crate::sys::Directory;
 use std::path::{Path, PathBuf};
 
-/// Opens a regular file that the copy creates or replaces; or, if `resume`, what an interrupted copy of this source left.
-/// After an error nothing has changed.
+/// Opens a regular file that the copy creates or replaces. With `resume`, continues the file that an interrupted copy
+/// of this source left. After an error nothing has changed.
 pub fn open(
     path: &Path,
     policy: &Policy,
@@ -20,7 +20,7 @@ pub fn open(
     Ok(Box::new(AtomicFile::open(path, policy, source, resume)?))
 }
 
-/// Opens the very file of a Writer that died in the middle. If that Writer was `committing`, the file may be the
+/// Opens the file of a Writer that died during the copy. If that Writer was `committing`, the file may be the
 /// destination already.
 pub fn take_over(
     path: &Path,
@@ -32,7 +32,7 @@ pub fn take_over(
     Ok(Box::new(AtomicFile::take_over(path, policy, source, dead, committing)?))
 }
 
-/// Opens a stream output. `None` if it is a named pipe that no process reads yet.
+/// Opens a stream output. Returns `None` if it is a named pipe that no process reads yet.
 pub fn open_stream(
     path: &Path,
     policy: &Policy,
@@ -41,14 +41,14 @@ pub fn open_stream(
     Ok(StreamOutput::open(path, policy, rereads)?.map(|output| Box::new(output) as _))
 }
 
-/// Returns the path of the temporary file of a copy to this destination, whether there is one or not.
+/// Returns the path that the temporary file of a copy to this destination has.
 pub fn temporary_path(path: &Path) -> Option<PathBuf> {
     let path = DestinationPath::open_path(path, true).ok()?;
     Some(path.sibling(&path.temporary()))
 }
 
-/// Opens the directory of a destination for a Reader that may have to find out its `fate`: what a sandbox has to leave
-/// readable.
+/// Opens the directory of a destination for a Reader, which may have to inspect the destination after the Writer's
+/// death. The sandbox must leave this directory readable.
 pub fn readable_directory(path: &Path) -> Option<Directory> {
     Some(DestinationPath::open_path(path, true).ok()?.directory)
 }

@@ -1,4 +1,4 @@
-//! Where a destination gets holes.
+//! Decides where a destination gets holes.
 
 use crate::api::Sparse;
 

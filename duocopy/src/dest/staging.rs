@@ -16,16 +16,16 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long to wait for another copy to the same destination that is about to end.
+/// The time to wait for another copy to the same destination, which may be about to end.
 const CONTENTION_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a dead Writer's lock may outlive its seat: its last write may still be running.
+/// The time for which a dead Writer's lock may outlive its seat, because its last write may still be running.
 const LOCK_RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The file that a copy writes to, open and locked.
 #[derive(Debug)]
 pub struct Staging {
     pub file: File,
-    /// Where the copy resumes.
+    /// The point from which the copy can resume.
     pub begins: ResumePoint,
     /// Whether the file is the destination already: an earlier Writer died after it had committed.
     pub is_committed: bool,
@@ -38,8 +38,8 @@ impl Staging {
     }
 }
 
-/// Returns what is at the destination, if it is a file that may be replaced; an error if it is something else, or if the
-/// copy would remove its own source.
+/// Returns the existing destination, if there is one. Returns an error if it is not a regular file, or if the copy
+/// would remove its own source.
 pub fn inspect(path: &DestinationPath, source: &SourceRecord) -> Result<Option<Stat>, Error> {
     let failed = |operation| move |error: io::Error| Error::destination(&path.path, operation, error);
     let refused = |kind| Err(Error::at(kind, &path.path));
@@ -100,15 +100,15 @@ pub fn acquire(
     Err(Error::at(ErrorKind::TemporaryFileContended, &path.path))
 }
 
-/// An attempt to get the temporary file. Its steps return `None` if another process came between, and it is worth another
-/// attempt.
+/// An attempt to get the temporary file. Its steps return `None` if another process interfered, so that another attempt
+/// makes sense.
 struct Claim<'a> {
     path: &'a DestinationPath,
     source: &'a SourceRecord,
     resume: bool,
     /// Name of the temporary file.
     name: OsString,
-    /// Until then, wait for a copy that holds the lock.
+    /// The time until which to wait for a copy that holds the lock.
     deadline: Instant,
 }
 
@@ -125,7 +125,7 @@ impl Claim<'_> {
         self.path.leads_to_open(&self.name, &file).then(|| Staging::new(file))
     }
 
-    /// Locks what has the name already.
+    /// Locks the file that already has the name.
     fn lock_leftover(&self, warnings: &mut Vec<Warning>) -> Result<Option<Staging>, Error> {
         let path = self.path;
         let left = match path.directory.open_existing(&self.name) {
@@ -159,7 +159,7 @@ impl Claim<'_> {
             Some((begins, journal)) if sys::is_writable(&left) => {
                 return Ok(Some(Staging { begins, journal: Some(journal), ..Staging::new(left) }));
             }
-            // An earlier Writer was killed after it had set the final mode, which does not allow to write. The next
+            // An earlier Writer was killed after it had set the final mode, which does not allow writing. The next
             // attempt opens the file again.
             Some(_) => sys::set_mode(&left, 0o600).map_err(|error| self.failed(error))?,
             None => {
@@ -175,7 +175,7 @@ impl Claim<'_> {
     }
 
     fn failed(&self, error: io::Error) -> Error {
-        // The directory exists, because it is open: that it says so means that no file can be created in it.
+        // The directory is open, so it exists. Then "not found" means that no file can be created in it.
         let kind = match error.kind() {
             io::ErrorKind::NotFound => ErrorKind::DirectoryTakesNoFiles,
             _ => ErrorKind::Destination,
@@ -184,7 +184,7 @@ impl Claim<'_> {
     }
 }
 
-/// Opens and locks the very file of a Writer that died in the middle, and its journal. If that Writer was `committing`,
+/// Opens and locks the file of a Writer that died during the copy, and its journal. If that Writer was `committing`,
 /// the file may be the destination already.
 pub fn take_over(
     path: &DestinationPath,
@@ -214,7 +214,7 @@ pub fn take_over(
                 return Err(Error::at(ErrorKind::TemporaryFileTaken, &path.path));
             }
             _ if !path.leads_to_open(name, &file) => {}
-            // The dead Writer had set the final mode, which does not allow to write: open the file again.
+            // The dead Writer had set the final mode, which does not allow writing: open the file again.
             _ if !is_committed && !sys::is_writable(&file) && Instant::now() < deadline => {
                 sys::set_mode(&file, 0o600).map_err(failed)?;
             }
@@ -237,8 +237,8 @@ fn resumable(path: &DestinationPath, source: &SourceRecord, left: &File) -> Opti
     (fits && sys::fstat(left).ok()?.length >= durable.position).then_some((durable, journal))
 }
 
-/// Returns the destination, locked, if it is what an earlier copy of this very source has committed, and that copy died
-/// before it could report so.
+/// Returns the destination, locked, if an earlier copy of the same version of this source has committed it, but its
+/// Writer died before it could report that.
 pub fn already_committed(path: &DestinationPath, source: &SourceRecord) -> Option<Staging> {
     let (journal, theirs, Recorded { durable: whole, modified, .. }) =
         Journal::open(&path.directory, &path.journal())?;
@@ -248,7 +248,7 @@ pub fn already_committed(path: &DestinationPath, source: &SourceRecord) -> Optio
         return None;
     }
     let file = path.directory.open_existing(&path.name).ok()?;
-    // A process that holds the lock is about to report so itself.
+    // A process that holds the lock is about to report it itself.
     file.try_lock().ok()?;
     let ours = heading(path, source, &file).ok()?;
     if !ours.fits(&theirs) || ours.target != theirs.target || sys::fstat(&file).ok()?.length != length {
@@ -271,8 +271,8 @@ pub fn lost(path: &DestinationPath, committing: bool) -> Error {
     Error::at(ErrorKind::TemporaryFileGone, &path.path)
 }
 
-/// Returns what is at the destination after the Writer died while it committed: which of the two names its file has, and
-/// whether the content is what the Reader sent.
+/// Returns the state of the destination after the Writer died while it committed. It depends on which of the two names
+/// its file has, and on whether the content is what the Reader sent.
 pub fn fate(path: &Path, target: &TargetRecord, length: u64, kind: Kind, sent: &Value) -> Aftermath {
     let inspect = || -> Option<Aftermath> {
         let path = DestinationPath::open_path(path, true).ok()?;
@@ -292,8 +292,8 @@ pub fn fate(path: &Path, target: &TargetRecord, length: u64, kind: Kind, sent: &
     inspect().unwrap_or(Aftermath::Undetermined)
 }
 
-/// Returns what has this name, if it is the very file that a Writer wrote to. Inode numbers are used again, so the birth
-/// time counts, too.
+/// Returns the file of this name, if it is the one that a Writer wrote to. Inode numbers are reused, so the birth time
+/// is compared, too.
 fn find(path: &DestinationPath, name: &OsStr, target: &TargetRecord) -> Option<Stat> {
     let stat = path.directory.stat(name).ok()?;
     (stat.file == target.file && stat.birth_time == target.birth_time).then_some(stat)

@@ -1,4 +1,4 @@
-//! A stream output: standard output, a pipe or a device. What is written there cannot be rolled back.
+//! A stream output as the destination: standard output, a pipe or a device. Its output cannot be rolled back.
 
 use super::contract::{Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::metadata::SourceMetadata;
@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Returns whether this path is not one for a file.
+/// Returns whether this path names a stream: a standard stream, a pipe or a device.
 pub fn is_stream(path: &Path) -> bool {
     let is_other = |kind| matches!(kind, FileKind::Pipe | FileKind::Device | FileKind::Disk);
     is_standard(path) || sys::file_kind_at(path).is_ok_and(is_other)
@@ -42,13 +42,14 @@ pub struct StreamOutput {
 }
 
 impl StreamOutput {
-    /// Opens a stream. `None` if it is a named pipe that no process reads yet.
+    /// Opens a stream. Returns `None` if it is a named pipe that no process reads yet.
     pub fn open(path: &Path, policy: &Policy, rereads: bool) -> Result<Option<Self>, Error> {
         check(path, policy, rereads)?;
         let opening = |error: io::Error| Error::destination(path, Operation::Open, error);
         let (file, max_write) = if is_standard(path) {
             let file = sys::standard_output().map_err(opening)?;
-            // This pipe still blocks, because other processes use it, too. What fits into it is written without waiting.
+            // The pipe stays in blocking mode, because other processes use it, too. So only as much is written at once
+            // as surely fits once the pipe is ready.
             let is_pipe = sys::file_kind(&file).map_err(opening)? == FileKind::Pipe;
             (file, if is_pipe { sys::PIPE_BUF } else { usize::MAX })
         } else {
@@ -102,7 +103,7 @@ impl Destination for StreamOutput {
         if at.position != 0 {
             return Err(Error::at(ErrorKind::OutputNotResumable, &self.path));
         }
-        // Only a disk has a page cache; and standard output belongs to other processes, too.
+        // Only a disk has a page cache. Standard output is left alone, because other processes share it.
         let is_disk = || sys::file_kind(&self.file).is_ok_and(|kind| kind == FileKind::Disk);
         let warnings = if is_standard(&self.path) || !is_disk() {
             CachePolicy::not_applicable(&self.path, plan.cache)
@@ -120,7 +121,7 @@ impl Destination for StreamOutput {
     fn discard(&mut self) {}
 }
 
-/// The stream in each of its states; the traits say what can be done in which.
+/// The stream in each of its states. Each trait has the operations of one state.
 struct Open<'a>(&'a mut StreamOutput);
 
 impl<'a> Staged<'a> for Open<'a> {
@@ -141,7 +142,7 @@ impl<'a> Staged<'a> for Open<'a> {
             Err(error) => Err(error),
         };
         match written {
-            // At the end of a device there is room for nothing.
+            // This is the end of a device.
             Ok(0) => Err(self.0.failed(Operation::Write, io::ErrorKind::StorageFull.into())),
             Ok(written) => Ok(written),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {

@@ -9,23 +9,24 @@ use crate::record::ResumePoint;
 use crate::session::{Consumer, Halt, wire};
 use std::time::Instant;
 
-/// Everything that came, and was compared already.
+/// A copy that has arrived completely, and whose checksum agrees with the Reader's.
 #[derive(Debug)]
 pub struct Arrived {
     pub whole: ResumePoint,
     pub digest: Value,
     pub metadata: SourceMetadata,
     pub stats: Option<Stats>,
-    /// How many bytes an earlier copy had left.
+    /// The number of bytes that were resumed from an earlier copy.
     pub resumed: u64,
-    /// Whether an earlier Writer had put the copy under its name already.
+    /// Whether an earlier Writer had committed the copy already.
     pub committed: bool,
     /// Whether the copy goes to a stream output, which cannot be rolled back.
     pub is_stream: bool,
 }
 
 impl Arrived {
-    /// What the two processes computed, or what was read back, differs.
+    /// Returns the error of a checksum that differs between the two processes, or after reading the copy back
+    /// (`reread`).
     pub fn mismatch(&self, reread: bool, half: &Half) -> Error {
         let kind = ErrorKind::Mismatch { reread, resumed: self.resumed };
         let aftermath = match (self.committed, self.is_stream) {
@@ -37,7 +38,7 @@ impl Arrived {
     }
 }
 
-/// Flushes the copy, reads it back if that is asked for, and puts it under its name.
+/// Flushes the copy, reads it back if that is requested, and commits it.
 pub fn commit<'a>(
     consumer: &mut Consumer,
     staged: Box<dyn Staged<'a> + 'a>,
@@ -85,7 +86,7 @@ pub fn commit<'a>(
             return Err(error.into());
         }
     };
-    // Even if nothing was lost: the remark of a dead Writer counts no longer.
+    // Sent even if nothing was lost: it replaces the remark of a dead Writer.
     committing.remark(&wire::remark(&prepared.not_preserved));
     committing.complete()?;
     committed.tidy();

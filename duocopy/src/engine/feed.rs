@@ -1,4 +1,4 @@
-//! Carries events to the observer, on a thread of its own: a screen that nobody reads must never hold up the copy.
+//! Delivers events to the observer on a thread of its own, so that an observer that blocks never holds up the copy.
 
 use crate::api::{Event, Observer, Progress, Warning};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -13,7 +13,7 @@ enum Message {
     Pause,
 }
 
-/// The way to the observer. Events are queued until the thread is [started](Feed::start).
+/// Delivers events to the observer. Events are queued until the thread is [started](Feed::start).
 pub struct Feed<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     sender: Sender<Message>,
@@ -25,7 +25,7 @@ type Line<'env> = (&'env mut dyn Observer, Receiver<Message>);
 enum State<'scope, 'env> {
     Idle(Line<'env>),
     Running(ScopedJoinHandle<'scope, Line<'env>>),
-    /// The thread panicked, which ends most programs; the copy goes on without an observer.
+    /// The thread panicked, which ends most programs. In others the copy continues without an observer.
     Lost,
 }
 
@@ -35,7 +35,7 @@ pub struct FeedSender(Sender<Message>);
 
 impl FeedSender {
     pub fn send(&self, event: Event) {
-        // Without a receiver nobody wants to know.
+        // Without a receiver the event is not needed.
         let _ = self.0.send(Message::Event(event));
     }
 }
@@ -58,12 +58,13 @@ impl<'scope, 'env> Feed<'scope, 'env> {
         FeedSender(self.sender.clone())
     }
 
-    /// Starts to deliver events, and now and then what `progress` returns.
+    /// Starts to deliver events, and at each tick what `progress` returns.
     ///
-    /// A sandbox confines the thread that asks for it and those that it starts later. So this comes after it.
+    /// Call this after entering the sandbox, which confines only the calling thread and the threads that it starts
+    /// later.
     pub fn start(&mut self, progress: impl FnMut() -> Progress + Send + 'scope) {
         let State::Idle(line) = std::mem::replace(&mut self.state, State::Lost) else { return };
-        // If no thread can be started, the closure is gone with the line; so the line goes through a channel.
+        // If no thread can be started, everything in its closure is lost. So the line is sent through a channel.
         let (hand_over, received) = mpsc::sync_channel(1);
         let thread = Builder::new().spawn_scoped(self.scope, move || {
             let line = received.recv().expect("the line is handed over at once");
@@ -74,12 +75,13 @@ impl<'scope, 'env> Feed<'scope, 'env> {
                 let _ = hand_over.send(line);
                 State::Running(thread)
             }
-            // The copy goes on, and the events come at the end.
+            // The copy continues, and the events are delivered at its end.
             Err(_) => State::Idle(line),
         };
     }
 
-    /// Delivers all events so far, and stops until the next start. Without a running thread, this thread delivers them.
+    /// Delivers all events so far, and stops until the next start. Without a running thread, the caller's thread
+    /// delivers them.
     pub fn pause(&mut self) {
         let _ = self.sender.send(Message::Pause);
         self.state = match std::mem::replace(&mut self.state, State::Lost) {

@@ -1,4 +1,4 @@
-//! What both halves of a copy have.
+//! The part that both halves of a copy have in common.
 
 use super::feed::Feed;
 use super::paths;
@@ -10,11 +10,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Where a block's bytes are copied to if another user may write to the block: what counts in the checksum is then what
-/// is read, or written. The size stays in the processor's caches (`docs/benchmarks.md`).
+/// Size of the private buffer through which a half works if another user may write to the blocks, so that the bytes in
+/// the checksum are the bytes that are read or written. It fits into the processor's caches (`docs/benchmarks.md`).
 pub const PRIVATE_COPY: usize = 64 << 10;
 
-/// One half of a copy, whichever it is.
+/// One half of a copy: the Reader or the Writer.
 #[derive(Debug)]
 pub struct Half<'a> {
     pub request: &'a Request,
@@ -28,19 +28,19 @@ pub struct Half<'a> {
 }
 
 impl<'a> Half<'a> {
-    /// The half of this request's copy at the pipe of this name. The request's paths are absolute.
+    /// Makes the half that this request asks for, at the pipe of this name. The request's paths are absolute.
     pub fn new(request: &'a Request, name: Vec<u8>, stop: &'a Stop) -> Result<Self, Error> {
         let (source, destination) = request.paths();
         let (meeting, peers) = (Meeting::new(name, paths::tag(request), request), Peers::of(request)?);
         Ok(Self { request, source, destination, meeting, peers, stop, peer_ended: Arc::default() })
     }
 
-    /// Takes its end of the pipe: the one of this role, or whichever is free.
+    /// Takes the end of the pipe for this role, or the one that is free.
     pub fn join(&self, role: Option<Role>) -> Result<Seat, Error> {
         self.meeting.join(role, self.stop, &self.peer_ended)
     }
 
-    /// An error if the peer, which is in this role, must not take part.
+    /// Returns an error if the peer, which has this role, is not allowed.
     pub fn check_peer(
         &self,
         role: Role,
@@ -50,7 +50,7 @@ impl<'a> Half<'a> {
         check_peer(role, user, &self.peers, |event| feed.send(event))
     }
 
-    /// Gives up all rights but those to these directories.
+    /// Enters the sandbox: gives up all rights except those to these directories.
     pub fn confine(&self, writable: Option<&Directory>, readable: Option<&Directory>, feed: &Feed) {
         if !self.request.sandbox {
             return;
@@ -69,12 +69,13 @@ impl<'a> Half<'a> {
         }
     }
 
-    /// Where to copy a block's bytes to before they are used, if the peer may be somebody else.
+    /// Returns the buffer to which a block's bytes are copied before they are used, if the peer may be another user.
     pub fn private_copy(&self) -> Option<Pages> {
         self.request.dir.is_some().then(|| Pages::new(PRIVATE_COPY))
     }
 
-    /// An error if the copy was asked to stop. Once it may be under its name, that is too late.
+    /// Returns an error if the copy was asked to stop. It is too late for that once an earlier Writer may have
+    /// committed.
     pub fn stop_if_requested(&self, consumer: &Consumer) -> Result<(), Halt> {
         if !self.stop.is_requested() || consumer.predecessor_was_committing() {
             return Ok(());

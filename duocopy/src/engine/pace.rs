@@ -1,15 +1,15 @@
-//! `--bwlimit`: bytes spread evenly over time.
+//! Limits the Reader to a rate (`--bwlimit`), and spreads its reads evenly over time.
 
 use std::time::{Duration, Instant};
 
-/// What is read at once takes no longer than this, so that the partner sees a stream and no bursts.
+/// The time that one read is worth at most, so that the data reaches the peer steadily and not in bursts.
 const QUANTUM: Duration = Duration::from_millis(50);
 
-/// Holds the Reader back to a rate.
+/// Limits the Reader to a rate.
 #[derive(Debug)]
 pub struct Pace {
     bytes_per_second: u64,
-    /// When the bytes so far should have been read.
+    /// The time at which the bytes that were read so far are due.
     due: Instant,
 }
 
@@ -18,17 +18,17 @@ impl Pace {
         Self { bytes_per_second, due: Instant::now() }
     }
 
-    /// How much of so many bytes to read at once.
+    /// Returns how many bytes to read at once: `most` or fewer.
     pub fn at_once(&self, most: usize) -> usize {
         let bytes = (u128::from(self.bytes_per_second) * QUANTUM.as_millis() / 1000) as usize;
-        // Whole pages where that is possible: nothing reads or writes parts of one fast.
+        // Whole pages if possible: reading or writing a part of a page is slow.
         (if bytes < 4096 { bytes.max(1) } else { bytes & !4095 }).min(most)
     }
 
-    /// Counts bytes that were read at once, and waits until it is time for the next ones: not longer than a second.
-    #[expect(clippy::disallowed_methods, reason = "it waits for time to pass, and for nobody")]
+    /// Counts bytes that were read at once, and waits until the next read is due: at most about a second.
+    #[expect(clippy::disallowed_methods, reason = "it waits for time to pass, not for another process")]
     pub fn spend(&mut self, bytes: usize) {
-        // What a slow partner or a late wake-up cost is caught up with for one quantum, not in a burst.
+        // After a delay (a slow peer, a late wake-up), only one quantum is made up for, so that no burst follows.
         let earliest = Instant::now().checked_sub(QUANTUM).unwrap_or(self.due);
         let cost = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);
         self.due = self.due.max(earliest) + cost;

@@ -1,14 +1,14 @@
-//! What a copy would do.
+//! The result of a dry run.
 
 use crate::api::Backup;
 use std::path::PathBuf;
 
-/// What a copy would do, as far as one look can tell ([`preflight`](crate::preflight)).
+/// The actions that a copy would take, as far as [`preflight`](crate::preflight) can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// What this process would read, if it may be the Reader.
+    /// The source that this process would read, if it may be the Reader.
     pub source: Option<PlannedSource>,
-    /// What this process would write, if it may be the Writer.
+    /// The destination that this process would write, if it may be the Writer.
     pub destination: Option<PlannedDestination>,
 }
 
@@ -33,7 +33,7 @@ pub enum PlannedDestination {
     Replace {
         /// Its path.
         path: PathBuf,
-        /// How the old one would be kept.
+        /// The kind of backup that would be made of it.
         backup: Backup,
     },
     /// A stream output: what is written cannot be rolled back.

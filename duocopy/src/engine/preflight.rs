@@ -1,4 +1,4 @@
-//! What a copy would do, as far as one look can tell.
+//! Checks a request without copying: for a dry run, and for a Writer that waits.
 
 use super::paths;
 use super::plan::{Plan, PlannedDestination, PlannedSource};
@@ -10,10 +10,11 @@ use crate::session::Peers;
 use crate::source;
 use std::path::Path;
 
-/// Returns what [`run`](crate::run) would do with this request. Creates and changes nothing, and waits for nobody.
+/// Returns what [`run`](crate::run) would do with this request. Creates and changes nothing, and does not wait for a
+/// peer.
 ///
 /// # Errors
-/// What `run` would fail with, as far as that is known before the peer has come.
+/// Those with which `run` would fail, as far as they are known before the peer arrives.
 pub fn preflight(request: &Request) -> Result<Plan, Error> {
     let request = &paths::resolve(request)?;
     Peers::of(request)?;
@@ -24,14 +25,14 @@ pub fn preflight(request: &Request) -> Result<Plan, Error> {
     Ok(Plan { source: source.map(|(source, _)| source), destination })
 }
 
-/// An error if a Writer that waits for its Reader would refuse the copy, as it looks now.
+/// Returns an error if a Writer that waits for its Reader would refuse the copy if the Reader arrived now.
 pub fn early_refusal(request: &Request) -> Result<(), Error> {
     let (_, Some(path)) = request.paths() else { return Ok(()) };
     let refused = |error| Error { role: Some(Role::Writer), ..error };
     dest::inspect_early(path, &Policy::of(request)).map_err(refused)
 }
 
-/// Pipes and standard input are not opened: that would be noticed at their other end.
+/// Inspects a source. Pipes and standard input are not opened, because the process at their other end would notice.
 fn inspect_source(path: &Path, request: &Request) -> Result<(PlannedSource, Option<SourceRecord>), Error> {
     if request.is_half() && source::is_stream(path) {
         return Ok((PlannedSource { path: path.into(), length: None }, None));

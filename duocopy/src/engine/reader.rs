@@ -1,4 +1,4 @@
-//! The Reader: opens the source, and nothing else.
+//! The Reader: opens only the source.
 
 use super::feed::Feed;
 use super::half::{Half, PRIVATE_COPY};
@@ -20,12 +20,12 @@ use std::time::{Duration, Instant};
 /// Reads the source to its end, and waits for the verdict.
 pub fn read(mut producer: Producer, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
     feed.send(Event::Joined { role: Role::Reader, pipe: half.meeting.name.clone() });
-    // Opening the source may take any time, and nothing is delivered before the copy begins.
+    // Opening the source may take any time, and no event would be delivered meanwhile.
     feed.pause();
     let mut second = None;
     let sent = open(half).and_then(|mut source| send(&mut producer, &mut *source, &mut second, half, feed));
     let result = sent.or_else(|halt| explain(halt, &producer, half, feed));
-    // Only after the peer knows: an observer may block, for example on a screen that nobody reads.
+    // Events are delivered only after the peer knows the result, because an observer may block.
     feed.pause();
     match second {
         Some(second) => second.conclude(result),
@@ -33,7 +33,7 @@ pub fn read(mut producer: Producer, half: &Half, feed: &mut Feed) -> Result<Outc
     }
 }
 
-/// Why the copy failed; or how it ended, if it is complete all the same.
+/// Converts the end of this half into a result: an error, or an outcome if the copy is complete despite a late failure.
 pub fn explain(end: Halt, producer: &Producer, half: &Half, feed: &Feed) -> Result<Outcome, Error> {
     let there = producer.monitor().snapshot();
     match end {
@@ -60,7 +60,7 @@ fn source_of<'a>(half: &Half<'a>) -> &'a Path {
     half.source.expect("a process that may read knows the source")
 }
 
-/// Sends the source, to the verdict. `second` is the other process, once this one has started it.
+/// Sends the whole source, and waits for the verdict. `second` becomes the second process, if this one starts it.
 pub fn send(
     producer: &mut Producer,
     source: &mut dyn Source,
@@ -98,7 +98,7 @@ pub fn send(
         send_attributes(source, producer, digest.resume_state())?;
     }
     feed.warn(source.finish(bytes)?);
-    // An interrupt may look like the end of what somebody types.
+    // On a terminal, an interrupt may look like the end of the input.
     producer.check()?;
     let digest = digest.value();
     producer.close(&digest)?;
@@ -109,7 +109,7 @@ pub fn send(
     Ok(Outcome::Complete { bytes, checksum, not_preserved: wire::losses_of(&producer.remark()) })
 }
 
-/// Checks that this process can continue what a dead Reader has begun.
+/// Checks that this process can continue the copy of a dead Reader.
 fn take_over(source: &SourceRecord, before: &SourceRecord, half: &Half) -> Result<(), Halt> {
     let path = source_of(half);
     if before.digest != source.digest {
@@ -130,7 +130,8 @@ fn layout_for(source: &dyn Source, half: &Half, feed: &Feed) -> Layout {
     layout
 }
 
-/// Sends everything from `begins` to the end of the source. Returns how long the source is, and where the time went.
+/// Sends everything from `begins` to the end of the source. Returns the length of the source, and the statistics if
+/// they are requested.
 fn send_content(
     source: &mut dyn Source,
     producer: &Producer,
@@ -176,7 +177,7 @@ fn send_content(
                 }
                 bytes += filled as u64;
                 if length.is_some_and(|length| bytes > length) {
-                    // It grows, perhaps as fast as it is read: this would not end.
+                    // The source grows, perhaps as fast as it is read: the loop would not end.
                     break;
                 }
                 block.send(filled, digest.resume_state());
@@ -198,7 +199,8 @@ fn send_content(
     Ok((bytes, meter.map(|meter| meter.conclude(bytes - begins, monitor.snapshot().waited))))
 }
 
-/// Sends the attributes after the last byte: a replacement of the Writer gets what the dead one had not released.
+/// Sends the attributes after the last byte. If the Writer dies, its replacement receives the pieces that were not
+/// released.
 fn send_attributes(source: &dyn Source, producer: &Producer, sum: u64) -> Result<(), Halt> {
     let packed = attributes::pack(&source.attributes()?);
     for piece in attributes::pieces(&packed, MIN_BLOCK_SIZE) {

@@ -1,4 +1,4 @@
-//! A copy as its caller sees it.
+//! Runs a copy for its caller.
 
 use super::feed::Feed;
 use super::half::Half;
@@ -15,8 +15,8 @@ use std::hash::{BuildHasher, RandomState};
 /// ([`Request::connect_timeout`]). `stop` ends it early; while the Writer commits, that is too late.
 ///
 /// Killed at any moment, this process leaves the destination as it was or complete. Its peer ends with an error, or
-/// waits for a replacement ([`Request::replace_within`]). What a killed Writer left beside the destination is resumed or
-/// removed by the next copy.
+/// waits for a replacement ([`Request::replace_within`]). What a killed Writer left beside the destination is resumed
+/// or removed by the next copy.
 ///
 /// Nothing is printed, and nothing of the process changes, except by [`Request::sandbox`].
 ///
@@ -27,7 +27,7 @@ pub fn run(request: &Request, observer: &mut dyn Observer, stop: &Stop) -> Resul
     let name = match request.name() {
         Some(name) => name.as_encoded_bytes().to_vec(),
         None if matches!(request.parties, Parties::Both { .. }) => {
-            // Nobody else may come to it by accident.
+            // No other copy may join this pipe by accident.
             let random = RandomState::new().hash_one(std::process::id());
             format!("duocopy cp {random:016x}").into_bytes()
         }
@@ -36,7 +36,7 @@ pub fn run(request: &Request, observer: &mut dyn Observer, stop: &Stop) -> Resul
     run_as(request, request.role(), name, observer, stop)
 }
 
-/// Makes a copy in this role, or in whichever is free, under this name. The request's paths are absolute.
+/// Makes a copy in this role, or in the one that is free, at the pipe of this name. The request's paths are absolute.
 pub fn run_as(
     request: &Request,
     role: Option<Role>,
@@ -59,8 +59,8 @@ pub fn run_as(
 fn copy(half: &Half, role: Option<Role>, feed: &mut Feed) -> Result<Outcome, Error> {
     let waits = half.request.is_half() && role == Some(Role::Writer);
     if waits {
-        // It may be the first, and is held up until the Reader is ready. Only the user can be told until then that
-        // the copy will be refused: the Reader has to come to hear it.
+        // This process may be the first, and then waits until the Reader is ready. If the copy is going to be refused,
+        // the user is warned now; the Reader can be told only after it has arrived.
         let refusal = preflight::early_refusal(half.request).err();
         feed.send(Event::Waiting { missing: Role::Reader, refusal });
         feed.start(|| Progress::ALONE);
@@ -76,7 +76,7 @@ fn copy(half: &Half, role: Option<Role>, feed: &mut Feed) -> Result<Outcome, Err
     result.map_err(|error| Error { role: error.role.or(Some(role)), ..error })
 }
 
-/// Adds to an error of a process that got no role what it knows of the destination: an interrupt changes nothing.
+/// Completes the error of a process that got no role: if it was interrupted, the destination is unchanged.
 fn before_the_copy(error: Error, half: &Half) -> Error {
     match error.kind {
         ErrorKind::Interrupted | ErrorKind::PeerInterrupted => {

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// The only word on the command line of a second process. No file can be meant by it: it has no destination.
+/// The only argument of a second process. It cannot be meant as a file, because a copy needs two.
 pub const ARGUMENT: &str = "--second-process";
 
 /// Returns whether a process with these arguments was started as a second process.
@@ -44,11 +44,11 @@ pub enum Line {
     End(Result<Outcome, Error>),
 }
 
-/// A second process that was started, and that nobody waits for yet.
+/// A second process that was started, but is not watched yet.
 #[derive(Debug)]
 pub struct Started(Child);
 
-/// A second process that a thread waits for.
+/// A second process whose end a thread waits for.
 #[derive(Debug)]
 pub struct Watched(JoinHandle<Option<Result<Outcome, Error>>>);
 
@@ -67,18 +67,18 @@ impl Started {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(failed)?;
-        // If this process is gone before the second one arrives, that one must not wait for anybody.
+        // If this process is gone before the second one arrives, the second one must not wait for another.
         let request = Request { connect_timeout: Some(Duration::ZERO), ..request.clone() };
         let task =
             serde_json::to_vec(&Task { request, name: name.into() }).expect("plain data has a JSON form");
         if let Some(mut input) = child.stdin.take() {
-            // A process that has died already is noticed below.
+            // If the process has died already, the thread that watches it will notice.
             let _ = input.write_all(&task);
         }
         Ok(Self(child))
     }
 
-    /// Begins to wait for its end, which sets `ended`, and to pass on its events.
+    /// Starts a thread that passes on the events of the second process, and sets `ended` once it ends.
     pub fn watch(mut self, ended: &Arc<AtomicBool>, feed: FeedSender) -> Result<Watched, Error> {
         let ended = Arc::clone(ended);
         let watch = move || {
@@ -88,12 +88,12 @@ impl Started {
                 match serde_json::from_str(&line) {
                     Ok(Line::Event(event)) => feed.send(event),
                     Ok(Line::End(result)) => end = Some(result),
-                    // Not from this version, so not from a second process.
+                    // A second process is of the same version, so this line is not from one.
                     Err(_) => break,
                 }
             }
             let _ = self.0.wait();
-            // Without a peer there is nothing to wait for. A verdict that was given before still counts.
+            // Stops every wait for this peer. A verdict that was reached before still counts.
             ended.store(true, Ordering::Relaxed);
             end
         };

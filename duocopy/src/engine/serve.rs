@@ -23,7 +23,7 @@ pub fn second_process(stop: &Stop) -> bool {
         return true;
     };
     let mut observer = |event| {
-        // Only what the first process cannot see itself.
+        // Only the events that the first process does not see itself.
         if matches!(event, Event::Warning(_) | Event::Stats(_) | Event::Resumed { .. } | Event::Step(_)) {
             report(&Line::Event(event));
         }

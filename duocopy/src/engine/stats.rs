@@ -1,14 +1,14 @@
-//! Measures where the time of a half goes, without disturbing it.
+//! Measures where the time of a half goes, without slowing it down.
 
 use crate::api::{Role, Stats};
 use std::time::{Duration, Instant};
 
-/// Counts while a copy runs, as one of the two halves sees it.
+/// Collects the statistics of one half while a copy runs.
 #[derive(Debug)]
 pub struct Meter {
     role: Role,
     begun: Instant,
-    /// How long Reader and Writer had waited for each other before.
+    /// The times for which Reader and Writer had waited before this meter started.
     before: [Duration; 2],
     held_back: Duration,
     blocks: u64,
@@ -21,20 +21,20 @@ impl Meter {
         Self { role, begun, before: waited, held_back, blocks, fill: [0; 5] }
     }
 
-    /// Counts the time of a wait that the user asked for.
+    /// Runs a wait that the rate limit requires, and counts its time.
     pub fn hold_back(&mut self, wait: impl FnOnce()) {
         let begun = Instant::now();
         wait();
         self.held_back += begun.elapsed();
     }
 
-    /// Takes note of how many blocks are filled now.
+    /// Counts how many blocks are filled now.
     pub fn count(&mut self, filled: u64) {
         let filled = filled.min(self.blocks);
         self.fill[(filled * 4 / self.blocks) as usize] += 1;
     }
 
-    /// Returns what was measured up to now. `waited` is how long the two have waited for each other in all.
+    /// Returns the statistics up to now. `waited` has the total times for which Reader and Writer have waited.
     pub fn conclude(&self, bytes: u64, waited: [Duration; 2]) -> Stats {
         let duration = self.begun.elapsed();
         let waited = [0, 1].map(|side| waited[side].saturating_sub(self.before[side]).min(duration));

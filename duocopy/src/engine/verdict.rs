@@ -1,4 +1,4 @@
-//! How a pipe ended, as an error of this process.
+//! Converts the end of a pipe into an error of this process.
 
 use super::half::Half;
 use crate::api::{Aftermath, Error, ErrorKind, Role};
@@ -7,7 +7,7 @@ use crate::digest::Kind;
 use crate::record::TargetRecord;
 use crate::session::{Consumer, PipeError, Producer, Reason, Side, Snapshot, role_of, wire};
 
-/// What became of the destination, as far as this half knows.
+/// The state of the destination after a failure, as far as this half knows it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outlook {
     /// Bytes of a partial copy that the next run can resume.
@@ -27,33 +27,35 @@ impl Outlook {
 }
 
 impl Half<'_> {
-    /// Tells the Writer why this Reader gives up. Returns the error that counts: that of the side that was first; `None`
-    /// if the copy is complete all the same, because a Reader before this one had sent everything.
+    /// Aborts the copy as its Reader. Returns the error of the side that aborted first, or `None` if the copy is
+    /// complete despite this error, because an earlier Reader had sent everything.
     pub fn abort_as_reader(&self, producer: &Producer, error: Error) -> Option<Error> {
         match producer.abort(&wire::encode(&error, self.meeting.is_pair())) {
             Err(PipeError::Aborted { by: Side::Consumer, reason }) => {
-                Some(self.told(Role::Writer, &reason, Outlook::default()))
+                Some(self.explain_abort(Role::Writer, &reason, Outlook::default()))
             }
             Ok(()) if producer.monitor().snapshot().trailer.is_some() => None,
             _ => Some(error),
         }
     }
 
-    /// Tells the Reader why this Writer gives up. Returns the error that counts: that of the side that was first.
+    /// Aborts the copy as its Writer. Returns the error of the side that aborted first.
     pub fn abort_as_writer(&self, consumer: &Consumer, error: Error, outlook: Outlook) -> Error {
         match consumer.abort(&wire::encode(&error, self.meeting.is_pair())) {
-            PipeError::Aborted { by: Side::Producer, reason } => self.told(Role::Reader, &reason, outlook),
+            PipeError::Aborted { by: Side::Producer, reason } => {
+                self.explain_abort(Role::Reader, &reason, outlook)
+            }
             _ => error,
         }
     }
 
-    /// How the pipe ended, for this half.
+    /// Converts the error of a pipe into one of this half, which has this role.
     pub fn explain(&self, role: Role, error: PipeError, there: &Snapshot, outlook: Outlook) -> Error {
         let outlook = match there.target {
             Some(target) if TargetRecord::unpack(&target).is_stream => Outlook { is_stream: true, ..outlook },
             _ => outlook,
         };
-        // A process that was asked to stop says so, unless something else had ended the copy before.
+        // A process that was asked to stop reports that, unless another failure ended the copy before.
         let stopped = match &error {
             PipeError::PeerDied | PipeError::NoPeer => true,
             PipeError::Aborted { reason, .. } => reason.code == wire::INTERRUPTED,
@@ -64,14 +66,14 @@ impl Half<'_> {
         }
         let peer = Some(role.other());
         match error {
-            PipeError::Aborted { by, reason } => self.told(role_of(by), &reason, outlook),
+            PipeError::Aborted { by, reason } => self.explain_abort(role_of(by), &reason, outlook),
             PipeError::PeerDied => {
                 let aftermath = self.after_death(role, outlook);
                 Error { role: peer, aftermath, ..self.about(ErrorKind::PeerDied) }
             }
             PipeError::DiedCommitting => {
                 let aftermath = self.inspect_destination(there, outlook);
-                // Also for a replacement of the Writer: the one that committed was the one before it.
+                // Also if this process is a replacement Writer: the Writer before it was committing.
                 Error { role: Some(Role::Writer), aftermath, ..self.about(ErrorKind::DiedCommitting) }
             }
             PipeError::NoPeer => ErrorKind::PeerTimeout.into(),
@@ -83,7 +85,7 @@ impl Half<'_> {
         }
     }
 
-    /// This process was interrupted, by its user or because the process that it started has ended.
+    /// Returns the error of a process that was interrupted by its user, or because the second process has ended.
     fn interrupted(&self, role: Role, outlook: Outlook) -> Error {
         let (kind, aftermath) = if self.stop.is_requested() {
             (ErrorKind::Interrupted, outlook.aftermath())
@@ -93,10 +95,10 @@ impl Half<'_> {
         Error { aftermath, ..self.about(kind) }
     }
 
-    /// What is left after the peer has died.
+    /// Returns the state of the destination after the peer has died.
     fn after_death(&self, role: Role, outlook: Outlook) -> Aftermath {
         match role {
-            // The Reader does not know what the Writer had time to keep.
+            // The Reader does not know how much the Writer could keep.
             Role::Reader if !outlook.is_stream => {
                 Aftermath::PartialMayRemain { path: self.destination.and_then(dest::temporary_path) }
             }
@@ -104,8 +106,8 @@ impl Half<'_> {
         }
     }
 
-    /// The peer's error, for this process.
-    fn told(&self, by: Role, reason: &Reason, outlook: Outlook) -> Error {
+    /// Converts the reason of the side that aborted into an error of this process.
+    fn explain_abort(&self, by: Role, reason: &Reason, outlook: Outlook) -> Error {
         let may_skip = self.request.may_skip() && !self.request.is_half();
         if by == Role::Writer && may_skip && wire::is_skip(reason) {
             return self.about(ErrorKind::Skipped);
@@ -119,7 +121,7 @@ impl Half<'_> {
         }
     }
 
-    /// The Writer died between announcing the commit and the verdict: only the destination itself can tell.
+    /// Inspects the destination after the Writer has died between the announcement of the commit and the verdict.
     fn inspect_destination(&self, there: &Snapshot, outlook: Outlook) -> Aftermath {
         if outlook.is_stream {
             return Aftermath::Written;

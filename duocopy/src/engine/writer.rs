@@ -1,4 +1,4 @@
-//! The Writer: opens the destination, and nothing else, and touches nothing before the Reader has its source.
+//! The Writer: opens only the destination, and changes nothing before the Reader has opened the source.
 
 use super::commit::{Arrived, commit};
 use super::feed::Feed;
@@ -16,13 +16,13 @@ use crate::source::LONGEST_HOLE;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How often a wait for something else than the peer asks whether the copy goes on.
+/// Interval at which a wait for another program checks that the copy can continue.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Writes what comes, and decides the verdict.
+/// Writes the blocks to the destination, and decides the verdict.
 pub fn write(mut consumer: Consumer, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
     feed.send(Event::Joined { role: Role::Writer, pipe: half.meeting.name.clone() });
-    // Opening a named pipe takes until another program reads it, and nothing is delivered before the copy begins.
+    // Opening a named pipe waits until another program reads it, and no event would be delivered meanwhile.
     feed.pause();
     let mut outlook = Outlook::default();
     let written = open(&consumer, half, feed, &mut outlook)
@@ -32,7 +32,7 @@ pub fn write(mut consumer: Consumer, half: &Half, feed: &mut Feed) -> Result<Out
     result
 }
 
-/// Why the copy failed.
+/// Converts the end of this half into an error.
 pub fn explain(end: Halt, consumer: &Consumer, outlook: Outlook, half: &Half) -> Error {
     match end {
         Halt::Own(error) => half.abort_as_writer(consumer, error, outlook),
@@ -41,7 +41,7 @@ pub fn explain(end: Halt, consumer: &Consumer, outlook: Outlook, half: &Half) ->
     }
 }
 
-/// Fills the destination and commits it; or decides what a failed copy leaves.
+/// Fills and commits the destination. If the copy fails, keeps or discards what was written.
 pub fn fill(
     consumer: &mut Consumer,
     destination: &mut dyn Destination,
@@ -65,11 +65,11 @@ pub fn fill(
     written
 }
 
-/// What a failed copy leaves for the next run.
+/// The part that a failed copy leaves for the next run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Remains {
     Nothing,
-    /// What the journal says is on the disk.
+    /// Everything that the journal records as on the disk.
     OnDisk,
     /// Everything that was written, after one more flush.
     Everything,
@@ -79,14 +79,14 @@ enum Remains {
 fn remains(halt: &Halt, resumed: bool, keep_partial: bool) -> Remains {
     match halt {
         _ if halt.is_by_death() => Remains::OnDisk,
-        // Whoever interrupts a resumed copy must not lose what was there before.
+        // Interrupting a resumed copy must not lose the part that it resumed.
         _ if resumed && halt.is_by_interrupt() => Remains::OnDisk,
         _ if keep_partial && halt.leaves_good_bytes() => Remains::Everything,
         _ => Remains::Nothing,
     }
 }
 
-/// Opens the destination: a new file, what an interrupted copy left, what a dead Writer had, or a stream output.
+/// Opens the destination: a new file, the file of an interrupted copy or of a dead Writer, or a stream output.
 fn open(
     consumer: &Consumer,
     half: &Half,
@@ -123,8 +123,8 @@ fn open(
     Ok(dest::open(path, &policy, &hello.source, resume)?)
 }
 
-/// Opens standard output or a device; or a named pipe, as soon as somebody reads it.
-#[expect(clippy::disallowed_methods, reason = "no bell rings when a named pipe is opened")]
+/// Opens standard output, a device, or a named pipe once another program reads it.
+#[expect(clippy::disallowed_methods, reason = "nothing wakes this process when a named pipe is opened")]
 fn open_stream(consumer: &Consumer, half: &Half, policy: &Policy) -> Result<Box<dyn Destination>, Halt> {
     let (begun, request, path) = (Instant::now(), half.request, destination_of(half));
     loop {
@@ -144,7 +144,7 @@ fn destination_of<'a>(half: &Half<'a>) -> &'a Path {
     half.destination.expect("a process that may write knows the destination")
 }
 
-/// Writes what comes, to the verdict. `reached` is how far that got, whatever the result.
+/// Writes all blocks, and commits. `reached` is the last point that was written, even if this fails.
 fn receive(
     consumer: &mut Consumer,
     destination: &mut dyn Destination,
@@ -159,7 +159,7 @@ fn receive(
     if begins.position > 0 {
         feed.send(Event::Resumed { position: begins.position, rereads: digest == Kind::Blake3 });
     }
-    // Stored before the first write, so that whoever finds this process dead can tell what became of the destination.
+    // Sent before the first write, so that a process that finds this one dead can tell the state of the destination.
     let record = TargetRecord { wants_attributes: request.preserves_attributes(), ..destination.record() };
     let is_stream = record.is_stream;
     *reached = session::begin(consumer, &record, begins)?;
@@ -191,7 +191,7 @@ fn receive(
     commit(consumer, staged, arrived, half, feed)
 }
 
-/// Writes all blocks. Returns where the time went, if that is asked for.
+/// Writes all blocks. Returns the statistics if they are requested.
 fn receive_content(
     consumer: &Consumer,
     staged: &mut dyn Staged<'_>,
@@ -208,7 +208,7 @@ fn receive_content(
     let mut private = half.private_copy();
     while let Some(block) = consumer.filled_block()? {
         if let Some(meter) = &mut meter {
-            // This block is one of those that count.
+            // This block is counted as filled, too.
             meter.count(monitor.waiting_blocks());
         }
         if block.is_out_of_band() {
@@ -251,7 +251,7 @@ fn take_attributes(block: &FilledBlock<'_>, metadata: &mut SourceMetadata, half:
     Err(Error::at(ErrorKind::TooManyAttributes, destination_of(half)).into())
 }
 
-/// Writes these bytes. Where another program has to make room, that may take any time.
+/// Writes these bytes. If another program has to make room first, that may take any time.
 fn put(bytes: &[u8], offset: u64, staged: &mut dyn Staged<'_>, consumer: &Consumer) -> Result<(), Halt> {
     let (mut written, mut checked) = (0, Instant::now());
     while written < bytes.len() {
@@ -263,7 +263,7 @@ fn put(bytes: &[u8], offset: u64, staged: &mut dyn Staged<'_>, consumer: &Consum
     Ok(())
 }
 
-/// Writes the zeros of a hole, which may be as long as the Reader says.
+/// Writes the zeros of a hole, whose length is what the Reader claims.
 fn put_zeros(
     block: &FilledBlock<'_>,
     digest: &mut Digest,
@@ -274,7 +274,7 @@ fn put_zeros(
     let (mut written, mut computed, mut checked) = (0, 0, Instant::now());
     while computed < block.hole() {
         half.stop_if_requested(consumer)?;
-        // BLAKE3 takes seconds for that many; for the other checksum their number does not matter.
+        // BLAKE3 may take seconds for a long hole. CRC-64 takes the same time for any length.
         let rest = block.hole() - computed;
         let some = if Kind::of(half.request) == Kind::Blake3 { rest.min(LONGEST_HOLE) } else { rest };
         digest.update_zeros(some);

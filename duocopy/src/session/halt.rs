@@ -1,27 +1,27 @@
-//! Why a half ends early.
+//! The reasons for which a half ends early.
 
 use super::wire;
 use crate::api::{Error, ErrorKind};
 use blockpipe::PipeError;
 
-/// Why a half ends early.
+/// The reason for which a half ends early.
 #[derive(Debug)]
 pub enum Halt {
-    /// It failed, and tells its peer.
+    /// This half failed, and reports the error to its peer.
     Own(Error),
-    /// It failed, but leaves without a word: the peer keeps waiting for a replacement of the process before this one.
+    /// This half failed, but leaves without aborting: the peer keeps waiting for a replacement of the dead process.
     Detach(Error),
-    /// The pipe says so.
+    /// The pipe ended: the peer died or aborted, or this process was interrupted.
     Pipe(PipeError),
 }
 
 impl Halt {
-    /// Whether the peer died, and this side did nothing wrong.
+    /// Returns whether the peer died, without any failure of this half.
     pub fn is_by_death(&self) -> bool {
         matches!(self, Self::Pipe(PipeError::PeerDied | PipeError::NoPeer))
     }
 
-    /// Whether one of the two was interrupted.
+    /// Returns whether one of the two processes was interrupted.
     pub fn is_by_interrupt(&self) -> bool {
         match self {
             Self::Pipe(PipeError::Aborted { reason, .. }) => reason.code == wire::INTERRUPTED,
@@ -30,7 +30,7 @@ impl Halt {
         }
     }
 
-    /// Whether the bytes so far may be continued by a later run.
+    /// Returns whether a later run may resume from the bytes that were written so far.
     pub fn leaves_good_bytes(&self) -> bool {
         let is_bad = |kind: &ErrorKind| matches!(kind, ErrorKind::Mismatch { .. } | ErrorKind::Skipped);
         !matches!(self, Self::Own(error) if is_bad(&error.kind))

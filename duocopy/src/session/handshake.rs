@@ -1,4 +1,4 @@
-//! What the Reader says before the first block: its source, and the options that both processes must share.
+//! The Reader's first message: its source, and the options on which both processes must agree.
 
 use crate::api::{Backup, Overwrite, Request, SharedOption};
 use crate::digest::Kind;
@@ -7,11 +7,11 @@ use crate::record::{Packed, SourceRecord};
 /// The byte of the packed record that carries the overwrite policy.
 const OVERWRITE: usize = 8 * 8 + 2;
 
-/// What the Reader says about its source and its request.
+/// The Reader's first message: its source, and its shared options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello {
     pub source: SourceRecord,
-    /// What a pair agrees to do with a destination that exists; 0 from a Reader that knows no destination.
+    /// The overwrite policy, on which a pair must agree; 0 from a Reader that knows no destination.
     overwrite: u8,
 }
 
@@ -30,8 +30,8 @@ impl Hello {
         Self { source: SourceRecord::unpack(packed), overwrite: packed[OVERWRITE] }
     }
 
-    /// The first option in which this process differs from the Reader, if there is one. Roles depend on the order of
-    /// arrival, so nothing may depend on which of the two processes was given an option.
+    /// Returns the first shared option in which this process differs from the Reader. Roles depend on the order of
+    /// arrival, so the result of a copy must not depend on which of the two processes was given an option.
     pub fn difference(&self, own: &Request) -> Option<SharedOption> {
         if self.source.digest != Kind::of(own) {
             return Some(SharedOption::Checksum);
@@ -41,7 +41,7 @@ impl Hello {
     }
 }
 
-/// The overwrite policy as a number; never 0.
+/// Returns the overwrite policy as a number that is never 0.
 fn number(request: &Request) -> u8 {
     let overwrite = match request.overwrite {
         Overwrite::Replace => 0,
@@ -71,10 +71,10 @@ mod tests {
         hello
     }
 
-    /// Whose a field of a request is.
+    /// The process to which a field of a request matters.
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum Field {
-        /// Both processes of a pair must say the same, and the handshake tells if they do not.
+        /// Both processes of a pair must have the same value; the handshake compares it.
         Shared(SharedOption),
         /// It decides whether and where the two meet.
         Meeting,
@@ -86,7 +86,7 @@ mod tests {
 
     type Change = fn(&mut Request);
 
-    /// Every field, whose it is, and another value of it.
+    /// Every field, the process to which it matters, and a change to another value.
     const FIELDS: [(&str, Field, Change); 28] = [
         ("parties", Field::Meeting, |own| own.parties = Request::pair("a", "c").parties),
         ("connect_timeout", Field::Own, |own| own.connect_timeout = Some(Duration::from_millis(1))),

@@ -1,4 +1,4 @@
-//! How the shared memory is divided into blocks.
+//! Divides the shared memory into blocks.
 
 use crate::api::LayoutReason;
 use crate::source::Supply;
@@ -8,17 +8,18 @@ use crate::source::Supply;
 pub struct Layout {
     pub block_size: usize,
     pub blocks: usize,
-    /// Why there are so many.
+    /// Why this number of blocks was chosen.
     pub reason: LayoutReason,
-    /// The largest number of blocks, and their size, that came nearest to what was asked for, if that could not be had.
+    /// If the requested sizes are impossible: the nearest possible number of blocks and block size.
     pub adjusted: Option<(u64, u64)>,
 }
 
-/// A block that stays in the caches of both processors on its way; `docs/benchmarks.md` has the figures.
+/// A block of this size stays in the caches of both processors on its way; `docs/benchmarks.md` has the figures.
 const DEFAULT_BLOCK_SIZE: u64 = 512 << 10;
-/// One block is filled and one is drained, and each side may be one ahead. More of them pass through slower caches.
+/// One block is being filled and one drained, and each side may be one block ahead. With more blocks, the data passes
+/// through slower caches.
 const DEFAULT_BLOCKS: u64 = 4;
-/// For a source that may come in bursts, and is slower than any cache.
+/// The number of blocks for a source whose data may arrive in bursts, and which is slower than any cache.
 const BURST_BLOCKS: u64 = 16;
 const BURST_BUFFER: u64 = 8 << 20;
 /// Reserving the blocks for bursts must not take longer than the copy, so shorter sources get the usual number.
@@ -28,7 +29,7 @@ const PAGE: u64 = 4096;
 const BLOCK_SIZES: std::ops::RangeInclusive<u64> = PAGE..=1 << 30;
 const MAX_BLOCKS: u64 = 1 << 16;
 
-/// Chooses the blocks for a source of this length (`None`: unknown), as near as possible to what was asked for.
+/// Chooses the blocks for a source of this length (`None`: unknown), as close as possible to the requested sizes.
 pub fn choose_layout(
     length: Option<u64>,
     supply: Supply,
@@ -49,14 +50,14 @@ pub fn choose_layout(
     let whole_pages = |size: u64| size.clamp(*BLOCK_SIZES.start(), *BLOCK_SIZES.end()).next_multiple_of(PAGE);
     let asked = match (block_size, buffer_size) {
         (Some(block), _) => whole_pages(block),
-        // Rounded down, so that the blocks together take no more than was asked for.
+        // Rounded down, so that all blocks together take no more than the requested memory.
         (None, Some(buffer)) => whole_pages((buffer / DEFAULT_BLOCKS / PAGE * PAGE).min(DEFAULT_BLOCK_SIZE)),
         (None, None) => DEFAULT_BLOCK_SIZE,
     };
     let most = buffer_size.map_or(usual, |buffer| (buffer / asked).clamp(2, MAX_BLOCKS));
     let is_adjusted = block_size.is_some_and(|block| block != asked)
         || buffer_size.is_some_and(|buffer| most * asked > buffer || buffer / asked > MAX_BLOCKS);
-    // A small file gets no more than it fills.
+    // A small file gets only the blocks that it fills.
     let size = asked.min(whole_pages(length));
     let blocks = most.min(length.div_ceil(size).max(1));
     let reason = match reason {

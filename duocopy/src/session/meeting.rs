@@ -1,4 +1,4 @@
-//! Where the two processes of a copy meet, and the first things that they say.
+//! The pipe where the two processes of a copy meet, and the first messages that they exchange.
 
 use super::halt::Halt;
 use super::handshake::Hello;
@@ -18,22 +18,23 @@ use std::time::Duration;
 /// The most bytes of attributes that fit into every block, however small.
 pub const MIN_BLOCK_SIZE: usize = Geometry::MIN_BLOCK_SIZE;
 
-/// The tag of halves that must not know each other's path. No pair of paths: those have a NUL between them.
+/// The tag of two halves, which must not know each other's path. The tag of a pair always contains a NUL, and so
+/// differs.
 pub const HALVES: &[u8] = b"`duocopy read` and `duocopy write`";
 
-/// Where and how the two processes meet.
+/// The pipe where the two processes meet, and how to join it.
 #[derive(Clone, Debug)]
 pub struct Meeting {
     /// The name of the pipe.
     pub name: Vec<u8>,
-    /// What the copy is about, which both must agree on.
+    /// The tag of the copy, on which both processes must agree.
     pub tag: Vec<u8>,
     dir: Option<PathBuf>,
     connect_timeout: Option<Duration>,
     replace_within: Option<Duration>,
 }
 
-/// The end that a process got.
+/// The end of the pipe that a process holds.
 #[derive(Debug)]
 pub enum Seat {
     Reader(Producer),
@@ -54,12 +55,12 @@ impl Meeting {
         }
     }
 
-    /// The directory with the pipe's files, if it has any: a sandbox has to leave it open.
+    /// Returns the directory with the pipe's files, if it has any. The sandbox must leave it accessible.
     pub fn directory(&self) -> Option<OsString> {
         self.pipe().directory()
     }
 
-    /// Takes the end for this role, or whichever is free. `peer_ended` interrupts the waits like `stop` does.
+    /// Takes the end for this role, or the one that is free. `peer_ended` interrupts every wait, as `stop` does.
     pub fn join(&self, role: Option<Role>, stop: &Stop, peer_ended: &Arc<AtomicBool>) -> Result<Seat, Error> {
         let mut pipe = self
             .pipe()
@@ -83,7 +84,7 @@ impl Meeting {
         }
     }
 
-    /// Why this process got no end.
+    /// Converts the error of a process that got no end.
     fn refusal(&self, error: JoinError) -> Error {
         match error {
             JoinError::Aborted(reason) => wire::decode(Role::Reader, &reason, self.is_pair()),
@@ -93,13 +94,13 @@ impl Meeting {
         }
     }
 
-    /// Whether both processes know both paths.
+    /// Returns whether both processes know both paths.
     pub fn is_pair(&self) -> bool {
         self.tag != HALVES
     }
 }
 
-/// Why a pipe could not be joined, or inspected.
+/// Converts the error of a pipe that could not be joined or inspected.
 pub fn meeting_error(error: JoinError, dir: Option<&std::path::Path>) -> Error {
     match error {
         JoinError::TooManyInstances(there) => ErrorKind::TooManyInstances {
@@ -130,13 +131,13 @@ pub fn meeting_error(error: JoinError, dir: Option<&std::path::Path>) -> Error {
     }
 }
 
-/// The processes that are still at a pipe.
+/// Returns the processes that are still at a pipe.
 fn processes(there: &blockpipe::Snapshot) -> Vec<u32> {
     let reader = there.producer_alive.then_some(there.producer);
     reader.into_iter().chain(there.consumer).collect()
 }
 
-/// Checks whom this process deals with. Reports a peer of another user.
+/// Checks that the peer's user is allowed, and reports a peer of another user.
 pub fn check_peer(
     role: Role,
     user: Result<Option<u32>, PipeError>,
@@ -155,7 +156,7 @@ pub fn check_peer(
     Ok(peers.check(user)?)
 }
 
-/// Reserves the blocks, and lets the Writer in.
+/// Reserves the blocks, and lets the Writer join.
 pub fn offer(producer: &mut Producer, layout: &Layout, hello: &Hello) -> Result<(), Halt> {
     let geometry = Geometry::new(layout.block_size, layout.blocks);
     producer.ready(geometry, &hello.pack()).map_err(|error| match error {
@@ -167,13 +168,13 @@ pub fn offer(producer: &mut Producer, layout: &Layout, hello: &Hello) -> Result<
     })
 }
 
-/// Says which file the Writer fills and where it wants to begin. Returns where both do begin.
+/// Sends the Writer's target, and the point from which it can resume. Returns the point from which both resume.
 pub fn begin(consumer: &Consumer, target: &TargetRecord, at: ResumePoint) -> Result<ResumePoint, PipeError> {
     consumer.begin(&target.pack(), at.into()).map(Into::into)
 }
 
-/// Reports where the copy stands, each time it is called. `may_share` says whether the peer may show its progress on the
-/// same terminal: a process that was started by this one does not.
+/// Returns a function that reports the progress of the copy. `may_share` says whether the peer may show its own
+/// progress on the same terminal; the second process of `cp` never does.
 pub fn progress(monitor: Monitor, own: Role, may_share: bool) -> impl FnMut() -> Progress + Send + 'static {
     let terminal = if may_share { sys::terminal_id() } else { 0 };
     move || {
@@ -188,7 +189,7 @@ pub fn progress(monitor: Monitor, own: Role, may_share: bool) -> impl FnMut() ->
             peer: match now.phase {
                 Phase::Over => Presence::Finished,
                 _ if peer_lives => Presence::Here,
-                // The Writer says early which file it fills; and a Reader was there before any Writer.
+                // A Writer that was here has sent its target, and a Writer gets in only after a Reader.
                 _ if own == Role::Writer || now.target.is_some() => Presence::Died,
                 _ => Presence::NotYet,
             },

@@ -1,6 +1,7 @@
-//! What the two processes of a copy say to each other, and where they meet: the only folder that names `blockpipe`.
+//! The pipe between the two processes of a copy, and the messages that they exchange. Only this folder names
+//! `blockpipe`.
 //!
-//! Reader and Writer are the program's words; in the library they hold the producer and the consumer.
+//! What `duocopy` calls Reader and Writer are the producer and the consumer of `blockpipe`.
 
 mod halt;
 mod handshake;

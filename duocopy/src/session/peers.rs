@@ -1,10 +1,10 @@
-//! Which users the peer may belong to.
+//! The users to whom the peer may belong.
 
 use crate::api::{Error, ErrorKind, Request};
 use crate::sys;
 use std::io;
 
-/// The users and groups that are allowed; both lists empty: whoever can come.
+/// The users and groups that are allowed. If both lists are empty, any user who can join is allowed.
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     users: Vec<u32>,
@@ -27,7 +27,7 @@ impl Peers {
         Ok(peers)
     }
 
-    /// An error if a process of this user must not be the peer.
+    /// Returns an error if a process of this user must not be the peer.
     pub fn check(&self, user: Option<u32>) -> Result<(), Error> {
         let is_member = |user| self.groups.iter().any(|group| sys::is_member(user, *group).unwrap_or(false));
         let is_allowed = |user| self.users.contains(&user) || is_member(user);

@@ -12,19 +12,19 @@ use std::time::Duration;
 /// A pipe at one moment. Its numbers are taken one after another, and may be a moment apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PipeStatus {
-    /// A number that no other pairing has.
+    /// A number that is unique to this pairing.
     pub generation: u64,
     /// The name under which the two meet, shortened to 508 bytes: any bytes, or both paths separated by a NUL.
     pub name: Vec<u8>,
-    /// What they copy, shortened to 1276 bytes: both paths separated by a NUL, or that they are two halves.
+    /// The tag of the copy, shortened to 1276 bytes: both paths separated by a NUL, or that the two are halves.
     pub tag: Vec<u8>,
-    /// What the two are doing.
+    /// The phase of the copy.
     pub phase: Phase,
     /// The Reader, if it is there.
     pub reader: Option<ProcessStatus>,
     /// The Writer, if it is there.
     pub writer: Option<ProcessStatus>,
-    /// Whether a Reader and a Writer have been there at all.
+    /// Whether a Reader and a Writer have ever been there.
     pub came: [bool; 2],
     /// The half that waits for the other one, or for somebody to come, and for how long.
     pub waits: Option<(Role, Duration)>,
@@ -51,7 +51,7 @@ pub struct ProcessStatus {
     pub user: Option<u32>,
 }
 
-/// What the two processes at a pipe are doing.
+/// The phase of the copy at a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The Reader is getting ready, or none has come yet.
@@ -110,7 +110,8 @@ pub fn pair(
     pipe(&pair_name(source, destination), directory)
 }
 
-/// The name of a pair's pipe, if it was given none: both paths as bytes with a NUL between them, which no path contains.
+/// The name of a pair's pipe, if it was given none: both paths as bytes with a NUL between them, which no path
+/// contains.
 pub(crate) fn pair_name(source: &Path, destination: &Path) -> Vec<u8> {
     let [source, destination] = [source, destination].map(|path| sys::case_fold(path.as_os_str()));
     [&source, OsStr::new("\0"), &destination].map(OsStr::as_encoded_bytes).concat()

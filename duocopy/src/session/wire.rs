@@ -1,15 +1,16 @@
-//! Errors and losses as they cross the pipe: kind, operation, the system's number, what the Writer left, and between the
-//! processes of a pair the path. The receiver makes its own sentence.
+//! The form in which errors and losses cross the pipe: kind, operation, the system's error number, what the Writer
+//! left, and in a pair also the path. The receiver writes its own sentence.
 
 use crate::api::{Aftermath, Error, ErrorKind, Loss, Operation, Role, SystemError};
 use blockpipe::Reason;
 use serde::{Deserialize, Serialize};
 
-/// The codes of a [`Reason`]. A loss has one that no abort has: what a dead Writer was about to say may still be there.
+/// The codes of a [`Reason`]. A remark about losses has a code that no abort has, because the remark of a dead Writer
+/// may still be in the pipe.
 const ERROR: u32 = 1;
 pub const INTERRUPTED: u32 = 2;
 const LOSSES: u32 = 3;
-/// What a pipe transmits of a reason.
+/// The most bytes of a message that a pipe transmits.
 const MOST: usize = 696;
 
 #[derive(Serialize, Deserialize)]
@@ -29,7 +30,7 @@ fn is_unmentioned(aftermath: &Aftermath) -> bool {
     *aftermath == Aftermath::Unmentioned
 }
 
-/// An error of this process, for its peer. Only the peer in a pair may learn paths.
+/// Encodes an error of this process for its peer. Only in a pair may the peer learn paths.
 pub fn encode(error: &Error, is_pair: bool) -> Reason {
     let path = error.path.as_ref().filter(|_| is_pair);
     let mut wire = Wire {
@@ -48,8 +49,8 @@ pub fn encode(error: &Error, is_pair: bool) -> Reason {
     Reason::new(ERROR, text)
 }
 
-/// An error of the peer in this role. Whatever it says, it cannot make this process report its own success, its own
-/// interrupt, or a path that a half must not know.
+/// Decodes an error of the peer, which has this role. No message of the peer can make this process report success, an
+/// interrupt of this process, or a path that a half must not know.
 pub fn decode(by: Role, reason: &Reason, is_pair: bool) -> Error {
     if reason.code == INTERRUPTED {
         return Error { role: Some(by), ..ErrorKind::PeerInterrupted.into() };
@@ -69,31 +70,31 @@ pub fn decode(by: Role, reason: &Reason, is_pair: bool) -> Error {
         path: path.filter(|_| is_pair).map(Into::into),
         operation,
         cause: code.map(SystemError::from_code),
-        // The Writer itself knows what is at the destination, whatever a Reader says.
+        // Only the Writer knows what is at the destination.
         aftermath: if by == Role::Writer { aftermath.without_path(is_pair) } else { Aftermath::Unmentioned },
         ..kind.into()
     }
 }
 
-/// Why a pipe ends that was interrupted.
+/// Returns the reason of a process that aborts because it was interrupted.
 pub fn interrupted() -> Reason {
     Reason::new(INTERRUPTED, "interrupted")
 }
 
-/// Whether the Writer says that the destination exists and was kept.
+/// Returns whether the Writer reports that the destination exists and was kept.
 pub fn is_skip(reason: &Reason) -> bool {
     let wire = serde_json::from_str::<Wire>(&reason.message);
     reason.code == ERROR && wire.is_ok_and(|wire| wire.kind == ErrorKind::Skipped)
 }
 
-/// What the Writer could not preserve, for the Reader: as much of it as fits.
+/// Encodes what the Writer could not preserve, for the Reader: as many losses as fit.
 pub fn remark(losses: &[Loss]) -> Reason {
     let fitting = (0..=losses.len()).rev().map(|most| json(&losses[..most])).find(|text| text.len() <= MOST);
     let code = if losses.is_empty() { 0 } else { LOSSES };
     Reason::new(code, fitting.unwrap_or_default())
 }
 
-/// What the Writer said that it could not preserve.
+/// Decodes what the Writer could not preserve.
 pub fn losses_of(reason: &Reason) -> Vec<Loss> {
     if reason.code != LOSSES {
         return Vec::new();

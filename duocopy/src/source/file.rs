@@ -69,7 +69,7 @@ impl FileSource {
         Ok(filled)
     }
 
-    /// How the file changed since it was opened, if it did. `now` is what its file system says after the last byte.
+    /// Returns how the file changed since it was opened, if it did. `now` is its status after the last byte was read.
     fn change(&self, copied: u64, now: &Stat) -> Option<SourceChange> {
         let before = &self.record.stat;
         let is_replaced = || sys::stat(&self.path).is_ok_and(|there| there.file != before.file);

@@ -10,7 +10,7 @@ use crate::sys::{self, FileKind};
 use std::io;
 use std::path::Path;
 
-/// Opens a source. Only with `streams` may it be something else than a regular file.
+/// Opens a source. It may be something other than a regular file only with `streams`.
 pub fn open(path: &Path, digest: Kind, streams: bool) -> Result<Box<dyn Source>, Error> {
     let opening = |error: io::Error| Error::source(path, Operation::Open, error);
     let standard = is_standard(path);
@@ -37,13 +37,13 @@ pub fn open(path: &Path, digest: Kind, streams: bool) -> Result<Box<dyn Source>,
     Ok(Box::new(StreamSource::new(file, path, record, own_fifo)))
 }
 
-/// Whether opening the source would be noticed at its other end: it is a standard stream, a pipe or a device.
+/// Returns whether another program would notice that the source is opened: it is a standard stream, a pipe or a device.
 pub fn is_stream(path: &Path) -> bool {
     let passes = |kind| matches!(kind, FileKind::Pipe | FileKind::Device);
     is_standard(path) || sys::file_kind_at(path).is_ok_and(passes)
 }
 
-/// Checks that a Reader can continue what another one began: only with the very same version of the source.
+/// Checks that a Reader can continue the copy of another one, which requires the same version of the source.
 pub fn check_continues(path: &Path, source: &SourceRecord, before: &SourceRecord) -> Result<(), Error> {
     match source.same_version(before) {
         true => Ok(()),

@@ -19,7 +19,7 @@ pub struct StreamSource {
     position: u64,
     /// Whether it is a named pipe that was opened here, so that reading never blocks.
     own_fifo: bool,
-    /// Whether nobody has opened that pipe for writing yet.
+    /// Whether no program has opened that pipe for writing yet.
     unopened: bool,
     cache: CachePolicy,
 }
@@ -37,10 +37,10 @@ impl StreamSource {
         }
         let (next, file) = ((self.position, block.len()), &self.file);
         match self.cache.transfer(file, next, || (&*file).read(block)) {
-            // Without a writer a FIFO reads as if it had ended. It has not even begun.
+            // A FIFO that no program has opened for writing reads as if it had ended, but it has not even begun.
             Ok(0) if !ready && self.unopened => Ok(Piece::NotYet),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Piece::NotYet),
-            // Only a FIFO with a writer says this.
+            // Only a FIFO that is open for writing returns this error.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.unopened = false;
                 Ok(Piece::NotYet)
@@ -72,7 +72,7 @@ impl Source for StreamSource {
     }
 
     fn use_cache(&mut self, usage: CacheUse) -> Vec<Warning> {
-        // A pipe has no cache, and what other programs have open too is left as it is.
+        // A pipe has no cache, and a file that other programs share is left alone.
         let kind = sys::file_kind(&self.file);
         if is_standard(&self.path) || !matches!(kind, Ok(FileKind::Regular | FileKind::Disk)) {
             return CachePolicy::not_applicable(&self.path, usage);
