@@ -77,7 +77,7 @@ mod cached {
         folder
             .duocopy("cp -v --fsync=none src dst")
             .end()
-            .expect(0, &[", 16 blocks of ", "comes from a disk"]);
+            .expect(0, &[", 16 blocks of ", "data from a disk"]);
     }
 
     #[test(needs = [fincore])]
@@ -176,6 +176,6 @@ mod cached {
                 assert!(line.is_some(), "{message}: {ended:?}");
             }
         }
-        assert!(ended.code == 0 && !ended.messages.contains("comes from a disk"), "{ended:?}");
+        assert!(ended.code == 0 && !ended.messages.contains("data from a disk"), "{ended:?}");
     }
 }
