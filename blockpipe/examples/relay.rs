@@ -7,40 +7,32 @@
 //!
 //! The second process writes nothing twice and ends with success only if it got everything.
 
-use blockpipe::{End, Geometry, Pipe, Reason};
+use blockpipe::{End, Pipe, Reason};
 use std::error::Error;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let name = std::env::args().nth(1).ok_or("usage: relay NAME")?;
-    match Pipe::named(name).tag("relay").join()? {
+    match Pipe::named(name).tag("relay").blocks(256 << 10, 8).join()? {
         End::Producer(mut producer) => {
-            producer.ready(Geometry::new(256 << 10, 8), &[0; 128])?;
-            let mut input = io::stdin().lock();
-            loop {
-                let mut block = producer.empty_block()?;
-                match input.read(&mut block) {
-                    Ok(0) => break,
-                    Ok(length) => block.send(length, 0),
-                    Err(error) => {
-                        producer.abort(&Reason::new(1, format!("standard input: {error}")))?;
-                        return Err(error.into());
-                    }
-                }
+            let mut stream = producer.writer();
+            let copied = io::copy(&mut io::stdin().lock(), &mut stream).and_then(|_| stream.flush());
+            drop(stream);
+            if let Err(error) = copied {
+                // If it is the pipe that failed, it has ended, and there is nothing to abort.
+                let _ = producer.abort(&Reason::new(1, format!("standard input: {error}")));
+                return Err(error.into());
             }
-            producer.close(&[0; 32])?;
+            producer.finish()?;
         }
         End::Consumer(mut consumer) => {
             let mut output = io::stdout().lock();
-            while let Some(block) = consumer.filled_block()? {
-                if let Err(error) = output.write_all(&block) {
-                    consumer.abort(&Reason::new(1, format!("standard output: {error}")));
-                    return Err(error.into());
-                }
-                block.release(0);
+            let copied = io::copy(&mut consumer.reader(), &mut output).and_then(|_| output.flush());
+            if let Err(error) = copied {
+                consumer.abort(&Reason::new(1, format!("standard output: {error}")));
+                return Err(error.into());
             }
-            output.flush()?;
-            consumer.commit()?.complete()?;
+            consumer.finish()?;
         }
     }
     Ok(())

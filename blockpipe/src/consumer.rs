@@ -1,63 +1,79 @@
 //! The end that drains blocks.
 
-use crate::block::{FilledBlock, Lender};
+use crate::block::{FilledBlock, Trust, UntrustedPeer};
 use crate::end::Attached;
 use crate::error::PipeError;
-use crate::layout::{self, Geometry, Identity, store_bytes};
+use crate::held::Held;
+use crate::layout::{Geometry, MAX_HELLO};
 use crate::memory::Region;
 use crate::monitor::Monitor;
+use crate::nudge::Canceller;
+#[cfg(feature = "readiness")]
+use crate::readiness::Watch;
 use crate::reason::Reason;
-use crate::ring::{Drainer, Extent, Next, ResumePoint, Stage, Trailer};
+use crate::ring::{Drainer, Next, ResumePoint, Stage, Trailer};
 use crate::sync::{Ordering, step};
-use crate::sys::Side;
-use crate::window::{Settled, Window};
-use std::cell::RefCell;
+#[cfg(feature = "readiness")]
+use crate::sys::Readiness;
+use crate::wait::Limit;
+use crate::window::Settled;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 /// The end that receives filled blocks and releases them. Returned by `join` to the second process and by
 /// `join_as_consumer`, once the producer is ready, and to the replacement of a dead consumer.
 ///
 /// Dropping it without a verdict is like being killed: the producer reports that its peer died, or, before
-/// [`begin`](Self::begin), waits for another consumer. It must not live across a `fork`, or the child would share the
-/// seat.
+/// [`begin`](Self::begin), waits for another consumer. If it is dropped while some of its blocks are held, the pipe is
+/// aborted.
+///
+/// A forked child cannot use it, and does no harm by dropping it: every call returns [`PipeError::Forked`] there. The
+/// child shares the seat until it drops its copy, ends, or calls `exec`; until then the producer takes this end for alive.
+#[doc = include_str!("../docs/consumer.md")]
 #[derive(Debug)]
-pub struct Consumer {
-    end: Attached,
-    region: Region,
-    origin: Identity,
-    predecessor: Option<Identity>,
-    state: RefCell<ConsumerState>,
-}
-
-#[derive(Debug)]
-struct ConsumerState {
+pub struct Consumer<T: Trust = UntrustedPeer> {
+    pub(crate) end: Attached,
+    predecessor: Option<Vec<u8>>,
+    peer_hello: Vec<u8>,
     begun: bool,
     drainer: Drainer,
-    window: Window<Extent>,
+    held: Held,
     trailer: Option<Trailer>,
+    pub(crate) committing: bool,
+    #[cfg(feature = "readiness")]
+    watch: Option<Watch>,
+    trust: PhantomData<T>,
 }
 
-impl Consumer {
-    pub(crate) fn new(end: Attached, region: Region, predecessor: Option<Identity>) -> Self {
-        let origin = layout::load_identity(&end.shared.header().origin);
-        let state = ConsumerState {
+impl<T: Trust> Consumer<T> {
+    pub(crate) fn new(end: Attached, region: Region, predecessor: Option<Vec<u8>>) -> Self {
+        Self {
+            peer_hello: end.shared.header().producer_hello.get(),
             begun: false,
             drainer: Drainer::new(0, 0),
-            window: Window::starting_at(0),
+            held: Held::new(region, &end.nudge, 0),
             trailer: None,
-        };
-        Self { end, region, origin, predecessor, state: RefCell::new(state) }
+            committing: false,
+            #[cfg(feature = "readiness")]
+            watch: None,
+            trust: PhantomData,
+            end,
+            predecessor,
+        }
     }
 
-    /// Returns the target that a dead consumer had declared, if this end replaces it. [`abort`](Self::abort) unless you
-    /// can continue with that very target. Only with [`Pipe::replace_within`](crate::Pipe::replace_within).
-    pub fn predecessor(&self) -> Option<&Identity> {
-        self.predecessor.as_ref()
+    /// Returns the hello of the dead consumer that this end replaces: what it passed to [`begin`](Self::begin).
+    /// [`abort`](Self::abort) unless you can continue with that very target. Only with
+    /// [`Pipe::replace_within`](crate::Pipe::replace_within). Example: [resuming](#resuming).
+    pub fn predecessor(&self) -> Option<&[u8]> {
+        self.predecessor.as_deref()
     }
 
     /// Returns whether a dead predecessor had announced that it was committing: its result may be final already.
+    /// Example: [making the result final](#making-the-result-final).
     pub fn predecessor_was_committing(&self) -> bool {
         self.predecessor.is_some()
+            && self.end.ensure_open().is_ok()
             && self.end.ring().verdict.stage(self.end.generation) == Ok(Stage::Committing)
     }
 
@@ -67,112 +83,258 @@ impl Consumer {
     /// no producer (it may just have died). Blocks for half a second at most, while a producer is joining.
     ///
     /// It identifies who joined; everybody else who can enter the directory can still read and change the blocks.
+    /// Example: [`Pipe`](crate::Pipe#sharing-a-directory).
     ///
     /// # Errors
-    /// [`PipeError::Io`] if the peer has not identified itself, or not truthfully. This error does not end the pipe:
-    /// the caller may [`abort`](Self::abort).
+    /// [`PipeError::CallFailed`] if the peer has not identified itself, or not truthfully: the caller may
+    /// [`abort`](Self::abort).
     pub fn peer_user(&self) -> Result<Option<u32>, PipeError> {
         self.end.ensure_open()?;
         self.end.peer_user()
     }
 
-    /// Returns the origin that the producer declared: the identity of what it sends.
-    pub fn origin(&self) -> &Identity {
-        &self.origin
+    /// Returns the producer's hello: what it passed to [`Producer::ready`](crate::Producer::ready).
+    /// Example: [beginning](#beginning).
+    pub fn peer_hello(&self) -> &[u8] {
+        &self.peer_hello
     }
 
-    /// Returns the block size and count that the producer chose.
+    /// Returns the block size and count that the producer chose. Example: [beginning](#beginning).
     pub fn geometry(&self) -> Geometry {
-        self.region.geometry()
+        self.held.region().geometry()
     }
 
-    /// Declares what this end works on, before it changes anything, and where the stream should begin (a producer that
-    /// does not call [`start`](crate::Producer::start) can only begin at 0). Returns where it does begin: a replacement
-    /// keeps its predecessor's target and resumes after the last block that was released. Does not block.
+    /// Declares what this end works on, before it changes anything, and where the stream should begin. `hello` has at
+    /// most 1024 bytes; the producer gets them from [`Producer::peer_hello`](crate::Producer::peer_hello). Returns where
+    /// the stream does begin: at `at`, or, for a replacement, after the last block that was released (it keeps its
+    /// predecessor's hello). A producer that does not call [`start`](crate::Producer::start) ignores `at`, so ask such a
+    /// producer only for zeros. Does not block.
     ///
     /// From this call on the death of this end ends the pipe, or requires a replacement; before it, the producer waits
-    /// for another consumer. Without this call, the first [`filled_block`](Self::filled_block) begins with zeros.
+    /// for another consumer. Without this call, the first block begins with an empty hello and zeros.
+    /// Example: [beginning](#beginning).
     ///
     /// # Errors
-    /// [`PipeError::Misuse`] if called a second time; [`PipeError::Corrupt`], [`PipeError::Over`].
-    pub fn begin(&self, target: &Identity, at: ResumePoint) -> Result<ResumePoint, PipeError> {
+    /// [`PipeError::Misuse`] if called a second time, or if the hello is too long; [`PipeError::Corrupt`],
+    /// [`PipeError::Over`], [`PipeError::Forked`].
+    pub fn begin(&mut self, hello: &[u8], at: ResumePoint) -> Result<ResumePoint, PipeError> {
         self.end.ensure_open()?;
-        let mut state = self.state.borrow_mut();
-        if state.begun {
+        if self.begun {
             return Err(PipeError::Misuse("the consumer has begun already"));
+        }
+        if hello.len() > MAX_HELLO {
+            return Err(PipeError::Misuse("a hello has at most 1024 bytes"));
         }
         let (ring, geometry) = (self.end.ring(), self.geometry());
         let (blocks, block_size) = (geometry.blocks() as u64, geometry.block_size() as u64);
-        let (drainer, point) = if self.predecessor.is_none() {
-            ring.set_start(at);
-            store_bytes(&self.end.shared.header().target, target);
+        self.drainer = if self.predecessor.is_none() {
+            ring.set_start(&at);
+            self.end.shared.header().consumer_hello.set(hello);
             step();
-            (Drainer::at_start(at, blocks, block_size), at)
+            Drainer::at_start(at, blocks, block_size)
         } else {
             let resumed = Drainer::resumed(ring, blocks, block_size);
             self.end.conclude(resumed.map_err(PipeError::from))?
         };
-        state.begun = true;
-        state.window = Window::starting_at(drainer.released());
-        state.drainer = drainer;
-        // Release: start and target are stored before `begun`; pairs with the acquires in `has_begun` and
-        // `Shared::target`.
+        self.begun = true;
+        self.held.start_at(self.drainer.released());
+        // Release: start and hello are stored before `begun`; pairs with the acquires in `has_begun` and
+        // `Shared::consumer_hello`.
         ring.consumer.begun.store(1, Ordering::Release);
         step();
         self.end.wake_peer();
-        Ok(point)
+        Ok(self.drainer.point())
+    }
+
+    fn make_begun(&mut self) -> Result<(), PipeError> {
+        if self.begun { Ok(()) } else { self.begin(b"", ResumePoint::from([0; _])).map(drop) }
     }
 
     /// Returns the next filled block, in order, or `None` after the last one. Blocks until there is one.
     ///
     /// While it waits it notices within 50 ms that the producer has been killed; blocks that were sent before come
-    /// first. It waits for a producer that is stopped.
+    /// first. It waits for a producer that is stopped. Example: [receiving](#receiving).
     ///
     /// # Errors
-    /// See [`PipeError`]. [`PipeError::Misuse`] when the caller holds all blocks, or one that holds up the others.
-    pub fn filled_block(&self) -> Result<Option<FilledBlock<'_>>, PipeError> {
+    /// See [`PipeError`]. [`PipeError::Misuse`] when the caller holds all blocks, or one that holds up the others, and
+    /// when the same block was dropped twice in a row: it would be handed out for ever. (The call after that hands it
+    /// out once more.)
+    pub fn filled_block(&mut self) -> Result<Option<FilledBlock<T>>, PipeError> {
+        self.next_block(Limit::None)
+    }
+
+    /// Returns the next filled block, or `None` if there is none now. [`is_at_end`](Self::is_at_end) returns whether that
+    /// was the end of the stream. Does not block. Example: [waiting for a limited time](#waiting-for-a-limited-time).
+    ///
+    /// # Errors
+    /// As [`filled_block`](Self::filled_block). A death is noticed once calls have found no block for 50 ms.
+    pub fn try_filled_block(&mut self) -> Result<Option<FilledBlock<T>>, PipeError> {
+        self.next_block(Limit::Now)
+    }
+
+    /// Returns the next filled block, or `None` if there is none within this time. [`is_at_end`](Self::is_at_end) returns
+    /// whether it was the end of the stream.
+    /// Example: [waiting for a limited time](#waiting-for-a-limited-time).
+    ///
+    /// # Errors
+    /// As [`filled_block`](Self::filled_block).
+    pub fn filled_block_timeout(&mut self, time: Duration) -> Result<Option<FilledBlock<T>>, PipeError> {
+        self.next_block(Limit::after(time))
+    }
+
+    /// Returns whether the last block has been handed out, and the producer has closed the stream.
+    /// Example: [waiting for a limited time](#waiting-for-a-limited-time).
+    pub fn is_at_end(&self) -> bool {
+        self.trailer.is_some()
+    }
+
+    fn next_block(&mut self, limit: Limit) -> Result<Option<FilledBlock<T>>, PipeError> {
+        loop {
+            let block = self.next_or_returned(limit)?;
+            if block.is_some() || self.is_at_end() || !self.end.nudge.any_returned() {
+                return Ok(block);
+            }
+        }
+    }
+
+    /// As `next_block`, but also returns `None` when a block has come back in the meantime, to be handed out again.
+    fn next_or_returned(&mut self, limit: Limit) -> Result<Option<FilledBlock<T>>, PipeError> {
         self.end.ensure_open()?;
-        if !self.state.borrow().begun {
-            self.begin(&[0; 128], ResumePoint::default())?;
+        self.make_begun()?;
+        self.take_returned();
+        if self.held.window.take_dropped_twice() {
+            return Err(PipeError::Misuse("a block was dropped twice: release it when it is dealt with"));
         }
-        let mut state = self.state.borrow_mut();
-        let ConsumerState { drainer, window, trailer, .. } = &mut *state;
-        if let Some((n, extent)) = window.hand_out_again() {
-            return Ok(Some(FilledBlock::new(self, n, extent)));
+        if let Some(n) = self.held.window.hand_out_again() {
+            let length = self.drainer.length(self.held.region().slots(), n).map_err(PipeError::from);
+            let length = self.end.conclude(length)?;
+            return Ok(Some(self.lend(n, length)));
         }
-        if trailer.is_some() {
+        if self.is_at_end() {
             return Ok(None);
         }
-        if window.len() == self.geometry().blocks() {
+        if self.held.is_full() {
             return Err(PipeError::Misuse("all blocks are held: release one first"));
         }
-        let (ring, n) = (self.end.ring(), window.next());
-        let poll = || match self.end.verdict() {
+        let (end, ring, n) = (&self.end, self.end.ring(), self.held.window.next());
+        let (drainer, held) = (&mut self.drainer, &self.held);
+        let poll = || match end.verdict() {
             Some(Ok(())) => Some(Err(PipeError::Corrupt("complete without the consumer"))),
             Some(Err(error)) => Some(Err(error)),
-            None => match drainer.next(ring, self.region.slots(), n) {
-                Ok(Next::Nothing) => self.end.reject_early_commit(),
+            None => match drainer.next(ring, held.region().slots(), n) {
+                Ok(Next::Nothing) if end.nudge.any_returned() => Some(Ok(Next::Nothing)),
+                Ok(Next::Nothing) => end.reject_early_commit(),
                 Ok(next) => Some(Ok(next)),
                 Err(violation) => Some(Err(violation.into())),
             },
         };
-        match self.end.conclude(self.end.wait_for_block(poll, |alone| self.absent(n, alone)))? {
-            Next::Filled(extent) => {
-                let n = window.hand_out(extent);
-                Ok(Some(FilledBlock::new(self, n, extent)))
+        let waited = end.wait_for_block(limit, poll, |alone| absent(end, n, alone).map(|()| None));
+        match self.end.conclude(waited)? {
+            Some(Next::Filled(length)) => {
+                let n = self.held.window.hand_out();
+                Ok(Some(self.lend(n, length)))
             }
-            Next::End(end) => {
-                *trailer = Some(end);
+            Some(Next::End(trailer)) => {
+                self.trailer = Some(trailer);
                 Ok(None)
             }
-            Next::Nothing => unreachable!("the wait continues while there is nothing"),
+            Some(Next::Nothing) | None => {
+                #[cfg(feature = "readiness")]
+                self.watch.as_ref().inspect(|watch| watch.wait_for(n));
+                Ok(None)
+            }
         }
     }
 
-    /// Checks that this end can continue, for callers that are waiting for something else, such as the place where they
-    /// store the data. Call it about every 50 ms of such a wait. Does not block.
+    fn lend(&mut self, n: u64, length: u64) -> FilledBlock<T> {
+        FilledBlock::new(self.held.lend(), n, length as usize)
+    }
+
+    /// Returns whether a block has been handed out that has not been released, or has not got its turn.
+    pub(crate) fn holds_blocks(&mut self) -> bool {
+        self.take_returned();
+        self.held.window.len() > 0
+    }
+
+    /// Takes back the blocks that came back by themselves.
+    fn take_returned(&mut self) {
+        let Self { held, drainer, end, .. } = self;
+        held.take_returned(|block| release(end, drainer, block));
+    }
+
+    /// Releases the block to the producer: its bytes have been dealt with. Does not block.
+    ///
+    /// Several blocks may be held at once and released in any order; the producer gets them back in stream order.
+    /// Example: [receiving](#receiving).
+    ///
+    /// # Errors
+    /// [`PipeError::Misuse`] if the block belongs to another end; it then counts as dropped. [`PipeError::Over`] if the
+    /// pipe has ended, [`PipeError::Forked`].
+    pub fn release(&mut self, block: FilledBlock<T>) -> Result<(), PipeError> {
+        self.take(block, None)
+    }
+
+    /// Releases the block as [`release`](Self::release) does, and stores where a replacement would have to resume after
+    /// it. The replacement gets that point from [`begin`](Self::begin). [`release`](Self::release) keeps the previous
+    /// point, and adds the block's length to its progress. Example: [resuming](#resuming).
+    ///
+    /// # Errors
+    /// As [`release`](Self::release).
+    pub fn release_with(&mut self, block: FilledBlock<T>, point: &ResumePoint) -> Result<(), PipeError> {
+        self.take(block, Some(point))
+    }
+
+    fn take(&mut self, block: FilledBlock<T>, point: Option<&ResumePoint>) -> Result<(), PipeError> {
+        self.end.ensure_open()?;
+        if !block.belongs_to(&self.held.memory) {
+            return Err(PipeError::Misuse("the block belongs to another end"));
+        }
+        let (memory, n, length) = block.into_parts();
+        let Self { held, drainer, end, .. } = self;
+        let settled = held.settle(memory, n, length as u64, point);
+        held.give(settled, |block| release(end, drainer, block));
+        Ok(())
+    }
+
+    /// Releases all blocks that are filled now except the newest one, without handing them out: for a live stream, where
+    /// only the latest block is of interest. Returns how many blocks it has skipped. Does not block.
+    /// Example: [showing only the latest frame](#showing-only-the-latest-frame).
+    ///
+    /// # Errors
+    /// [`PipeError::Misuse`] while a block is held; [`PipeError::Corrupt`], [`PipeError::Over`], [`PipeError::Forked`].
+    pub fn skip_to_latest(&mut self) -> Result<u64, PipeError> {
+        self.end.ensure_open()?;
+        self.make_begun()?;
+        self.take_returned();
+        if self.held.window.any_lent() {
+            return Err(PipeError::Misuse("cannot skip: a block is held"));
+        }
+        let mut skipped = 0;
+        loop {
+            let n = self.held.window.first();
+            let filled = self.drainer.filled_from(self.end.ring(), n).and_then(|filled| {
+                // The newest one stays.
+                let skip = filled > 1;
+                skip.then(|| self.drainer.length(self.held.region().slots(), n)).transpose()
+            });
+            let Some(length) = self.end.conclude(filled.map_err(PipeError::from))? else {
+                return Ok(skipped);
+            };
+            if self.held.window.len() == 0 {
+                self.held.window.hand_out();
+            }
+            let Self { held, drainer, end, .. } = self;
+            let settled = held.window.settle(n, Settled { length, point: None });
+            held.give(settled, |block| release(end, drainer, block));
+            skipped += 1;
+        }
+    }
+
+    /// Checks that this end can continue, for callers that wait for something else, such as the disk. Call it about every
+    /// 50 ms. Does not block.
     ///
     /// A producer that died after it had stored its trailer does not count as an error.
+    /// Example: [waiting for something else](#waiting-for-something-else).
     ///
     /// # Errors
     /// As [`filled_block`](Self::filled_block) at the end of the stream: the producer aborted or was killed, or this
@@ -182,63 +344,55 @@ impl Consumer {
         self.end.wake_if_left_asleep();
         // No block has this number, so blocks that were sent are no reason to wait for a producer that died before it
         // stored its trailer.
-        self.end.conclude(self.end.check(|alone| self.absent(u64::MAX, alone)))
+        let absent = |alone| absent(&self.end, u64::MAX, alone).map(|()| None);
+        self.end.conclude(self.end.check(absent))
     }
 
-    /// Returns the producer's trailer: the length of the stream in bytes and the producer's digest. `None` until
-    /// [`filled_block`](Self::filled_block) has returned `None`.
-    pub fn trailer(&self) -> Option<Trailer> {
-        self.state.borrow().trailer
-    }
-
-    /// Announces that the result is about to become final (a rename, a reply). After this the producer can no longer
-    /// abort, and only [`Committing::complete`] or [`Committing::abort`] end the pipe. Does not block.
-    ///
-    /// # Errors
-    /// [`PipeError::Aborted`] if the producer aborted first, [`PipeError::Misuse`] before the last block has been
-    /// released.
-    pub fn commit(&mut self) -> Result<Committing<'_>, PipeError> {
-        self.end.ensure_open()?;
-        let state = self.state.get_mut();
-        if state.trailer.is_none() || state.window.len() > 0 {
-            return Err(PipeError::Misuse("cannot commit: there are blocks left to drain"));
-        }
-        let announced = self.predecessor_was_committing();
-        if !announced && self.end.advance(Stage::Undecided, Stage::Committing).is_err() {
-            let verdict =
-                self.end.verdict().unwrap_or(Err(PipeError::Corrupt("another process is committing")));
-            self.end.conclude(verdict)?;
-            return self.end.conclude(Err(PipeError::Corrupt("complete without the consumer")));
-        }
-        Ok(Committing { consumer: self })
+    /// Returns the producer's trailer: what it passed to [`Producer::close`](crate::Producer::close), followed by zeros.
+    /// `None` until the [end](Self::is_at_end) of the stream. Example:
+    /// [`Producer`](crate::Producer#ending-with-a-trailer).
+    pub fn trailer(&self) -> Option<&Trailer> {
+        self.trailer.as_ref()
     }
 
     /// Aborts the pipe with a reason that the producer receives. Returns the verdict, which names whichever end aborted
     /// first. Does not block.
     ///
     /// A replacement can abort even if its predecessor was committing; its reason should then say what became of the
-    /// result.
+    /// result. Example: [aborting](#aborting).
     pub fn abort(&self, reason: &Reason) -> PipeError {
-        let committing = self.predecessor_was_committing();
-        self.end_by_abort(if committing { Stage::Committing } else { Stage::Undecided }, reason)
+        self.end_by_abort(if self.is_committing() { Stage::Committing } else { Stage::Undecided }, reason)
     }
 
-    /// Returns a view of the pipe for another thread.
+    /// Returns a view of the pipe for another thread. Example: [`Monitor`].
     pub fn monitor(&self) -> Monitor {
         Monitor::new(&self.end.shared, &self.end.seats, self.end.side)
     }
 
-    /// Decides what a free producer's seat means to a wait for block `n`: nothing, as long as something that the
-    /// producer sent is left.
-    fn absent<T>(&self, n: u64, alone: Duration) -> Result<Option<T>, PipeError> {
-        let ring = self.end.ring();
-        let more = || ring.producer.filled.load(Ordering::Acquire) > n || ring.trailer().is_some();
-        // The producer has been ready, so the time limit is that for a replacement and not the connect timeout.
-        let gone = !self.end.may_wait(alone, true) && self.end.give_up_on_peer(more)?;
-        if gone { Err(PipeError::PeerDied) } else { Ok(None) }
+    /// Returns a handle that ends a wait of this end from another thread. Example: [canceling](#canceling-a-wait).
+    pub fn canceller(&self) -> Canceller {
+        self.end.canceller()
     }
 
-    fn end_by_abort(&self, from: Stage, reason: &Reason) -> PipeError {
+    /// Returns a descriptor that is readable while [`try_filled_block`](Self::try_filled_block) may find something:
+    /// see [`Readiness`]. Needs the feature `readiness`; not supported on Windows.
+    ///
+    /// # Errors
+    /// [`PipeError::CallFailed`] if the descriptor or the thread cannot be made; [`PipeError::Over`], [`PipeError::Forked`].
+    #[cfg(feature = "readiness")]
+    pub fn readiness(&mut self) -> Result<Readiness, PipeError> {
+        self.end.ensure_open()?;
+        if self.watch.is_none() {
+            self.watch = Some(Watch::start(&self.end, 0)?);
+        }
+        Ok(self.watch.as_ref().expect("it was just started").readiness())
+    }
+
+    pub(crate) fn is_committing(&self) -> bool {
+        self.committing || self.predecessor_was_committing()
+    }
+
+    pub(crate) fn end_by_abort(&self, from: Stage, reason: &Reason) -> PipeError {
         if let Err(over) = self.end.ensure_open() {
             return over;
         }
@@ -251,56 +405,31 @@ impl Consumer {
     }
 }
 
-impl Lender for Consumer {
-    fn region(&self) -> &Region {
-        &self.region
-    }
-
-    fn settle(&self, n: u64, settled: Settled) {
-        let mut state = self.state.borrow_mut();
-        let ConsumerState { drainer, window, .. } = &mut *state;
-        window.settle(n, settled);
-        while let Some(Settled { length, kind, sum }) = window.pop() {
-            drainer.release(self.end.ring(), kind.stream_length(length), sum);
-            self.end.wake_producer(|| drainer.is_running_low(self.end.ring()));
+impl<T: Trust> Drop for Consumer<T> {
+    fn drop(&mut self) {
+        #[cfg(feature = "readiness")]
+        self.watch.as_ref().filter(|_| self.end.is_of_this_process()).inspect(|watch| watch.end());
+        if self.end.ensure_open().is_ok() {
+            self.take_returned();
+            if self.held.window.any_lent() {
+                self.end.drop_with_blocks();
+            }
         }
     }
-
-    fn put_back(&self, n: u64) {
-        self.state.borrow_mut().window.put_back(n);
-    }
 }
 
-/// A consumer whose result is becoming final: the producer can only wait for its verdict now.
-///
-/// If it is dropped (or killed) at this point, the producer gets [`PipeError::DiedCommitting`] and has to inspect the
-/// result itself.
-#[derive(Debug)]
-pub struct Committing<'a> {
-    consumer: &'a mut Consumer,
+/// Gives a block back to the producer.
+fn release(end: &Attached, drainer: &mut Drainer, block: Settled) {
+    drainer.release(end.ring(), block.length, block.point);
+    end.wake_producer(|| drainer.is_running_low(end.ring()));
 }
 
-impl Committing<'_> {
-    /// Leaves a remark that the producer should read although everything is complete
-    /// ([`Producer::remark`](crate::Producer::remark)).
-    pub fn remark(&self, remark: &Reason) {
-        self.consumer.end.shared.set_reason(Side::Consumer, remark);
-    }
-
-    /// Declares the result final: both sides end *complete*. Does not block.
-    ///
-    /// # Errors
-    /// [`PipeError::Corrupt`] if another process has changed the verdict.
-    pub fn complete(self) -> Result<(), PipeError> {
-        let end = &self.consumer.end;
-        let moved = end.advance(Stage::Committing, Stage::Complete);
-        end.conclude(moved.map_err(|_| PipeError::Corrupt("the verdict changed while committing")))?;
-        end.leave();
-        Ok(())
-    }
-
-    /// Aborts because the result could not be made final, and is not: both sides end with this reason. Does not block.
-    pub fn abort(self, reason: &Reason) -> PipeError {
-        self.consumer.end_by_abort(Stage::Committing, reason)
-    }
+/// Decides what a free producer's seat means to a wait for block `n`: nothing, as long as something that the producer
+/// sent is left.
+fn absent(end: &Attached, n: u64, alone: Duration) -> Result<(), PipeError> {
+    let ring = end.ring();
+    let more = || ring.producer.filled.load(Ordering::Acquire) > n || ring.trailer().is_some();
+    // The producer has been ready, so the time limit is that for a replacement and not the connect timeout.
+    let gone = !end.may_wait(alone, true) && end.give_up_on_peer(more)?;
+    if gone { Err(PipeError::PeerDied) } else { Ok(()) }
 }

@@ -1,14 +1,14 @@
-//! What both ends share: reading the verdict, waiting without relying on the peer to stay alive, aborting, leaving.
+//! What both ends share: reading the verdict, waking the peer, giving up on it, aborting, leaving.
 
 use crate::error::PipeError;
 use crate::layout::{Geometry, OVER, READY};
 use crate::memory::{Region, Shared};
-use crate::monitor;
+use crate::nudge::{Canceller, Nudge};
 use crate::reason::Reason;
 use crate::ring::{self, Ring, Stage};
 use crate::spin::Spin;
 use crate::sync::{AtomicU32, Bell, Ordering, step};
-use crate::sys::{self, Seats, Side};
+use crate::sys::{self, Seats, Side, forks};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 /// How long joining or leaving waits for another process that is joining or leaving.
 pub(crate) const ARRIVAL_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 500 });
 
-/// How long a wait sleeps before it asks the kernel whether the peer is still alive.
-const PARK_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 50 });
+/// How long a wait tries to lock the gate before it tries again later.
+const GATE_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 50 });
 
 /// The shortest time between two wake-ups of a producer that sleeps because all blocks are full, unless it is urgent:
 /// about ten times what one wake-up costs.
@@ -34,6 +34,7 @@ pub(crate) struct Interrupt {
 /// The options of a pipe besides its name and tag.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
+    pub geometry: Option<Geometry>,
     pub connect_timeout: Option<Duration>,
     pub replace_within: Option<Duration>,
     pub interrupts: Vec<Interrupt>,
@@ -46,19 +47,22 @@ pub(crate) struct Attached {
     pub shared: Arc<Shared>,
     pub generation: u64,
     pub side: Side,
-    own_bell: Bell,
+    pub nudge: Arc<Nudge>,
     peer_bell: Bell,
+    forks: u32,
     options: Options,
-    spin: Spin,
+    pub spin: Spin,
     /// The peer was asleep at the last check, and waking it was not worth the cost.
-    left_asleep: Cell<bool>,
+    pub left_asleep: Cell<bool>,
     /// When this side last woke a producer that slept because all blocks were full.
     last_wake: Cell<Option<Instant>>,
     /// Since when the waits have found the peer's seat free; the time limits count from here.
-    alone_since: Cell<Option<Instant>>,
+    pub alone_since: Cell<Option<Instant>>,
+    /// When a call that does not wait has last checked whether the peer is alive.
+    pub last_check: Cell<Option<Instant>>,
     over: Cell<bool>,
     /// Whether the header says that this side is waiting.
-    published_waiting: Cell<bool>,
+    pub published_waiting: Cell<bool>,
     /// Memory that was mapped on arrival and has not been passed to the end yet.
     region: RefCell<Option<Region>>,
 }
@@ -78,11 +82,13 @@ impl Attached {
         options: Options,
     ) -> std::io::Result<Self> {
         let generation = shared.header().generation.load(Ordering::Relaxed);
+        let (shared, bell) = (Arc::new(shared), seats.bell(generation, side)?);
         Ok(Self {
-            own_bell: seats.bell(generation, side)?,
+            nudge: Arc::new(Nudge::new(Arc::clone(&shared), side, bell)),
             peer_bell: seats.bell(generation, other(side))?,
+            forks: forks(),
             seats,
-            shared: Arc::new(shared),
+            shared,
             generation,
             side,
             options,
@@ -91,6 +97,7 @@ impl Attached {
             left_asleep: Cell::new(false),
             last_wake: Cell::new(None),
             alone_since: Cell::new(None),
+            last_check: Cell::new(None),
             over: Cell::new(false),
             published_waiting: Cell::new(false),
             region: RefCell::new(None),
@@ -101,9 +108,42 @@ impl Attached {
         &self.shared.header().ring
     }
 
-    /// Returns an error if this end is used after it has ended.
+    /// Returns an error if this end is used after it has ended, or in a forked child.
     pub(crate) fn ensure_open(&self) -> Result<(), PipeError> {
+        if !self.is_of_this_process() {
+            return Err(PipeError::Forked);
+        }
         if self.over.get() { Err(PipeError::Over) } else { Ok(()) }
+    }
+
+    /// Returns whether this is not a forked child.
+    pub(crate) fn is_of_this_process(&self) -> bool {
+        self.forks == forks()
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn canceller(&self) -> Canceller {
+        Canceller(Arc::clone(&self.nudge))
+    }
+
+    /// Ends the role of an end that is dropped while its caller holds blocks: no replacement may touch their memory.
+    pub(crate) fn drop_with_blocks(&self) {
+        let reason = Reason::new(0, "an end was dropped while its blocks were held");
+        let _ = self.try_abort(Stage::Undecided, &reason);
+        self.leave();
+    }
+
+    /// Returns the block size and count in the header, once the producer is ready. `None` in a forked child.
+    pub(crate) fn geometry(&self) -> Option<Geometry> {
+        self.is_of_this_process().then_some(())?;
+        let header = self.shared.header();
+        let is_ready = header.state.load(Ordering::Acquire) == READY;
+        let (size, blocks) =
+            (header.block_size.load(Ordering::Relaxed), header.blocks.load(Ordering::Relaxed));
+        is_ready.then(|| Geometry::checked(size, blocks))?
     }
 
     /// Maps the memory of a pairing that is ready, under the gate and before a seat is taken. Returns `false` if the
@@ -247,7 +287,7 @@ impl Attached {
         loop {
             let user = self.seats.user(other(self.side), self.generation);
             if user.is_ok() || Instant::now() > deadline {
-                return user.map_err(PipeError::io("identifying the peer's user"));
+                return user.map_err(PipeError::call("identifying the peer's user"));
             }
             // A replacement may be taking a dead peer's seat right now.
             if !self.is_peer_alive()? {
@@ -257,139 +297,24 @@ impl Attached {
         }
     }
 
-    fn is_peer_alive(&self) -> Result<bool, PipeError> {
+    pub(crate) fn is_peer_alive(&self) -> Result<bool, PipeError> {
         self.seats.is_held(other(self.side)).map_err(PipeError::io("checking whether the peer is alive"))
     }
 
-    /// Waits until `poll` finds something. While the peer's seat is free, `absent` may end the wait; its argument is how
-    /// long the seat has been free.
-    ///
-    /// An interrupt aborts the pipe. Once the consumer is committing it is too late for that, and the wait continues.
-    pub(crate) fn wait<T>(
-        &self,
-        poll: impl FnMut() -> Option<Result<T, PipeError>>,
-        absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
-    ) -> Result<T, PipeError> {
-        self.wait_counting(|_| (), poll, absent)
+    /// Returns whether somebody has removed the pipe, or has put something else into its place.
+    pub(crate) fn has_lost_its_name(&self) -> bool {
+        matches!(self.seats.is_current(), Ok(false))
     }
 
-    /// Waits for a block as in [`wait`](Self::wait), and adds the time that the peer took to the counter in the header.
-    pub(crate) fn wait_for_block<T>(
-        &self,
-        mut poll: impl FnMut() -> Option<Result<T, PipeError>>,
-        absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
-    ) -> Result<T, PipeError> {
-        if self.left_asleep.get() {
-            if let Some(found) = poll() {
-                return found;
-            }
-            self.wake_if_left_asleep();
-        }
-        let count = |took: Duration| {
-            let waited = &self.shared.header().waited[self.side as usize];
-            let sum = waited.load(Ordering::Relaxed).wrapping_add(took.as_nanos() as u64);
-            waited.store(sum, Ordering::Relaxed);
-        };
-        self.wait_counting(count, poll, absent)
-    }
-
-    fn wait_counting<T>(
-        &self,
-        count: impl Fn(Duration),
-        mut poll: impl FnMut() -> Option<Result<T, PipeError>>,
-        mut absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
-    ) -> Result<T, PipeError> {
-        let waited = loop {
-            if let Err(error) = self.abort_if_interrupted() {
-                break Err(error);
-            }
-            let park = |poll: &mut dyn FnMut() -> _| {
-                ring::park(self.parked(self.side), &self.own_bell, PARK_LIMIT, poll)
-            };
-            let (found, took) = self.spin.wait(&mut poll, park);
-            // Don't count waiting time while there is no peer.
-            if !took.is_zero() && self.alone_since.get().is_none() {
-                count(took);
-            }
-            if let Some(found) = found {
-                self.alone_since.set(None);
-                break found;
-            }
-            self.publish_waiting(true);
-            match self.check_peer(&mut absent) {
-                Ok(None) => {}
-                Ok(Some(found)) => break Ok(found),
-                Err(error) => break Err(error),
-            }
-        };
-        self.publish_waiting(false);
-        waited
-    }
-
-    /// Shows observers since when this side has been waiting. A short wait is not shown.
-    fn publish_waiting(&self, waits: bool) {
-        if self.published_waiting.replace(waits) != waits {
-            let since = if waits { monitor::now().saturating_sub(PARK_LIMIT.as_millis() as u64) } else { 0 };
-            self.shared.header().waits_since[self.side as usize].store(since, Ordering::Relaxed);
-        }
-    }
-
-    /// Does one round of such a wait, for a caller that waits for something else.
-    pub(crate) fn check(
-        &self,
-        absent: impl FnMut(Duration) -> Result<Option<()>, PipeError>,
-    ) -> Result<(), PipeError> {
-        self.abort_if_interrupted()?;
-        match self.verdict() {
-            // The next call finds out what the verdict means to this end.
-            Some(verdict) => verdict,
-            None => self.check_peer(absent).map(drop),
-        }
-    }
-
-    fn abort_if_interrupted(&self) -> Result<(), PipeError> {
-        match self.interrupted() {
-            Some(interrupt) if self.try_abort(Stage::Undecided, &interrupt.reason).is_ok() => {
-                Err(PipeError::Interrupted)
-            }
-            _ => Ok(()),
-        }
+    /// The error of an end that waits for a peer and whose pipe was removed.
+    pub(crate) fn removed(&self) -> PipeError {
+        let doing = format!("waiting for a peer at {}, which was removed", self.seats.location());
+        PipeError::Io { doing, source: std::io::ErrorKind::NotFound.into() }
     }
 
     /// Returns the first interrupt whose flag is set.
-    fn interrupted(&self) -> Option<&Interrupt> {
+    pub(crate) fn interrupted(&self) -> Option<&Interrupt> {
         self.options.interrupts.iter().find(|interrupt| interrupt.flag.load(Ordering::Relaxed))
-    }
-
-    /// Checks whether the peer's seat is free, and lets `absent` decide what that means.
-    fn check_peer<T>(
-        &self,
-        mut absent: impl FnMut(Duration) -> Result<Option<T>, PipeError>,
-    ) -> Result<Option<T>, PipeError> {
-        let checked = match self.is_peer_alive() {
-            Ok(true) => {
-                self.alone_since.set(None);
-                Ok(None)
-            }
-            Ok(false) => {
-                let since = self.alone_since.get().unwrap_or_else(Instant::now);
-                self.alone_since.set(Some(since));
-                absent(since.elapsed())
-            }
-            Err(error) => Err(error),
-        };
-        match checked {
-            // A failed system call ends the pipe only while nothing is decided, and a consumer may decide at any moment:
-            // only the attempt to abort can tell. If it comes too late, the next poll finds the verdict.
-            Err(error @ PipeError::Io { .. }) => {
-                if self.try_abort(Stage::Undecided, &reason_from(&error)).is_ok() {
-                    Err(error)
-                } else {
-                    Ok(None)
-                }
-            }
-            other => other,
-        }
     }
 
     /// Gives up on a peer whose seat is free, unless a check under the gate finds a verdict, data that it sent before it
@@ -422,10 +347,10 @@ impl Attached {
         })
     }
 
-    /// Runs `act` under the gate. Also returns `false` if another process holds the gate for longer than one sleep: the
+    /// Runs `act` under the gate. Also returns `false` if another process holds the gate for longer: the
     /// caller's wait will try again.
     fn with_gate(&self, act: impl FnOnce() -> Result<bool, PipeError>) -> Result<bool, PipeError> {
-        let until = Instant::now() + PARK_LIMIT;
+        let until = Instant::now() + GATE_LIMIT;
         if !self.seats.lock_gate(until).map_err(PipeError::io("locking the gate"))? {
             return Ok(false);
         }
@@ -442,7 +367,7 @@ impl Attached {
         }
     }
 
-    /// Ends the role. The last end to leave removes the name.
+    /// Ends the role. The last end to leave removes the name, or the only one that can.
     ///
     /// If another process is stopped while it holds the gate, leaving is like being killed: the seat is released and the
     /// name stays.
@@ -455,7 +380,9 @@ impl Attached {
         if gate {
             self.shared.header().state.store(OVER, Ordering::Release);
             step();
-            if !self.is_peer_alive().unwrap_or(true) {
+            // Once there is a verdict, nobody needs the name, so an end does not leave it to a peer that cannot remove it.
+            let must_unlink = !self.seats.peer_can_unlink() && self.verdict().is_some();
+            if must_unlink || !self.is_peer_alive().unwrap_or(true) {
                 self.unlink_if_current();
                 step();
             }
@@ -471,7 +398,8 @@ impl Attached {
     /// Passes on the result of a public call. A fatal error ends the role, and the peer receives it as a reason.
     pub(crate) fn conclude<T>(&self, result: Result<T, PipeError>) -> Result<T, PipeError> {
         match &result {
-            Ok(_) | Err(PipeError::Misuse(_) | PipeError::Over) => return result,
+            Ok(_) | Err(PipeError::Over) => return result,
+            Err(error) if !error.is_final() => return result,
             Err(error @ (PipeError::Corrupt(_) | PipeError::Io { .. })) => {
                 let _ = self.try_abort(Stage::Undecided, &reason_from(error));
             }
@@ -483,6 +411,6 @@ impl Attached {
 }
 
 /// Turns an error of this side into the reason that the peer receives.
-fn reason_from(error: &PipeError) -> Reason {
+pub(crate) fn reason_from(error: &PipeError) -> Reason {
     Reason::new(0, error.to_string())
 }

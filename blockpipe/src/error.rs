@@ -1,5 +1,6 @@
 //! How joining a pipe fails and how a pipe ends: one enum each.
 
+use crate::layout::Geometry;
 use crate::monitor::Snapshot;
 use crate::reason::Reason;
 use crate::ring::ProtocolViolation;
@@ -64,8 +65,45 @@ pub enum JoinError {
 
 /// Why a pipe ended short of *complete*, or cannot continue.
 ///
-/// Every error except [`Misuse`](Self::Misuse) ends the role: the seat is released, the peer learns of it, and every
-/// later call returns [`Over`](Self::Over).
+/// [`Misuse`](Self::Misuse), [`CallFailed`](Self::CallFailed), [`OtherGeometry`](Self::OtherGeometry),
+/// [`Canceled`](Self::Canceled) and [`Forked`](Self::Forked) change nothing: the end can be used as before. Every other
+/// error is [final](Self::is_final): the seat is released, the peer learns of it, and every later call returns
+/// [`Over`](Self::Over).
+///
+/// # Examples
+/// A service waits for the next producer when one has died or aborted:
+///
+/// ```
+/// use blockpipe::{Consumer, Pipe, PipeError};
+/// # type Failure = Box<dyn std::error::Error + Send + Sync>;
+///
+/// fn receive(consumer: &mut Consumer) -> Result<(), PipeError> {
+///     while let Some(block) = consumer.filled_block()? {
+///         // Use the block here.
+///         consumer.release(block)?;
+///     }
+///     consumer.finish()
+/// }
+///
+/// fn serve(pipe: &Pipe) -> Result<(), Failure> {
+///     loop {
+///         match receive(&mut pipe.join_as_consumer()?) {
+///             Err(PipeError::PeerDied | PipeError::Aborted { .. }) => continue,
+///             result => return Ok(result?),
+///         }
+///     }
+/// }
+/// # mod setup { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/setup.rs")); }
+/// # let pipe = Pipe::named(setup::name());
+/// # let service = std::thread::spawn({ let pipe = pipe.clone(); move || serve(&pipe) });
+/// # let mut first = pipe.join_as_producer()?;
+/// # first.start()?;
+/// # setup::send(&mut first, &["hello"]);
+/// # drop(first);
+/// # pipe.join_as_producer()?.finish()?;
+/// # service.join().unwrap()?;
+/// # Ok::<(), Failure>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipeError {
@@ -81,7 +119,7 @@ pub enum PipeError {
     #[error("the peer died")]
     PeerDied,
     /// The consumer's process died while it was making its result final. Only the result itself shows whether it is;
-    /// the consumer's [`Identity`](crate::Identity) helps to recognise it.
+    /// the consumer's hello ([`Producer::peer_hello`](crate::Producer::peer_hello)) helps to recognise it.
     #[error("the consumer died while committing")]
     DiedCommitting,
     /// No peer came within [`Pipe::connect_timeout`](crate::Pipe::connect_timeout).
@@ -102,9 +140,27 @@ pub enum PipeError {
         /// The system's error.
         source: io::Error,
     },
+    /// A system call failed; nothing has changed, and the caller may try again.
+    #[error("{doing}: {source}")]
+    CallFailed {
+        /// What the library was doing, as in "reserving the blocks in shared memory".
+        doing: String,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The call is not allowed in this state; nothing has changed.
     #[error("{0}")]
     Misuse(&'static str),
+    /// This producer replaces one that had divided the memory differently, and has to work with that; nothing has
+    /// changed.
+    #[error("the dead producer used {} blocks of {} bytes", .0.blocks(), .0.block_size())]
+    OtherGeometry(Geometry),
+    /// The wait was ended by a [`Canceller`](crate::Canceller); nothing has changed.
+    #[error("canceled")]
+    Canceled,
+    /// The end was used in a forked child. It belongs to the parent, and nothing has changed for it.
+    #[error("this end belongs to the process that forked this one; open another one here")]
+    Forked,
     /// The end was used again after it had ended.
     #[error("the pipe has ended")]
     Over,
@@ -115,12 +171,44 @@ impl JoinError {
     pub(crate) fn io(doing: &str) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io { doing: doing.into(), source }
     }
+
+    /// Converts the error that ended the wait of a consumer that never became ready.
+    pub(crate) fn before_ready(error: PipeError) -> Self {
+        match error {
+            PipeError::Aborted { reason, .. } => Self::Aborted(reason),
+            PipeError::Interrupted => Self::Interrupted,
+            PipeError::NoPeer => Self::NoPeer,
+            PipeError::Io { doing, source } => Self::Io { doing, source },
+            PipeError::Corrupt(what) => Self::Corrupt(what),
+            other => unreachable!("a wait for READY cannot end with: {other}"),
+        }
+    }
 }
 
 impl PipeError {
     /// Adds what the library was doing to an error of the system.
     pub(crate) fn io(doing: &str) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io { doing: doing.into(), source }
+    }
+}
+
+impl PipeError {
+    /// Returns whether the end has ended. If not, nothing has changed, and it can be used as before. See the example
+    /// [above](Self#examples).
+    pub fn is_final(&self) -> bool {
+        !matches!(
+            self,
+            Self::Misuse(_)
+                | Self::CallFailed { .. }
+                | Self::OtherGeometry(_)
+                | Self::Canceled
+                | Self::Forked
+        )
+    }
+
+    /// As [`io`](Self::io), if nothing has changed.
+    pub(crate) fn call(doing: &str) -> impl Fn(io::Error) -> Self {
+        move |source| Self::CallFailed { doing: doing.into(), source }
     }
 }
 
@@ -136,5 +224,23 @@ impl From<OpenError> for JoinError {
 impl From<ProtocolViolation> for PipeError {
     fn from(violation: ProtocolViolation) -> Self {
         Self::Corrupt(violation.0)
+    }
+}
+
+impl From<PipeError> for io::Error {
+    fn from(error: PipeError) -> Self {
+        let kind = match &error {
+            PipeError::Io { source, .. } | PipeError::CallFailed { source, .. } => source.kind(),
+            // Not `Interrupted`, after which the standard library tries again.
+            PipeError::Interrupted | PipeError::Canceled => io::ErrorKind::Other,
+            PipeError::NoPeer => io::ErrorKind::TimedOut,
+            PipeError::PeerDied | PipeError::DiedCommitting | PipeError::Over => io::ErrorKind::BrokenPipe,
+            PipeError::Aborted { .. } => io::ErrorKind::ConnectionAborted,
+            PipeError::Corrupt(_) => io::ErrorKind::InvalidData,
+            PipeError::Misuse(_) | PipeError::OtherGeometry(_) | PipeError::Forked => {
+                io::ErrorKind::InvalidInput
+            }
+        };
+        Self::new(kind, error)
     }
 }

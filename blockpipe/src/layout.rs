@@ -5,10 +5,10 @@
 //!    128  process ids, the tag's fingerprint, since when each waits        (rounded up to 64 KiB)
 //!    256  the name as text, 512 bytes                               …  blocks
 //!    768  the tag as text, 1280 bytes
-//!   2048  origin: identity of what the producer reads, stored before READY
-//!   2176  target: identity of what the consumer writes, stored before `begun`
-//!   2304  producer line · consumer line · verdict               (`ring.rs`)
-//!   2688  the producer's reason    3392  the consumer's reason     4096  end
+//!   2048  producer line, 256 bytes · consumer line · verdict    (`ring.rs`)
+//!   2560  the producer's hello, stored before READY
+//!   3592  the consumer's hello, stored before `begun`
+//!   4624  the producer's reason    5328  the consumer's reason     8192  end
 //! ```
 //!
 //! All fields have a fixed width and native byte order (both ends run on one machine). There are no pointers, no `bool`,
@@ -23,9 +23,9 @@ use std::sync::atomic::AtomicU8;
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"BLKPIPE\0");
 /// The version of the protocol. Two builds can meet only if theirs are equal, so every change to this file or to
 /// `ring.rs` that the other end can observe increments it.
-pub(crate) const VERSION: u32 = 8;
+pub(crate) const VERSION: u32 = 9;
 /// The length of the header, which is mapped separately and from arrival on.
-pub(crate) const HEADER_LENGTH: usize = 4096;
+pub(crate) const HEADER_LENGTH: usize = 8192;
 /// The offset of descriptors and blocks: the largest page size and the Windows allocation granularity.
 pub(crate) const REGION_START: u64 = 64 << 10;
 
@@ -33,22 +33,35 @@ pub(crate) const REGION_START: u64 = 64 << 10;
 pub(crate) const OVER: u32 = 0;
 /// An end has joined, and no producer is ready: the consumer waits for one, or one is preparing.
 pub(crate) const OPENING: u32 = 1;
-/// The memory is reserved and the origin is stored: a consumer may attach.
+/// The memory is reserved and the producer's hello is stored: a consumer may attach.
 pub(crate) const READY: u32 = 2;
 
-/// Bytes by which one end tells the other what it works on; `blockpipe` only carries them.
-///
-/// The producer's are stored before the pipe is ready, the consumer's before its first block. A replacement, or the
-/// survivor of a killed peer, can check by them whether it works on the same thing.
-pub type Identity = [u8; 128];
+/// The most bytes with which one end can tell the other what it works on.
+pub(crate) const MAX_HELLO: usize = 1024;
 
 /// Block size and count of a pipe.
 ///
 /// The producer chooses them; the consumer checks and uses what it finds.
+///
+/// # Examples
+/// ```
+/// use blockpipe::Geometry;
+///
+/// let frames = Geometry::new(1920 * 1080 * 3 / 2, 8); // rounded up to whole pages
+/// assert_eq!((frames.block_size(), frames.blocks()), (3_112_960, 8));
+/// assert_eq!(Geometry::default(), Geometry::new(512 << 10, 4));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     block_size: u64,
     blocks: u64,
+}
+
+impl Default for Geometry {
+    /// Four blocks of 512 KiB, which stay in the caches of both processors on their way.
+    fn default() -> Self {
+        Self::new(512 << 10, 4)
+    }
 }
 
 impl Geometry {
@@ -60,7 +73,7 @@ impl Geometry {
     pub const MAX_BLOCKS: usize = 1 << 16;
 
     /// Returns the geometry nearest to the request: the size is rounded up to a multiple of 4 KiB, and both numbers are
-    /// clamped to the limits (at least one block).
+    /// clamped to the limits (at least one block). See the [example](#examples).
     #[must_use]
     pub fn new(block_size: usize, blocks: usize) -> Self {
         let size = block_size.clamp(Self::MIN_BLOCK_SIZE, Self::MAX_BLOCK_SIZE);
@@ -68,12 +81,13 @@ impl Geometry {
         Self { block_size: size, blocks: blocks.clamp(1, Self::MAX_BLOCKS) as u64 }
     }
 
-    /// Returns the number of bytes in a block.
+    /// Returns the number of bytes in a block. See the [example](#examples).
     pub fn block_size(self) -> usize {
         self.block_size as usize
     }
 
-    /// Returns the number of blocks, which is how far the producer can be ahead of the consumer.
+    /// Returns the number of blocks, which is how far the producer can be ahead of the consumer. See the
+    /// [example](#examples).
     pub fn blocks(self) -> usize {
         self.blocks as usize
     }
@@ -131,10 +145,6 @@ fn load_bytes(from: &[AtomicU8]) -> Vec<u8> {
     from.iter().map(|byte| byte.load(Ordering::Relaxed)).collect()
 }
 
-pub(crate) fn load_identity(from: &[AtomicU8; 128]) -> Identity {
-    from.each_ref().map(|byte| byte.load(Ordering::Relaxed))
-}
-
 /// The reason why one side aborted. Written by that side only, before it moves the verdict.
 #[derive(Debug)]
 #[repr(C)]
@@ -143,7 +153,7 @@ pub(crate) struct ReasonArea {
     pub message: Text<696>,
 }
 
-/// The first 4096 bytes of a pipe.
+/// The first 8192 bytes of a pipe.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Header {
@@ -165,11 +175,14 @@ pub(crate) struct Header {
     reserved_too: [AtomicU64; 8],
     pub name: Text<508>,
     pub tag: Text<1276>,
-    pub origin: [AtomicU8; 128],
-    pub target: [AtomicU8; 128],
     pub ring: Ring,
+    pub producer_hello: Text<MAX_HELLO>,
+    reserved_word: AtomicU32,
+    pub consumer_hello: Text<MAX_HELLO>,
+    reserved_word_too: AtomicU32,
     pub producer_reason: ReasonArea,
     pub consumer_reason: ReasonArea,
+    rest: [AtomicU64; 270],
 }
 
 const _: () = assert!(size_of::<Header>() == HEADER_LENGTH);
@@ -207,15 +220,15 @@ mod tests {
             offset_of!(Header, waited),
             offset_of!(Header, name),
             offset_of!(Header, tag),
-            offset_of!(Header, origin),
-            offset_of!(Header, target),
             offset_of!(Header, ring),
+            offset_of!(Header, producer_hello),
+            offset_of!(Header, consumer_hello),
             offset_of!(Header, producer_reason),
             offset_of!(Header, consumer_reason),
         ];
-        let documented = [0, 8, 12, 16, 24, 32, 128, 136, 160, 176, 256, 768, 2048, 2176, 2304, 2688, 3392];
+        let documented = [0, 8, 12, 16, 24, 32, 128, 136, 160, 176, 256, 768, 2048, 2560, 3592, 4624, 5328];
         assert_eq!(offsets, documented);
-        assert_eq!((size_of::<Ring>(), size_of::<Slot>()), (384, 64));
+        assert_eq!((size_of::<Ring>(), size_of::<Slot>()), (512, 64));
         let offsets = [
             offset_of!(Ring, producer) + offset_of!(ProducerLine, filled),
             offset_of!(Ring, producer) + offset_of!(ProducerLine, allows_replacement),
@@ -225,7 +238,7 @@ mod tests {
             offset_of!(Ring, verdict),
             offset_of!(Ring, parked),
         ];
-        assert_eq!(offsets, [0, 8, 128, 136, 176, 256, 264]);
+        assert_eq!(offsets, [0, 8, 256, 264, 268, 384, 392]);
     }
 
     #[test]

@@ -12,11 +12,17 @@ mod sync;
 #[allow(unsafe_code, reason = "views blocks as slices of shared memory")]
 mod block;
 #[cfg(not(loom))]
+mod committing;
+#[cfg(not(loom))]
 mod consumer;
 #[cfg(not(loom))]
 mod end;
 #[cfg(not(loom))]
 mod error;
+#[cfg(not(loom))]
+mod held;
+#[cfg(not(loom))]
+mod io;
 #[cfg(not(loom))]
 mod layout;
 #[cfg(not(loom))]
@@ -24,6 +30,8 @@ mod layout;
 mod memory;
 #[cfg(not(loom))]
 mod monitor;
+#[cfg(not(loom))]
+mod nudge;
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub mod offsets;
@@ -33,6 +41,8 @@ mod overview;
 mod pipe;
 #[cfg(not(loom))]
 mod producer;
+#[cfg(all(feature = "readiness", not(loom)))]
+mod readiness;
 #[cfg(not(loom))]
 mod reason;
 #[cfg(not(loom))]
@@ -41,19 +51,26 @@ mod spin;
 #[allow(unsafe_code, reason = "makes system calls and mappings")]
 mod sys;
 #[cfg(not(loom))]
+mod wait;
+#[cfg(not(loom))]
 mod window;
 
+#[cfg(all(feature = "readiness", not(loom)))]
+pub use sys::Readiness;
 #[cfg(not(loom))]
 pub use {
-    block::{EmptyBlock, FilledBlock},
-    consumer::{Committing, Consumer},
+    block::{EmptyBlock, FilledBlock, Trust, TrustedPeer, UntrustedPeer},
+    committing::Committing,
+    consumer::Consumer,
     error::{JoinError, PipeError},
-    layout::{Geometry, Identity},
+    io::{Reader, Writer},
+    layout::Geometry,
     monitor::{Monitor, Phase, Snapshot},
+    nudge::Canceller,
     overview::{pipes, remove_dead},
     pipe::{End, Pipe},
     producer::Producer,
     reason::Reason,
-    ring::{ResumePoint, Trailer},
+    ring::{BlockHeader, ResumePoint, Trailer},
     sys::Side,
 };

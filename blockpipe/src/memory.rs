@@ -1,6 +1,6 @@
 //! The memory that both processes have mapped, as types: the header, and the region of descriptors and blocks.
 
-use crate::layout::{self, Geometry, Header, Identity};
+use crate::layout::{self, Geometry, Header};
 use crate::reason::Reason;
 use crate::ring::Slot;
 use crate::sync::Ordering;
@@ -52,10 +52,10 @@ impl Shared {
         area.code.store(reason.code, Ordering::Relaxed);
     }
 
-    /// Returns the identity of what the consumer works on, once it has begun.
-    pub(crate) fn target(&self) -> Option<Identity> {
+    /// Returns what the consumer has said about itself, once it has begun.
+    pub(crate) fn consumer_hello(&self) -> Option<Vec<u8>> {
         let begun = self.header().ring.consumer.begun.load(Ordering::Acquire) != 0;
-        begun.then(|| layout::load_identity(&self.header().target))
+        begun.then(|| self.header().consumer_hello.get())
     }
 }
 

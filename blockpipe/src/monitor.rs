@@ -1,10 +1,10 @@
 //! What a pipe looks like from outside, for messages and progress. Disturbs nobody and decides nothing.
 
-use crate::layout::{self, Geometry, Identity};
+use crate::layout::{self, Geometry};
 use crate::memory::Shared;
 use crate::ring::{Stage, Trailer};
 use crate::sync::Ordering;
-use crate::sys::{Seats, Side};
+use crate::sys::{Seats, Side, forks};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -26,6 +26,23 @@ pub enum Phase {
 }
 
 /// The state of a pipe at one moment. The numbers are read one after another and may be a moment apart.
+///
+/// # Examples
+/// ```
+/// use blockpipe::{Pipe, Side};
+///
+/// # mod setup { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/setup.rs")); }
+/// # let name = setup::name();
+/// # let (producer, consumer) = setup::pair_of(&Pipe::named(&name));
+/// let there = Pipe::named(&name).inspect()?.expect("a pair under this name");
+/// if there.is_dead() {
+///     println!("both processes were killed after {} bytes", there.released);
+/// } else if let Some((Side::Producer, time)) = there.waits {
+///     println!("process {} has waited for {} s", there.producer, time.as_secs());
+/// }
+/// # assert!(!there.is_dead());
+/// # Ok::<(), blockpipe::JoinError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -45,9 +62,9 @@ pub struct Snapshot {
     pub consumer: Option<u32>,
     /// The user ids of producer and consumer, as the kernel knows them. Not filled in by a [`Monitor`].
     pub users: [Option<u32>; 2],
-    /// Bytes sent so far.
+    /// The progress that the producer's last [`ResumePoint`](crate::ResumePoint) shows: bytes sent so far.
     pub sent: u64,
-    /// Bytes released so far.
+    /// As `sent`, of the consumer: bytes released so far.
     pub released: u64,
     /// Blocks that are waiting for the consumer now.
     pub waiting_blocks: u64,
@@ -61,16 +78,16 @@ pub struct Snapshot {
     /// How long the producer has waited for empty blocks so far, and the consumer for filled ones, as each reports.
     /// Waits under a microsecond may be missing.
     pub waited: [Duration; 2],
-    /// The identity of what the producer reads, once it is ready.
-    pub origin: Option<Identity>,
-    /// The identity of what the consumer works on, once it has begun.
-    pub target: Option<Identity>,
+    /// The producer's hello, once it is ready.
+    pub producer_hello: Option<Vec<u8>>,
+    /// The consumer's hello, once it has begun.
+    pub consumer_hello: Option<Vec<u8>>,
     /// The producer's trailer, once it is stored.
     pub trailer: Option<Trailer>,
 }
 
 impl Snapshot {
-    /// Returns whether both sides are gone: the pipe was left over by a killed pair.
+    /// Returns whether both sides are gone: the pipe was left over by a killed pair. See the [example](#examples).
     pub fn is_dead(&self) -> bool {
         !self.producer_alive && self.consumer.is_none()
     }
@@ -128,8 +145,8 @@ impl Snapshot {
                 },
             ),
             waited: header.waited.each_ref().map(|sum| Duration::from_nanos(sum.load(Ordering::Relaxed))),
-            origin: (state == layout::READY).then(|| layout::load_identity(&header.origin)),
-            target: shared.target(),
+            producer_hello: (state == layout::READY).then(|| header.producer_hello.get()),
+            consumer_hello: shared.consumer_hello(),
             trailer: ring.trailer(),
         }
     }
@@ -149,25 +166,56 @@ pub(crate) fn now() -> u64 {
 /// A view of a pipe for another thread of a process that holds one of its ends.
 ///
 /// It keeps no seat: once the end is gone, it shows only [`Phase::Over`].
+///
+/// # Examples
+/// ```
+/// # mod setup { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/setup.rs")); }
+/// # let (mut producer, consumer) = setup::pair();
+/// # setup::send(&mut producer, &["hello"]);
+/// let monitor = producer.monitor();
+/// let progress = std::thread::spawn(move || {
+///     println!("{} bytes so far, {} blocks wait", monitor.snapshot().sent, monitor.waiting_blocks());
+///     # (monitor.snapshot().sent, monitor.waiting_blocks())
+/// });
+/// # assert_eq!(progress.join().unwrap(), (5, 1));
+/// # Ok::<(), blockpipe::PipeError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Monitor {
     shared: Arc<Shared>,
     seats: Weak<Seats>,
     own: Side,
+    forks: u32,
 }
 
 impl Monitor {
     pub(crate) fn new(shared: &Arc<Shared>, seats: &Arc<Seats>, own: Side) -> Self {
-        Self { shared: Arc::clone(shared), seats: Arc::downgrade(seats), own }
+        Self { shared: Arc::clone(shared), seats: Arc::downgrade(seats), own, forks: forks() }
     }
 
-    /// Returns how many blocks wait for the consumer now: two loads from shared memory, no system call.
+    /// Returns how many blocks wait for the consumer now: two loads from shared memory, no system call. See the
+    /// [example](#examples).
+    ///
+    /// # Panics
+    /// In a forked child: only the parent has the memory.
     pub fn waiting_blocks(&self) -> u64 {
+        self.assert_not_forked();
         waiting_blocks(self.shared.header())
     }
 
-    /// Returns the current state of the pipe. Never blocks.
+    fn assert_not_forked(&self) {
+        assert!(
+            self.forks == forks(),
+            "a monitor was used in a forked child: only the parent has its memory"
+        );
+    }
+
+    /// Returns the current state of the pipe. Never blocks. See the [example](#examples).
+    ///
+    /// # Panics
+    /// In a forked child: only the parent has the memory.
     pub fn snapshot(&self) -> Snapshot {
+        self.assert_not_forked();
         let seats = self.seats.upgrade();
         let held = |side| {
             seats.as_ref().is_some_and(|seats| self.own == side || seats.is_held(side).unwrap_or(false))

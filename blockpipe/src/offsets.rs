@@ -40,25 +40,25 @@ offsets! {
     NAME = name;
     /// The tag: its length, 4 bytes, and its text.
     TAG = tag;
-    /// The producer's identity, 128 bytes.
-    ORIGIN = origin;
-    /// The consumer's identity, 128 bytes.
-    TARGET = target;
+    /// The producer's hello: its length, 4 bytes, and its bytes.
+    PRODUCER_HELLO = producer_hello;
+    /// The consumer's hello: its length, 4 bytes, and its bytes.
+    CONSUMER_HELLO = consumer_hello;
     /// The number of blocks sent, 8 bytes.
     FILLED = ring.producer.filled;
     /// Whether the producer waits for a replacement of the consumer, 4 bytes.
     PRODUCER_ALLOWS_REPLACEMENT = ring.producer.allows_replacement;
-    /// The producer's resume points, 2 × (checksum 8, position 8) bytes.
+    /// The producer's resume points, 2 × 32 bytes.
     PRODUCER_RESUME_POINTS = ring.producer.resume_points;
-    /// The digest in the trailer, 32 bytes.
-    TRAILER_DIGEST = ring.producer.trailer_digest;
-    /// The length in the trailer plus one, 8 bytes.
-    TRAILER_LENGTH = ring.producer.trailer_length;
+    /// The trailer, 64 bytes.
+    TRAILER = ring.producer.trailer;
+    /// The number of blocks plus one, once the stream is closed, 8 bytes.
+    CLOSED = ring.producer.closed;
     /// The number of blocks released, 8 bytes.
     EMPTIED = ring.consumer.emptied;
     /// Whether the consumer has begun, 4 bytes.
     BEGUN = ring.consumer.begun;
-    /// The consumer's resume points, 2 × (checksum 8, position 8) bytes.
+    /// The consumer's resume points, 2 × 32 bytes.
     CONSUMER_RESUME_POINTS = ring.consumer.resume_points;
     /// Whether the consumer waits for a replacement of the producer, 4 bytes.
     CONSUMER_ALLOWS_REPLACEMENT = ring.consumer.allows_replacement;
@@ -74,5 +74,5 @@ offsets! {
 
 /// The length of the header.
 pub const HEADER_LENGTH: u64 = layout::HEADER_LENGTH as u64;
-/// The slot descriptors, 64 bytes each: offset 8, length 8, kind 4.
+/// The slot descriptors, 64 bytes each: number 8, length 8, header 40.
 pub const SLOTS: u64 = layout::REGION_START;

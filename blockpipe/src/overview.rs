@@ -24,6 +24,15 @@ pub(crate) fn inspect(directory: Option<&OsStr>, key: u128) -> Result<Option<Sna
 /// # Errors
 /// [`JoinError::Io`] if the pipes cannot be listed. On Windows they never can: there only a known name can be inspected
 /// ([`Pipe::inspect`](crate::Pipe::inspect)).
+///
+/// # Examples
+/// ```
+/// # if cfg!(windows) { return Ok(()); }
+/// for pipe in blockpipe::pipes(None)?.into_iter().flatten() {
+///     println!("{}: {} bytes sent", String::from_utf8_lossy(&pipe.name), pipe.sent);
+/// }
+/// # Ok::<(), blockpipe::JoinError>(())
+/// ```
 pub fn pipes(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, JoinError>>, JoinError> {
     let keys = Seats::keys(directory)?;
     let pipe = |key| match Seats::existing(directory, key) {
@@ -33,17 +42,26 @@ pub fn pipes(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, JoinError
     Ok(keys.into_iter().filter_map(pipe).collect())
 }
 
-/// Removes what killed pairs left over: pipes whose seats are both free, which is checked under the gate. A process that
-/// creates a new pipe does this, too. Returns the pipes that were removed, as far as this version can read them.
+/// Removes what killed pairs left over: pipes of which neither end is alive. A process that creates a new pipe does this,
+/// too. Returns the pipes that were removed, as far as this version can read them.
 ///
 /// # Errors
 /// As [`pipes`]. What cannot be removed is left alone.
+///
+/// # Examples
+/// ```
+/// # if cfg!(windows) { return Ok(()); }
+/// for pipe in blockpipe::remove_dead(None)?.into_iter().flatten() {
+///     println!("removed {}", String::from_utf8_lossy(&pipe.name));
+/// }
+/// # Ok::<(), blockpipe::JoinError>(())
+/// ```
 pub fn remove_dead(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, JoinError>>, JoinError> {
     sweep(directory, None, GATE_WAIT)
 }
 
-/// Removes what killed pairs left over, except for the caller's own pipe. Waits up to `gate_wait` for each gate that
-/// another process holds.
+/// Removes what killed pairs left over, except for the caller's own pipe. Waits up to `gate_wait` for the gate of each
+/// pipe whose seats are free.
 pub(crate) fn sweep(
     directory: Option<&OsStr>,
     own: Option<u128>,
@@ -52,11 +70,15 @@ pub(crate) fn sweep(
     let mut removed = Vec::new();
     for key in Seats::keys(directory)?.into_iter().filter(|key| Some(*key) != own) {
         let Ok(Some(seats)) = Seats::existing(directory, key) else { continue };
-        if let Ok(true) = seats.lock_gate(Instant::now() + gate_wait) {
+        let is_free = |side| matches!(seats.is_held(side), Ok(false));
+        let is_dead = || is_free(Side::Producer) && is_free(Side::Consumer);
+        // A process that is stopped while it holds a gate keeps everybody else from joining and leaving, so never lock
+        // the gate of a pipe that is in use.
+        if is_dead()
+            && let Ok(true) = seats.lock_gate(Instant::now() + gate_wait)
+        {
             // As in every arrival: the name still leads to this pipe, and both seats are free.
-            if let (Ok(true), Ok(false), Ok(false)) =
-                (seats.is_current(), seats.is_held(Side::Producer), seats.is_held(Side::Consumer))
-            {
+            if matches!(seats.is_current(), Ok(true)) && is_dead() {
                 let dead = snapshot_of(&seats).transpose();
                 removed.extend(dead.filter(|_| seats.unlink().is_ok()));
             }

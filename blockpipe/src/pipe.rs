@@ -4,10 +4,11 @@
 //! The steps and their order are those of `docs/protocol.md`. What happens under the gate is a handful of memory
 //! accesses; everything slow happens before READY and outside the gate.
 
+use crate::block::{Trust, TrustedPeer, UntrustedPeer};
 use crate::consumer::Consumer;
 use crate::end::{ARRIVAL_LIMIT, Attached, Interrupt, Options};
 use crate::error::{JoinError, PipeError};
-use crate::layout::{self, Header, MAGIC, OPENING, OVER, READY, VERSION, fingerprint};
+use crate::layout::{Geometry, Header, MAGIC, OPENING, OVER, READY, VERSION, fingerprint};
 use crate::memory::Shared;
 use crate::monitor::{Phase, Snapshot};
 use crate::overview;
@@ -16,29 +17,32 @@ use crate::reason::Reason;
 use crate::sync::{Ordering, step};
 use crate::sys::{self, Seats, Side};
 use std::ffi::{OsStr, OsString};
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// The end that a process got by joining.
 #[derive(Debug)]
-pub enum End {
+pub enum End<T: Trust = UntrustedPeer> {
     /// The process is the first under this name, or only a consumer was there.
-    Producer(Producer),
+    Producer(Producer<T>),
     /// The producer was there, and is ready.
-    Consumer(Consumer),
+    Consumer(Consumer<T>),
 }
 
 /// A name under which two processes on one machine meet. Both belong to one user, or to any of the users who can enter
 /// a [directory](Self::in_directory).
 ///
 /// The name may have any length and any bytes. It is not a secret: every process of the same user can join.
+#[doc = include_str!("../docs/pipe.md")]
 #[derive(Clone, Debug)]
-pub struct Pipe {
+pub struct Pipe<T: Trust = UntrustedPeer> {
     name: Vec<u8>,
     directory: Option<OsString>,
     tag: Vec<u8>,
     options: Options,
+    trust: PhantomData<T>,
 }
 
 /// The result of one attempt to join.
@@ -66,22 +70,62 @@ enum ReadyWait {
 
 impl Pipe {
     /// Creates a description of the pipe with this name. Nothing is opened until a process joins.
+    /// Example: [meeting](#meeting).
     pub fn named(name: impl AsRef<[u8]>) -> Self {
-        Self { name: name.as_ref().into(), directory: None, tag: Vec::new(), options: Options::default() }
+        Self {
+            name: name.as_ref().into(),
+            directory: None,
+            tag: Vec::new(),
+            options: Options::default(),
+            trust: PhantomData,
+        }
+    }
+
+    /// Makes blocks usable as slices: they implement `Deref<Target = [u8]>`. Without it they are
+    /// [copied in](crate::EmptyBlock::copy_from) and [out](crate::FilledBlock::copy_to), or accessed through raw
+    /// pointers. Example: [trusting the peer](#trusting-the-peer).
+    ///
+    /// # Safety
+    /// While a block is lent (from the call that returns it until it is sent, released or dropped), nothing outside this
+    /// process writes to its bytes. Correct peers do not. But every process that can open the pipe's file can: by default
+    /// the processes of this user, and in a [directory](Self::in_directory) everybody who can enter it. The caller
+    /// promises that all of these leave the pipe to its two ends, and that the peer uses this library correctly.
+    #[expect(unsafe_code, reason = "a promise of the caller")]
+    #[must_use]
+    pub unsafe fn trust_peer(self) -> Pipe<TrustedPeer> {
+        let Self { name, directory, tag, options, trust: _ } = self;
+        Pipe { name, directory, tag, options, trust: PhantomData }
+    }
+}
+
+impl<T: Trust> Pipe<T> {
+    /// Sets the block size in bytes and the number of blocks (the nearest [`Geometry`]) for a producer that does not call
+    /// [`Producer::ready`](crate::Producer::ready). Four blocks of 512 KiB by default, or, for the replacement of a dead
+    /// producer, what that one had. Example: [meeting](#meeting).
+    #[must_use]
+    pub fn blocks(mut self, block_size: usize, blocks: usize) -> Self {
+        self.options.geometry = Some(Geometry::new(block_size, blocks));
+        self
     }
 
     /// Lets the two processes meet in this directory instead of the user's private one: two users, or two containers
     /// that both see it.
     ///
-    /// The directory must exist, in memory if the blocks are to be fast (a tmpfs). Those who may join must be able to
-    /// enter it, but not everybody: give it to a group, with the set-group-ID bit (mode 2770), so that files made by one
-    /// can be opened by the other.
+    /// The directory must exist, on a file system of this machine, and in memory if the blocks are to be fast (a tmpfs).
+    /// Network file systems and FUSE are refused. Those who may write in it can open the files there, and nobody else
+    /// can. Give it to a group of the two users, with the set-group-ID bit (mode 2770), or to one user (0700).
     ///
-    /// Everybody who can enter it can read and change whatever passes between any pair there, and can crash both
-    /// processes (by truncating their memory: a bus error). [`Producer::peer_user`](crate::Producer::peer_user) and
-    /// [`Consumer::peer_user`](crate::Consumer::peer_user) return the peer's user as far as the kernel knows it.
+    /// Everybody who can write in it can read and change whatever passes between any pair there, can take the place of
+    /// either process, and can crash both (by truncating their memory: a bus error). **In a directory of mode 0777, 1777
+    /// or 2777, which is what containers often share, these are all users and containers that can reach it.**
+    /// [`Producer::peer_user`](crate::Producer::peer_user) and [`Consumer::peer_user`](crate::Consumer::peer_user) return
+    /// the peer's user as far as the kernel knows it.
     ///
-    /// Not supported on Windows: joining fails there.
+    /// With the sticky bit (1777), only its owner and root can remove a file. If both processes of a pair are killed,
+    /// another user cannot use the name before the owner of the pipe's file has joined a pipe there, or has removed the
+    /// file; the error names it. Nor can a process replace one of another user.
+    ///
+    /// Not supported on Windows: joining fails there. Example: [sharing a directory](#sharing-a-directory).
     #[must_use]
     pub fn in_directory(mut self, directory: impl AsRef<OsStr>) -> Self {
         self.directory = Some(directory.as_ref().into());
@@ -89,7 +133,7 @@ impl Pipe {
     }
 
     /// Sets the application's tag: bytes that both ends must match (their length and hash are compared). Empty by
-    /// default.
+    /// default. Example: [requesting an end](#requesting-an-end).
     #[must_use]
     pub fn tag(mut self, tag: impl AsRef<[u8]>) -> Self {
         self.tag = tag.as_ref().into();
@@ -98,6 +142,7 @@ impl Pipe {
 
     /// Sets how long this process waits for a peer before it gives up: a producer with [`PipeError::NoPeer`], a
     /// consumer that came first with [`JoinError::NoPeer`]. Only time without a peer counts. Unlimited by default.
+    /// Example: [requesting an end](#requesting-an-end).
     #[must_use]
     pub fn connect_timeout(mut self, time: Duration) -> Self {
         self.options.connect_timeout = Some(time);
@@ -110,7 +155,7 @@ impl Pipe {
     /// Only a process that sets this, too, can be the replacement. It may then get an end that had a holder before: see
     /// [`Producer::predecessor`](crate::Producer::predecessor) and
     /// [`Consumer::predecessor`](crate::Consumer::predecessor). By default a death ends the pipe, and nobody can join a
-    /// pairing that has begun.
+    /// pairing that has begun. Example: [replacing a dead process](#replacing-a-dead-process).
     #[must_use]
     pub fn replace_within(mut self, time: Duration) -> Self {
         self.options.replace_within = Some(time);
@@ -121,7 +166,7 @@ impl Pipe {
     /// `reason`, which the peer receives, and the call returns [`PipeError::Interrupted`].
     ///
     /// May be called several times: each flag interrupts with its own reason. If several are set, the one given first
-    /// counts.
+    /// counts. Example: [interrupting](#interrupting).
     #[must_use]
     pub fn interrupt(mut self, flag: Arc<AtomicBool>, reason: Reason) -> Self {
         self.options.interrupts.push(Interrupt { flag, reason });
@@ -134,21 +179,22 @@ impl Pipe {
     /// A third process gets [`JoinError::TooManyInstances`] at once. If a pair is just leaving, this waits for it, up to
     /// half a second. Otherwise it blocks only as a consumer: until the producer is ready, however long that takes, or
     /// aborts. If the producer dies before it is ready, this restarts, and may return the producer.
+    /// Example: [meeting](#meeting).
     ///
     /// # Errors
     /// See [`JoinError`]. Nothing is changed for the processes that were there before, and nothing is left over.
-    pub fn join(&self) -> Result<End, JoinError> {
+    pub fn join(&self) -> Result<End<T>, JoinError> {
         self.join_as(None)
     }
 
     /// Takes the producer, whether a consumer has come before or comes later.
     ///
     /// If another process has it, fails with [`JoinError::TooManyInstances`] at once. If a pair is just leaving, waits
-    /// for it, up to half a second; it waits for nothing else.
+    /// for it, up to half a second; it waits for nothing else. Example: [requesting an end](#requesting-an-end).
     ///
     /// # Errors
     /// See [`JoinError`]. Nothing is changed for the processes that were there before, and nothing is left over.
-    pub fn join_as_producer(&self) -> Result<Producer, JoinError> {
+    pub fn join_as_producer(&self) -> Result<Producer<T>, JoinError> {
         match self.join_as(Some(Side::Producer))? {
             End::Producer(producer) => Ok(producer),
             End::Consumer(_) => unreachable!("only the producer was requested"),
@@ -164,11 +210,12 @@ impl Pipe {
     /// process may get it.)
     ///
     /// If the process is killed while it waits, the next ones to join notice nothing of it.
+    /// Example: [requesting an end](#requesting-an-end).
     ///
     /// # Errors
     /// See [`JoinError`]; [`JoinError::NoPeer`] when the connect timeout is over. Nothing is changed for the processes
     /// that were there before, and nothing is left over.
-    pub fn join_as_consumer(&self) -> Result<Consumer, JoinError> {
+    pub fn join_as_consumer(&self) -> Result<Consumer<T>, JoinError> {
         match self.join_as(Some(Side::Consumer))? {
             End::Consumer(consumer) => Ok(consumer),
             End::Producer(_) => unreachable!("only the consumer was requested"),
@@ -179,7 +226,7 @@ impl Pipe {
     /// blocks. The tag is ignored.
     ///
     /// If neither side is alive ([`Snapshot::is_dead`]), a killed pair has left the pipe; the next process to join
-    /// removes it.
+    /// removes it. Example: [inspecting](#inspecting).
     ///
     /// # Errors
     /// [`JoinError::Foreign`], [`JoinError::OtherVersion`], [`JoinError::Io`].
@@ -187,36 +234,49 @@ impl Pipe {
         overview::inspect(self.chosen_directory(), fingerprint(&self.name))
     }
 
-    /// Returns the directory that holds the pipe's file, for a process that drops privileges once it has joined and
-    /// still needs to read and remove files there. `None` on Windows, where a pipe is not a file.
+    /// Returns the directory that holds the pipe's file, for messages of a process that waits, and for one that drops
+    /// privileges once it has joined and still needs to read and remove files there. It is looked up again in each call,
+    /// and need not exist before a process has joined. `None` on Windows, where a pipe is not a file.
+    ///
+    /// On Linux it is `/dev/shm/blockpipe-<user id>`. If that is missing and cannot be created, is read-only or belongs
+    /// to another user, it is a directory of the same name in `XDG_RUNTIME_DIR`, if that is set and belongs to this user
+    /// alone. Example: [sharing a directory](#sharing-a-directory).
     pub fn directory(&self) -> Option<OsString> {
         sys::directory(self.chosen_directory())
     }
 
     /// Joins as the requested side, or as whichever is free.
-    fn join_as(&self, requested: Option<Side>) -> Result<End, JoinError> {
-        let key = fingerprint(&self.name);
+    fn join_as(&self, requested: Option<Side>) -> Result<End<T>, JoinError> {
+        let (key, begun) = (fingerprint(&self.name), Instant::now());
         loop {
             let (attached, entry) = self.arrive(key, requested)?;
             let header = attached.shared.header();
             let before = match attached.side {
-                Side::Producer => &header.origin,
-                Side::Consumer => &header.target,
+                Side::Producer => &header.producer_hello,
+                Side::Consumer => &header.consumer_hello,
             };
-            let predecessor = (entry == Entry::Replacement).then(|| layout::load_identity(before));
+            let predecessor = (entry == Entry::Replacement).then(|| before.get());
             if attached.side == Side::Producer {
                 return Ok(End::Producer(Producer::new(attached, predecessor)));
             }
             match attached.conclude(wait_for_ready(&attached, requested)) {
                 Ok(ReadyWait::ProducerGone) => {}
                 Ok(ReadyWait::Ready) => {
-                    let opened = attached.conclude(attached.open_region()).map_err(join_error)?;
+                    let opened =
+                        attached.conclude(attached.open_region()).map_err(JoinError::before_ready)?;
                     if let Some(region) = opened {
                         return Ok(End::Consumer(Consumer::new(attached, region, predecessor)));
                     }
-                    attached.conclude(wait_until_vacated(&attached)).map_err(join_error)?;
+                    attached.conclude(wait_until_vacated(&attached)).map_err(JoinError::before_ready)?;
                 }
-                Err(error) => return Err(join_error(error)),
+                // Somebody has removed the pipe while this end was alone: it is made anew.
+                Err(PipeError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                    let mut pipe = self.clone();
+                    let limit = &mut pipe.options.connect_timeout;
+                    *limit = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
+                    return pipe.join_as(requested);
+                }
+                Err(error) => return Err(JoinError::before_ready(error)),
             }
         }
     }
@@ -431,16 +491,4 @@ fn wait_until_vacated(attached: &Attached) -> Result<(), PipeError> {
 fn tag_fingerprint(tag: &[u8]) -> (u64, [u64; 2]) {
     let hash = fingerprint(tag);
     (tag.len() as u64, [(hash >> 64) as u64, hash as u64])
-}
-
-/// Converts the error that ended the wait of a consumer that never became ready.
-fn join_error(error: PipeError) -> JoinError {
-    match error {
-        PipeError::Aborted { reason, .. } => JoinError::Aborted(reason),
-        PipeError::Interrupted => JoinError::Interrupted,
-        PipeError::NoPeer => JoinError::NoPeer,
-        PipeError::Io { doing, source } => JoinError::Io { doing, source },
-        PipeError::Corrupt(what) => JoinError::Corrupt(what),
-        other => unreachable!("a wait for READY cannot end with: {other}"),
-    }
 }

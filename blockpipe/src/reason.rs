@@ -3,6 +3,14 @@
 use std::fmt;
 
 /// Why a pipe was aborted: a number for programs and a text for people.
+///
+/// # Examples
+/// ```
+/// use blockpipe::Reason;
+///
+/// let reason = Reason::new(28, "no space left on /srv");
+/// assert_eq!((reason.code, reason.to_string().as_str()), (28, "no space left on /srv"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
     /// The application's own code; the library gives it no meaning.
@@ -12,7 +20,7 @@ pub struct Reason {
 }
 
 impl Reason {
-    /// Creates a reason from a code and a message.
+    /// Creates a reason from a code and a message. See the [example](#examples).
     pub fn new(code: u32, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }

@@ -8,25 +8,55 @@
 use crate::sync::{AtomicU32, AtomicU64, Bell, Ordering, fence, step};
 use std::time::Duration;
 
-/// A point from which a stream can be resumed: the number of bytes before it, and the caller's running checksum of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ResumePoint {
-    /// The offset in bytes from the start of the stream.
-    pub position: u64,
-    /// The checksum as it was passed to `send`, `release` or `begin`; 0 if the caller keeps none.
-    pub sum: u64,
-}
+/// A point from which a stream can be resumed, in the application's own terms. Only the first eight bytes mean anything
+/// to the library: the progress so far in bytes, as a native-endian number, for display.
+pub type ResumePoint = [u8; 8 * POINT_WORDS];
 
-/// A resume point in shared memory: where a replacement of this side would resume.
-///
-/// Each side keeps two. The counter's last bit selects the valid one, so that the one store that moves the counter
-/// commits block, checksum and position together; whether a kill comes before or after it, the selected pair is right.
+/// Bytes that the producer sends at the end of the stream, in the application's own terms.
+pub type Trailer = [u8; 8 * TRAILER_WORDS];
+
+/// Bytes that the producer sends with one block, in the application's own terms.
+pub type BlockHeader = [u8; 8 * HEADER_WORDS];
+
+// The model checker tries every order of these stores, so it gets as few as are needed to see one half of a value.
+const POINT_WORDS: usize = if cfg!(loom) { 2 } else { 4 };
+const TRAILER_WORDS: usize = if cfg!(loom) { 1 } else { 8 };
+const HEADER_WORDS: usize = if cfg!(loom) { 1 } else { 5 };
+
+/// Bytes in shared memory, word by word. The store of another word publishes them.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct ResumePointWords {
-    sum: AtomicU64,
-    position: AtomicU64,
+pub(crate) struct Words<const N: usize>([AtomicU64; N]);
+
+impl<const N: usize> Words<N> {
+    fn store(&self, words: [u64; N]) {
+        for (to, from) in self.0.iter().zip(words) {
+            to.store(from, Ordering::Relaxed);
+            step();
+        }
+    }
+
+    fn load(&self) -> [u64; N] {
+        self.0.each_ref().map(|word| word.load(Ordering::Relaxed))
+    }
 }
+
+// Inside the library, values stay words: a load of more bytes than were just stored together is slow.
+
+fn to_words<const N: usize>(bytes: &[u8]) -> [u64; N] {
+    let words = bytes.as_chunks().0;
+    std::array::from_fn(|n| u64::from_ne_bytes(words[n]))
+}
+
+#[expect(clippy::disallowed_methods, reason = "bytes that were stored as words are loaded as bytes")]
+fn to_bytes<const N: usize, const B: usize>(words: [u64; N]) -> [u8; B] {
+    let mut bytes = [0; B];
+    bytes.as_chunks_mut().0.iter_mut().zip(words).for_each(|(to, from)| *to = from.to_ne_bytes());
+    bytes
+}
+
+/// A resume point as words; the first one is the progress.
+type Point = [u64; POINT_WORDS];
 
 /// The words that only the producer writes.
 #[derive(Debug)]
@@ -36,10 +66,13 @@ pub(crate) struct ProducerLine {
     pub filled: AtomicU64,
     /// 1 if the producer keeps its seat when the consumer dies, and waits for a replacement.
     pub allows_replacement: AtomicU32,
-    pub resume_points: [ResumePointWords; 2],
-    pub trailer_digest: [AtomicU64; 4],
-    /// Length plus one; 0 means that more may come. Stored after the digest and after the last `filled`.
-    pub trailer_length: AtomicU64,
+    /// Where a replacement of this side would resume. The counter's last bit selects the valid one, so that the one store
+    /// that moves the counter commits block and resume point together; whether a kill comes before or after it, the
+    /// selected one is right.
+    pub resume_points: [Words<POINT_WORDS>; 2],
+    /// The number of blocks plus one; 0 means that more may come. Stored after the trailer and after the last `filled`.
+    pub closed: AtomicU64,
+    pub trailer: Words<TRAILER_WORDS>,
 }
 
 /// The words that only the consumer writes.
@@ -50,10 +83,10 @@ pub(crate) struct ConsumerLine {
     pub emptied: AtomicU64,
     /// Not 0 once the consumer has stored what it works on: from here on its death ends the pipe.
     pub begun: AtomicU32,
-    /// Until block 0 is released, the first one is where the consumer wants the stream to begin.
-    pub resume_points: [ResumePointWords; 2],
     /// 1 if the consumer keeps its seat when the producer dies, and waits for a replacement.
     pub allows_replacement: AtomicU32,
+    /// As the producer's. Until block 0 is released, the first one is where the consumer wants the stream to begin.
+    pub resume_points: [Words<POINT_WORDS>; 2],
 }
 
 /// How the pipe ends, in one word that is moved by compare-and-swap only: `generation << 8 | stage`.
@@ -77,38 +110,20 @@ pub(crate) struct Ring {
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Slot {
-    offset: AtomicU64,
+    number: AtomicU64,
     length: AtomicU64,
-    kind: AtomicU32,
+    header: Words<HEADER_WORDS>,
 }
 
-/// The kind of content that a block has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Bytes of the stream.
-    Data = 1,
-    /// A run of zeros of the stream with no payload.
-    Hole = 2,
-    /// Bytes that are not part of the stream and do not make it longer.
-    OutOfBand = 3,
-}
-
-impl Kind {
-    fn from_code(code: u32) -> Result<Self, ProtocolViolation> {
-        let all = [Self::Data, Self::Hole, Self::OutOfBand];
-        let kind = all.into_iter().find(|kind| *kind as u32 == code);
-        kind.ok_or(ProtocolViolation("a block is of a kind that this version does not know"))
-    }
-
-    /// Returns by how much a block of this kind and length extends the stream.
-    pub(crate) fn stream_length(self, length: u64) -> u64 {
-        if self == Self::OutOfBand { 0 } else { length }
+impl Slot {
+    /// Returns the header of a block that this side holds.
+    pub(crate) fn header(&self) -> BlockHeader {
+        to_bytes(self.header.load())
     }
 }
 
-/// The limit of a stream, in bytes and in blocks. Up to here, what a correct end adds to a number that it read never
-/// overflows.
-const MAX_POSITION: u64 = u64::MAX >> 1;
+/// The limit of a stream, in blocks. Up to here, what a correct end adds to a number that it read never overflows.
+const MAX_BLOCKS: u64 = u64::MAX >> 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -124,54 +139,13 @@ pub(crate) enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProtocolViolation(pub &'static str);
 
-/// The length and digest that the producer sends after the last block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Trailer {
-    /// The number of bytes in the whole stream.
-    pub length: u64,
-    /// The producer's digest of them, as it was passed to `close`.
-    pub digest: [u8; 32],
-}
-
-/// The extent of a filled block in the stream, checked: only a hole is longer than a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Extent {
-    pub offset: u64,
-    pub length: u64,
-    pub kind: Kind,
-}
-
 /// What a consumer finds next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    Filled(Extent),
+    /// A block with this many bytes: a checked number.
+    Filled(u64),
     Nothing,
     End(Trailer),
-}
-
-impl ResumePoint {
-    /// Rejects a resume point that no correct peer can have stored.
-    fn checked(self) -> Result<Self, ProtocolViolation> {
-        if self.position <= MAX_POSITION {
-            Ok(self)
-        } else {
-            Err(ProtocolViolation("a resume point is beyond the limit of a stream"))
-        }
-    }
-}
-
-impl ResumePointWords {
-    fn store(&self, point: ResumePoint) {
-        self.sum.store(point.sum, Ordering::Relaxed);
-        step();
-        self.position.store(point.position, Ordering::Relaxed);
-        step();
-    }
-
-    fn load(&self) -> ResumePoint {
-        ResumePoint { position: self.position.load(Ordering::Relaxed), sum: self.sum.load(Ordering::Relaxed) }
-    }
 }
 
 impl Ring {
@@ -184,32 +158,32 @@ impl Ring {
     pub(crate) fn positions(&self) -> (u64, u64) {
         let sent = self.sent_point(self.producer.filled.load(Ordering::Acquire));
         let released = self.released_point(self.consumer.emptied.load(Ordering::Acquire));
-        (sent.position, released.position)
+        (sent[0], released[0])
     }
 
     /// Returns the producer's resume point after `filled` blocks; before the first one, where the stream begins.
-    fn sent_point(&self, filled: u64) -> ResumePoint {
+    fn sent_point(&self, filled: u64) -> Point {
         let points = if filled == 0 { &self.consumer.resume_points } else { &self.producer.resume_points };
         points[(filled % 2) as usize].load()
     }
 
-    fn released_point(&self, emptied: u64) -> ResumePoint {
+    fn released_point(&self, emptied: u64) -> Point {
         self.consumer.resume_points[(emptied % 2) as usize].load()
     }
 
     /// Returns the producer's trailer, once it is stored.
     pub(crate) fn trailer(&self) -> Option<Trailer> {
-        let length = self.producer.trailer_length.load(Ordering::Acquire).checked_sub(1)?;
-        let mut digest = [0; 32];
-        for (to, from) in digest.chunks_exact_mut(8).zip(&self.producer.trailer_digest) {
-            to.copy_from_slice(&from.load(Ordering::Relaxed).to_le_bytes());
-        }
-        Some(Trailer { length, digest })
+        self.closed_after().map(|_| to_bytes(self.producer.trailer.load()))
     }
 
-    /// Stores where the consumer wants the stream to begin. Comes before the target and before `begun`.
-    pub(crate) fn set_start(&self, point: ResumePoint) {
-        self.consumer.resume_points[0].store(point);
+    /// Returns the number of blocks in the whole stream, once the producer has closed it.
+    pub(crate) fn closed_after(&self) -> Option<u64> {
+        self.producer.closed.load(Ordering::Acquire).checked_sub(1)
+    }
+
+    /// Stores where the consumer wants the stream to begin. Comes before its hello and before `begun`.
+    pub(crate) fn set_start(&self, point: &ResumePoint) {
+        self.consumer.resume_points[0].store(to_words(point));
     }
 
     /// Reads and checks both counters, for an end that finds them as its predecessor left them.
@@ -220,7 +194,7 @@ impl Ring {
         if emptied > filled || filled - emptied > slots {
             return Err(ProtocolViolation("the counters are further apart than there are blocks"));
         }
-        if filled > MAX_POSITION {
+        if filled > MAX_BLOCKS {
             return Err(ProtocolViolation("the counters are beyond the limit of a stream"));
         }
         Ok((filled, emptied))
@@ -272,26 +246,29 @@ pub(crate) struct Filler {
     slots: u64,
     filled: u64,
     emptied: u64,
-    position: u64,
+    point: Point,
 }
 
 impl Filler {
     pub(crate) fn new(slots: u64) -> Self {
-        Self { slots, filled: 0, emptied: 0, position: 0 }
+        Self { slots, filled: 0, emptied: 0, point: Point::default() }
     }
 
     /// Starts where the consumer wants the stream to begin. Nothing has been sent, whatever the counters say.
-    pub(crate) fn at_start(ring: &Ring, slots: u64) -> Result<(Self, ResumePoint), ProtocolViolation> {
-        let point = ring.sent_point(0).checked()?;
-        Ok((Self { position: point.position, ..Self::new(slots) }, point))
+    pub(crate) fn at_start(ring: &Ring, slots: u64) -> Self {
+        Self { point: ring.sent_point(0), ..Self::new(slots) }
     }
 
     /// Resumes after the last block that a dead producer sent; before the first one, where the consumer wants the
     /// stream to begin.
-    pub(crate) fn resumed(ring: &Ring, slots: u64) -> Result<(Self, ResumePoint), ProtocolViolation> {
+    pub(crate) fn resumed(ring: &Ring, slots: u64) -> Result<Self, ProtocolViolation> {
         let (filled, emptied) = ring.counters(slots)?;
-        let point = ring.sent_point(filled).checked()?;
-        Ok((Self { slots, filled, emptied, position: point.position }, point))
+        Ok(Self { slots, filled, emptied, point: ring.sent_point(filled) })
+    }
+
+    #[cfg(feature = "readiness")]
+    pub(crate) fn slots(&self) -> u64 {
+        self.slots
     }
 
     /// Returns the number of the next block to be sent.
@@ -299,7 +276,12 @@ impl Filler {
         self.filled
     }
 
-    /// Returns whether block `n` is the producer's to fill. `n` is at least the number of blocks sent.
+    /// Returns the resume point after the last block that was sent.
+    pub(crate) fn point(&self) -> ResumePoint {
+        to_bytes(self.point)
+    }
+
+    /// Returns whether block `n` may be filled now.
     pub(crate) fn owns(&mut self, ring: &Ring, n: u64) -> Result<bool, ProtocolViolation> {
         if n - self.emptied < self.slots {
             return Ok(true);
@@ -313,34 +295,47 @@ impl Filler {
         Ok(n - emptied < self.slots)
     }
 
-    /// Sends the oldest unsent block: stores descriptor, resume point, then the counter.
-    pub(crate) fn send(&mut self, ring: &Ring, slots: &[Slot], length: u64, kind: Kind, sum: u64) {
-        let slot = &slots[(self.filled % self.slots) as usize];
-        slot.offset.store(self.position, Ordering::Relaxed);
+    /// Describes block `n`, which this side owns and may send later.
+    pub(crate) fn describe(&self, slots: &[Slot], n: u64, length: u64, header: &BlockHeader) {
+        let slot = &slots[(n % self.slots) as usize];
+        slot.number.store(n, Ordering::Relaxed);
         step();
         slot.length.store(length, Ordering::Relaxed);
         step();
-        slot.kind.store(kind as u32, Ordering::Relaxed);
-        step();
-        // Saturates if the caller's hole, or a predecessor's resume point, was too long; the consumer rejects it.
-        self.position = self.position.saturating_add(kind.stream_length(length)).min(u64::MAX - 1);
+        slot.header.store(to_words(header));
+    }
+
+    /// Sends the oldest unsent block, which has been described: stores the resume point, then the counter. Without a
+    /// resume point of the caller, the last one advances by `length`.
+    pub(crate) fn send(&mut self, ring: &Ring, length: u64, point: Option<ResumePoint>) {
+        match point {
+            Some(point) => self.point = to_words(&point),
+            None => self.point[0] = self.point[0].saturating_add(length),
+        }
         self.filled += 1;
-        let point = &ring.producer.resume_points[(self.filled % 2) as usize];
-        point.store(ResumePoint { position: self.position, sum });
+        ring.producer.resume_points[(self.filled % 2) as usize].store(self.point);
         // Release: bytes, descriptor and resume point are stored before the counter; pairs with `Drainer::next`.
         ring.producer.filled.store(self.filled, Ordering::Release);
         step();
+        order_before_next_point();
     }
 
-    /// Stores the trailer, after which nothing more is sent: the digest, then the length.
-    pub(crate) fn close(&self, ring: &Ring, digest: &[u8; 32]) {
-        for (to, from) in ring.producer.trailer_digest.iter().zip(digest.chunks_exact(8)) {
-            to.store(u64::from_le_bytes(from.try_into().expect("eight bytes")), Ordering::Relaxed);
-            step();
-        }
-        ring.producer.trailer_length.store(self.position + 1, Ordering::Release);
+    /// Stores the trailer, after which nothing more is sent: its bytes, then the number of blocks.
+    pub(crate) fn close(&self, ring: &Ring, trailer: &Trailer) {
+        ring.producer.trailer.store(to_words(trailer));
+        ring.producer.closed.store(self.filled + 1, Ordering::Release);
         step();
     }
+}
+
+/// Orders the counter that was just stored before the next resume point, which overwrites the copy that the counter's
+/// previous value selects.
+///
+/// A release store orders only what comes before it: the stores of the next point could move ahead of it. A kill in
+/// between would leave the old counter, and a later point in the copy that it selects. A replacement itself needs no
+/// fence: it takes the dead process's seat, and the kernel frees that lock after everything that the process did.
+fn order_before_next_point() {
+    fence(Ordering::Release);
 }
 
 /// The consumer's private half: what it knows for certain, whatever the shared words say later.
@@ -352,34 +347,26 @@ pub(crate) struct Drainer {
     low: u64,
     filled: u64,
     emptied: u64,
-    /// The offset at which the next block must begin.
-    expected: u64,
-    position: u64,
+    point: Point,
 }
 
 impl Drainer {
     pub(crate) fn new(slots: u64, block_size: u64) -> Self {
         // At least one is left to work on until the producer is awake.
         let low = (slots / 4).max(1);
-        Self { slots, block_size, low, filled: 0, emptied: 0, expected: 0, position: 0 }
+        Self { slots, block_size, low, filled: 0, emptied: 0, point: Point::default() }
     }
 
     /// Starts where this end wants the stream to begin. Nothing has been released, whatever the counters say.
     pub(crate) fn at_start(start: ResumePoint, slots: u64, block_size: u64) -> Self {
-        Self { expected: start.position, position: start.position, ..Self::new(slots, block_size) }
+        Self { point: to_words(&start), ..Self::new(slots, block_size) }
     }
 
     /// Resumes after the last block that a dead consumer released; before the first one, where that consumer wanted the
     /// stream to begin.
-    pub(crate) fn resumed(
-        ring: &Ring,
-        slots: u64,
-        block_size: u64,
-    ) -> Result<(Self, ResumePoint), ProtocolViolation> {
+    pub(crate) fn resumed(ring: &Ring, slots: u64, block_size: u64) -> Result<Self, ProtocolViolation> {
         let (filled, emptied) = ring.counters(slots)?;
-        let point = ring.released_point(emptied).checked()?;
-        let position = point.position;
-        Ok((Self { filled, emptied, expected: position, position, ..Self::new(slots, block_size) }, point))
+        Ok(Self { filled, emptied, point: ring.released_point(emptied), ..Self::new(slots, block_size) })
     }
 
     /// Returns the number of the next block to be released.
@@ -387,28 +374,42 @@ impl Drainer {
         self.emptied
     }
 
-    /// Returns what block `n` is. `n` must go up by one after each `Filled`.
+    /// Returns the resume point after the last block that was released.
+    pub(crate) fn point(&self) -> ResumePoint {
+        to_bytes(self.point)
+    }
+
+    /// Returns what block `n` is.
     pub(crate) fn next(&mut self, ring: &Ring, slots: &[Slot], n: u64) -> Result<Next, ProtocolViolation> {
         if !self.is_filled(ring, n)? {
             // The trailer is stored after the last `filled`, so once it is seen, one more check of `filled` is final.
-            let Some(trailer) = ring.trailer() else { return Ok(Next::Nothing) };
+            let Some(blocks) = ring.closed_after() else { return Ok(Next::Nothing) };
             if !self.is_filled(ring, n)? {
-                return if trailer.length == self.expected {
-                    Ok(Next::End(trailer))
+                return if blocks == n {
+                    Ok(Next::End(to_bytes(ring.producer.trailer.load())))
                 } else {
-                    Err(ProtocolViolation("the trailer's length is not the length of the blocks"))
+                    Err(ProtocolViolation("the trailer counts other blocks than were sent"))
                 };
             }
         }
+        self.length(slots, n).map(Next::Filled)
+    }
+
+    /// Returns the length of block `n`, which has been filled.
+    pub(crate) fn length(&self, slots: &[Slot], n: u64) -> Result<u64, ProtocolViolation> {
         let slot = &slots[(n % self.slots) as usize];
-        let (offset, length) = (slot.offset.load(Ordering::Relaxed), slot.length.load(Ordering::Relaxed));
-        let kind = Kind::from_code(slot.kind.load(Ordering::Relaxed))?;
-        if kind != Kind::Hole && length > self.block_size || offset != self.expected {
+        let (number, length) = (slot.number.load(Ordering::Relaxed), slot.length.load(Ordering::Relaxed));
+        if number != n || length > self.block_size {
             return Err(ProtocolViolation("a block's descriptor is out of range"));
         }
-        let end = offset.checked_add(kind.stream_length(length)).filter(|end| *end <= MAX_POSITION);
-        self.expected = end.ok_or(ProtocolViolation("the stream is longer than the limit"))?;
-        Ok(Next::Filled(Extent { offset, length, kind }))
+        Ok(length)
+    }
+
+    /// Returns how many blocks from `n` on are filled now.
+    pub(crate) fn filled_from(&mut self, ring: &Ring, n: u64) -> Result<u64, ProtocolViolation> {
+        // Always a new look at the counter.
+        self.is_filled(ring, u64::MAX)?;
+        Ok(self.filled.saturating_sub(n))
     }
 
     fn is_filled(&mut self, ring: &Ring, n: u64) -> Result<bool, ProtocolViolation> {
@@ -430,15 +431,19 @@ impl Drainer {
         ring.producer.filled.load(Ordering::Relaxed).wrapping_sub(self.emptied) <= self.low
     }
 
-    /// Releases the oldest block, which holds `length` bytes of the stream: stores the resume point, then the counter.
-    pub(crate) fn release(&mut self, ring: &Ring, length: u64, sum: u64) {
-        self.position += length;
+    /// Releases the oldest block: stores the resume point, then the counter. Without a resume point of the caller, the
+    /// last one advances by `length`.
+    pub(crate) fn release(&mut self, ring: &Ring, length: u64, point: Option<ResumePoint>) {
+        match point {
+            Some(point) => self.point = to_words(&point),
+            None => self.point[0] = self.point[0].saturating_add(length),
+        }
         self.emptied += 1;
-        let point = &ring.consumer.resume_points[(self.emptied % 2) as usize];
-        point.store(ResumePoint { position: self.position, sum });
+        ring.consumer.resume_points[(self.emptied % 2) as usize].store(self.point);
         // Release: all use of the bytes comes before the counter; pairs with `Filler::owns`.
         ring.consumer.emptied.store(self.emptied, Ordering::Release);
         step();
+        order_before_next_point();
     }
 }
 
@@ -463,11 +468,21 @@ pub(crate) fn park<T>(
     found
 }
 
-/// Wakes the other side if it sleeps and `should_wake` agrees. Returns whether the other side was left asleep. `parked`
-/// is the other side's word.
-///
-/// Crash recovery also relies on the fence: it orders the counter that was just stored before the next block's resume
-/// point, which overwrites the one that the previous counter selects.
+/// Waits until one of the three finds something: `before` each round what ends the wait for this side's own reasons,
+/// `round` polls and [parks](park), `after` it what is true although nobody rings, such as a death.
+pub(crate) fn wait<T>(
+    mut before: impl FnMut() -> Option<T>,
+    mut round: impl FnMut() -> Option<T>,
+    mut after: impl FnMut() -> Option<T>,
+) -> T {
+    loop {
+        if let Some(found) = before().or_else(&mut round).or_else(&mut after) {
+            return found;
+        }
+    }
+}
+
+/// Wakes the sleeper of this word if it sleeps and `should_wake` agrees. Returns whether it was left asleep.
 pub(crate) fn wake(parked: &AtomicU32, bell: &Bell, should_wake: impl FnOnce() -> bool) -> bool {
     fence(Ordering::SeqCst);
     let sleeps = parked.load(Ordering::Relaxed) == 1;

@@ -37,23 +37,30 @@ mod real {
         }
     }
 
-    /// A bell with the contract of `sys::Bell`, but without a time limit: a lost wake-up shows as a deadlock.
+    /// A bell with the contract of `sys::Bell`. Its time limit passes only when the test says so, and then for ever: a
+    /// lost wake-up shows as a deadlock.
     #[derive(Debug, Default)]
     pub(crate) struct Bell {
-        lock: loom::sync::Mutex<()>,
+        time_is_up: loom::sync::Mutex<bool>,
         rung: loom::sync::Condvar,
     }
 
     impl Bell {
         pub(crate) fn sleep(&self, word: &AtomicU32, _limit: Duration) {
-            let mut guard = self.lock.lock().unwrap();
-            while word.load(Ordering::Relaxed) == 1 {
-                guard = self.rung.wait(guard).unwrap();
+            let mut time_is_up = self.time_is_up.lock().unwrap();
+            while word.load(Ordering::Relaxed) == 1 && !*time_is_up {
+                time_is_up = self.rung.wait(time_is_up).unwrap();
             }
         }
 
         pub(crate) fn ring(&self, _word: &AtomicU32) {
-            drop(self.lock.lock().unwrap());
+            drop(self.time_is_up.lock().unwrap());
+            self.rung.notify_all();
+        }
+
+        /// Lets the time limit of this sleep and of all later ones pass.
+        pub(crate) fn let_time_pass(&self) {
+            *self.time_is_up.lock().unwrap() = true;
             self.rung.notify_all();
         }
     }

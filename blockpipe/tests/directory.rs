@@ -16,46 +16,14 @@ fn directories_of_several_users() {}
 
 #[cfg(unix)]
 mod unix {
-    use crate::util::{Actor, Name, Watchdog, until};
+    use crate::util::{Actor, Name, Place, User, Watchdog, until};
     use blockpipe::{End, Geometry, JoinError, Phase, Pipe, PipeError, Producer, Side, pipes, remove_dead};
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-    use std::os::unix::process::CommandExt;
     use std::path::{Path, PathBuf};
-    use std::process::Command;
     use std::time::Duration;
 
-    /// A directory that is removed with everything in it.
-    struct Place(PathBuf);
-
     type Change = fn(&Path, &Path);
-
-    impl Place {
-        fn new(mode: u32) -> Self {
-            let path = std::env::temp_dir().join(format!("blockpipe-{}", Name::new().hex()));
-            fs::create_dir(&path).unwrap();
-            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            Self(path)
-        }
-
-        fn files(&self) -> Vec<PathBuf> {
-            fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().path()).collect()
-        }
-
-        fn pipe(&self, name: &Name) -> Pipe {
-            Pipe::named(name.bytes()).in_directory(&self.0)
-        }
-
-        fn join(&self, name: &Name) -> String {
-            format!("join {} dir {}", name.hex(), self.0.display())
-        }
-    }
-
-    impl Drop for Place {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 
     fn me() -> u32 {
         rustix::process::geteuid().as_raw()
@@ -65,7 +33,7 @@ mod unix {
         let End::Producer(mut producer) = pipe.join().unwrap() else {
             panic!("a new pipe has no predecessor")
         };
-        producer.ready(Geometry::new(4096, 2), &[7; 128]).unwrap();
+        producer.ready(Geometry::new(4096, 2), b"an origin").unwrap();
         producer
     }
 
@@ -77,10 +45,11 @@ mod unix {
         assert!(pipe.inspect().unwrap().is_none() && pipes(Some(place.0.as_os_str())).unwrap().is_empty());
 
         let mut producer = producer(&pipe);
+        assert_eq!(pipe.directory().unwrap(), place.0, "what a process that waits can tell its user");
         let lonely = pipe.inspect().unwrap().unwrap();
         assert_eq!(
-            (lonely.phase, lonely.users, lonely.origin),
-            (Phase::Alone, [Some(me()), None], Some([7; 128]))
+            (lonely.phase, lonely.users, lonely.producer_hello),
+            (Phase::Alone, [Some(me()), None], Some(b"an origin".to_vec()))
         );
         assert!(
             Pipe::named(name.bytes()).inspect().unwrap().is_none(),
@@ -95,12 +64,12 @@ mod unix {
 
             let mut consumer = pipe.join_as_consumer().unwrap();
             assert_eq!(consumer.peer_user().unwrap(), Some(me()));
-            consumer.begin(&[8; 128], blockpipe::ResumePoint::default()).unwrap();
+            consumer.begin(b"a target", blockpipe::ResumePoint::default()).unwrap();
             let mut producer = starting.join().unwrap().unwrap();
             assert_eq!(producer.peer_user().unwrap(), Some(me()));
             let mut block = producer.empty_block().unwrap();
-            block.copy_from(b"a word and a half");
-            block.send(17, 0);
+            block.copy_from(0, b"a word and a half");
+            producer.send(block, 17).unwrap();
             let all = pipes(Some(place.0.as_os_str())).unwrap();
             let [Ok(moving)] = &all[..] else { panic!("{all:?}") };
             assert_eq!((moving.phase, moving.users, moving.sent), (Phase::Moving, [Some(me()); 2], 17));
@@ -109,15 +78,16 @@ mod unix {
                 matches!(pipe.join(), Err(JoinError::TooManyInstances(there)) if there.users == [Some(me()); 2])
             );
 
-            let sending = scope.spawn(move || producer.close(&[0; 32]));
+            let sending = scope.spawn(move || producer.close(&[5; 64]));
             let (block, mut copy) = (consumer.filled_block().unwrap().unwrap(), [0; 17]);
             block.copy_to(0, &mut copy);
             let mut end = [0; 4];
             block.copy_to(8, &mut end);
             assert_eq!(&end, b"nd a");
             assert_eq!(&copy, b"a word and a half");
-            block.release(0);
+            consumer.release(block).unwrap();
             assert!(consumer.filled_block().unwrap().is_none());
+            assert_eq!(consumer.trailer().unwrap(), &[5; 64]);
             consumer.commit().unwrap().complete().unwrap();
             sending.join().unwrap().unwrap();
         });
@@ -149,22 +119,35 @@ mod unix {
         assert!(remove_dead(Some(place.0.as_os_str())).unwrap().is_empty());
     }
 
+    /// Stops a process that removes dead pipes at fifty places of its work: it must never hold anything of a pipe that
+    /// is in use.
     #[test]
-    fn a_directory_open_to_everybody_is_refused() {
-        let (open, name) = (Place::new(0o777), Name::new());
-        let refused = open.pipe(&name).join().unwrap_err().to_string();
-        assert!(refused.contains("any user may write in this directory"), "{refused}");
-        let sticky = Place::new(0o3770).pipe(&name).join().unwrap_err().to_string();
-        assert!(sticky.contains("sticky bit: chmod -t"), "{sticky}");
-        let missing = Pipe::named("x").in_directory(open.0.join("nowhere")).join().unwrap_err();
+    fn a_stopped_sweep_disturbs_no_pair() {
+        let _watchdog = Watchdog::new(60);
+        let (place, name) = (Place::new(0o700), Name::new());
+        let mut sweeps = Actor::start();
+        let (mut first, mut second, mut third) = (Actor::start(), Actor::start(), Actor::start());
+        first.expect(&place.join(&name), "producer");
+        first.expect("ready 4096 2", "Ok(())");
+        second.expect(&place.join(&name), "consumer");
+        sweeps.expect(&format!("sweep {}", place.0.display()), "sweeps");
+        for _ in 0..50 {
+            sweeps.stop();
+            third.expect_refusal(&place.join(&name), "TooManyInstances");
+            sweeps.go_on();
+        }
+    }
+
+    #[test]
+    fn what_is_no_directory_for_a_pipe_is_refused() {
+        let (place, name) = (Place::new(0o2770), Name::new());
+        let missing = Pipe::named("x").in_directory(place.0.join("nowhere")).join().unwrap_err();
         assert!(matches!(missing, JoinError::Io { .. }), "{missing}");
-        let place = Place::new(0o2770);
         let _producer = producer(&place.pipe(&name));
-        fs::set_permissions(place.0.join(format!("{:032x}", name.key())), Permissions::from_mode(0o666))
-            .unwrap();
+        fs::set_permissions(place.file(&name), Permissions::from_mode(0o666)).unwrap();
         assert!(matches!(
             place.pipe(&name).join(),
-            Err(JoinError::Foreign { what: "any user may open it", .. })
+            Err(JoinError::Foreign { what: "other users may open it", .. })
         ));
     }
 
@@ -194,7 +177,7 @@ mod unix {
             let _other = producer(&place.pipe(&other));
             change(&card(&place, &name), &card(&place, &other));
             let consumer = place.pipe(&name).join_as_consumer().unwrap();
-            assert!(matches!(consumer.peer_user(), Err(PipeError::Io { .. })), "{what}");
+            assert!(matches!(consumer.peer_user(), Err(PipeError::CallFailed { .. })), "{what}");
         }
     }
 
@@ -203,7 +186,7 @@ mod unix {
     fn the_card_of_a_dead_process_proves_nothing() {
         let _watchdog = Watchdog::new(60);
         let (place, name) = (Place::new(0o2770), Name::new());
-        let (pipe, saved) = (place.0.join(format!("{:032x}", name.key())), place.0.join("saved"));
+        let (pipe, saved) = (place.file(&name), place.0.join("saved"));
         let mut dies = Actor::start();
         dies.expect(&place.join(&name), "producer");
         let contents = (fs::read(&pipe).unwrap(), fs::read(card(&place, &name)).unwrap());
@@ -218,15 +201,15 @@ mod unix {
         // The old generation and the old card are put back.
         set_generation(&contents.0[16..24]);
         fs::rename(&saved, card(&place, &name)).unwrap();
-        assert!(matches!(consumer.peer_user(), Err(PipeError::Io { .. })));
-        let _ = producer.ready(Geometry::new(4096, 1), &[0; 128]);
+        assert!(matches!(consumer.peer_user(), Err(PipeError::CallFailed { .. })));
+        let _ = producer.ready(Geometry::new(4096, 1), b"");
     }
 
     #[test]
     fn the_card_of_a_process_at_another_pipe_proves_nothing() {
         let _watchdog = Watchdog::new(60);
         let (place, name) = (Place::new(0o2770), Name::new());
-        let pipe = place.0.join(format!("{:032x}", name.key()));
+        let pipe = place.file(&name);
         let mut waits = Actor::start();
         waits.expect(&place.join(&name), "producer");
         // Its pipe is moved away, and a similar one is put in its place; the card stays.
@@ -238,7 +221,7 @@ mod unix {
         let file = fs::File::options().write(true).open(&pipe).unwrap();
         std::os::unix::fs::FileExt::write_all_at(&file, &content[16..24], 16).unwrap();
         fs::rename(word.with_extension("kept"), &word).unwrap();
-        assert!(matches!(consumer.peer_user(), Err(PipeError::Io { .. })));
+        assert!(matches!(consumer.peer_user(), Err(PipeError::CallFailed { .. })));
         fs::remove_file(pipe.with_extension("moved")).unwrap();
     }
 
@@ -247,17 +230,9 @@ mod unix {
         let _watchdog = Watchdog::new(60);
         let (group, backup, store) = (20_000, 20_001, 20_002);
         // Without the set-group-ID bit: new files belong to the group all the same.
-        let (place, tools, name) = (Place::new(0o770), Place::new(0o755), Name::new());
+        let (place, name) = (Place::new(0o770), Name::new());
         chown(&place.0, Some(0), Some(group)).unwrap();
-        let program = tools.0.join("actor");
-        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-        let as_user = |user| {
-            let mut command = Command::new("setpriv");
-            let [user, own] = [format!("--reuid={user}"), format!("--regid={user}")];
-            command.args([&user, &own, &format!("--groups={group}")]).arg(&program).current_dir("/");
-            Actor::start_through(command)
-        };
-        let (mut producer, mut consumer) = (as_user(backup), as_user(store));
+        let [mut producer, mut consumer] = [backup, store].map(|user| User::new(user, group).actor());
         producer.expect(&place.join(&name), "producer");
         producer.expect("ready 4096 2", "Ok(())");
         consumer.expect(&place.join(&name), "consumer");
@@ -272,8 +247,7 @@ mod unix {
         assert_eq!(place.files(), Vec::<PathBuf>::new());
 
         // A user outside the group cannot join.
-        let mut stranger = Command::new(&program);
-        stranger.uid(20_003).gid(20_003).current_dir("/");
-        Actor::start_through(stranger).expect_refusal(&place.join(&name), "PermissionDenied");
+        let mut stranger = User::new(20_003, 20_003).actor();
+        stranger.expect_refusal(&place.join(&name), "PermissionDenied");
     }
 }

@@ -6,10 +6,11 @@ fn what_files_can_do_to_a_pipe() {}
 
 #[cfg(unix)]
 mod unix {
-    use crate::util::{Actor, Name, Watchdog, directory, finish, is_refused, until};
+    use crate::util::{
+        Actor, Name, Watchdog, directory, finish, in_own_mounts, in_the_mounts_of, is_refused, until,
+    };
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
-    use std::process::Command;
 
     #[test]
     fn a_pipe_without_holders_is_removed_whatever_its_version() {
@@ -96,44 +97,27 @@ mod unix {
         finish(&name, &mut newcomer, &mut peer, 5000);
     }
 
-    /// Runs this test again in a mount namespace of its own, with 256 KiB of shared memory.
-    fn with_little_memory(also: &str) -> Command {
-        let mut command = Command::new("unshare");
-        let script = format!(
-            "set -e; mount -t tmpfs -o size=256k,mode=1777 tmpfs /dev/shm; {also} exec \"$0\" \"$@\""
-        );
-        command.args(["--mount", "sh", "-c", &script]);
-        command
-    }
-
-    fn executable() -> std::path::PathBuf {
-        std::env::current_exe().expect("a test knows its executable")
-    }
+    const LITTLE_MEMORY: &str = "mount -t tmpfs -o size=256k,mode=1777 tmpfs /dev/shm";
 
     #[test(needs = [own_mounts])]
     fn a_full_file_system_is_an_error_and_not_a_crash() {
         let _watchdog = Watchdog::new(60);
         let name = Name::new();
 
-        let mut command = with_little_memory("");
-        command.arg(executable());
-        let mut producer = Actor::start_through(command);
+        let mut producer = Actor::start_through(in_own_mounts(LITTLE_MEMORY));
         producer.joins(&name, "producer");
         for _ in 0..2 {
             let answer = producer.ask(&format!("ready {} 8", 1 << 20));
-            assert!(answer.starts_with("Err(Io {") && answer.contains("StorageFull"), "{answer}");
+            assert!(answer.starts_with("Err(CallFailed {") && answer.contains("StorageFull"), "{answer}");
         }
         producer.expect("ready 4096 16", "Ok(())");
-        let mut command = Command::new("nsenter");
-        command.args(["--mount", "--target", &producer.id().to_string()]).arg(executable());
-        let mut consumer = Actor::start_through(command);
+        let mut consumer = Actor::start_through(in_the_mounts_of(&producer));
         consumer.joins(&name, "consumer");
         finish(&name, &mut producer, &mut consumer, 200_000);
 
         // Not even a header fits.
-        let mut command = with_little_memory("! head -c 1M /dev/zero > /dev/shm/full 2> /dev/null;");
-        command.arg(executable());
-        let mut producer = Actor::start_through(command);
+        let full = format!("{LITTLE_MEMORY}; ! head -c 1M /dev/zero > /dev/shm/full 2> /dev/null");
+        let mut producer = Actor::start_through(in_own_mounts(&full));
         let answer = producer.ask(&format!("join {}", name.hex()));
         assert!(answer.starts_with("Io {") && answer.contains("StorageFull"), "{answer}");
         let memory = format!("/proc/{}/root/dev/shm", producer.id());

@@ -21,11 +21,13 @@ pub fn many_pipes() {
             assert!(matches!(waited, Err(JoinError::NoPeer)));
         }
         let Ok(End::Producer(mut producer)) = pipe.join() else { panic!("the first is the producer") };
-        producer.ready(Geometry::new(4096, 2), &[0; 128]).unwrap();
-        let Ok(End::Consumer(consumer)) = pipe.join() else { panic!("the second is the consumer") };
+        producer.ready(Geometry::new(4096, 2), b"").unwrap();
+        let Ok(End::Consumer(mut consumer)) = pipe.join() else { panic!("the second is the consumer") };
         assert!(matches!(pipe.join(), Err(JoinError::TooManyInstances(_))));
-        producer.empty_block().unwrap().send(5, 0);
-        consumer.filled_block().unwrap().unwrap().release(0);
+        let block = producer.empty_block().unwrap();
+        producer.send(block, 5).unwrap();
+        let block = consumer.filled_block().unwrap().unwrap();
+        consumer.release(block).unwrap();
     }
     assert_eq!(handles(), before, "open now, and before {count} pipes; and those for children");
 }

@@ -4,28 +4,23 @@
 //! writes into the pipe's file what no correct peer writes. Often one of the two ends is then frozen: it holds its seat
 //! and does nothing more, and the corruption is the last thing that it seems to have written. Whatever happens, a
 //! correct end completes or gets an error: it does not panic, does not access memory outside its blocks, can be
-//! interrupted, and accepts no length of the whole stream other than that of the bytes that it handled.
+//! interrupted, and accepts no number of blocks of the whole stream other than the one that it handled.
 //!
 //! `BLOCKPIPE_HOSTILE=N` runs N rounds of each kind instead of a few; round n has the seed n.
 //!
 //! Not on Windows, because it writes into the file of a pipe; windows.rs says so there.
 
+pub mod correct;
+mod corruption;
+
 use crate::util::{Actor, Name, Random, Watchdog, hex};
-use blockpipe::offsets::{
-    self, BEGUN, BLOCK_SIZE, CONSUMER_ALLOWS_REPLACEMENT, CONSUMER_PID, CONSUMER_REASON,
-    CONSUMER_RESUME_POINTS, EMPTIED, FILLED, GENERATION, MAGIC, NAME, ORIGIN, PARKED,
-    PRODUCER_ALLOWS_REPLACEMENT, PRODUCER_PID, PRODUCER_REASON, PRODUCER_RESUME_POINTS, SLOTS, STATE, TAG,
-    TAG_HASH, TAG_LENGTH, TARGET, TRAILER_DIGEST, TRAILER_LENGTH, VERDICT, VERSION,
-};
-use blockpipe::{Consumer, End, Geometry, Pipe, PipeError, Producer, Reason, ResumePoint};
+use blockpipe::offsets::{CLOSED, HEADER_LENGTH, SLOTS};
+use blockpipe::{Geometry, Pipe, PipeError};
+use corruption::{COMMITTING, COUNTERS, ENDED, Memory, RESUME_POINTS, TOO_EARLY, WORDS};
 use std::fmt::Write;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 const BLOCK: usize = 8192;
@@ -44,376 +39,6 @@ fn rounds(default: u64) -> std::ops::RangeInclusive<u64> {
     first..=first - 1 + requested.unwrap_or(default)
 }
 
-// ------------------------------------------------------------------------------------------ the correct ends
-
-/// The environment variable that makes an actor a correct end.
-const CORRECT: &str = "BLOCKPIPE_TEST_CORRECT";
-
-struct Correct {
-    lines: Receiver<String>,
-    interrupted: Arc<AtomicBool>,
-}
-
-/// Copies repeatedly, asking before each step, until standard input ends, if this process was started for that.
-pub fn correct_end() {
-    if std::env::var_os(CORRECT).is_none() {
-        return;
-    }
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let (sender, lines) = mpsc::channel();
-    std::thread::spawn({
-        let interrupted = Arc::clone(&interrupted);
-        move || {
-            for line in std::io::stdin().lines().map_while(Result::ok) {
-                if line == "interrupt" {
-                    interrupted.store(true, Ordering::Relaxed);
-                    continue;
-                }
-                if line != "go" {
-                    // Here and not where the copy begins, or an interrupt that comes at once would be lost.
-                    interrupted.store(false, Ordering::Relaxed);
-                }
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-            std::process::exit(0);
-        }
-    });
-    println!("> here");
-    let end = Correct { lines, interrupted };
-    loop {
-        let line = end.lines.recv().expect("the thread ends the process");
-        let [name, replaces, starts] = line.split(' ').collect::<Vec<_>>()[..] else {
-            panic!("unexpected line: `{line}`");
-        };
-        let (replaces, starts) = (replaces == "replaces", starts == "starts");
-        match end.copy(&unhex(name), replaces, starts) {
-            Ok(bytes) => println!("> ended complete {bytes}"),
-            Err(error) => println!("> ended {}", error.escape_debug()),
-        }
-    }
-}
-
-/// Decodes what [`hex`] wrote.
-fn unhex(word: &str) -> Vec<u8> {
-    let digits = word.as_bytes()[1..].chunks(2);
-    digits.map(|two| u8::from_str_radix(str::from_utf8(two).expect("ASCII"), 16).expect("hex")).collect()
-}
-
-impl Correct {
-    fn step(&self, what: &str) {
-        println!("> at {what}");
-        let line = self.lines.recv().expect("the thread ends the process");
-        assert_eq!(line, "go", "before `{what}`");
-    }
-
-    fn copy(&self, name: &[u8], replaces: bool, starts: bool) -> Result<usize, String> {
-        self.step("join");
-        let mut pipe =
-            Pipe::named(name).interrupt(Arc::clone(&self.interrupted), Reason::new(130, "interrupted"));
-        if replaces {
-            pipe = pipe.replace_within(Duration::from_millis(300));
-        }
-        match pipe.join() {
-            Ok(End::Producer(mut producer)) => {
-                assert!(replaces || producer.predecessor().is_none(), "a new pipe has no predecessor");
-                let result = self.produce(&mut producer, starts);
-                if result.is_err() {
-                    assert!(
-                        matches!(producer.close(&[0; 32]), Err(PipeError::Over)),
-                        "an error ends the role"
-                    );
-                }
-                result
-            }
-            Ok(End::Consumer(mut consumer)) => {
-                assert!(replaces || consumer.predecessor().is_none(), "a new pipe has no predecessor");
-                let result = self.consume(&mut consumer);
-                if result.is_err() {
-                    assert!(
-                        matches!(consumer.filled_block(), Err(PipeError::Over)),
-                        "an error ends the role"
-                    );
-                }
-                result
-            }
-            Err(error) => Err(format!("{error:?}")),
-        }
-    }
-
-    fn produce(&self, producer: &mut Producer, starts: bool) -> Result<usize, String> {
-        let (monitor, replaces) = (producer.monitor(), producer.predecessor().is_some());
-        let step = |what: &str| {
-            self.step(what);
-            assert!(!format!("{:?}", monitor.snapshot()).is_empty());
-        };
-        let (mut sum, mut handled) = (0, 0);
-        step("ready");
-        producer.ready(Geometry::new(BLOCK, BLOCKS), &[7; 128]).map_err(show)?;
-        if starts || replaces {
-            step("start");
-            let start = producer.start().map_err(show)?;
-            sum = start.sum;
-        }
-        let mut left = STREAM;
-        while left > 0 {
-            let mut held = Vec::new();
-            while held.len() < 2 && left > 0 {
-                step("empty_block");
-                let mut block = producer.empty_block().map_err(show)?;
-                assert!(replaces || block.len() == BLOCK, "blocks are as long as requested");
-                block.fill(left as u8);
-                sum = add(sum, &block);
-                held.push((block, sum));
-                left -= 1;
-            }
-            while let Some((block, sum)) = held.pop() {
-                step("send");
-                let length = block.len();
-                block.send(length, sum);
-                handled += length;
-            }
-        }
-        step("close");
-        producer.close(&digest(sum)).map_err(show)?;
-        Ok(handled)
-    }
-
-    fn consume(&self, consumer: &mut Consumer) -> Result<usize, String> {
-        let (monitor, replaces, geometry) =
-            (consumer.monitor(), consumer.predecessor().is_some(), consumer.geometry());
-        let step = |what: &str| {
-            self.step(what);
-            assert!(!format!("{:?}", monitor.snapshot()).is_empty());
-        };
-        step("begin");
-        let requested = ResumePoint::default();
-        let start = consumer.begin(&[9; 128], requested).map_err(show)?;
-        assert!(replaces || start == requested, "the stream begins where this end wanted: {start:?}");
-        let (mut sum, mut handled) = (start.sum, 0);
-        loop {
-            let mut held = Vec::new();
-            while held.len() < 2 {
-                step("filled_block");
-                let Some(block) = consumer.filled_block().map_err(show)? else { break };
-                assert_eq!(block.offset(), start.position + handled as u64, "blocks come in order");
-                assert!(block.len() <= geometry.block_size(), "the content fits into a block");
-                sum = add(sum, &block);
-                handled += block.len();
-                held.push((block, sum));
-            }
-            let ended = held.len() < 2;
-            while let Some((block, sum)) = held.pop() {
-                step("release");
-                block.release(sum);
-            }
-            if ended {
-                break;
-            }
-        }
-        let trailer = consumer.trailer().expect("there are no more blocks");
-        assert_eq!(
-            trailer.length,
-            start.position + handled as u64,
-            "the length is that of the handled bytes"
-        );
-        if trailer.digest != digest(sum) {
-            step("abort");
-            return Err(format!("{:?}", consumer.abort(&Reason::new(4, "another digest"))));
-        }
-        step("commit");
-        let committing = consumer.commit().map_err(show)?;
-        step("complete");
-        committing.complete().map_err(show)?;
-        Ok(handled)
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
-fn show(error: PipeError) -> String {
-    assert!(!matches!(error, PipeError::Misuse(_) | PipeError::Over), "{error:?} is the caller's fault");
-    format!("{error:?}")
-}
-
-/// A running checksum that reads every byte.
-fn add(sum: u64, block: &[u8]) -> u64 {
-    block.chunks_exact(8).fold(sum, |sum, word| {
-        (sum ^ u64::from_ne_bytes(word.try_into().expect("eight bytes"))).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
-fn digest(sum: u64) -> [u8; 32] {
-    let mut digest = [0; 32];
-    digest[..8].copy_from_slice(&sum.to_le_bytes());
-    digest
-}
-
-// -------------------------------------------------------------------------------------------- the corruption
-
-/// Every word of the header that has a meaning, with its width.
-const WORDS: &[(u64, usize)] = &[
-    (MAGIC, 8),
-    (VERSION, 4),
-    (STATE, 4),
-    (GENERATION, 8),
-    (BLOCK_SIZE, 8),
-    (offsets::BLOCKS, 8),
-    (PRODUCER_PID, 4),
-    (CONSUMER_PID, 4),
-    (TAG_LENGTH, 8),
-    (TAG_HASH, 8),
-    (NAME, 4),
-    (TAG, 4),
-    (ORIGIN, 8),
-    (TARGET, 8),
-    (FILLED, 8),
-    (PARKED, 4),
-    (PRODUCER_ALLOWS_REPLACEMENT, 4),
-    (PRODUCER_RESUME_POINTS, 8),
-    (PRODUCER_RESUME_POINTS + 8, 8),
-    (PRODUCER_RESUME_POINTS + 16, 8),
-    (PRODUCER_RESUME_POINTS + 24, 8),
-    (TRAILER_DIGEST, 8),
-    (TRAILER_LENGTH, 8),
-    (EMPTIED, 8),
-    (PARKED + 4, 4),
-    (BEGUN, 4),
-    (CONSUMER_RESUME_POINTS, 8),
-    (CONSUMER_RESUME_POINTS + 8, 8),
-    (CONSUMER_RESUME_POINTS + 16, 8),
-    (CONSUMER_RESUME_POINTS + 24, 8),
-    (CONSUMER_ALLOWS_REPLACEMENT, 4),
-    (VERDICT, 8),
-    (PRODUCER_REASON, 4),
-    (PRODUCER_REASON + 4, 4),
-    (CONSUMER_REASON, 4),
-    (CONSUMER_REASON + 4, 4),
-];
-const COMMITTING: u64 = 1;
-const COMPLETE: u64 = 2;
-
-/// Kinds of corruption that are tried before each kind of step.
-const COUNTERS: u64 = 2;
-const RESUME_POINTS: u64 = 3;
-const TOO_EARLY: u64 = 100;
-const ENDED: u64 = 101;
-
-/// The pipe's file, as a process sees it that does not follow the protocol.
-struct Memory(File);
-
-impl Memory {
-    fn open(name: &Name) -> Option<Self> {
-        let file = File::options().read(true).write(true).open(name.path()).ok()?;
-        (file.metadata().ok()?.len() >= 4096).then_some(Self(file))
-    }
-
-    fn get(&self, at: u64) -> u64 {
-        let mut word = [0; 8];
-        // Past the end of the file there is nothing.
-        let _ = self.0.read_at(&mut word, at);
-        u64::from_le_bytes(word)
-    }
-
-    fn set(&self, at: u64, width: usize, value: u64) {
-        // Never makes the file longer: that is another test.
-        if self.0.metadata().is_ok_and(|metadata| metadata.len() >= at + width as u64) {
-            self.0.write_all_at(&value.to_le_bytes()[..width], at).expect("the file can be written to");
-        }
-    }
-
-    fn stage(&self) -> u64 {
-        self.get(VERDICT) & 0xff
-    }
-
-    /// Corrupts the file in a random way, and returns a description.
-    fn corrupt(&self, random: &mut Random) -> String {
-        let kind = random.below(12);
-        self.corrupt_with(kind, random)
-    }
-
-    fn corrupt_with(&self, kind: u64, random: &mut Random) -> String {
-        let generation = self.get(GENERATION);
-        let extreme = [u64::MAX, u64::MAX - 1, 1 << 63, i64::MAX as u64, 1 << 32, u64::MAX - BLOCK as u64];
-        let far = extreme[random.below(6) as usize] - random.below(3);
-        match kind {
-            TOO_EARLY => {
-                self.set(VERDICT, 8, generation << 8 | COMMITTING);
-                "committing".into()
-            }
-            ENDED => {
-                self.set(VERDICT, 8, generation << 8 | COMPLETE);
-                self.set(STATE, 4, 0);
-                "complete and over".into()
-            }
-            // The verdict, with this generation or another one.
-            0 | 1 => {
-                let other = u64::from(random.below(4) == 0);
-                let value = (generation ^ other) << 8 | random.below(7);
-                self.set(VERDICT, 8, value);
-                format!("verdict {value:#x}")
-            }
-            // Both counters, so that their difference is plausible.
-            COUNTERS => {
-                let difference = random.below(BLOCKS as u64 + 1);
-                self.set(EMPTIED, 8, far - difference);
-                self.set(FILLED, 8, far);
-                format!("both counters {far:#x} - {difference}")
-            }
-            // All resume points of both sides, with or without `begun`.
-            RESUME_POINTS => {
-                for points in [PRODUCER_RESUME_POINTS, CONSUMER_RESUME_POINTS] {
-                    self.set(points + 8, 8, far);
-                    self.set(points + 24, 8, far);
-                }
-                let begun = random.below(2);
-                if begun == 1 {
-                    self.set(BEGUN, 4, 1);
-                }
-                format!("all positions {far:#x}, begun {begun}")
-            }
-            // A descriptor.
-            4..=6 => {
-                let at = SLOTS + 64 * random.below(BLOCKS as u64) + 8 * random.below(3);
-                let value = self.value_for(at, far, random);
-                self.set(at, 8, value);
-                format!("descriptor {at} {value:#x}")
-            }
-            // Everything at once.
-            7 if random.below(3) == 0 => {
-                let mut header = [0; 4096];
-                header.chunks_exact_mut(8).for_each(|word| {
-                    word.copy_from_slice(&random.below(u64::MAX).to_le_bytes());
-                });
-                self.0.write_all_at(&header, 0).expect("the file can be written to");
-                "the whole header".into()
-            }
-            _ => {
-                let (at, width) = WORDS[random.below(WORDS.len() as u64) as usize];
-                let value = self.value_for(at, far, random);
-                self.set(at, width, value);
-                format!("word {at} {value:#x}")
-            }
-        }
-    }
-
-    fn value_for(&self, at: u64, far: u64, random: &mut Random) -> u64 {
-        let now = self.get(at);
-        match random.below(8) {
-            0 => 0,
-            1 => random.below(4),
-            2 => now.wrapping_add(1),
-            3 => now.wrapping_sub(1),
-            4 => now ^ 1 << random.below(64),
-            5 => self.get(WORDS[random.below(WORDS.len() as u64) as usize].0),
-            6 => random.below(u64::MAX),
-            _ => far,
-        }
-    }
-}
-
-// ------------------------------------------------------------------------------------------------- the rounds
-
 /// A correct end as the test sees it.
 struct Victim {
     actor: Actor,
@@ -428,7 +53,7 @@ struct Victim {
 impl Victim {
     fn new() -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.env(CORRECT, "1");
+        command.env(correct::CORRECT, "1");
         Self {
             actor: Actor::start_through(command),
             at: String::new(),
@@ -701,6 +326,53 @@ fn constant_corruption_is_an_error_and_never_a_crash_or_a_hang() {
     assert!(tally.failed > 0, "{tally:?}");
 }
 
+/// A stream of three blocks ends after three blocks, whatever number is stored: neither earlier nor later.
+#[test]
+fn only_the_right_number_of_blocks_is_accepted() {
+    let _watchdog = Watchdog::new(60);
+    let sent = 3;
+    for taken in 0..=sent {
+        for closed in [1, 2, 3, 4, 5, 6, 1 << 32, i64::MAX as u64, 1 << 63, u64::MAX - 1, u64::MAX] {
+            let name = Name::new();
+            let pipe = Pipe::named(name.bytes()).blocks(BLOCK, BLOCKS);
+            let mut producer = pipe.join_as_producer().unwrap();
+            producer.ready(Geometry::new(BLOCK, BLOCKS), b"").unwrap();
+            let mut consumer = pipe.join_as_consumer().unwrap();
+            for _ in 0..sent {
+                let block = producer.empty_block().unwrap();
+                producer.send(block, 1).unwrap();
+            }
+            let memory = Memory::open(&name).unwrap();
+            // Before the number is stored, after a part of the blocks, and as the last thing.
+            let mut number = 0;
+            let result = loop {
+                if number == taken {
+                    memory.set(CLOSED, 8, closed);
+                }
+                match consumer.filled_block() {
+                    Ok(Some(block)) => {
+                        assert_eq!(block.number(), number);
+                        consumer.release(block).unwrap();
+                        number += 1;
+                    }
+                    other => break other,
+                }
+            };
+            assert_eq!(number, sent, "{closed} after {taken}");
+            match result {
+                Ok(_) => assert!(closed == sent + 1 && consumer.is_at_end(), "{closed} after {taken}"),
+                Err(error) => {
+                    let text = "the trailer counts other blocks than were sent";
+                    assert!(matches!(error, PipeError::Corrupt(what) if what == text), "{error:?}");
+                    assert!(closed != sent + 1 && !consumer.is_at_end(), "{closed} after {taken}");
+                    assert!(matches!(consumer.filled_block(), Err(PipeError::Over)));
+                    assert!(matches!(producer.finish(), Err(PipeError::Aborted { .. })));
+                }
+            }
+        }
+    }
+}
+
 /// Truncates the file: memory that a peer takes away is a bus error, which cannot be prevented, and a process that
 /// accesses it dies as if it had been killed. That is all that happens: the other end gets an error, and the next pair
 /// works.
@@ -709,7 +381,7 @@ fn a_truncated_file_is_at_worst_a_death() {
     const SIGBUS: i32 = 7;
     let _watchdog = Watchdog::new(60);
     let (mut died, mut received) = (0, 0);
-    for length in [0, 4096, SLOTS, SLOTS + 65536 + 4096] {
+    for length in [0, 4096, HEADER_LENGTH, SLOTS, SLOTS + 65536 + 4096] {
         for steps in [2, 3, 5, 8] {
             let name = Name::new();
             let mut victims = [Victim::new(), Victim::new()];
@@ -730,11 +402,7 @@ fn a_truncated_file_is_at_worst_a_death() {
                     victim.listen(Duration::from_millis(20));
                 }
             }
-            Memory::open(&name)
-                .expect("the file exists")
-                .0
-                .set_len(length)
-                .expect("the file can be truncated");
+            Memory::open(&name).expect("the file exists").truncate(length);
             for victim in &mut victims {
                 victim.actor.interrupt();
                 if victim.waits_for_go() {
@@ -754,6 +422,10 @@ fn a_truncated_file_is_at_worst_a_death() {
                 }
             }
             drop(victims);
+            if length == 4096 {
+                // No process makes a pipe of this length. What is not a pipe is left alone, so it has to be removed.
+                let _ = std::fs::remove_file(name.path());
+            }
             let mut victims = [Victim::new(), Victim::new()];
             for victim in &mut victims {
                 victim.begin(&name, false, false);

@@ -8,17 +8,26 @@ extern crate harness;
 
 mod util;
 
+mod blocks;
 mod directory;
+mod examples;
 mod faults;
 mod files;
+mod fork;
 mod handles;
-mod holes;
+mod headers;
 #[cfg(unix)]
 mod hostile;
 mod layers;
+#[cfg(unix)]
+mod places;
 mod replacement;
 mod roles;
+mod streams;
+mod transfer;
 mod two_processes;
+mod verdicts;
+mod waiting;
 #[cfg(windows)]
 mod windows;
 
@@ -27,7 +36,9 @@ fn main() -> std::process::ExitCode {
     if util::is_actor() {
         handles::many_pipes();
         #[cfg(unix)]
-        hostile::correct_end();
+        fork::run_case();
+        #[cfg(unix)]
+        hostile::correct::correct_end();
         util::actor::run();
     }
     harness::run()

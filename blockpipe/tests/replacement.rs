@@ -41,7 +41,9 @@ fn a_replacement_producer_resumes_after_the_last_block_sent() {
 
     let mut second = Actor::start();
     second.expect(&join(&name), "producer");
-    second.expect("ready 8192 9", "Ok(())");
+    let other = format!("Err(OtherGeometry({:?}))", blockpipe::Geometry::new(4096, 4));
+    second.expect("ready 8192 9", &other);
+    second.expect("ready 4096 4", "Ok(())");
     second.expect("start", "starts at 12288");
     second.expect("send 4096", "Ok(())");
     second.kill();

@@ -62,7 +62,7 @@ fn memory_that_exists_already_is_not_used() {
     let generation = u64::from(header.word(16)) | u64::from(header.word(20)) << 32;
     let squatter = event(&name.object(&format!("blocks-{generation:016x}")));
     let answer = producer.ask("ready 4096 2");
-    assert!(answer.starts_with("Err(Io {") && answer.contains("another kind"), "{answer}");
+    assert!(answer.starts_with("Err(CallFailed {") && answer.contains("another kind"), "{answer}");
     drop(squatter);
     producer.expect("ready 4096 2", "Ok(())");
     let mut consumer = Actor::start();
@@ -78,14 +78,14 @@ fn too_much_memory_is_an_error_and_less_can_be_requested() {
     let Ok(End::Producer(mut producer)) = Pipe::named(name.bytes()).join() else { panic!("the first") };
     // 64 TiB.
     let most = Geometry::new(Geometry::MAX_BLOCK_SIZE, Geometry::MAX_BLOCKS);
-    match producer.ready(most, &[0; 128]) {
-        Err(PipeError::Io { source, .. }) => {
+    match producer.ready(most, b"") {
+        Err(PipeError::CallFailed { source, .. }) => {
             note!("{source}");
             assert_eq!(source.kind(), io::ErrorKind::StorageFull);
         }
         other => panic!("{other:?}"),
     }
-    producer.ready(Geometry::new(4096, 2), &[0; 128]).unwrap();
+    producer.ready(Geometry::new(4096, 2), b"").unwrap();
 }
 
 /// When a process dies, its threads end one by one. As long as one of them may run, the seat is held.

@@ -89,7 +89,7 @@ impl SourceRecord {
         pack([file.device, file.inode, length, m0, m1, c0, c1, mode.into(), flags, a0, a1, owner, birth])
     }
 
-    pub fn unpack(bytes: &Packed) -> Self {
+    pub fn unpack(bytes: &[u8]) -> Self {
         let [device, inode, length, m0, m1, c0, c1, mode, flags, a0, a1, owner, birth_time] = unpack(bytes);
         let [m0, m1, c0, c1, a0, a1] = [m0, m1, c0, c1, a0, a1].map(u64::cast_signed);
         let stat = Stat {
@@ -113,7 +113,7 @@ impl TargetRecord {
         pack([self.file.device, self.file.inode, self.terminal, self.birth_time, flags])
     }
 
-    pub fn unpack(bytes: &Packed) -> Self {
+    pub fn unpack(bytes: &[u8]) -> Self {
         let [device, inode, terminal, birth_time, flags] = unpack(bytes);
         let (is_stream, wants_attributes) = (flags & 1 != 0, flags & 2 != 0);
         Self { file: FileId { device, inode }, birth_time, terminal, is_stream, wants_attributes }
@@ -126,8 +126,10 @@ fn pack<const N: usize>(words: [u64; N]) -> Packed {
     bytes
 }
 
-fn unpack<const N: usize>(bytes: &Packed) -> [u64; N] {
-    std::array::from_fn(|n| u64::from_le_bytes(bytes[n * 8..][..8].try_into().expect("eight bytes")))
+/// Words that are not there are zero.
+fn unpack<const N: usize>(bytes: &[u8]) -> [u64; N] {
+    let words = bytes.as_chunks().0;
+    std::array::from_fn(|n| words.get(n).map_or(0, |word| u64::from_le_bytes(*word)))
 }
 
 #[cfg(test)]

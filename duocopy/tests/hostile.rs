@@ -21,34 +21,43 @@ const LIMIT: Duration = Duration::from_secs(3);
 const HANGS: Duration = Duration::from_secs(20);
 const LINE: &str = "--block-size=4K --buffer-size=16K --wait=5s src dst";
 
-/// The words that matter to the peer, with their width.
-const WORDS: [(u64, usize); 28] = [
+/// The words that matter to the peer, with their width. Those that decide what it does next come twice.
+const WORDS: [(u64, usize); 37] = [
+    (FILLED, 8),
+    (EMPTIED, 8),
+    (CLOSED, 8),
+    (VERDICT, 8),
+    (SLOTS, 8),
+    (SLOTS + 64, 8),
     (STATE, 4),
     (GENERATION, 8),
     (BLOCK_SIZE, 8),
     (BLOCKS, 8),
+    (SOURCE_LENGTH, 4),
     (SOURCE, 8),
+    (TARGET_LENGTH, 4),
     (TARGET, 8),
     (FILLED, 8),
     (READER_SLEEPS, 4),
     (READER_ALLOWS_REPLACEMENT, 4),
     (READER_RESUME_POINTS, 8),
     (READER_RESUME_POINTS + 8, 8),
-    (READER_RESUME_POINTS + 16, 8),
-    (READER_RESUME_POINTS + 24, 8),
-    (TRAILER_DIGEST, 8),
-    (TRAILER_LENGTH, 8),
+    (READER_RESUME_POINTS + 32, 8),
+    (READER_RESUME_POINTS + 40, 8),
+    (TRAILER, 8),
+    (TRAILER + 8, 8),
+    (CLOSED, 8),
     (EMPTIED, 8),
     (WRITER_SLEEPS, 4),
     (BEGUN, 4),
     (WRITER_RESUME_POINTS, 8),
     (WRITER_RESUME_POINTS + 8, 8),
-    (WRITER_RESUME_POINTS + 16, 8),
-    (WRITER_RESUME_POINTS + 24, 8),
+    (WRITER_RESUME_POINTS + 32, 8),
+    (WRITER_RESUME_POINTS + 40, 8),
     (VERDICT, 8),
     (SLOTS, 8),
     (SLOTS + 8, 8),
-    (SLOTS + 16, 4),
+    (SLOTS + 16, 8),
     (SLOTS + 64, 8),
     (SLOTS + 72, 8),
 ];
@@ -193,13 +202,15 @@ fn pretend(folder: &Folder, pipe: &File, length: u64, sum: u64) {
     let old = folder.path("dst").metadata().expect("it is there");
     let born = old.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let born = born.map_or(0, |time| time.as_nanos() as u64);
+    pipe.write_all_at(&128_u32.to_le_bytes(), TARGET_LENGTH).unwrap();
     pipe.write_all_at(&packed([old.dev(), old.ino(), 0, born]), TARGET).unwrap();
-    set(pipe, WRITER_RESUME_POINTS, sum);
-    set(pipe, WRITER_RESUME_POINTS + 8, length);
+    set(pipe, WRITER_RESUME_POINTS, length);
+    set(pipe, WRITER_RESUME_POINTS + 8, sum);
     pipe.write_all_at(&1_u32.to_le_bytes(), BEGUN).unwrap();
     set(pipe, VERDICT, get(pipe, GENERATION) << 8 | COMMITTING);
-    set(pipe, TRAILER_DIGEST, sum);
-    set(pipe, TRAILER_LENGTH, length + 1);
+    set(pipe, TRAILER, length);
+    set(pipe, TRAILER + 8, sum);
+    set(pipe, CLOSED, 1);
 }
 
 /// The Writer took its seat as the first one, so it has no predecessor.
@@ -246,9 +257,10 @@ fn a_reader_that_sends_more_than_announced_gets_no_further_than_allowed() {
     folder.write("src", bytes(4096, 1));
     let (mut reader, writer) = stranger(&folder, "write --max-bytes=4096 dst");
     for _ in 0..2 {
-        reader.empty_block().expect("there are four").send(4096, 0);
+        let block = reader.empty_block().expect("there are four");
+        reader.send(block, 4096).expect("it goes on");
     }
-    assert!(reader.close(&[0; 32]).is_err());
+    assert!(reader.finish().is_err());
     drop(reader);
     let ended = ends(writer, Instant::now(), "more than allowed");
     ended.expect(12, &["at least 8192 bytes, and --max-bytes allows 4096"]);
@@ -303,7 +315,7 @@ fn impossible_positions_cause_no_panic_of_a_status_line() {
     let writer = folder.duocopy(LINE).start_writer();
     until("the Writer has begun", || (get(&pipe, BEGUN) as u32 == 1).then_some(()));
     for position in [u64::MAX, u64::MAX / 100 + 1] {
-        set(&pipe, WRITER_RESUME_POINTS + 8, position);
+        set(&pipe, WRITER_RESUME_POINTS, position);
         let lines = writer.messages().matches("written").count();
         until("it hears signals", || {
             writer.signal(Signal::USR1);
@@ -331,10 +343,10 @@ fn an_invented_predecessor_cannot_claim_the_old_destination() {
         reader.ready(Geometry::new(4096, 4), &origin(&folder, length)).expect("there is memory");
         pretend(&folder, &pipe, length, sum);
         if sends {
-            set(&pipe, TRAILER_LENGTH, length + 10 + 1);
-            set(&pipe, SLOTS, length);
+            set(&pipe, TRAILER, length + 10);
+            set(&pipe, CLOSED, 1 + 1);
+            set(&pipe, SLOTS, 0);
             set(&pipe, SLOTS + 8, 10);
-            set(&pipe, SLOTS + 16, 1);
             set(&pipe, FILLED, 1);
         }
         let writer = folder.duocopy(&format!("--replace-within=5s {LINE}")).start_writer();

@@ -288,8 +288,12 @@ mod unix {
         reader.start().unwrap();
         let mut place = 0_u32;
         while let Ok(mut block) = reader.empty_block() {
-            block.copy_from(&place.to_le_bytes());
-            block.send_out_of_band(256 * KIB, 0);
+            block.copy_from(0, &place.to_le_bytes());
+            // Attributes.
+            block.set_header(&[2]);
+            if reader.send(block, 256 * KIB).is_err() {
+                break;
+            }
             place += 256 * 1024 - 4;
         }
         writer.end().expect(12, &["more extended attributes than a file can have"]);

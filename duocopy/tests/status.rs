@@ -99,7 +99,7 @@ fn the_list_shows_all_pipes_and_cleaning_removes_only_dead_ones() {
         .write(true)
         .open(path)
         .expect("ours")
-        .write_all_at(&[9], pipe_header::VERSION)
+        .write_all_at(&[77], pipe_header::VERSION)
         .expect("ours");
 
     let all = status("");
@@ -108,7 +108,7 @@ fn the_list_shows_all_pipes_and_cleaning_removes_only_dead_ones() {
         &format!("\u{201c}alive\u{201d}: {copy}"),
         "\u{201c}dead\u{201d}: left by a killed pair; the next copy removes it, or `duocopy status --clean` does",
         "one pipe cannot be inspected: ",
-        "speaks version 9",
+        "speaks version 77",
     ] {
         assert!(all.output.contains(text), "{text}: {all:?}");
     }

@@ -9,7 +9,7 @@
 //! RUSTFLAGS="--cfg fuzzing" cargo test --manifest-path fuzz/Cargo.toml  # the corpus and a second of mutations
 //! ```
 
-use blockpipe::offsets::{BEGUN, GENERATION, HEADER_LENGTH, ORIGIN, SLOTS, STATE, VERDICT};
+use blockpipe::offsets::{BEGUN, CLOSED, FILLED, GENERATION, HEADER_LENGTH, SLOTS, STATE, VERDICT};
 use blockpipe::{Consumer, End, Geometry, JoinError, Pipe, PipeError, Producer, Reason, ResumePoint};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -22,8 +22,8 @@ use duocopy::fuzzing::{self, JOURNAL_LENGTH};
 
 const BLOCK: usize = 4096;
 const BLOCKS: usize = 2;
-/// From the origin to the end of the header, then the descriptors.
-const EVERYTHING: (u64, u64) = (ORIGIN, (HEADER_LENGTH - ORIGIN) / 8 + 8 * BLOCKS as u64);
+/// From the first counter to the end of the header, then the descriptors.
+const EVERYTHING: (u64, u64) = (FILLED, (HEADER_LENGTH - FILLED) / 8 + 8 * BLOCKS as u64);
 const READY: u32 = 2;
 
 /// A pipe's name that no other input uses, and its file.
@@ -155,7 +155,7 @@ pub fn header(data: &[u8]) {
     }
     let mut producer = test.producer(&pipe);
     if flags & 2 != 0 {
-        producer.ready(Geometry::new(BLOCK, BLOCKS), &[1; 128]).expect("there is memory");
+        producer.ready(Geometry::new(BLOCK, BLOCKS), b"a source").expect("there is memory");
     }
     let memory = test.memory();
     // The input replaces one part of the header, which begins at a multiple of 64.
@@ -170,16 +170,16 @@ pub fn header(data: &[u8]) {
     let flag = Arc::new(AtomicBool::new(waits));
     let joined = join(&pipe.interrupt(flag, Reason::new(1, "a wait")));
     let _ = format!("{joined:?} {:?}", producer.monitor().snapshot());
-    let Ok(End::Consumer(consumer)) = joined else { return };
+    let Ok(End::Consumer(mut consumer)) = joined else { return };
     let geometry = consumer.geometry();
     assert!(geometry.block_size() >= BLOCK && geometry.blocks() >= 1);
     drop(producer);
     // What the header describes is mapped.
-    if consumer.begin(&[2; 128], ResumePoint::default()).is_ok()
+    if consumer.begin(b"a target", ResumePoint::default()).is_ok()
         && let Ok(Some(block)) = consumer.filled_block()
     {
-        assert!(block.len() <= geometry.block_size());
-        std::hint::black_box(block.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)));
+        assert!(block.length() <= geometry.block_size());
+        std::hint::black_box((block.to_vec(), block.header()));
     }
 }
 
@@ -192,7 +192,7 @@ pub fn consumer(data: &[u8]) {
         pipe = pipe.replace_within(Duration::ZERO);
     }
     let mut producer = test.producer(&pipe);
-    producer.ready(Geometry::new(BLOCK, BLOCKS), &[1; 128]).expect("there is memory");
+    producer.ready(Geometry::new(BLOCK, BLOCKS), b"a source").expect("there is memory");
     let memory = test.memory();
     let replaces = flags & 3 == 3;
     if replaces {
@@ -207,25 +207,32 @@ pub fn consumer(data: &[u8]) {
         let _ = format!("{:?}", monitor.snapshot());
     };
     step();
-    let start = match consumer.begin(&[2; 128], ResumePoint::default()) {
+    let start = match consumer.begin(b"a target", ResumePoint::default()) {
         Ok(start) => start,
         Err(error) => return fatal(&error),
     };
     assert!(replaces || start == ResumePoint::default(), "the stream begins where this end wanted");
-    let mut position = start.position;
+    let mut next = None;
     for _ in 0..64 {
         step();
         match consumer.filled_block() {
             Ok(Some(block)) => {
-                assert_eq!(block.offset(), position);
-                assert!(block.len() <= BLOCK);
-                std::hint::black_box(block.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)));
-                position += block.len() as u64;
+                let first = if replaces { block.number() } else { 0 };
+                assert_eq!(block.number(), next.unwrap_or(first));
+                assert!(block.length() <= BLOCK);
+                std::hint::black_box((block.to_vec(), block.header()));
+                next = Some(block.number() + 1);
                 step();
-                block.release(position);
+                if let Err(error) = consumer.release(block) {
+                    return fatal(&error);
+                }
             }
             Ok(None) => {
-                assert_eq!(consumer.trailer().expect("the last word").length, position);
+                assert!(consumer.is_at_end());
+                // Nothing has written to this number since it was read.
+                if let Some(next) = next {
+                    assert_eq!(memory.get(CLOSED), next + 1);
+                }
                 break;
             }
             Err(error) => return fatal(&error),
@@ -251,9 +258,9 @@ pub fn producer(data: &[u8]) {
     let test = TestPipe::new();
     let pipe = test.pipe().replace_within(Duration::ZERO);
     let mut producer = test.producer(&pipe);
-    producer.ready(Geometry::new(BLOCK, BLOCKS), &[1; 128]).expect("there is memory");
-    let consumer = test.consumer(&pipe);
-    consumer.begin(&[2; 128], ResumePoint::default()).expect("the first consumer");
+    producer.ready(Geometry::new(BLOCK, BLOCKS), b"a source").expect("there is memory");
+    let mut consumer = test.consumer(&pipe);
+    consumer.begin(b"a target", ResumePoint::default()).expect("the first consumer");
     let memory = test.memory();
     let mut script = Script::new(&memory, EVERYTHING, script);
     if flags & 1 != 0 {
@@ -262,7 +269,7 @@ pub fn producer(data: &[u8]) {
         let Ok(End::Producer(second)) = join(&pipe) else { return };
         producer = second;
         script.step();
-        if let Err(error) = producer.ready(Geometry::new(BLOCK, BLOCKS), &[1; 128]) {
+        if let Err(error) = producer.ready(Geometry::new(BLOCK, BLOCKS), b"a source") {
             return fatal(&error);
         }
     }
@@ -278,10 +285,13 @@ pub fn producer(data: &[u8]) {
         let _ = format!("{:?}", producer.monitor().snapshot());
         match producer.empty_block() {
             Ok(mut block) => {
-                assert_eq!(block.len(), BLOCK);
-                block.fill(n);
+                assert_eq!(block.capacity(), BLOCK);
+                block.copy_from(0, &[n; BLOCK]);
+                block.set_header(&[n; 40]);
                 script.step();
-                block.send(BLOCK - usize::from(n), 7);
+                if let Err(error) = producer.send(block, BLOCK - usize::from(n)) {
+                    return fatal(&error);
+                }
             }
             Err(error) => return fatal(&error),
         }
@@ -289,7 +299,7 @@ pub fn producer(data: &[u8]) {
             break;
         }
     }
-    let closed = producer.close(&[3; 32]);
+    let closed = producer.close(&[3; 64]);
     let _ = closed.inspect_err(fatal);
 }
 
@@ -299,21 +309,21 @@ pub fn verdict(data: &[u8]) {
     let test = TestPipe::new();
     let pipe = test.pipe();
     let mut producer = test.producer(&pipe);
-    producer.ready(Geometry::new(BLOCK, BLOCKS), &[1; 128]).expect("there is memory");
+    producer.ready(Geometry::new(BLOCK, BLOCKS), b"a source").expect("there is memory");
     let mut consumer = test.consumer(&pipe);
-    consumer.begin(&[2; 128], ResumePoint::default()).expect("the first consumer");
+    consumer.begin(b"a target", ResumePoint::default()).expect("the first consumer");
     let memory = test.memory();
     let mut script = Script::new(&memory, (VERDICT, (HEADER_LENGTH - VERDICT) / 8), script);
     if flags & 1 != 0 {
         drop(consumer);
         script.step();
         let ended =
-            if flags & 2 == 0 { producer.close(&[3; 32]) } else { producer.abort(&Reason::new(1, "enough")) };
+            if flags & 2 == 0 { producer.close(&[3; 64]) } else { producer.abort(&Reason::new(1, "enough")) };
         let _ = format!("{ended:?}");
-        assert!(ended.is_err() || flags & 2 == 0, "an abort before the last word is no completion");
+        assert!(ended.is_err() || flags & 2 == 0, "an abort before the trailer is no completion");
         return;
     }
-    memory.set(2384, &1_u64.to_le_bytes());
+    memory.set(CLOSED, &1_u64.to_le_bytes());
     assert!(matches!(consumer.filled_block(), Ok(None)));
     drop(producer);
     script.step();

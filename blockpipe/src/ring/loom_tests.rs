@@ -1,9 +1,11 @@
 //! The ring under the model checker: every order of steps of two threads, and kills between the steps.
 
+#![allow(clippy::disallowed_methods, reason = "points and headers are stored as whole words")]
+
 use super::*;
 use crate::sync::kill;
 use loom::cell::UnsafeCell;
-use loom::sync::Arc;
+use loom::sync::{Arc, Mutex};
 use loom::thread;
 
 const SLOTS: u64 = 2;
@@ -16,6 +18,9 @@ struct Shared {
     blocks: [UnsafeCell<u64>; SLOTS as usize],
     reasons: [UnsafeCell<u64>; 2],
     bells: [Bell; 2],
+    /// Locked by whoever has this side's seat; the kernel unlocks it after the death of its holder. Says whether the
+    /// holder has done its work.
+    seats: [Mutex<bool>; 2],
 }
 
 // SAFETY: the cells are what the protocol must keep apart; loom fails the test when two accesses are unordered.
@@ -29,15 +34,15 @@ const CONSUMER: usize = 1;
 impl Shared {
     fn new() -> Arc<Self> {
         let word = || AtomicU64::new(0);
-        let point = || ResumePointWords { sum: word(), position: word() };
-        let slot = || Slot { offset: word(), length: word(), kind: AtomicU32::new(0) };
+        let point = || Words([word(), word()]);
+        let slot = || Slot { number: word(), length: word(), header: Words([word()]) };
         let ring = Ring {
             producer: ProducerLine {
                 filled: word(),
                 allows_replacement: AtomicU32::new(0),
                 resume_points: [point(), point()],
-                trailer_digest: [word(), word(), word(), word()],
-                trailer_length: word(),
+                closed: word(),
+                trailer: Words([word()]),
             },
             consumer: ConsumerLine {
                 emptied: word(),
@@ -55,6 +60,7 @@ impl Shared {
             blocks: [UnsafeCell::new(0), UnsafeCell::new(0)],
             reasons: [UnsafeCell::new(0), UnsafeCell::new(0)],
             bells: [Bell::default(), Bell::default()],
+            seats: [Mutex::new(false), Mutex::new(false)],
         })
     }
 
@@ -62,13 +68,13 @@ impl Shared {
         &self.ring.parked[side]
     }
 
-    /// Waits as `Attached::wait` does, but without a time limit: a lost wake-up is a deadlock, which loom reports.
+    fn park<T>(&self, side: usize, poll: impl FnMut() -> Option<T>) -> Option<T> {
+        park(self.parked(side), &self.bells[side], Duration::ZERO, poll)
+    }
+
+    /// Waits as `Attached::wait` does, for something that the other side always does.
     fn wait<T>(&self, side: usize, mut poll: impl FnMut() -> Option<T>) -> T {
-        loop {
-            if let Some(found) = park(self.parked(side), &self.bells[side], Duration::ZERO, &mut poll) {
-                return found;
-            }
-        }
+        wait(|| None, || self.park(side, &mut poll), || None)
     }
 
     fn wake_other(&self, side: usize) {
@@ -100,31 +106,52 @@ fn add(sum: u64, content: u64) -> u64 {
     sum * 3 + content
 }
 
-fn digest(sum: u64) -> [u8; 32] {
-    let mut digest = [0; 32];
-    digest[..8].copy_from_slice(&sum.to_le_bytes());
-    digest
+/// What a side says about a point in the stream: its progress, and a checksum in words of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct At {
+    position: u64,
+    sum: u64,
+}
+
+impl At {
+    fn of(point: &ResumePoint) -> Self {
+        let word = |n: usize| u64::from_ne_bytes(point.as_chunks().0[n]);
+        Self { position: word(0), sum: word(1) }
+    }
+
+    fn after(self, n: u64, content: u64) -> Self {
+        Self { position: self.position + length(n), sum: add(self.sum, content) }
+    }
+
+    fn point(self) -> ResumePoint {
+        let bytes = [self.position, self.sum].map(u64::to_ne_bytes);
+        bytes.concat().try_into().unwrap()
+    }
+}
+
+/// Where each side is after this many blocks.
+fn after(blocks: u64) -> At {
+    (0..blocks).fold(At { position: 0, sum: 0 }, |at, n| at.after(n, content(n)))
 }
 
 /// Acts as a first producer or a replacement, starting where the ring says.
 fn produce(shared: &Shared, count: u64) {
-    let (mut filler, point) = Filler::resumed(&shared.ring, SLOTS).unwrap();
-    let sums: Vec<u64> =
-        (0..count).fold(vec![0], |sums, n| [&sums[..], &[add(sums[n as usize], content(n))]].concat());
+    let mut filler = Filler::resumed(&shared.ring, SLOTS).unwrap();
     let first = filler.sent();
-    assert_eq!(point, ResumePoint { position: (0..first).map(length).sum(), sum: sums[first as usize] });
+    assert_eq!(At::of(&filler.point()), after(first));
     for n in first..count {
         shared.wait(PRODUCER, || filler.owns(&shared.ring, n).unwrap().then_some(()));
         // While at most one more block can be released, the consumer does not overwrite this resume point.
         let point = &shared.ring.consumer.resume_points[(filler.emptied % 2) as usize];
         if filler.emptied + 1 >= n {
-            assert_eq!(point.sum.load(Ordering::Relaxed), sums[filler.emptied as usize]);
+            assert_eq!(point.0[1].load(Ordering::Relaxed), after(filler.emptied).sum);
         }
         Shared::put(&shared.blocks[(n % SLOTS) as usize], content(n));
-        filler.send(&shared.ring, &shared.slots, length(n), Kind::Data, sums[n as usize + 1]);
+        filler.describe(&shared.slots, n, length(n), &u64::to_ne_bytes(n));
+        filler.send(&shared.ring, length(n), Some(after(n + 1).point()));
         shared.wake_other(PRODUCER);
     }
-    filler.close(&shared.ring, &digest(sums[count as usize]));
+    filler.close(&shared.ring, &u64::to_ne_bytes(after(count).sum));
     shared.wake_other(PRODUCER);
 }
 
@@ -135,10 +162,11 @@ fn consume(shared: &Shared, count: u64) {
 
 /// Releases each block once it holds `held` later ones.
 fn consume_late(shared: &Shared, count: u64, held: u64) {
-    let (mut drainer, point) = Drainer::resumed(&shared.ring, SLOTS, length(count)).unwrap();
+    let mut drainer = Drainer::resumed(&shared.ring, SLOTS, length(count)).unwrap();
     // With so few blocks, a producer would otherwise be woken for each.
     drainer.low = 0;
-    let ResumePoint { mut sum, mut position } = point;
+    let mut at = At::of(&drainer.point());
+    assert_eq!(at, after(drainer.released()));
     let mut left_asleep = false;
     for n in drainer.released().. {
         if left_asleep {
@@ -149,9 +177,9 @@ fn consume_late(shared: &Shared, count: u64, held: u64) {
             next => Some(next),
         });
         let (up_to, trailer) = match next {
-            Next::Filled(extent) => {
-                let offset = (0..n).map(length).sum();
-                assert_eq!(extent, Extent { offset, length: length(n), kind: Kind::Data });
+            Next::Filled(found) => {
+                let header = shared.slots[(n % SLOTS) as usize].header();
+                assert_eq!((found, header), (length(n), u64::to_ne_bytes(n)));
                 ((n + 1).saturating_sub(held), None)
             }
             Next::End(trailer) => (n, Some(trailer)),
@@ -159,18 +187,16 @@ fn consume_late(shared: &Shared, count: u64, held: u64) {
         };
         while drainer.released() < up_to {
             let n = drainer.released();
-            sum = add(sum, Shared::get(&shared.blocks[(n % SLOTS) as usize]));
-            position += length(n);
+            at = at.after(n, Shared::get(&shared.blocks[(n % SLOTS) as usize]));
             // The producer cannot have sent the block that overwrites this resume point before this one is released.
             let point = &shared.ring.producer.resume_points[((n + 1) % 2) as usize];
-            let stored = (point.sum.load(Ordering::Relaxed), point.position.load(Ordering::Relaxed));
-            assert!(held > 0 || stored == (sum, position));
-            drainer.release(&shared.ring, length(n), sum);
+            assert!(held > 0 || At::of(&to_bytes(point.load())) == at);
+            drainer.release(&shared.ring, length(n), Some(at.point()));
             let (parked, bell) = (shared.parked(PRODUCER), &shared.bells[PRODUCER]);
             left_asleep = wake(parked, bell, || drainer.is_running_low(&shared.ring));
         }
         if let Some(trailer) = trailer {
-            assert_eq!((n, trailer), (count, Trailer { length: position, digest: digest(sum) }));
+            assert_eq!((n, trailer), (count, u64::to_ne_bytes(at.sum)));
             return;
         }
     }
@@ -211,24 +237,34 @@ fn a_consumer_about_to_sleep_wakes_the_producer_it_left_asleep() {
     builder.check(|| hand_over(4, 1));
 }
 
-/// Kills one side before one of its steps and replaces it; the kernel releases the seat only after the death. The
-/// other side continues meanwhile. Returns whether the side ended before it reached the step.
+/// Kills one side before one of its steps, and replaces it by a thread of its own, which gets the seat as the kernel frees
+/// it: after the death. The other side continues meanwhile. Returns whether the side ended before it reached the step.
 fn replace(side: usize, at: u32, count: u64) -> bool {
     let shared = Shared::new();
     let work = [produce, consume];
     let (mortal, other) = (work[side], work[1 - side]);
-    let dies = thread::spawn({
+    let holder = thread::spawn({
         let shared = Arc::clone(&shared);
         move || {
+            let mut seat = shared.seats[side].lock().unwrap();
+            let replacement = thread::spawn({
+                let shared = Arc::clone(&shared);
+                move || {
+                    let seat = shared.seats[side].lock().unwrap();
+                    if !*seat {
+                        mortal(&shared, count);
+                    }
+                }
+            });
             let ended = kill::at_step(at, || mortal(&shared, count));
-            if !ended {
-                mortal(&shared, count);
-            }
+            *seat = ended;
+            drop(seat);
+            replacement.join().unwrap();
             ended
         }
     });
     other(&shared, count);
-    dies.join().unwrap()
+    holder.join().unwrap()
 }
 
 #[test]
@@ -251,6 +287,80 @@ fn a_replacement_resumes_wherever_its_predecessor_was_killed() {
         // Seven or more stores for each of three blocks.
         println!("side {side}: {at} steps");
         assert!(at >= 9, "only {at} steps");
+    }
+}
+
+/// A wait that is canceled by another thread ends, at most once, and the end goes on working.
+#[test]
+fn a_canceled_wait_ends_and_the_next_one_finds_the_block() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.check(|| {
+        let shared = Shared::new();
+        let canceled = Arc::new(AtomicU32::new(0));
+        let producer = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || produce(&shared, 1)
+        });
+        let canceller = thread::spawn({
+            let (shared, canceled) = (Arc::clone(&shared), Arc::clone(&canceled));
+            move || {
+                // As `Nudge::cancel`: the flag, then the bell.
+                canceled.store(1, Ordering::Relaxed);
+                wake(shared.parked(CONSUMER), &shared.bells[CONSUMER], || true);
+            }
+        });
+        let mut drainer = Drainer::resumed(&shared.ring, SLOTS, length(1)).unwrap();
+        let mut filled = || match drainer.next(&shared.ring, &shared.slots, 0).unwrap() {
+            Next::Nothing => None,
+            next => Some(next),
+        };
+        let is_canceled = || (canceled.load(Ordering::Relaxed) == 1).then_some(None);
+        let mut polled = || is_canceled().or_else(|| filled().map(Some));
+        let first = wait(|| None, || shared.park(CONSUMER, &mut polled), || None);
+        if first.is_none() {
+            canceled.store(0, Ordering::Relaxed);
+            let second = wait(|| None, || shared.park(CONSUMER, &mut polled), || None);
+            assert!(matches!(second, Some(Next::Filled(_))));
+        }
+        producer.join().unwrap();
+        canceller.join().unwrap();
+    });
+}
+
+/// A consumer that sleeps notices the death of its producer although nobody rings; and a block that was sent before the
+/// death comes first.
+#[test]
+fn a_wait_ends_with_the_block_or_with_the_death_of_the_peer() {
+    for at in 0..20 {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(Some(2));
+        builder.check(move || {
+            let shared = Shared::new();
+            let producer = thread::spawn({
+                let shared = Arc::clone(&shared);
+                move || {
+                    let seat = shared.seats[PRODUCER].lock().unwrap();
+                    kill::at_step(at, || produce(&shared, 1));
+                    drop(seat);
+                    // Some time after the death, a sleep ends.
+                    shared.bells[CONSUMER].let_time_pass();
+                }
+            });
+            let mut drainer = Drainer::resumed(&shared.ring, SLOTS, length(1)).unwrap();
+            let mut filled = || match drainer.next(&shared.ring, &shared.slots, 0).unwrap() {
+                Next::Filled(_) => Some(true),
+                _ => None,
+            };
+            // The seat first: what is read after it is final.
+            let dead = || {
+                let _seat = shared.seats[PRODUCER].try_lock().ok()?;
+                (shared.ring.producer.filled.load(Ordering::Acquire) == 0).then_some(false)
+            };
+            let found = wait(|| None, || shared.park(CONSUMER, &mut filled), dead);
+            producer.join().unwrap();
+            assert_eq!(found, shared.ring.producer.filled.load(Ordering::Relaxed) == 1);
+        });
     }
 }
 

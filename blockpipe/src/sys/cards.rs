@@ -4,8 +4,8 @@ use super::contract::Side;
 use super::folder::{Folder, OPEN_FLAGS, side_name};
 use super::system;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::retry_on_intr;
 use std::io;
 
 impl Folder {
@@ -23,12 +23,12 @@ impl Folder {
         }
         let name = card_name(key, side);
         // Remove the card of an earlier pairing, or of a dead process that is being replaced.
-        match rustix::fs::unlinkat(&self.descriptor, &name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(error.into()),
+        match self.remove(&name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OPEN_FLAGS;
-        let mode = Mode::RUSR | Mode::RGRP;
+        let mode = self.mode & (Mode::RUSR | Mode::RGRP | Mode::ROTH);
         let file = retry_on_intr(|| rustix::fs::openat(&self.descriptor, &name, flags, mode))?;
         system::hold(&file)?;
         self.give(&file, mode)?;
@@ -66,12 +66,20 @@ impl Folder {
         }
     }
 
-    /// Removes the user cards of both sides.
+    /// Removes the user cards of both sides, as far as this user may.
     pub fn unlink_cards(&self, key: &str) {
         if self.shared {
             for side in [Side::Producer, Side::Consumer] {
-                let _ = rustix::fs::unlinkat(&self.descriptor, card_name(key, side), AtFlags::empty());
+                let _ = self.remove(&card_name(key, side));
             }
+        }
+    }
+
+    /// Removes this user card, unless another process has replaced it: the end that removes the pipe may not be able to.
+    pub fn unlink_card(&self, card: &OwnedFd, key: &str, side: Side) {
+        let name = card_name(key, side);
+        if self.leads_to(&name, card).unwrap_or(false) {
+            let _ = self.remove(&name);
         }
     }
 }

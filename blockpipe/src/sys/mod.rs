@@ -19,10 +19,11 @@
 //! - `is_held(seat)`: whether *another* holder has the seat. Takes nothing and disturbs nobody.
 //! - `take(seat)`: only under the gate. `release(seat)`: explicit; the kernel does it for a dead process.
 //! - `unlink()`: only under the gate; from then on the key leads nowhere. Holders keep their object.
+//!   `peer_can_unlink()`: `false` if this process may be the only one of the pair that is able to.
 //! - `location()`: for messages. `directory(chosen)`: the directory of all pipes, if they are files.
 //!
 //! **[`Segment`]** is memory that two processes share, page-aligned and zero at first.
-//! - `Seats::header()`: 4096 bytes, reserved. It lives as long as it is mapped and never shrinks.
+//! - `Seats::header()`: 8192 bytes, reserved. It lives as long as it is mapped and never shrinks.
 //! - `Seats::create_region(generation, length)` reserves memory before it maps it: lack of space is an error here and
 //!   never a fault later. `Seats::open_region` maps what the other side made and checks that it is that long; either
 //!   side may call it while the other one lives. If a producer died before anybody opened what it had made, the next
@@ -35,6 +36,9 @@
 //!   report that the peer's seat was lost, this wakes it, too. A wake-up that is sent before the sleep, with the word
 //!   set to 0, is not lost.
 //! - `ring(word)` wakes the one sleeper of this bell. The word is 0 already.
+//!
+//! **`forks()`** returns a number that is another one in a forked child, without a system call. Shared memory is not
+//! inherited by a child: a segment that is dropped there unmaps nothing, and seats that are dropped there stay taken.
 //!
 //! Errors are `io::Error` and numbers are plain: a port can be written from this page alone. The types that the
 //! contract shares with its callers are in `contract.rs`.
@@ -52,9 +56,15 @@ mod flock;
 #[cfg(unix)]
 mod folder;
 #[cfg(unix)]
+mod forks;
+#[cfg(unix)]
 mod lock;
+#[cfg(unix)]
+mod network;
 #[cfg(any(target_os = "macos", all(target_os = "linux", not(blockpipe_portable))))]
 mod ofd;
+#[cfg(all(unix, feature = "readiness"))]
+mod readiness;
 #[cfg(unix)]
 mod system;
 #[cfg(unix)]
@@ -67,9 +77,19 @@ mod zeros;
 pub use contract::Side;
 pub(crate) use contract::{OpenError, pause};
 #[cfg(unix)]
+pub(crate) use forks::forks;
+#[cfg(all(unix, feature = "readiness"))]
+pub use readiness::Readiness;
+#[cfg(unix)]
 pub(crate) use unix::{Bell, Seats, Segment, directory};
 #[cfg(windows)]
 pub(crate) use windows::{Bell, Seats, Segment, directory};
+
+/// Windows has no fork.
+#[cfg(windows)]
+pub(crate) fn forks() -> u32 {
+    0
+}
 
 #[cfg(not(any(target_os = "freebsd", target_os = "linux", target_os = "macos", windows)))]
 compile_error!(

@@ -1,6 +1,6 @@
 //! What differs between the systems on which a pipe is a file. Each file below provides the same names.
 //!
-//! - `directory()`: the path of this user's own directory of pipes.
+//! - `directory()`: the usual path of this user's own directory of pipes.
 //! - [`Locks`]: gate and seats, by what the system can lock. [`hold`] and [`is_held`]: the lock of a user card.
 //! - `reserve(file, start, length)`: real memory for this part of the file, or an error.
 //! - `keep_from_children(address, length)`: forked children do not get these pages.

@@ -5,11 +5,12 @@
 pub(crate) use super::system::Bell;
 
 use super::contract::{OpenError, Side, pause};
-use super::folder::{Folder, OPEN_FLAGS};
+use super::folder::{self, Folder, OPEN_FLAGS};
+use super::forks::forks;
 use super::lock::Lock;
 use super::system::{self, Locks};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{MapFlags, ProtFlags};
 use std::ffi::{OsStr, OsString};
@@ -19,7 +20,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// The same numbers as in `layout.rs`, deliberately not imported: a port is written without knowing what lies above.
-const HEADER_LENGTH: u64 = 4096;
+const HEADER_LENGTH: u64 = 8192;
 const REGION_START: u64 = 64 << 10;
 const MAGIC: &[u8; 8] = b"BLKPIPE\0";
 
@@ -32,6 +33,7 @@ pub(crate) struct Seats {
     locks: Locks,
     /// The file that proves which user this is.
     card: OnceLock<OwnedFd>,
+    origin: Origin,
 }
 
 impl Seats {
@@ -39,7 +41,15 @@ impl Seats {
         let (folder, name) = (Folder::open(directory, &system::directory())?, name_of(key));
         let path = format!("{}/{name}", folder.path.to_string_lossy());
         let (file, new) = folder.open_or_create(&name).map_err(|error| cannot_open(&path, error))?;
-        let seats = Self { folder, name, path, file, locks: Locks::new(), card: OnceLock::new() };
+        let seats = Self {
+            folder,
+            name,
+            path,
+            file,
+            locks: Locks::new(),
+            card: OnceLock::new(),
+            origin: Origin::here(),
+        };
         Ok((seats.checked()?, new))
     }
 
@@ -53,8 +63,16 @@ impl Seats {
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(cannot_open(&path, error)),
         };
-        let seats =
-            Self { folder, name, path, file, locks: Locks::new(), card: OnceLock::new() }.checked()?;
+        let seats = Self {
+            folder,
+            name,
+            path,
+            file,
+            locks: Locks::new(),
+            card: OnceLock::new(),
+            origin: Origin::here(),
+        }
+        .checked()?;
         // An empty file is not a pipe yet, and an observer must not make it one.
         let used = seats.is_used();
         Ok(used.then_some(seats))
@@ -96,13 +114,24 @@ impl Seats {
 
     /// Returns whether a header has been written to the file.
     fn is_used(&self) -> bool {
-        let mut magic = [0; MAGIC.len()];
+        self.magic().as_ref() == Some(MAGIC)
+    }
+
+    /// Returns the first bytes of the file, if there are any.
+    fn magic(&self) -> Option<[u8; 8]> {
+        let mut magic = [0; 8];
         let read = rustix::io::pread(&self.file, &mut magic, 0);
-        matches!(read, Ok(length) if length == MAGIC.len() && magic == *MAGIC)
+        matches!(read, Ok(8)).then_some(magic)
     }
 
     pub(crate) fn publish_user(&self, side: Side, generation: u64) -> io::Result<()> {
-        if let Some(card) = self.folder.publish_user(&self.file, &self.name, side, generation)? {
+        let published = self.folder.publish_user(&self.file, &self.name, side, generation);
+        let is_free = |side| matches!(self.is_held(side), Ok(false));
+        if published.is_err() && is_free(Side::Producer) && is_free(Side::Consumer) {
+            // The caller will take no seat, and nobody else has one: a pipe that it has just made must not stay.
+            let _ = self.unlink();
+        }
+        if let Some(card) = published? {
             let _ = self.card.set(card);
         }
         Ok(())
@@ -134,7 +163,7 @@ impl Seats {
     }
 
     pub(crate) fn is_current(&self) -> io::Result<bool> {
-        Ok(rustix::fs::fstat(&self.file)?.st_nlink != 0)
+        Ok(self.folder.leads_to(&self.name, &self.file)?)
     }
 
     pub(crate) fn is_held(&self, seat: Side) -> io::Result<bool> {
@@ -146,6 +175,9 @@ impl Seats {
     }
 
     pub(crate) fn release(&self, seat: Side) -> io::Result<()> {
+        if let Some(card) = self.card.get() {
+            self.folder.unlink_card(card, &self.name, seat);
+        }
         self.locks.release(&self.file, seat.into())
     }
 
@@ -154,7 +186,13 @@ impl Seats {
         self.locks.unlink_files(&self.folder.descriptor, &self.name, &self.file);
         system::unlink_bells(&self.folder.descriptor, &self.name);
         self.folder.unlink_cards(&self.name);
-        Ok(rustix::fs::unlinkat(&self.folder.descriptor, &self.name, AtFlags::empty())?)
+        self.folder.remove(&self.name)
+    }
+
+    pub(crate) fn peer_can_unlink(&self) -> bool {
+        let is_own =
+            || rustix::fs::fstat(&self.file).map(|stat| stat.st_uid == rustix::process::geteuid().as_raw());
+        !self.folder.sticky || !is_own().unwrap_or(false)
     }
 
     pub(crate) fn bell(&self, _generation: u64, sleeper: Side) -> io::Result<Bell> {
@@ -162,9 +200,9 @@ impl Seats {
     }
 
     pub(crate) fn header(&self) -> io::Result<Segment> {
-        // Only a file that has never been used is shorter.
-        if self.length()? < HEADER_LENGTH {
-            system::reserve(&self.file, 0, HEADER_LENGTH)?;
+        // Not by the length alone: a process may have died when the file had its length and not all of its memory.
+        if self.length()? < HEADER_LENGTH || self.magic() == Some([0; 8]) {
+            self.reserve(0, HEADER_LENGTH)?;
         }
         Segment::map(&self.file, 0, HEADER_LENGTH)
     }
@@ -185,7 +223,7 @@ impl Seats {
     }
 
     pub(crate) fn create_region(&self, _generation: u64, length: u64) -> io::Result<Segment> {
-        system::reserve(&self.file, REGION_START, length)?;
+        self.reserve(REGION_START, length)?;
         Segment::map(&self.file, REGION_START, length)
     }
 
@@ -200,6 +238,17 @@ impl Seats {
         Segment::map(&self.file, REGION_START, length)
     }
 
+    /// Reserves memory. If there is too little, the error says where, how much was needed and how much is free.
+    fn reserve(&self, start: u64, length: u64) -> io::Result<()> {
+        system::reserve(&self.file, start, length).map_err(|error| match rustix::fs::fstatvfs(&self.file) {
+            Ok(system) if error.kind() == io::ErrorKind::StorageFull => {
+                let (path, free) = (self.folder.path.to_string_lossy(), system.f_bavail * system.f_frsize);
+                io::Error::new(error.kind(), format!("{path}: no space for {length} bytes ({free} free)"))
+            }
+            _ => error,
+        })
+    }
+
     fn length(&self) -> io::Result<u64> {
         Ok(rustix::fs::fstat(&self.file)?.st_size.cast_unsigned())
     }
@@ -210,8 +259,31 @@ impl Seats {
     }
 }
 
+/// The process that made a value, which its forked children copy.
+#[derive(Debug)]
+struct Origin {
+    forks: u32,
+    process: u32,
+}
+
+impl Origin {
+    fn here() -> Self {
+        Self { forks: forks(), process: std::process::id() }
+    }
+
+    fn is_here(&self) -> bool {
+        // The number, too, because a process can be made by a bare `clone` call. (It alone is not enough: each container
+        // counts from 1.)
+        self.forks == forks() && self.process == std::process::id()
+    }
+}
+
 impl Drop for Seats {
     fn drop(&mut self) {
+        // A child shares the open file, and with it the locks. They are its parent's.
+        if !self.origin.is_here() {
+            return;
+        }
         // Closing the file is not enough: a mapping keeps the open file and its locks alive, and a monitor keeps a
         // mapping.
         for lock in [Lock::Producer, Lock::Consumer, Lock::Gate] {
@@ -223,7 +295,7 @@ impl Drop for Seats {
 /// Returns the directory of the pipes: the chosen one, or this user's own.
 #[expect(clippy::unnecessary_wraps, reason = "on Windows pipes are not files")]
 pub(crate) fn directory(directory: Option<&OsStr>) -> Option<OsString> {
-    Some(directory.map_or_else(|| system::directory().into(), OsStr::to_owned))
+    Some(directory.map_or_else(|| folder::own(&system::directory()), OsStr::to_owned))
 }
 
 fn name_of(key: u128) -> String {
@@ -245,6 +317,7 @@ fn cannot_open(path: &str, error: Errno) -> OpenError {
 pub(crate) struct Segment {
     address: NonNull<u8>,
     length: usize,
+    origin: Origin,
 }
 
 // SAFETY: the mapping belongs to the process and not to a thread; users of the bytes order their accesses themselves.
@@ -271,7 +344,7 @@ impl Segment {
             mapped.push((part, segment));
             same
         };
-        Ok(Self { address, length })
+        Ok(Self { address, length, origin: Origin::here() })
     }
 
     #[cfg(not(blockpipe_one_mapping))]
@@ -290,6 +363,7 @@ impl Segment {
             address: NonNull::new(address.cast())
                 .expect("mmap returns no null pointer without a fixed address"),
             length,
+            origin: Origin::here(),
         };
         system::keep_from_children(segment.address, length)?;
         Ok(segment)
@@ -302,7 +376,11 @@ impl Segment {
         // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
         let address =
             unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), length, access, MapFlags::PRIVATE)? };
-        Ok(Self { address: NonNull::new(address.cast()).expect("mmap returns no null pointer"), length })
+        Ok(Self {
+            address: NonNull::new(address.cast()).expect("mmap returns no null pointer"),
+            length,
+            origin: Origin::here(),
+        })
     }
 
     /// Returns the address of the first byte, aligned to a page.
@@ -319,6 +397,10 @@ impl Segment {
 #[cfg(not(blockpipe_one_mapping))]
 impl Drop for Segment {
     fn drop(&mut self) {
+        // A child does not get the mapping, and may have another one at this address.
+        if !self.origin.is_here() {
+            return;
+        }
         // SAFETY: address and length are those of a mapping that only this value owns.
         let _ = unsafe { rustix::mm::munmap(self.address.as_ptr().cast(), self.length) };
     }

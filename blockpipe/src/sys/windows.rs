@@ -42,7 +42,7 @@ use windows_sys::Win32::Foundation::{WAIT_ABANDONED_0, WAIT_OBJECT_0};
 use windows_sys::Win32::System::Threading::{SetEvent, WaitForMultipleObjects};
 
 /// The same number as in `layout.rs`, deliberately not imported: a port is written without knowing what lies above.
-const HEADER_LENGTH: u64 = 4096;
+const HEADER_LENGTH: u64 = 8192;
 /// How long to wait for something that is about to become free: an `alive` mutex that wakes the peer, and the memory of
 /// a process that is dead already.
 const BRIEF_WAIT: Duration = Duration::from_millis(50);
@@ -199,6 +199,11 @@ impl Seats {
         let next = self.root_word().load(Ordering::Relaxed).wrapping_add(1);
         self.root_word().store(next.max(1), Ordering::Release);
         Ok(())
+    }
+
+    #[expect(clippy::unused_self, reason = "files have owners")]
+    pub(crate) fn peer_can_unlink(&self) -> bool {
+        true
     }
 
     pub(crate) fn bell(&self, generation: u64, sleeper: Side) -> io::Result<Bell> {

@@ -10,9 +10,14 @@ pub(crate) fn write_zeros(file: &OwnedFd, start: u64, length: u64) -> io::Result
     let before = rustix::fs::fstat(file)?.st_size.cast_unsigned();
     let (mut at, end) = (start, start + length);
     let zeros = vec![0; (1 << 20).min(length as usize)];
+    // The last byte first: zeros are written page by page, and another process must not see a file that is shorter than
+    // a header, which would not be a pipe.
+    let mut has_length = false;
     while at < end {
-        let piece = (end - at).min(zeros.len() as u64) as usize;
-        match rustix::io::pwrite(file, &zeros[..piece], at) {
+        let (piece, to) =
+            if has_length { ((end - at).min(zeros.len() as u64) as usize, at) } else { (1, end - 1) };
+        match rustix::io::pwrite(file, &zeros[..piece], to) {
+            Ok(_) if !has_length => has_length = true,
             Ok(written) => at += written as u64,
             Err(Errno::INTR) => {}
             Err(error) => {

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `join NAME [as ROLE] [tag HEX] [dir PATH] [connect_timeout MS] [replace MS]` | joins; the answer is the role or the error. Drops the end that it had before |
 //! | `handles` | how many handles are open, and how many of them a child would inherit |
-//! | `leave` | drops its end without a verdict |
+//! | `leave` | drops its end without a verdict, and the blocks before it |
+//! | `directory [dir PATH]` | the directory in which a pipe's file would be |
+//! | `sweep DIR` | removes the dead pipes in this directory again and again, until the process is killed |
 //! | `abort CODE TEXT` · `phase` · `check` | aborts · the phase that the monitor shows · whether it can continue |
 //! | *as producer* | |
 //! | `ready SIZE BLOCKS` · `start` | reserves the memory, or finds it · waits for a consumer, and resumes where it has to |
@@ -20,10 +22,10 @@
 //! | `copy NAME BYTES AT [as ROLE]` | at that time: joins in any role, or as `producer` or `consumer`, and copies until there is a verdict |
 //! | `relay NAME BYTES MS` | the same at once, waiting up to MS for a replacement of a dead peer, or replacing a dead end |
 
-use super::{ANSWER, handles, now};
+use super::{ANSWER, handles, now, point, read_point, trailer, trusted};
 use blockpipe::{
-    Consumer, EmptyBlock, End, FilledBlock, Geometry, Identity, JoinError, Pipe, PipeError, Producer, Reason,
-    ResumePoint,
+    Consumer, EmptyBlock, End, FilledBlock, Geometry, JoinError, Pipe, PipeError, Producer, Reason,
+    ResumePoint, Trust, TrustedPeer, remove_dead,
 };
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -61,26 +63,23 @@ pub fn run() -> ! {
     let mut command = commands.next();
     loop {
         command = match command.words()[..] {
-            ["join", name, ref options @ ..] => match join(&commands.pipe(name, options), options) {
-                Ok(End::Producer(end)) => {
-                    say("producer");
-                    produce(&mut commands, end)
+            ["join", name, ref options @ ..] => {
+                let pipe = commands.pipe(name, options);
+                // Others can enter a directory that is named, so its blocks are copied.
+                if options.contains(&"dir") {
+                    let end = join(&pipe, options);
+                    commands.serve(end)
+                } else {
+                    let end = join(&trusted(pipe), options);
+                    commands.serve(end)
                 }
-                Ok(End::Consumer(end)) => {
-                    say("consumer");
-                    consume(&mut commands, end)
-                }
-                Err(error) => {
-                    say(&format!("{error:?}"));
-                    commands.next()
-                }
-            },
+            }
             ["copy", name, bytes, at, ref role @ ..] => {
                 commands.interrupted.store(false, Ordering::Relaxed);
                 while now() < number(at) {
                     std::hint::spin_loop();
                 }
-                let pipe = commands.pipe(name, &[]);
+                let pipe = trusted(commands.pipe(name, &[]));
                 match copy(&pipe, role, number(bytes)) {
                     Ok(copied) => say(&copied),
                     Err(error) => say(&error),
@@ -88,7 +87,7 @@ pub fn run() -> ! {
                 commands.next()
             }
             ["relay", name, bytes, time] => {
-                let pipe = commands.pipe(name, &["replace", time]);
+                let pipe = trusted(commands.pipe(name, &["replace", time]));
                 say(&relay(&pipe, number(bytes)).unwrap_or_else(|error| error));
                 commands.next()
             }
@@ -99,6 +98,17 @@ pub fn run() -> ! {
             ["leave"] => {
                 say("left");
                 commands.next()
+            }
+            ["directory", ref options @ ..] => {
+                let directory = commands.pipe("x", options).directory();
+                say(directory.expect("pipes are files").to_str().expect("tests choose valid text"));
+                commands.next()
+            }
+            ["sweep", directory] => {
+                say("sweeps");
+                loop {
+                    remove_dead(Some(directory.as_ref())).expect("the directory can be listed");
+                }
             }
             _ => panic!("unexpected command: `{}`", command.0),
         };
@@ -134,10 +144,28 @@ impl Commands {
             _ => panic!("no such option: {option:?}"),
         })
     }
+
+    /// Runs the commands for an end, and returns the first other one.
+    fn serve<T: Trust>(&mut self, end: Result<End<T>, JoinError>) -> Command {
+        match end {
+            Ok(End::Producer(end)) => {
+                say("producer");
+                produce(self, end)
+            }
+            Ok(End::Consumer(end)) => {
+                say("consumer");
+                consume(self, end)
+            }
+            Err(error) => {
+                say(&format!("{error:?}"));
+                self.next()
+            }
+        }
+    }
 }
 
 /// Joins in the role that the options request.
-fn join(pipe: &Pipe, options: &[&str]) -> Result<End, JoinError> {
+fn join<T: Trust>(pipe: &Pipe<T>, options: &[&str]) -> Result<End<T>, JoinError> {
     match options.chunks(2).find(|option| option[0] == "as") {
         Some(["as", "producer"]) => pipe.join_as_producer().map(End::Producer),
         Some(["as", "consumer"]) => pipe.join_as_consumer().map(End::Consumer),
@@ -153,6 +181,14 @@ fn say(answer: &str) {
 
 fn show(result: &impl Debug) {
     say(&format!("{result:?}"));
+}
+
+/// Answers with `done`, or with the error.
+fn say_if<E: Debug>(result: &Result<(), E>, done: &str) {
+    match result {
+        Ok(()) => say(done),
+        Err(_) => show(result),
+    }
 }
 
 fn number(word: &str) -> u64 {
@@ -187,8 +223,9 @@ impl Stream {
     }
 
     /// Resumes where another end stopped.
-    fn resumed(salt: u64, point: ResumePoint) -> Self {
-        Self { salt, position: point.position, sum: point.sum }
+    fn resumed(salt: u64, point: &ResumePoint) -> Self {
+        let (position, sum) = read_point(point);
+        Self { salt, position, sum }
     }
 
     /// Starts after this many bytes.
@@ -199,34 +236,59 @@ impl Stream {
     }
 
     fn point(&self) -> ResumePoint {
-        ResumePoint { position: self.position, sum: self.sum }
+        point(self.position, self.sum)
+    }
+
+    fn trailer(&self) -> [u8; 64] {
+        trailer(self.position, self.sum)
     }
 
     fn byte(&self, position: u64) -> u8 {
         ((position + self.salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
     }
 
-    fn write(&self, position: u64, block: &mut [u8]) {
-        (position..).zip(block).for_each(|(position, byte)| *byte = self.byte(position));
+    /// Fills the first `length` bytes of a block, and says in its header at which position they begin.
+    fn write<T: Trust>(&self, position: u64, block: &mut EmptyBlock<T>, length: usize) {
+        block.set_header(&position.to_le_bytes());
+        let bytes = |to: &mut [u8]| (position..).zip(to).for_each(|(at, byte)| *byte = self.byte(at));
+        if let Some(block) = block.trusted_mut() {
+            return bytes(&mut block[..length]);
+        }
+        let mut copy = vec![0; length];
+        bytes(&mut copy);
+        block.copy_from(0, &copy);
     }
 
-    /// Advances over the next bytes of the stream, and returns the checksum up to here.
-    fn pass(&mut self, length: usize) -> u64 {
+    /// Advances over the next bytes of the stream, and returns the resume point after them.
+    fn pass(&mut self, length: usize) -> ResumePoint {
         for position in self.position..self.position + length as u64 {
             self.sum = (self.sum ^ u64::from(self.byte(position))).wrapping_mul(0x0100_0000_01b3);
         }
         self.position += length as u64;
-        self.sum
+        self.point()
     }
 
     /// Advances as `pass` does, and compares the bytes that came through the pipe.
-    fn compare(&mut self, block: &FilledBlock<'_>) -> u64 {
-        assert_eq!(block.offset(), self.position, "blocks come in order");
-        let wrong =
-            (self.position..).zip(block.iter()).find(|(position, byte)| self.byte(*position) != **byte);
+    fn compare<T: Trust>(&mut self, block: &FilledBlock<T>) -> ResumePoint {
+        assert_eq!(position(block), self.position, "blocks come in order");
+        let copy;
+        let bytes = if let Some(bytes) = block.trusted() {
+            bytes
+        } else {
+            copy = block.to_vec();
+            &copy
+        };
+        let wrong = (self.position..).zip(bytes).find(|(position, byte)| self.byte(*position) != **byte);
         assert_eq!(wrong, None, "the first byte that is not what was sent");
-        self.pass(block.len())
+        self.pass(block.length())
     }
+}
+
+/// Returns the position in the stream that a block's header contains.
+fn position<T: Trust>(block: &FilledBlock<T>) -> u64 {
+    let (position, rest) = block.header().split_at(8);
+    assert!(rest.iter().all(|byte| *byte == 0), "the rest of the header is zeros");
+    u64::from_le_bytes(position.try_into().expect("eight bytes"))
 }
 
 /// Returns a number that identifies this end in this run, and salts its stream.
@@ -235,41 +297,36 @@ fn identify() -> u64 {
     u64::from(std::process::id()) << 32 | COUNT.fetch_add(1, Ordering::Relaxed)
 }
 
-fn identity(id: u64) -> Identity {
-    let mut identity = [0; 128];
-    identity[..8].copy_from_slice(&id.to_le_bytes());
-    identity
-}
-
-/// Returns a checksum as the digest of a trailer.
-fn digest(sum: u64) -> [u8; 32] {
-    let mut digest = [0; 32];
-    digest[..8].copy_from_slice(&sum.to_le_bytes());
-    digest
-}
-
-fn id_in(identity: &Identity) -> u64 {
-    u64::from_le_bytes(*identity.first_chunk().expect("128 bytes"))
+/// Returns the number that an end has said about itself.
+fn id_in(hello: &[u8]) -> u64 {
+    u64::from_le_bytes(hello.try_into().expect("eight bytes"))
 }
 
 /// Sends the next `count` bytes, holding `window` blocks at a time and sending the last one first.
-fn send(producer: &Producer, stream: &mut Stream, count: u64, window: usize) -> Result<(), PipeError> {
+fn send<T: Trust>(
+    producer: &mut Producer<T>,
+    stream: &mut Stream,
+    count: u64,
+    window: usize,
+) -> Result<(), PipeError> {
     let end = stream.position + count;
     while stream.position < end {
         let mut held = Vec::new();
         while held.len() < window && stream.position < end {
             let mut block = producer.empty_block()?;
-            let length = (block.len() as u64).min(end - stream.position) as usize;
-            stream.write(stream.position, &mut block[..length]);
+            let length = (block.capacity() as u64).min(end - stream.position) as usize;
+            stream.write(stream.position, &mut block, length);
             held.push((block, length, stream.pass(length)));
         }
-        held.into_iter().rev().for_each(|(block, length, sum)| block.send(length, sum));
+        while let Some((block, length, point)) = held.pop() {
+            producer.send_with(block, length, &point)?;
+        }
     }
     Ok(())
 }
 
 /// Receives everything, holding `window` blocks at a time and releasing the last one first.
-fn drain(consumer: &Consumer, stream: &mut Stream, window: usize) -> Result<(), PipeError> {
+fn drain<T: Trust>(consumer: &mut Consumer<T>, stream: &mut Stream, window: usize) -> Result<(), PipeError> {
     loop {
         let mut held = Vec::new();
         while held.len() < window {
@@ -277,79 +334,64 @@ fn drain(consumer: &Consumer, stream: &mut Stream, window: usize) -> Result<(), 
             held.push((stream.compare(&block), block));
         }
         let ended = held.len() < window;
-        held.into_iter().rev().for_each(|(sum, block)| block.release(sum));
+        while let Some((point, block)) = held.pop() {
+            consumer.release_with(block, &point)?;
+        }
         if ended {
             let trailer = consumer.trailer().expect("there are no more blocks");
-            assert_eq!(
-                (trailer.length, trailer.digest),
-                (stream.position, digest(stream.sum)),
-                "the last word"
-            );
+            assert_eq!(*trailer, stream.trailer(), "the trailer");
             return Ok(());
         }
     }
 }
 
-fn produce(commands: &mut Commands, mut producer: Producer) -> Command {
+fn produce<T: Trust>(commands: &mut Commands, mut producer: Producer<T>) -> Command {
     let id = producer.predecessor().map_or_else(identify, id_in);
-    let (mut stream, mut dropped) = (Stream::new(id), BTreeMap::new());
-    loop {
-        let command = produce_blocks(commands, &producer, &mut stream, &mut dropped);
-        match command.words()[..] {
-            ["ready", size, blocks] => {
-                show(&producer.ready(Geometry::new(index(size), index(blocks)), &identity(id)));
-            }
-            ["start"] => match producer.start() {
-                Ok(point) => {
-                    stream = Stream::resumed(id, point);
-                    say(&format!("starts at {}", point.position));
-                }
-                Err(error) => show(&Err::<(), _>(error)),
-            },
-            ["close"] => show(&producer.close(&digest(stream.sum))),
-            ["stream", count, window] => match send(&producer, &mut stream, number(count), index(window)) {
-                Ok(()) => show(&producer.close(&digest(stream.sum))),
-                Err(error) => show(&Err::<(), _>(error)),
-            },
-            _ => return command,
-        }
-    }
-}
-
-/// Runs the commands during which blocks may be held, and returns the first other one. Positions and checksums of
-/// dropped blocks outlive it.
-fn produce_blocks(
-    commands: &mut Commands,
-    producer: &Producer,
-    stream: &mut Stream,
-    dropped: &mut BTreeMap<u64, u64>,
-) -> Command {
-    let mut held: Vec<Option<(EmptyBlock<'_>, u64, u64)>> = Vec::new();
+    let mut stream = Stream::new(id);
+    // Positions and resume points of the blocks that were dropped.
+    let mut dropped = BTreeMap::new();
+    let mut held: Vec<Option<(EmptyBlock<T>, u64, ResumePoint)>> = Vec::new();
     loop {
         let command = commands.next();
         match command.words()[..] {
+            ["ready", size, blocks] => {
+                let geometry = Geometry::new(index(size), index(blocks));
+                show(&producer.ready(geometry, &id.to_le_bytes()));
+            }
+            ["start"] => match producer.start() {
+                Ok(point) => {
+                    stream = Stream::resumed(id, &point);
+                    say(&format!("starts at {}", stream.position));
+                }
+                Err(error) => show(&Err::<(), _>(error)),
+            },
             ["hold"] => match producer.empty_block() {
                 Ok(mut block) => {
+                    let length = block.capacity();
                     // The oldest dropped block comes back first.
-                    let (position, sum) =
-                        dropped.pop_first().unwrap_or_else(|| (stream.position, stream.pass(block.len())));
-                    stream.write(position, &mut block);
+                    let (position, point) =
+                        dropped.pop_first().unwrap_or_else(|| (stream.position, stream.pass(length)));
+                    stream.write(position, &mut block, length);
                     say(&format!("held {position}"));
-                    held.push(Some((block, position, sum)));
+                    held.push(Some((block, position, point)));
                 }
                 Err(error) => show(&Err::<(), _>(error)),
             },
             ["drop", which] => {
-                let (_, position, sum) = held[index(which)].take().expect("a held block");
-                dropped.insert(position, sum);
+                let (_, position, point) = held[index(which)].take().expect("a held block");
+                dropped.insert(position, point);
                 say("dropped");
             }
             ["give", which, length] => {
-                let (block, _, sum) = held[index(which)].take().expect("a held block");
-                block.send(index(length), sum);
-                say("given");
+                let (block, _, point) = held[index(which)].take().expect("a held block");
+                say_if(&producer.send_with(block, index(length), &point), "given");
             }
-            ["send", count] => show(&send(producer, stream, number(count), 1)),
+            ["send", count] => show(&send(&mut producer, &mut stream, number(count), 1)),
+            ["stream", count, window] => {
+                let sent = send(&mut producer, &mut stream, number(count), index(window));
+                show(&sent.and_then(|()| producer.close(&stream.trailer())));
+            }
+            ["close"] => show(&producer.close(&stream.trailer())),
             ["abort", code, text] => show(&producer.abort(&reason(code, text))),
             ["check"] => show(&producer.check()),
             ["handles"] => show(&handles()),
@@ -359,11 +401,51 @@ fn produce_blocks(
     }
 }
 
-fn consume(commands: &mut Commands, mut consumer: Consumer) -> Command {
-    let mut stream = Stream::new(id_in(consumer.origin()));
+fn consume<T: Trust>(commands: &mut Commands, mut consumer: Consumer<T>) -> Command {
+    let mut stream = Stream::new(id_in(consumer.peer_hello()));
+    let mut held: Vec<Option<(FilledBlock<T>, ResumePoint)>> = Vec::new();
     loop {
-        let command = consume_blocks(commands, &consumer, &mut stream);
+        let command = commands.next();
         match command.words()[..] {
+            ["check"] => show(&consumer.check()),
+            ["peer_user"] => show(&consumer.peer_user()),
+            ["begin"] => show(&begin(&mut consumer, &stream).map(drop)),
+            ["begin_at", bytes] => {
+                stream = Stream::after(stream.salt, number(bytes));
+                show(&begin(&mut consumer, &stream).map(drop));
+            }
+            ["resume"] => {
+                let target = consumer.predecessor().expect("this consumer is a replacement").to_vec();
+                match consumer.begin(&target, ResumePoint::default()) {
+                    Ok(point) => {
+                        stream = Stream::resumed(stream.salt, &point);
+                        say(&format!("resumes at {}", stream.position));
+                    }
+                    Err(error) => show(&Err::<(), _>(error)),
+                }
+            }
+            ["take"] => match consumer.filled_block() {
+                Ok(Some(block)) => {
+                    let taken_before = position(&block) < stream.position;
+                    let point = if taken_before { ResumePoint::default() } else { stream.compare(&block) };
+                    say(&format!("taken {} {}", position(&block), block.length()));
+                    held.push(Some((block, point)));
+                }
+                Ok(None) => say("the end"),
+                Err(error) => show(&Err::<(), _>(error)),
+            },
+            ["drop", which] => {
+                drop(held[index(which)].take().expect("a held block"));
+                say("dropped");
+            }
+            ["release", which] => {
+                let (block, point) = held[index(which)].take().expect("a held block");
+                say_if(&consumer.release_with(block, &point), "released");
+            }
+            ["drain", window] => match drain(&mut consumer, &mut stream, index(window)) {
+                Ok(()) => say(&format!("drained {}", stream.position)),
+                Err(error) => show(&Err::<(), _>(error)),
+            },
             ["commit"] => match consumer.commit() {
                 Ok(committing) => {
                     say("Ok");
@@ -377,57 +459,6 @@ fn consume(commands: &mut Commands, mut consumer: Consumer) -> Command {
                 }
                 Err(error) => show(&Err::<(), _>(error)),
             },
-            _ => return command,
-        }
-    }
-}
-
-/// Runs the commands during which blocks may be held, and returns the first other one.
-fn consume_blocks(commands: &mut Commands, consumer: &Consumer, stream: &mut Stream) -> Command {
-    let mut held: Vec<Option<(FilledBlock<'_>, u64)>> = Vec::new();
-    loop {
-        let command = commands.next();
-        match command.words()[..] {
-            ["check"] => show(&consumer.check()),
-            ["peer_user"] => show(&consumer.peer_user()),
-            ["begin"] => show(&consumer.begin(&identity(identify()), ResumePoint::default()).map(drop)),
-            ["begin_at", bytes] => {
-                *stream = Stream::after(stream.salt, number(bytes));
-                show(&consumer.begin(&identity(identify()), stream.point()).map(drop));
-            }
-            ["resume"] => {
-                let target = *consumer.predecessor().expect("this consumer is a replacement");
-                match consumer.begin(&target, ResumePoint::default()) {
-                    Ok(point) => {
-                        *stream = Stream::resumed(stream.salt, point);
-                        say(&format!("resumes at {}", point.position));
-                    }
-                    Err(error) => show(&Err::<(), _>(error)),
-                }
-            }
-            ["take"] => match consumer.filled_block() {
-                Ok(Some(block)) => {
-                    let taken_before = block.offset() < stream.position;
-                    let sum = if taken_before { 0 } else { stream.compare(&block) };
-                    say(&format!("taken {} {}", block.offset(), block.len()));
-                    held.push(Some((block, sum)));
-                }
-                Ok(None) => show(&consumer.trailer()),
-                Err(error) => show(&Err::<(), _>(error)),
-            },
-            ["drop", which] => {
-                drop(held[index(which)].take().expect("a held block"));
-                say("dropped");
-            }
-            ["release", which] => {
-                let (block, sum) = held[index(which)].take().expect("a held block");
-                block.release(sum);
-                say("released");
-            }
-            ["drain", window] => match drain(consumer, stream, index(window)) {
-                Ok(()) => say(&format!("drained {}", stream.position)),
-                Err(error) => show(&Err::<(), _>(error)),
-            },
             ["abort", code, text] => show(&consumer.abort(&reason(code, text))),
             ["phase"] => show(&consumer.monitor().snapshot().phase),
             _ => return command,
@@ -435,24 +466,28 @@ fn consume_blocks(commands: &mut Commands, consumer: &Consumer, stream: &mut Str
     }
 }
 
+fn begin<T: Trust>(consumer: &mut Consumer<T>, stream: &Stream) -> Result<ResumePoint, PipeError> {
+    consumer.begin(&identify().to_le_bytes(), stream.point())
+}
+
 /// Makes a whole copy in the requested role, or in any. The answer is what [`super::Copied`] parses.
-fn copy(pipe: &Pipe, role: &[&str], count: u64) -> Result<String, String> {
+fn copy(pipe: &Pipe<TrustedPeer>, role: &[&str], count: u64) -> Result<String, String> {
     let (own, started) = (identify(), now());
     let end = join(pipe, role).map_err(|error| kind(&error))?;
     let show = |error: PipeError| format!("{error:?}");
     let (role, peer) = match end {
         End::Producer(mut producer) => {
             let mut stream = Stream::new(own);
-            producer.ready(Geometry::new(4096, 4), &identity(own)).map_err(show)?;
-            send(&producer, &mut stream, count, 1).map_err(show)?;
-            let monitor = producer.monitor();
-            producer.close(&digest(stream.sum)).map_err(show)?;
-            ("producer", id_in(&monitor.snapshot().target.expect("the consumer has begun")))
+            producer.ready(Geometry::new(4096, 4), &own.to_le_bytes()).map_err(show)?;
+            send(&mut producer, &mut stream, count, 1).map_err(show)?;
+            producer.close(&stream.trailer()).map_err(show)?;
+            let hello = producer.peer_hello().map_err(show)?;
+            ("producer", id_in(&hello.expect("the consumer has begun")))
         }
         End::Consumer(mut consumer) => {
-            let peer = id_in(consumer.origin());
-            consumer.begin(&identity(own), ResumePoint::default()).map_err(show)?;
-            drain(&consumer, &mut Stream::new(peer), 1).map_err(show)?;
+            let peer = id_in(consumer.peer_hello());
+            consumer.begin(&own.to_le_bytes(), ResumePoint::default()).map_err(show)?;
+            drain(&mut consumer, &mut Stream::new(peer), 1).map_err(show)?;
             consumer.commit().map_err(show)?.complete().map_err(show)?;
             ("consumer", peer)
         }
@@ -461,25 +496,27 @@ fn copy(pipe: &Pipe, role: &[&str], count: u64) -> Result<String, String> {
 }
 
 /// Makes a whole copy, or the rest of a dead end's copy. The answer is `complete`, the role and where it resumed.
-fn relay(pipe: &Pipe, count: u64) -> Result<String, String> {
+fn relay(pipe: &Pipe<TrustedPeer>, count: u64) -> Result<String, String> {
     let show = |error: PipeError| format!("{error:?}");
     match pipe.join().map_err(|error| kind(&error))? {
         End::Producer(mut producer) => {
             let id = producer.predecessor().map_or_else(identify, id_in);
-            producer.ready(Geometry::new(4096, 4), &identity(id)).map_err(show)?;
-            let point = producer.start().map_err(show)?;
-            let mut stream = Stream::resumed(id, point);
-            send(&producer, &mut stream, count - point.position, 2).map_err(show)?;
-            producer.close(&digest(stream.sum)).map_err(show)?;
-            Ok(format!("complete producer {}", point.position))
+            producer.ready(Geometry::new(4096, 4), &id.to_le_bytes()).map_err(show)?;
+            let mut stream = Stream::resumed(id, &producer.start().map_err(show)?);
+            let resumed = stream.position;
+            send(&mut producer, &mut stream, count - resumed, 2).map_err(show)?;
+            producer.close(&stream.trailer()).map_err(show)?;
+            Ok(format!("complete producer {resumed}"))
         }
         End::Consumer(mut consumer) => {
-            let salt = id_in(consumer.origin());
+            let salt = id_in(consumer.peer_hello());
             let target = consumer.predecessor().map_or_else(identify, id_in);
-            let point = consumer.begin(&identity(target), ResumePoint::default()).map_err(show)?;
-            drain(&consumer, &mut Stream::resumed(salt, point), 2).map_err(show)?;
+            let point = consumer.begin(&target.to_le_bytes(), ResumePoint::default()).map_err(show)?;
+            let mut stream = Stream::resumed(salt, &point);
+            let resumed = stream.position;
+            drain(&mut consumer, &mut stream, 2).map_err(show)?;
             consumer.commit().map_err(show)?.complete().map_err(show)?;
-            Ok(format!("complete consumer {}", point.position))
+            Ok(format!("complete consumer {resumed}"))
         }
     }
 }

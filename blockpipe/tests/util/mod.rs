@@ -14,6 +14,7 @@ mod system;
 
 pub use system::*;
 
+use blockpipe::{Consumer, Pipe, Producer, ResumePoint, Trust, TrustedPeer};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
@@ -151,6 +152,66 @@ pub fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("a string grows");
     }
     text
+}
+
+/// Makes the blocks of a test's own pipe usable as slices.
+pub fn trusted(pipe: Pipe) -> Pipe<TrustedPeer> {
+    // SAFETY: the pipe lies in this user's private directory under a name that only this test knows, and all that join
+    // it use this library.
+    unsafe { pipe.trust_peer() }
+}
+
+/// Returns both ends of a pipe, in this process. The memory is that of [`Pipe::blocks`].
+pub fn ends<T: Trust>(pipe: &Pipe<T>) -> (Producer<T>, Consumer<T>) {
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| pipe.join_as_consumer().unwrap());
+        let mut producer = pipe.join_as_producer().unwrap();
+        // Makes it ready.
+        drop(producer.try_empty_block().unwrap());
+        (producer, waiting.join().unwrap())
+    })
+}
+
+/// Ends a stream that has been received to its last block.
+pub fn finish_both<T: Trust>(producer: &mut Producer<T>, consumer: &mut Consumer<T>) {
+    thread::scope(|scope| {
+        let finishing = scope.spawn(|| producer.finish());
+        consumer.finish().unwrap();
+        finishing.join().unwrap().unwrap();
+    });
+}
+
+/// Runs a call that waits, and does something else once it probably does.
+pub fn meanwhile<R: Send>(call: impl FnOnce() -> R + Send, act: impl FnOnce()) -> R {
+    thread::scope(|scope| {
+        let call = scope.spawn(call);
+        pause(100);
+        act();
+        call.join().unwrap()
+    })
+}
+
+/// Returns a resume point of the tests: the progress in bytes, and a checksum of what came before it.
+#[expect(clippy::disallowed_methods, reason = "the progress is a native-endian number")]
+pub fn point(progress: u64, sum: u64) -> ResumePoint {
+    let mut point = ResumePoint::default();
+    point[..8].copy_from_slice(&progress.to_ne_bytes());
+    point[8..16].copy_from_slice(&sum.to_le_bytes());
+    point
+}
+
+/// Returns the progress and the checksum in a resume point.
+pub fn read_point(point: &ResumePoint) -> (u64, u64) {
+    let [progress, sum, ..] = point.as_chunks().0 else { unreachable!("a point has 32 bytes") };
+    (u64::from_ne_bytes(*progress), u64::from_le_bytes(*sum))
+}
+
+/// Returns the trailer of the tests: the number of bytes, and their checksum.
+pub fn trailer(bytes: u64, sum: u64) -> [u8; 64] {
+    let mut trailer = [0; 64];
+    trailer[..8].copy_from_slice(&bytes.to_le_bytes());
+    trailer[8..16].copy_from_slice(&sum.to_le_bytes());
+    trailer
 }
 
 /// Another process, which executes the commands of [`actor`].

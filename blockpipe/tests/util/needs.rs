@@ -25,3 +25,10 @@ pub fn own_mounts() -> Met {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     met(quiet.status().is_ok_and(|status| status.success()), "this user cannot mount file systems")
 }
+
+/// This user can mount file systems that the tests themselves serve.
+#[cfg(unix)]
+pub fn fuse() -> Met {
+    let device = std::fs::File::options().read(true).write(true).open("/dev/fuse");
+    met(device.is_ok(), "this user cannot open /dev/fuse")
+}

@@ -1,12 +1,13 @@
 //! Unix: a pipe is a file, and processes can be stopped by signals.
 
 use super::{Actor, Name, until};
-use std::fs::{DirBuilder, File, OpenOptions};
+use blockpipe::Pipe;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
-use std::path::PathBuf;
-use std::process::Child;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 
 /// The directory of this user's pipes.
 pub fn directory() -> PathBuf {
@@ -43,30 +44,111 @@ impl Name {
         Header(OpenOptions::new().read(true).write(true).open(self.path()).unwrap())
     }
 
-    /// Opens the pipe, empty if it is new, with its gate locked by this process: by a classic lock, which excludes the
-    /// library's lock; or, where the library locks whole files, by such a lock.
+    /// Opens the pipe, empty if it is new, with its gate locked by this process.
     pub fn locked_gate(&self) -> File {
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(false).mode(0o600).open(self.place()).unwrap();
-        if cfg!(blockpipe_portable) {
-            rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
-        } else {
-            // SAFETY: a `flock` holds only numbers, and all zeros are valid: from the start of the file.
-            let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-            lock.l_type = libc::F_WRLCK as libc::c_short;
-            lock.l_len = 1;
-            // SAFETY: the descriptor is open, and `lock` outlives the call.
-            let got = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) };
-            assert_eq!(got, 0, "{}", std::io::Error::last_os_error());
-        }
-        file
+        locked_gate(&self.place())
     }
+}
+
+/// Opens a pipe's file, empty if it is new, with its gate locked by this process: by a classic lock, which excludes the
+/// library's lock; or, where the library locks whole files, by such a lock.
+pub fn locked_gate(path: &Path) -> File {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(path).unwrap();
+    if cfg!(blockpipe_portable) {
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    } else {
+        // SAFETY: a `flock` holds only numbers, and all zeros are valid: from the start of the file.
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        lock.l_type = libc::F_WRLCK as libc::c_short;
+        lock.l_len = 1;
+        // SAFETY: the descriptor is open, and `lock` outlives the call.
+        let got = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) };
+        assert_eq!(got, 0, "{}", std::io::Error::last_os_error());
+    }
+    file
 }
 
 impl Drop for Name {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(self.path());
+        let _ = fs::remove_file(self.path());
     }
+}
+
+/// A directory that is removed with everything in it.
+pub struct Place(pub PathBuf);
+
+impl Place {
+    pub fn new(mode: u32) -> Self {
+        let path = std::env::temp_dir().join(format!("blockpipe-{}", Name::new().hex()));
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        Self(path)
+    }
+
+    pub fn files(&self) -> Vec<PathBuf> {
+        fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// Returns the path of a pipe's file in this directory.
+    pub fn file(&self, name: &Name) -> PathBuf {
+        self.0.join(format!("{:032x}", name.key()))
+    }
+
+    pub fn pipe(&self, name: &Name) -> Pipe {
+        Pipe::named(name.bytes()).in_directory(&self.0)
+    }
+
+    pub fn join(&self, name: &Name) -> String {
+        format!("join {} dir {}", name.hex(), self.0.display())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A user that needs no account, for tests that run as root.
+pub struct User {
+    id: u32,
+    group: u32,
+    /// Where this user can execute the tests.
+    tools: Place,
+}
+
+impl User {
+    /// Describes the user with this number and one group besides its own.
+    pub fn new(id: u32, group: u32) -> Self {
+        let tools = Place::new(0o755);
+        fs::copy(std::env::current_exe().unwrap(), tools.0.join("actor")).unwrap();
+        Self { id, group, tools }
+    }
+
+    /// Starts an actor that belongs to this user.
+    pub fn actor(&self) -> Actor {
+        let mut command = Command::new("setpriv");
+        let [user, own] = [format!("--reuid={}", self.id), format!("--regid={}", self.id)];
+        command.args([user, own, format!("--groups={}", self.group)]);
+        command.arg(self.tools.0.join("actor")).current_dir("/");
+        Actor::start_through(command)
+    }
+}
+
+/// Runs this executable in a mount namespace of its own, which this shell script prepares.
+pub fn in_own_mounts(script: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &format!("set -e; {script}; exec \"$0\"")]);
+    command.arg(std::env::current_exe().unwrap());
+    command
+}
+
+/// Runs this executable in the mount namespace of another actor.
+pub fn in_the_mounts_of(actor: &Actor) -> Command {
+    let mut command = Command::new("nsenter");
+    command.args(["--mount", "--target", &actor.id().to_string()]).arg(std::env::current_exe().unwrap());
+    command
 }
 
 pub struct Header(File);
@@ -96,12 +178,16 @@ impl Actor {
 
     /// Returns whether the process has opened the pipe of this name.
     pub fn has_opened(&self, name: &Name) -> bool {
-        let open = std::fs::read_dir(format!("/proc/{}/fd", self.id())).expect("it lives");
-        open.flatten().any(|entry| entry.path().read_link().is_ok_and(|file| file == name.path()))
+        self.has_opened_file(&name.path())
+    }
+
+    pub fn has_opened_file(&self, path: &Path) -> bool {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.id())).expect("it lives");
+        open.flatten().any(|entry| entry.path().read_link().is_ok_and(|file| file == path))
     }
 
     fn state(&self) -> char {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("it lives");
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("it lives");
         let (_, after_name) = stat.rsplit_once(") ").expect("the format is the kernel's");
         after_name.chars().next().expect("the format is the kernel's")
     }

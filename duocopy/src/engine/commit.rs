@@ -6,7 +6,7 @@ use crate::api::{Aftermath, Error, ErrorKind, Event, Fsync, Outcome, Stats, Step
 use crate::dest::{SourceMetadata, Staged};
 use crate::digest::{Kind, Value};
 use crate::record::ResumePoint;
-use crate::session::{Consumer, Halt, wire};
+use crate::session::{Consumer, Halt, Trust, wire};
 use std::time::Instant;
 
 /// A copy that has arrived completely, and whose checksum agrees with the Reader's.
@@ -39,8 +39,8 @@ impl Arrived {
 }
 
 /// Flushes the copy, reads it back if that is requested, and commits it.
-pub fn commit<'a>(
-    consumer: &mut Consumer,
+pub fn commit<'a, T: Trust>(
+    consumer: &mut Consumer<T>,
     staged: Box<dyn Staged<'a> + 'a>,
     mut arrived: Arrived,
     half: &Half,

@@ -3,8 +3,7 @@
 use super::feed::Feed;
 use super::paths;
 use crate::api::{Error, Request, Role, SandboxGap, Stop, Warning};
-use crate::cache::Pages;
-use crate::session::{Consumer, Halt, Meeting, Peers, PipeError, Seat, check_peer, wire};
+use crate::session::{Consumer, Halt, Meeting, Peers, PipeError, Trust, check_peer, wire};
 use crate::sys::{self, Directory, SandboxPolicy};
 use std::path::Path;
 use std::sync::Arc;
@@ -33,11 +32,6 @@ impl<'a> Half<'a> {
         let (source, destination) = request.paths();
         let (meeting, peers) = (Meeting::new(name, paths::tag(request), request), Peers::of(request)?);
         Ok(Self { request, source, destination, meeting, peers, stop, peer_ended: Arc::default() })
-    }
-
-    /// Takes the end of the pipe for this role, or the one that is free.
-    pub fn join(&self, role: Option<Role>) -> Result<Seat, Error> {
-        self.meeting.join(role, self.stop, &self.peer_ended)
     }
 
     /// Returns an error if the peer, which has this role, is not allowed.
@@ -69,14 +63,9 @@ impl<'a> Half<'a> {
         }
     }
 
-    /// Returns the buffer to which a block's bytes are copied before they are used, if the peer may be another user.
-    pub fn private_copy(&self) -> Option<Pages> {
-        self.request.dir.is_some().then(|| Pages::new(PRIVATE_COPY))
-    }
-
     /// Returns an error if the copy was asked to stop. It is too late for that once an earlier Writer may have
     /// committed.
-    pub fn stop_if_requested(&self, consumer: &Consumer) -> Result<(), Halt> {
+    pub fn stop_if_requested<T: Trust>(&self, consumer: &Consumer<T>) -> Result<(), Halt> {
         if !self.stop.is_requested() || consumer.predecessor_was_committing() {
             return Ok(());
         }

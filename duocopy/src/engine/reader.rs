@@ -8,17 +8,20 @@ use super::stats::Meter;
 use super::verdict::Outlook;
 use crate::api::{Error, ErrorKind, Event, Outcome, Parties, Role, SharedOption, Stats, Warning};
 use crate::attributes;
-use crate::cache::CacheUse;
+use crate::cache::{CacheUse, Pages};
 use crate::dest;
 use crate::digest::{Digest, Kind};
-use crate::record::{SourceRecord, TargetRecord};
-use crate::session::{self, Geometry, Halt, Hello, Layout, MIN_BLOCK_SIZE, Producer, choose_layout, wire};
+use crate::record::{ResumePoint, SourceRecord, TargetRecord};
+use crate::session::{
+    self, Frame, Geometry, Halt, Hello, Layout, MIN_BLOCK_SIZE, Producer, Trust, choose_layout, pack_point,
+    pack_trailer, unpack_trailer, wire,
+};
 use crate::source::{self, Piece, Source};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Reads the source to its end, and waits for the verdict.
-pub fn read(mut producer: Producer, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
+pub fn read<T: Trust>(mut producer: Producer<T>, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
     feed.send(Event::Joined { role: Role::Reader, pipe: half.meeting.name.clone() });
     // Opening the source may take any time, and no event would be delivered meanwhile.
     feed.pause();
@@ -34,7 +37,12 @@ pub fn read(mut producer: Producer, half: &Half, feed: &mut Feed) -> Result<Outc
 }
 
 /// Converts the end of this half into a result: an error, or an outcome if the copy is complete despite a late failure.
-pub fn explain(end: Halt, producer: &Producer, half: &Half, feed: &Feed) -> Result<Outcome, Error> {
+pub fn explain<T: Trust>(
+    end: Halt,
+    producer: &Producer<T>,
+    half: &Half,
+    feed: &Feed,
+) -> Result<Outcome, Error> {
     let there = producer.monitor().snapshot();
     match end {
         Halt::Detach(error) => Err(error),
@@ -44,7 +52,7 @@ pub fn explain(end: Halt, producer: &Producer, half: &Half, feed: &Feed) -> Resu
                 Err(first)
             } else {
                 feed.warn([Warning::TooLate(Box::new(error))]);
-                let (bytes, digest) = there.trailer.map_or((0, [0; 32]), |end| (end.length, end.digest));
+                let (bytes, digest) = there.trailer.as_ref().map(unpack_trailer).unwrap_or_default();
                 let checksum = Kind::of(half.request).checksum(&digest);
                 Ok(Outcome::Complete { bytes, checksum, not_preserved: Vec::new() })
             }
@@ -61,8 +69,8 @@ fn source_of<'a>(half: &Half<'a>) -> &'a Path {
 }
 
 /// Sends the whole source, and waits for the verdict. `second` becomes the second process, if this one starts it.
-pub fn send(
-    producer: &mut Producer,
+pub fn send<T: Trust>(
+    producer: &mut Producer<T>,
     source: &mut dyn Source,
     second: &mut Option<Watched>,
     half: &Half,
@@ -87,21 +95,21 @@ pub fn send(
     feed.send(Event::Waiting { missing: Role::Writer, refusal: None });
     feed.start(session::progress(producer.monitor(), Role::Reader, !starts_second));
 
-    let at = producer.start()?.into();
+    let at = session::start(producer)?;
     half.check_peer(Role::Writer, producer.peer_user(), feed)?;
     let mut digest = source.resume(at)?;
     let usage = CacheUse { direct: request.direct_source, drops: request.drop_cache, flushes: false };
     feed.warn(source.use_cache(usage));
     let (bytes, stats) = send_content(source, producer, &mut digest, at.position, half)?;
-    let target = producer.monitor().snapshot().target.map(|target| TargetRecord::unpack(&target));
+    let target = producer.peer_hello()?.map(|target| TargetRecord::unpack(&target));
     if target.is_some_and(|target| target.wants_attributes) {
-        send_attributes(source, producer, digest.resume_state())?;
+        send_attributes(source, producer, &point(bytes, &digest))?;
     }
     feed.warn(source.finish(bytes)?);
     // On a terminal, an interrupt may look like the end of the input.
     producer.check()?;
     let digest = digest.value();
-    producer.close(&digest)?;
+    producer.close(&pack_trailer(bytes, &digest))?;
     if let Some(stats) = stats {
         feed.send(Event::Stats(stats));
     }
@@ -132,9 +140,9 @@ fn layout_for(source: &dyn Source, half: &Half, feed: &Feed) -> Layout {
 
 /// Sends everything from `begins` to the end of the source. Returns the length of the source, and the statistics if
 /// they are requested.
-fn send_content(
+fn send_content<T: Trust>(
     source: &mut dyn Source,
-    producer: &Producer,
+    producer: &mut Producer<T>,
     digest: &mut Digest,
     begins: u64,
     half: &Half,
@@ -147,21 +155,21 @@ fn send_content(
         Meter::start(Role::Reader, now.geometry.map_or(1, Geometry::blocks), now.waited)
     });
     let mut pace = request.rate_limit.map(Pace::new);
-    let (begun, mut private) = (Instant::now(), half.private_copy());
+    let (begun, mut private) = (Instant::now(), None);
     loop {
         let mut block = producer.empty_block()?;
         if let Some(meter) = &mut meter {
             meter.count(monitor.waiting_blocks());
         }
-        let room = pace.as_ref().map_or(block.len(), |pace| pace.at_once(block.len()));
-        let piece = match &mut private {
-            Some(own) => {
-                own.resize(room.min(PRIVATE_COPY));
-                source.next(own)?
-            }
-            None => source.next(&mut block[..room])?,
+        let room = pace.as_ref().map_or(block.capacity(), |pace| pace.at_once(block.capacity()));
+        let memory = if let Some(bytes) = block.trusted_mut() {
+            &mut bytes[..room]
+        } else {
+            let own = private.get_or_insert_with(|| Pages::new(PRIVATE_COPY));
+            own.resize(room.min(PRIVATE_COPY));
+            &mut own[..]
         };
-        match piece {
+        match source.next(memory)? {
             Piece::Bytes(0) => break,
             Piece::NotYet => {
                 producer.check()?;
@@ -171,16 +179,16 @@ fn send_content(
                 }
             }
             Piece::Bytes(filled) => {
-                digest.update(&private.as_deref().unwrap_or(&block)[..filled]);
+                digest.update(&memory[..filled]);
                 if let Some(own) = &private {
-                    block.copy_from(&own[..filled]);
+                    block.copy_from(0, &own[..filled]);
                 }
                 bytes += filled as u64;
                 if length.is_some_and(|length| bytes > length) {
                     // The source grows, perhaps as fast as it is read: the loop would not end.
                     break;
                 }
-                block.send(filled, digest.resume_state());
+                producer.send_with(block, filled, &point(bytes, digest))?;
                 if let Some(pace) = &mut pace {
                     let mut wait = || pace.spend(filled);
                     match &mut meter {
@@ -192,21 +200,32 @@ fn send_content(
             Piece::Zeros(zeros) => {
                 digest.update_zeros(zeros);
                 bytes += zeros;
-                block.send_hole(zeros, digest.resume_state());
+                Frame::Zeros(zeros).put(&mut block);
+                producer.send_with(block, 0, &point(bytes, digest))?;
             }
         }
     }
     Ok((bytes, meter.map(|meter| meter.conclude(bytes - begins, monitor.snapshot().waited))))
 }
 
+/// Returns the point from which a replacement of this process has to resume.
+fn point(position: u64, digest: &Digest) -> session::PipePoint {
+    pack_point(ResumePoint { position, sum: digest.resume_state() })
+}
+
 /// Sends the attributes after the last byte. If the Writer dies, its replacement receives the pieces that were not
 /// released.
-fn send_attributes(source: &dyn Source, producer: &Producer, sum: u64) -> Result<(), Halt> {
+fn send_attributes<T: Trust>(
+    source: &dyn Source,
+    producer: &mut Producer<T>,
+    at: &session::PipePoint,
+) -> Result<(), Halt> {
     let packed = attributes::pack(&source.attributes()?);
     for piece in attributes::pieces(&packed, MIN_BLOCK_SIZE) {
         let mut block = producer.empty_block()?;
-        block.copy_from(&piece);
-        block.send_out_of_band(piece.len(), sum);
+        block.copy_from(0, &piece);
+        Frame::Attributes.put(&mut block);
+        producer.send_with(block, piece.len(), at)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::{paths, preflight, reader, writer};
 use crate::api::{
     Aftermath, Error, ErrorKind, Event, Observer, Outcome, Parties, Progress, Request, Role, Stop,
 };
-use crate::session::Seat;
+use crate::session::{Pipe, Seat, Trust};
 use std::hash::{BuildHasher, RandomState};
 
 /// Makes a copy, as one of its two processes or by starting the second one.
@@ -47,7 +47,11 @@ pub fn run_as(
     let half = Half::new(request, name, stop)?;
     std::thread::scope(|scope| {
         let mut feed = Feed::new(scope, observer);
-        let result = copy(&half, role, &mut feed);
+        let pipe = half.meeting.pipe(stop, &half.peer_ended);
+        let result = match half.meeting.trusted(&pipe) {
+            Some(pipe) => copy(&half, &pipe, role, &mut feed),
+            None => copy(&half, &pipe, role, &mut feed),
+        };
         feed.pause();
         match result {
             Err(Error { kind: ErrorKind::Skipped, path: Some(path), .. }) => Ok(Outcome::Skipped { path }),
@@ -56,7 +60,12 @@ pub fn run_as(
     })
 }
 
-fn copy(half: &Half, role: Option<Role>, feed: &mut Feed) -> Result<Outcome, Error> {
+fn copy<T: Trust>(
+    half: &Half,
+    pipe: &Pipe<T>,
+    role: Option<Role>,
+    feed: &mut Feed,
+) -> Result<Outcome, Error> {
     let waits = half.request.is_half() && role == Some(Role::Writer);
     if waits {
         // This process may be the first, and then waits until the Reader is ready. If the copy is going to be refused,
@@ -65,7 +74,7 @@ fn copy(half: &Half, role: Option<Role>, feed: &mut Feed) -> Result<Outcome, Err
         feed.send(Event::Waiting { missing: Role::Reader, refusal });
         feed.start(|| Progress::ALONE);
     }
-    let joined = half.join(role);
+    let joined = half.meeting.join(pipe, role);
     if waits {
         feed.pause();
     }

@@ -34,7 +34,9 @@ fn copy(request: &Request, mut source: FakeSource, mut destination: FakeDestinat
     let read = || {
         let stop = Stop::new();
         let half = Half::new(request, name.clone().into(), &stop).expect("no users are named");
-        let Ok(Seat::Reader(mut producer)) = half.join(Some(Role::Reader)) else {
+        let pipe = half.meeting.pipe(&stop, &half.peer_ended);
+        let pipe = half.meeting.trusted(&pipe).expect("the directory is private");
+        let Ok(Seat::Reader(mut producer)) = half.meeting.join(&pipe, Some(Role::Reader)) else {
             panic!("the Reader's end is free")
         };
         let mut observer = |_| {};
@@ -49,7 +51,9 @@ fn copy(request: &Request, mut source: FakeSource, mut destination: FakeDestinat
     let mut write = || {
         let stop = Stop::new();
         let half = Half::new(request, name.clone().into(), &stop).expect("no users are named");
-        let Ok(Seat::Writer(mut consumer)) = half.join(Some(Role::Writer)) else {
+        // This half copies the bytes out before it uses them.
+        let pipe = half.meeting.pipe(&stop, &half.peer_ended);
+        let Ok(Seat::Writer(mut consumer)) = half.meeting.join(&pipe, Some(Role::Writer)) else {
             panic!("the Writer's end is free")
         };
         let (mut observer, mut outlook) = (|_| {}, Outlook::default());

@@ -5,7 +5,9 @@ use crate::api::{Aftermath, Error, ErrorKind, Role};
 use crate::dest;
 use crate::digest::Kind;
 use crate::record::TargetRecord;
-use crate::session::{Consumer, PipeError, Producer, Reason, Side, Snapshot, role_of, wire};
+use crate::session::{
+    Consumer, PipeError, Producer, Reason, Side, Snapshot, Trust, role_of, unpack_trailer, wire,
+};
 
 /// The state of the destination after a failure, as far as this half knows it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,7 +31,7 @@ impl Outlook {
 impl Half<'_> {
     /// Aborts the copy as its Reader. Returns the error of the side that aborted first, or `None` if the copy is
     /// complete despite this error, because an earlier Reader had sent everything.
-    pub fn abort_as_reader(&self, producer: &Producer, error: Error) -> Option<Error> {
+    pub fn abort_as_reader<T: Trust>(&self, producer: &Producer<T>, error: Error) -> Option<Error> {
         match producer.abort(&wire::encode(&error, self.meeting.is_pair())) {
             Err(PipeError::Aborted { by: Side::Consumer, reason }) => {
                 Some(self.explain_abort(Role::Writer, &reason, Outlook::default()))
@@ -40,7 +42,7 @@ impl Half<'_> {
     }
 
     /// Aborts the copy as its Writer. Returns the error of the side that aborted first.
-    pub fn abort_as_writer(&self, consumer: &Consumer, error: Error, outlook: Outlook) -> Error {
+    pub fn abort_as_writer<T: Trust>(&self, consumer: &Consumer<T>, error: Error, outlook: Outlook) -> Error {
         match consumer.abort(&wire::encode(&error, self.meeting.is_pair())) {
             PipeError::Aborted { by: Side::Producer, reason } => {
                 self.explain_abort(Role::Reader, &reason, outlook)
@@ -51,8 +53,8 @@ impl Half<'_> {
 
     /// Converts the error of a pipe into one of this half, which has this role.
     pub fn explain(&self, role: Role, error: PipeError, there: &Snapshot, outlook: Outlook) -> Error {
-        let outlook = match there.target {
-            Some(target) if TargetRecord::unpack(&target).is_stream => Outlook { is_stream: true, ..outlook },
+        let outlook = match &there.consumer_hello {
+            Some(target) if TargetRecord::unpack(target).is_stream => Outlook { is_stream: true, ..outlook },
             _ => outlook,
         };
         // A process that was asked to stop reports that, unless another failure ended the copy before.
@@ -126,11 +128,11 @@ impl Half<'_> {
         if outlook.is_stream {
             return Aftermath::Written;
         }
-        let (Some(path), Some(target)) = (self.destination, there.target) else {
+        let (Some(path), Some(target)) = (self.destination, &there.consumer_hello) else {
             return Aftermath::Undetermined;
         };
-        let sent = there.trailer.map_or([0; 32], |trailer| trailer.digest);
-        dest::fate(path, &TargetRecord::unpack(&target), there.sent, Kind::of(self.request), &sent)
+        let (_, sent) = there.trailer.as_ref().map(unpack_trailer).unwrap_or_default();
+        dest::fate(path, &TargetRecord::unpack(target), there.sent, Kind::of(self.request), &sent)
     }
 
     fn about(&self, kind: ErrorKind) -> Error {

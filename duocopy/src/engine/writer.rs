@@ -7,11 +7,13 @@ use super::stats::Meter;
 use super::verdict::Outlook;
 use crate::api::{Error, ErrorKind, Event, Fsync, Outcome, Role, SharedOption, Stats, Verify};
 use crate::attributes::Received;
-use crate::cache::CacheUse;
+use crate::cache::{CacheUse, Pages};
 use crate::dest::{self, Destination, Policy, SourceMetadata, Staged, WritePlan};
 use crate::digest::{Digest, Kind};
 use crate::record::{ResumePoint, TargetRecord};
-use crate::session::{self, Consumer, FilledBlock, Halt, Hello};
+use crate::session::{
+    self, Consumer, FilledBlock, Frame, Halt, Hello, Trust, advance, pack_point, unpack_trailer,
+};
 use crate::source::LONGEST_HOLE;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,7 +22,7 @@ use std::time::{Duration, Instant};
 const POLL: Duration = Duration::from_millis(50);
 
 /// Writes the blocks to the destination, and decides the verdict.
-pub fn write(mut consumer: Consumer, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
+pub fn write<T: Trust>(mut consumer: Consumer<T>, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
     feed.send(Event::Joined { role: Role::Writer, pipe: half.meeting.name.clone() });
     // Opening a named pipe waits until another program reads it, and no event would be delivered meanwhile.
     feed.pause();
@@ -33,7 +35,7 @@ pub fn write(mut consumer: Consumer, half: &Half, feed: &mut Feed) -> Result<Out
 }
 
 /// Converts the end of this half into an error.
-pub fn explain(end: Halt, consumer: &Consumer, outlook: Outlook, half: &Half) -> Error {
+pub fn explain<T: Trust>(end: Halt, consumer: &Consumer<T>, outlook: Outlook, half: &Half) -> Error {
     match end {
         Halt::Own(error) => half.abort_as_writer(consumer, error, outlook),
         Halt::Detach(error) => error,
@@ -42,8 +44,8 @@ pub fn explain(end: Halt, consumer: &Consumer, outlook: Outlook, half: &Half) ->
 }
 
 /// Fills and commits the destination. If the copy fails, keeps or discards what was written.
-pub fn fill(
-    consumer: &mut Consumer,
+pub fn fill<T: Trust>(
+    consumer: &mut Consumer<T>,
     destination: &mut dyn Destination,
     outlook: &mut Outlook,
     half: &Half,
@@ -87,15 +89,15 @@ fn remains(halt: &Halt, resumed: bool, keep_partial: bool) -> Remains {
 }
 
 /// Opens the destination: a new file, the file of an interrupted copy or of a dead Writer, or a stream output.
-fn open(
-    consumer: &Consumer,
+fn open<T: Trust>(
+    consumer: &Consumer<T>,
     half: &Half,
     feed: &Feed,
     outlook: &mut Outlook,
 ) -> Result<Box<dyn Destination>, Halt> {
     half.check_peer(Role::Reader, consumer.peer_user(), feed)?;
     let (request, path) = (half.request, destination_of(half));
-    let (hello, policy) = (Hello::unpack(consumer.origin()), Policy::of(request));
+    let (hello, policy) = (Hello::unpack(consumer.peer_hello()), Policy::of(request));
     let difference = hello.difference(request);
     let differs = |option| Error::at(ErrorKind::OptionsDiffer(option), path);
     if let Some(dead) = consumer.predecessor() {
@@ -125,7 +127,11 @@ fn open(
 
 /// Opens standard output, a device, or a named pipe once another program reads it.
 #[expect(clippy::disallowed_methods, reason = "nothing wakes this process when a named pipe is opened")]
-fn open_stream(consumer: &Consumer, half: &Half, policy: &Policy) -> Result<Box<dyn Destination>, Halt> {
+fn open_stream<T: Trust>(
+    consumer: &Consumer<T>,
+    half: &Half,
+    policy: &Policy,
+) -> Result<Box<dyn Destination>, Halt> {
     let (begun, request, path) = (Instant::now(), half.request, destination_of(half));
     loop {
         let rereads = request.verify == Verify::Reread;
@@ -145,8 +151,8 @@ fn destination_of<'a>(half: &Half<'a>) -> &'a Path {
 }
 
 /// Writes all blocks, and commits. `reached` is the last point that was written, even if this fails.
-fn receive(
-    consumer: &mut Consumer,
+fn receive<T: Trust>(
+    consumer: &mut Consumer<T>,
     destination: &mut dyn Destination,
     reached: &mut ResumePoint,
     half: &Half,
@@ -163,7 +169,7 @@ fn receive(
     let record = TargetRecord { wants_attributes: request.preserves_attributes(), ..destination.record() };
     let is_stream = record.is_stream;
     *reached = session::begin(consumer, &record, begins)?;
-    let source = Hello::unpack(consumer.origin()).source;
+    let source = Hello::unpack(consumer.peer_hello()).source;
     let durable = request.fsync == Fsync::End;
     let cache = CacheUse {
         direct: request.direct_destination,
@@ -182,7 +188,7 @@ fn receive(
     let mut metadata = SourceMetadata::new(&request.preserve);
     let stats = receive_content(consumer, &mut *staged, &mut digest, reached, &mut metadata, half)?;
     let digest = digest.value();
-    let trailer = consumer.trailer().map(|trailer| (trailer.length, trailer.digest));
+    let trailer = consumer.trailer().map(unpack_trailer);
     let (whole, resumed) = (*reached, begins.position);
     let arrived = Arrived { whole, digest, metadata, stats, resumed, committed, is_stream };
     if trailer != Some((reached.position, digest)) {
@@ -192,8 +198,8 @@ fn receive(
 }
 
 /// Writes all blocks. Returns the statistics if they are requested.
-fn receive_content(
-    consumer: &Consumer,
+fn receive_content<T: Trust>(
+    consumer: &mut Consumer<T>,
     staged: &mut dyn Staged<'_>,
     digest: &mut Digest,
     reached: &mut ResumePoint,
@@ -205,54 +211,63 @@ fn receive_content(
         .request
         .stats
         .then(|| Meter::start(Role::Writer, consumer.geometry().blocks(), monitor.snapshot().waited));
-    let mut private = half.private_copy();
+    let mut private = None;
     while let Some(block) = consumer.filled_block()? {
         if let Some(meter) = &mut meter {
             // This block is counted as filled, too.
             meter.count(monitor.waiting_blocks());
         }
-        if block.is_out_of_band() {
-            take_attributes(&block, metadata, half)?;
-            block.release(reached.sum);
-            continue;
-        }
-        // One of the two is 0.
-        let end = block.offset() + block.hole() + block.len() as u64;
+        let (begin, zeros) = match Frame::of(block.header())? {
+            Frame::Attributes => {
+                take_attributes(&block, metadata, half)?;
+                consumer.release_with(block, &pack_point(*reached))?;
+                continue;
+            }
+            Frame::Zeros(zeros) => (reached.position, zeros),
+            Frame::Data => (reached.position, 0),
+        };
+        let end = advance(begin, zeros + block.length() as u64)?;
         staged.check_limit(end)?;
-        if let Some(own) = &mut private {
-            for at in (0..block.len()).step_by(PRIVATE_COPY) {
-                own.resize(PRIVATE_COPY.min(block.len() - at));
+        if let Some(bytes) = block.trusted() {
+            put(bytes, begin, staged, consumer)?;
+            // Writing has brought the bytes into this processor's cache (docs/benchmarks.md).
+            digest.update(bytes);
+        } else {
+            let own = private.get_or_insert_with(|| Pages::new(PRIVATE_COPY));
+            for at in (0..block.length()).step_by(PRIVATE_COPY) {
+                own.resize(PRIVATE_COPY.min(block.length() - at));
                 block.copy_to(at, own);
                 digest.update(own);
-                put(own, block.offset() + at as u64, staged, consumer)?;
+                put(own, begin + at as u64, staged, consumer)?;
             }
-        } else {
-            put(&block, block.offset(), staged, consumer)?;
-            // Writing has brought the bytes into this processor's cache (docs/benchmarks.md).
-            digest.update(&block);
         }
-        put_zeros(&block, digest, staged, consumer, half)?;
+        put_zeros(zeros, end - zeros, digest, staged, consumer, half)?;
         *reached = ResumePoint { position: end, sum: digest.resume_state() };
-        block.release(reached.sum);
+        consumer.release_with(block, &pack_point(*reached))?;
         staged.reached(*reached)?;
     }
     let bytes = reached.position - begins;
     Ok(meter.map(|meter| meter.conclude(bytes, monitor.snapshot().waited)))
 }
 
-fn take_attributes(block: &FilledBlock<'_>, metadata: &mut SourceMetadata, half: &Half) -> Result<(), Halt> {
-    if Received::accepts(block.len()) {
-        let mut bytes = vec![0; block.len()];
-        block.copy_to(0, &mut bytes);
-        if metadata.add_attributes(&bytes) {
-            return Ok(());
-        }
+fn take_attributes<T: Trust>(
+    block: &FilledBlock<T>,
+    metadata: &mut SourceMetadata,
+    half: &Half,
+) -> Result<(), Halt> {
+    if Received::accepts(block.length()) && metadata.add_attributes(&block.to_vec()) {
+        return Ok(());
     }
     Err(Error::at(ErrorKind::TooManyAttributes, destination_of(half)).into())
 }
 
 /// Writes these bytes. If another program has to make room first, that may take any time.
-fn put(bytes: &[u8], offset: u64, staged: &mut dyn Staged<'_>, consumer: &Consumer) -> Result<(), Halt> {
+fn put<T: Trust>(
+    bytes: &[u8],
+    offset: u64,
+    staged: &mut dyn Staged<'_>,
+    consumer: &Consumer<T>,
+) -> Result<(), Halt> {
     let (mut written, mut checked) = (0, Instant::now());
     while written < bytes.len() {
         written += staged.write(offset + written as u64, &bytes[written..])?;
@@ -264,33 +279,34 @@ fn put(bytes: &[u8], offset: u64, staged: &mut dyn Staged<'_>, consumer: &Consum
 }
 
 /// Writes the zeros of a hole, whose length is what the Reader claims.
-fn put_zeros(
-    block: &FilledBlock<'_>,
+fn put_zeros<T: Trust>(
+    zeros: u64,
+    offset: u64,
     digest: &mut Digest,
     staged: &mut dyn Staged<'_>,
-    consumer: &Consumer,
+    consumer: &Consumer<T>,
     half: &Half,
 ) -> Result<(), Halt> {
     let (mut written, mut computed, mut checked) = (0, 0, Instant::now());
-    while computed < block.hole() {
+    while computed < zeros {
         half.stop_if_requested(consumer)?;
         // BLAKE3 may take seconds for a long hole. CRC-64 takes the same time for any length.
-        let rest = block.hole() - computed;
+        let rest = zeros - computed;
         let some = if Kind::of(half.request) == Kind::Blake3 { rest.min(LONGEST_HOLE) } else { rest };
         digest.update_zeros(some);
         computed += some;
     }
-    while written < block.hole() {
+    while written < zeros {
         half.stop_if_requested(consumer)?;
-        written += staged.write_zeros(block.offset() + written, block.hole() - written)?;
-        if written < block.hole() {
+        written += staged.write_zeros(offset + written, zeros - written)?;
+        if written < zeros {
             check_now_and_then(&mut checked, consumer)?;
         }
     }
     Ok(())
 }
 
-fn check_now_and_then(checked: &mut Instant, consumer: &Consumer) -> Result<(), Halt> {
+fn check_now_and_then<T: Trust>(checked: &mut Instant, consumer: &Consumer<T>) -> Result<(), Halt> {
     if checked.elapsed() >= POLL {
         consumer.check()?;
         *checked = Instant::now();

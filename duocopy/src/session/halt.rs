@@ -43,6 +43,12 @@ impl From<Error> for Halt {
     }
 }
 
+impl From<ErrorKind> for Halt {
+    fn from(kind: ErrorKind) -> Self {
+        Self::Own(kind.into())
+    }
+}
+
 impl From<PipeError> for Halt {
     fn from(error: PipeError) -> Self {
         Self::Pipe(error)

@@ -26,8 +26,9 @@ impl Hello {
         packed
     }
 
-    pub fn unpack(packed: &Packed) -> Self {
-        Self { source: SourceRecord::unpack(packed), overwrite: packed[OVERWRITE] }
+    pub fn unpack(packed: &[u8]) -> Self {
+        let overwrite = packed.get(OVERWRITE).copied().unwrap_or_default();
+        Self { source: SourceRecord::unpack(packed), overwrite }
     }
 
     /// Returns the first shared option in which this process differs from the Reader. Roles depend on the order of

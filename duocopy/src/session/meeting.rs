@@ -1,5 +1,6 @@
 //! The pipe where the two processes of a copy meet, and the first messages that they exchange.
 
+use super::frame::{pack_point, unpack_point};
 use super::halt::Halt;
 use super::handshake::Hello;
 use super::layout::Layout;
@@ -8,7 +9,9 @@ use super::wire;
 use crate::api::{Error, ErrorKind, Event, Presence, Progress, Request, Role, Stop};
 use crate::record::{ResumePoint, TargetRecord};
 use crate::sys;
-use blockpipe::{Consumer, End, Geometry, JoinError, Monitor, Phase, Pipe, PipeError, Producer, Side};
+use blockpipe::{
+    Consumer, End, Geometry, JoinError, Monitor, Phase, Pipe, PipeError, Producer, Side, Trust, TrustedPeer,
+};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,9 +39,9 @@ pub struct Meeting {
 
 /// The end of the pipe that a process holds.
 #[derive(Debug)]
-pub enum Seat {
-    Reader(Producer),
-    Writer(Consumer),
+pub enum Seat<T: Trust> {
+    Reader(Producer<T>),
+    Writer(Consumer<T>),
 }
 
 impl Meeting {
@@ -47,7 +50,7 @@ impl Meeting {
         Self { name, tag, dir, connect_timeout, replace_within }
     }
 
-    fn pipe(&self) -> Pipe {
+    fn place(&self) -> Pipe {
         let pipe = Pipe::named(&self.name).tag(&self.tag);
         match &self.dir {
             Some(dir) => pipe.in_directory(dir),
@@ -57,13 +60,13 @@ impl Meeting {
 
     /// Returns the directory with the pipe's files, if it has any. The sandbox must leave it accessible.
     pub fn directory(&self) -> Option<OsString> {
-        self.pipe().directory()
+        self.place().directory()
     }
 
     /// Takes the end for this role, or the one that is free. `peer_ended` interrupts every wait, as `stop` does.
-    pub fn join(&self, role: Option<Role>, stop: &Stop, peer_ended: &Arc<AtomicBool>) -> Result<Seat, Error> {
+    pub fn pipe(&self, stop: &Stop, peer_ended: &Arc<AtomicBool>) -> Pipe {
         let mut pipe = self
-            .pipe()
+            .place()
             .interrupt(stop.flag(), wire::interrupted())
             .interrupt(Arc::clone(peer_ended), wire::interrupted());
         if let Some(time) = self.connect_timeout {
@@ -72,6 +75,21 @@ impl Meeting {
         if let Some(time) = self.replace_within {
             pipe = pipe.replace_within(time);
         }
+        pipe
+    }
+
+    /// The same pipe, if nobody but its two ends writes to its blocks. `None` in a directory that others can enter.
+    #[expect(unsafe_code, reason = "the argument needs the choice of the directory, which is made here")]
+    pub fn trusted(&self, pipe: &Pipe) -> Option<Pipe<TrustedPeer>> {
+        // SAFETY: without a directory of the user's choice, the blocks lie in the private one of this user (mode 0700,
+        // checked by the library) or in kernel objects that only this user can open. Whoever can write to them there can
+        // also write to this process's memory. The peer is a process of this user that speaks the same version of the
+        // protocol, and neither it nor this one writes to a block that it does not hold.
+        self.dir.is_none().then(|| unsafe { pipe.clone().trust_peer() })
+    }
+
+    /// Takes the end for this role, or whichever is free.
+    pub fn join<T: Trust>(&self, pipe: &Pipe<T>, role: Option<Role>) -> Result<Seat<T>, Error> {
         let joined = match role {
             None => pipe.join(),
             Some(Role::Reader) => pipe.join_as_producer().map(End::Producer),
@@ -145,7 +163,7 @@ pub fn check_peer(
     report: impl FnOnce(Event),
 ) -> Result<(), Halt> {
     let user = match user {
-        Err(PipeError::Io { source, .. }) => {
+        Err(PipeError::CallFailed { source, .. }) => {
             return Err(Error { cause: Some(source.into()), ..ErrorKind::PeerUnproven.into() }.into());
         }
         other => other?,
@@ -157,10 +175,11 @@ pub fn check_peer(
 }
 
 /// Reserves the blocks, and lets the Writer join.
-pub fn offer(producer: &mut Producer, layout: &Layout, hello: &Hello) -> Result<(), Halt> {
-    let geometry = Geometry::new(layout.block_size, layout.blocks);
+pub fn offer<T: Trust>(producer: &mut Producer<T>, layout: &Layout, hello: &Hello) -> Result<(), Halt> {
+    let chosen = Geometry::new(layout.block_size, layout.blocks);
+    let geometry = producer.geometry().unwrap_or(chosen);
     producer.ready(geometry, &hello.pack()).map_err(|error| match error {
-        PipeError::Io { doing: step, source } => {
+        PipeError::CallFailed { doing: step, source } => {
             let error = Error::from(ErrorKind::SharedMemory { step });
             Halt::Own(Error { cause: Some(source.into()), ..error })
         }
@@ -169,8 +188,16 @@ pub fn offer(producer: &mut Producer, layout: &Layout, hello: &Hello) -> Result<
 }
 
 /// Sends the Writer's target, and the point from which it can resume. Returns the point from which both resume.
-pub fn begin(consumer: &Consumer, target: &TargetRecord, at: ResumePoint) -> Result<ResumePoint, PipeError> {
-    consumer.begin(&target.pack(), at.into()).map(Into::into)
+pub fn start<T: Trust>(producer: &mut Producer<T>) -> Result<ResumePoint, Halt> {
+    unpack_point(&producer.start()?)
+}
+
+pub fn begin<T: Trust>(
+    consumer: &mut Consumer<T>,
+    target: &TargetRecord,
+    at: ResumePoint,
+) -> Result<ResumePoint, Halt> {
+    unpack_point(&consumer.begin(&target.pack(), pack_point(at))?)
 }
 
 /// Returns a function that reports the progress of the copy. `may_share` says whether the peer may show its own
@@ -184,13 +211,13 @@ pub fn progress(monitor: Monitor, own: Role, may_share: bool) -> impl FnMut() ->
             Role::Writer => now.producer_alive,
         };
         let blocks = now.geometry.map_or(1, Geometry::blocks) as u64;
-        let theirs = now.target.map_or(0, |target| TargetRecord::unpack(&target).terminal);
+        let theirs = now.consumer_hello.as_deref().map_or(0, |hello| TargetRecord::unpack(hello).terminal);
         Progress {
             peer: match now.phase {
                 Phase::Over => Presence::Finished,
                 _ if peer_lives => Presence::Here,
                 // A Writer that was here has sent its target, and a Writer gets in only after a Reader.
-                _ if own == Role::Writer || now.target.is_some() => Presence::Died,
+                _ if own == Role::Writer || now.consumer_hello.is_some() => Presence::Died,
                 _ => Presence::NotYet,
             },
             read: now.sent,
@@ -206,17 +233,5 @@ pub fn role_of(side: Side) -> Role {
     match side {
         Side::Producer => Role::Reader,
         Side::Consumer => Role::Writer,
-    }
-}
-
-impl From<blockpipe::ResumePoint> for ResumePoint {
-    fn from(blockpipe::ResumePoint { position, sum }: blockpipe::ResumePoint) -> Self {
-        Self { position, sum }
-    }
-}
-
-impl From<ResumePoint> for blockpipe::ResumePoint {
-    fn from(ResumePoint { position, sum }: ResumePoint) -> Self {
-        Self { position, sum }
     }
 }

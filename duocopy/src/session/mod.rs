@@ -3,6 +3,7 @@
 //!
 //! What `duocopy` calls Reader and Writer are the producer and the consumer of `blockpipe`.
 
+mod frame;
 mod halt;
 mod handshake;
 mod layout;
@@ -11,9 +12,15 @@ mod peers;
 pub mod status;
 pub mod wire;
 
-pub use blockpipe::{Consumer, FilledBlock, Geometry, PipeError, Producer, Reason, Side, Snapshot};
+pub use blockpipe::ResumePoint as PipePoint;
+pub use blockpipe::{
+    Consumer, FilledBlock, Geometry, Pipe, PipeError, Producer, Reason, Side, Snapshot, Trust,
+};
+pub use frame::{Frame, advance, pack_point, pack_trailer, unpack_trailer};
 pub use halt::Halt;
 pub use handshake::Hello;
 pub use layout::{Layout, choose_layout};
-pub use meeting::{HALVES, MIN_BLOCK_SIZE, Meeting, Seat, begin, check_peer, offer, progress, role_of};
+pub use meeting::{
+    HALVES, MIN_BLOCK_SIZE, Meeting, Seat, begin, check_peer, offer, progress, role_of, start,
+};
 pub use peers::Peers;

@@ -138,7 +138,7 @@ impl PipeStatus {
     fn of(pipe: &Snapshot) -> Self {
         let reader = pipe.producer_alive.then_some(pipe.producer);
         let at = |process: Option<u32>, user| process.map(|process| ProcessStatus { process, user });
-        let source = pipe.origin.as_ref().map(SourceRecord::unpack);
+        let source = pipe.producer_hello.as_deref().map(SourceRecord::unpack);
         Self {
             generation: pipe.generation,
             name: pipe.name.clone(),
@@ -153,7 +153,7 @@ impl PipeStatus {
             },
             reader: at(reader, pipe.users[0]),
             writer: at(pipe.consumer, pipe.users[1]),
-            came: [pipe.producer != 0, pipe.target.is_some()],
+            came: [pipe.producer != 0, pipe.consumer_hello.is_some()],
             waits: pipe.waits.map(|(side, since)| (role_of(side), since)),
             length: source.and_then(|source| source.known_length()),
             is_ready: source.is_some(),

@@ -6,8 +6,7 @@
 use blockpipe::offsets;
 
 pub use blockpipe::offsets::{
-    BEGUN, BLOCK_SIZE, BLOCKS, EMPTIED, FILLED, GENERATION, SLOTS, STATE, TRAILER_DIGEST, TRAILER_LENGTH,
-    VERDICT, VERSION,
+    BEGUN, BLOCK_SIZE, BLOCKS, CLOSED, EMPTIED, FILLED, GENERATION, SLOTS, STATE, TRAILER, VERDICT, VERSION,
 };
 
 /// The process number of the Reader, 4 bytes, and that of the Writer.
@@ -18,12 +17,14 @@ pub const NAME_LENGTH: u64 = offsets::NAME;
 pub const NAME: u64 = NAME_LENGTH + 4;
 /// How much of a name is stored.
 pub const NAME_LIMIT: usize = 508;
-/// The descriptions of the source and of the destination, 128 bytes each.
-pub const SOURCE: u64 = offsets::ORIGIN;
-pub const TARGET: u64 = offsets::TARGET;
+/// The descriptions of the source and of the destination: the length, 4 bytes, and 128 bytes.
+pub const SOURCE_LENGTH: u64 = offsets::PRODUCER_HELLO;
+pub const SOURCE: u64 = SOURCE_LENGTH + 4;
+pub const TARGET_LENGTH: u64 = offsets::CONSUMER_HELLO;
+pub const TARGET: u64 = TARGET_LENGTH + 4;
 /// Whether the Reader waits for a replacement when the Writer dies, 4 bytes.
 pub const READER_ALLOWS_REPLACEMENT: u64 = offsets::PRODUCER_ALLOWS_REPLACEMENT;
-/// Two resume points of the Reader, and two of the Writer, each a checksum and a position.
+/// Two resume points of the Reader, and two of the Writer, 32 bytes each: a position, a checksum, and 16 unused bytes.
 pub const READER_RESUME_POINTS: u64 = offsets::PRODUCER_RESUME_POINTS;
 pub const WRITER_RESUME_POINTS: u64 = offsets::CONSUMER_RESUME_POINTS;
 /// Whether the Reader sleeps, 4 bytes, and whether the Writer does.
