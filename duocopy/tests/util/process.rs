@@ -110,8 +110,11 @@ impl Process {
         }
     }
 
+    /// Kills it, and waits until it is dead: on a busy machine that takes a moment.
     pub fn kill(&self) {
-        self.child().kill().expect("killing a child");
+        let mut child = self.child();
+        child.kill().expect("killing a child");
+        child.wait().expect("waiting for a child");
     }
 
     pub fn ended(&self) -> Option<ExitStatus> {
