@@ -97,8 +97,15 @@ impl Memory {
     }
 
     /// A forked child has no such memory.
+    fn is_of_this_process(&self) -> bool {
+        self.forks == forks()
+    }
+
     fn assert_here(&self) {
-        assert!(self.forks == forks(), "a block was used in a forked child: only the parent has its memory");
+        assert!(
+            self.is_of_this_process(),
+            "a block was used in a forked child: only the parent has its memory"
+        );
     }
 }
 
@@ -117,6 +124,7 @@ impl Memory {
 /// # let (mut producer, mut consumer) = setup::pair();
 /// let mut block = producer.empty_block()?;
 /// assert_eq!((block.number(), block.capacity()), (0, 4096));
+/// assert!(block.is_of_this_process()); // this is no forked child
 /// block.set_header(&33_u64.to_le_bytes()); // a timestamp, in this application
 /// block.copy_from(0, b"frame ");
 /// block.copy_from(6, b"0");
@@ -176,6 +184,12 @@ impl<T: Trust> EmptyBlock<T> {
     /// Returns the number of the block in the stream; the first one is 0. See the [example](#examples).
     pub fn number(&self) -> u64 {
         self.n
+    }
+
+    /// Returns whether this process can access the block's bytes: a forked child cannot, and a call that tries panics
+    /// there. See the [example](#examples).
+    pub fn is_of_this_process(&self) -> bool {
+        self.memory.is_of_this_process()
     }
 
     /// Sets the block's header, which the consumer reads with [`FilledBlock::header`]: at most 40 bytes, followed by
@@ -321,6 +335,12 @@ impl<T: Trust> FilledBlock<T> {
     /// Returns the number of the block in the stream; the first one is 0. See the [example](#examples).
     pub fn number(&self) -> u64 {
         self.n
+    }
+
+    /// Returns whether this process can access the block's bytes: a forked child cannot, and a call that tries panics
+    /// there. See the [example](EmptyBlock#examples).
+    pub fn is_of_this_process(&self) -> bool {
+        self.memory.is_of_this_process()
     }
 
     /// Returns the header that the producer has set with [`EmptyBlock::set_header`]; zeros if it has set none. See the

@@ -64,7 +64,7 @@ pub use {
     consumer::Consumer,
     error::{JoinError, PipeError},
     io::{Reader, Writer},
-    layout::Geometry,
+    layout::{Geometry, VERSION as PROTOCOL_VERSION},
     monitor::{Monitor, Phase, Snapshot},
     nudge::Canceller,
     overview::{pipes, remove_dead},

@@ -126,6 +126,7 @@ mod unix {
             in_child(move || {
                 let (reason, point) = (Reason::new(1, "in the child"), ResumePoint::default());
                 let text = "a block was used in a forked child";
+                assert!(!empty.is_of_this_process() && !held.is_of_this_process());
                 panics(|| empty.fill(1), text);
                 panics(|| empty.as_mut_ptr(), text);
                 panics(|| empty.copy_from(0, &[1]), text);
@@ -181,6 +182,7 @@ mod unix {
         // Nothing has changed here.
         assert_eq!(monitors[0].snapshot().released, 0);
         is_taken(&pipe);
+        assert!(empty.is_of_this_process());
         empty.fill(4);
         producer.send(empty, 100).unwrap();
         let block = consumer.filled_block().unwrap().unwrap();

@@ -127,6 +127,7 @@ fn a_waiting_consumer_refuses_another_tag_and_another_version() {
     }
     let header = name.header();
     let ours = header.word(8);
+    assert_eq!(ours, blockpipe::PROTOCOL_VERSION);
     header.set_word(8, ours + 41);
     for role in ["", " as producer", " as consumer"] {
         is_refused(&mut other, &join(b"one tag", role), &format!("OtherVersion {{ ours: {ours}, theirs: "));
