@@ -1,0 +1,53 @@
+//! Ending a wait from another thread.
+
+use crate::guard::guard;
+use crate::pointer::free;
+use crate::result::Failure;
+use crate::result::blockpipe_result::{self, BLOCKPIPE_OK};
+use pipe::Canceller;
+
+/// Ends a wait of one end. All threads may use it at once.
+pub struct blockpipe_canceller {
+    canceller: Canceller,
+}
+
+impl blockpipe_canceller {
+    pub(crate) fn new(canceller: Canceller) -> Self {
+        Self { canceller }
+    }
+}
+
+/// Ends the wait that the end is in with BLOCKPIPE_CANCELED, or its next one. Nothing else changes: the end can be used as
+/// before. Does nothing once the end is freed. Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn blockpipe_cancel(canceller: *const blockpipe_canceller) -> blockpipe_result {
+    guard(
+        "blockpipe_cancel",
+        || None,
+        || {
+            // SAFETY: by the rules of the header. All threads may share it: `Canceller` is `Sync`.
+            let canceller = unsafe { canceller.as_ref() }.ok_or_else(|| Failure::null("canceller"))?;
+            canceller.canceller.cancel();
+            Ok(BLOCKPIPE_OK)
+        },
+    )
+}
+
+/// Frees the canceller, and sets the caller's pointer to NULL. Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn blockpipe_canceller_free(canceller: *mut *mut blockpipe_canceller) {
+    guard(
+        "blockpipe_canceller_free",
+        || None,
+        || {
+            // SAFETY: by the rules of the header.
+            unsafe { free(canceller) };
+            Ok(BLOCKPIPE_OK)
+        },
+    );
+}
+
+const _: () = {
+    const fn is_shared_by_threads<T: Send + Sync>() {}
+    is_shared_by_threads::<blockpipe_canceller>();
+};
