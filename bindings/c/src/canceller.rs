@@ -46,8 +46,3 @@ pub unsafe extern "C" fn blockpipe_canceller_free(canceller: *mut *mut blockpipe
         },
     );
 }
-
-const _: () = {
-    const fn is_shared_by_threads<T: Send + Sync>() {}
-    is_shared_by_threads::<blockpipe_canceller>();
-};

@@ -196,8 +196,9 @@ pub unsafe extern "C" fn blockpipe_next_filled(
 ) -> blockpipe_result {
     // SAFETY: by the rules of the header.
     unsafe {
+        let to = out(block, "block");
         with("blockpipe_next_filled", consumer, |end| {
-            let to = out(block, "block")?;
+            let to = to?;
             let block = match u64::try_from(timeout) {
                 Err(_) => end.filled_block()?,
                 Ok(0) => end.try_filled_block()?,
@@ -405,8 +406,9 @@ pub unsafe extern "C" fn blockpipe_consumer_canceller(
 ) -> blockpipe_result {
     // SAFETY: by the rules of the header.
     unsafe {
+        let to = out(canceller, "canceller");
         with("blockpipe_consumer_canceller", consumer, |end| {
-            give(out(canceller, "canceller")?, blockpipe_canceller::new(end.canceller()));
+            give(to?, blockpipe_canceller::new(end.canceller()));
             Ok(BLOCKPIPE_OK)
         })
     }

@@ -40,6 +40,18 @@ const _: () = assert!(size_of::<pipe::BlockHeader>() == BLOCKPIPE_HEADER_LENGTH)
 const _: () = assert!(size_of::<pipe::ResumePoint>() == BLOCKPIPE_POINT_LENGTH);
 const _: () = assert!(size_of::<pipe::Trailer>() == BLOCKPIPE_TRAILER_LENGTH);
 
+// What the header says about threads.
+const _: () = {
+    const fn moves_between_threads<T: Send>() {}
+    const fn is_shared_by_threads<T: Send + Sync>() {}
+    moves_between_threads::<producer::blockpipe_producer>();
+    moves_between_threads::<consumer::blockpipe_consumer>();
+    moves_between_threads::<block::blockpipe_empty_block>();
+    moves_between_threads::<block::blockpipe_filled_block>();
+    is_shared_by_threads::<options::blockpipe_options>();
+    is_shared_by_threads::<canceller::blockpipe_canceller>();
+};
+
 /// Returns the version of the protocol that this library speaks. Two processes can meet only if their versions are
 /// equal, whether they use this library or the Rust crate; otherwise joining fails with BLOCKPIPE_OTHER_VERSION. Does
 /// not block.

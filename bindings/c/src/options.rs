@@ -205,9 +205,9 @@ pub unsafe extern "C" fn blockpipe_join(
     producer: *mut *mut blockpipe_producer,
     consumer: *mut *mut blockpipe_consumer,
 ) -> blockpipe_result {
+    // SAFETY: by the rules of the header.
+    let (producer, consumer) = unsafe { (out(producer, "producer"), out(consumer, "consumer")) };
     let join = |named: &Named| {
-        // SAFETY: by the rules of the header.
-        let (producer, consumer) = unsafe { (out(producer, "producer"), out(consumer, "consumer")) };
         let (producer, consumer) = (producer?, consumer?);
         match named.pipe.join()? {
             End::Producer(end) => give(producer, blockpipe_producer::new(end, named)),
@@ -228,10 +228,10 @@ pub unsafe extern "C" fn blockpipe_join_as_producer(
     options: *const blockpipe_options,
     producer: *mut *mut blockpipe_producer,
 ) -> blockpipe_result {
+    // SAFETY: by the rules of the header.
+    let producer = unsafe { out(producer, "producer") };
     let join = |named: &Named| {
-        // SAFETY: by the rules of the header.
-        let producer = unsafe { out(producer, "producer")? };
-        give(producer, blockpipe_producer::new(named.pipe.join_as_producer()?, named));
+        give(producer?, blockpipe_producer::new(named.pipe.join_as_producer()?, named));
         Ok(BLOCKPIPE_OK)
     };
     // SAFETY: by the rules of the header.
@@ -248,10 +248,10 @@ pub unsafe extern "C" fn blockpipe_join_as_consumer(
     options: *const blockpipe_options,
     consumer: *mut *mut blockpipe_consumer,
 ) -> blockpipe_result {
+    // SAFETY: by the rules of the header.
+    let consumer = unsafe { out(consumer, "consumer") };
     let join = |named: &Named| {
-        // SAFETY: by the rules of the header.
-        let consumer = unsafe { out(consumer, "consumer")? };
-        give(consumer, blockpipe_consumer::new(named.pipe.join_as_consumer()?, named));
+        give(consumer?, blockpipe_consumer::new(named.pipe.join_as_consumer()?, named));
         Ok(BLOCKPIPE_OK)
     };
     // SAFETY: by the rules of the header.

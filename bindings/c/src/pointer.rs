@@ -38,7 +38,7 @@ pub(crate) unsafe fn free<T>(variable: *mut *mut T) {
     drop(unsafe { take(variable, "") }.ok());
 }
 
-/// Prepares an out-parameter for an object: NULL, until [`give`] stores one.
+/// Prepares an out-parameter for an object: NULL, until [`give`] stores one. Comes before everything that can fail.
 ///
 /// # Safety
 /// The pointer is NULL, or valid for writes and used by nobody else during `'a`. What it points to may be uninitialised.

@@ -189,8 +189,9 @@ pub unsafe extern "C" fn blockpipe_next_empty(
 ) -> blockpipe_result {
     // SAFETY: by the rules of the header.
     unsafe {
+        let to = out(block, "block");
         with("blockpipe_next_empty", producer, |end| {
-            let to = out(block, "block")?;
+            let to = to?;
             let block = match u64::try_from(timeout) {
                 Err(_) => Some(end.empty_block()?),
                 Ok(0) => end.try_empty_block()?,
@@ -358,8 +359,9 @@ pub unsafe extern "C" fn blockpipe_producer_canceller(
 ) -> blockpipe_result {
     // SAFETY: by the rules of the header.
     unsafe {
+        let to = out(canceller, "canceller");
         with("blockpipe_producer_canceller", producer, |end| {
-            give(out(canceller, "canceller")?, blockpipe_canceller::new(end.canceller()));
+            give(to?, blockpipe_canceller::new(end.canceller()));
             Ok(BLOCKPIPE_OK)
         })
     }
