@@ -78,9 +78,8 @@ impl<T: Trust> Consumer<T> {
     }
 
     /// Returns the user id of the producer's process, as the kernel knows it: the owner of a file about this pairing
-    /// and this end that nobody else can have written. Outside a directory shared by several users
-    /// ([`Pipe::in_directory`](crate::Pipe::in_directory)) only this user can join. `None` on Windows, and if there is
-    /// no producer (it may just have died). Blocks for half a second at most, while a producer is joining.
+    /// and this end that nobody else can have written. In this user's own directory always this
+    /// user. `None` on Windows, and elsewhere if there is no producer (it may just have died). Blocks for half a second at most, while a producer is joining.
     ///
     /// It identifies who joined; everybody else who can enter the directory can still read and change the blocks.
     /// Example: [`Pipe`](crate::Pipe#sharing-a-directory).

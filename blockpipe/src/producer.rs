@@ -76,8 +76,8 @@ impl<T: Trust> Producer<T> {
     }
 
     /// Returns the user id of the consumer's process, as the kernel knows it: the owner of a file about this pairing
-    /// and this end that nobody else can have written. `None` on Windows, and if there is no consumer (it may just have
-    /// died). Blocks for half a second at most, while a consumer is joining.
+    /// and this end that nobody else can have written. In this user's own directory always this
+    /// user. `None` on Windows, and elsewhere if there is no consumer (it may just have died). Blocks for half a second at most, while a consumer is joining.
     ///
     /// Call it after [`start`](Self::start), when there is a consumer. It identifies who joined; everybody else who can
     /// enter the [directory](crate::Pipe#sharing-a-directory) can still read and change the blocks.

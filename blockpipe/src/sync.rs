@@ -37,30 +37,31 @@ mod real {
         }
     }
 
-    /// A bell with the contract of `sys::Bell`. Its time limit passes only when the test says so, and then for ever: a
+    /// A bell with the contract of `sys::Bell`. A sleep reaches its time limit only as often as the test says, so that a
     /// lost wake-up shows as a deadlock.
     #[derive(Debug, Default)]
     pub(crate) struct Bell {
-        time_is_up: loom::sync::Mutex<bool>,
+        limits: loom::sync::Mutex<u32>,
         rung: loom::sync::Condvar,
     }
 
     impl Bell {
         pub(crate) fn sleep(&self, word: &AtomicU32, _limit: Duration) {
-            let mut time_is_up = self.time_is_up.lock().unwrap();
-            while word.load(Ordering::Relaxed) == 1 && !*time_is_up {
-                time_is_up = self.rung.wait(time_is_up).unwrap();
+            let mut limits = self.limits.lock().unwrap();
+            while word.load(Ordering::Relaxed) == 1 && *limits == 0 {
+                limits = self.rung.wait(limits).unwrap();
             }
+            *limits = limits.saturating_sub(1);
         }
 
         pub(crate) fn ring(&self, _word: &AtomicU32) {
-            drop(self.time_is_up.lock().unwrap());
+            drop(self.limits.lock().unwrap());
             self.rung.notify_all();
         }
 
-        /// Lets the time limit of this sleep and of all later ones pass.
+        /// Lets one sleep reach its time limit, this one or the next.
         pub(crate) fn let_time_pass(&self) {
-            *self.time_is_up.lock().unwrap() = true;
+            *self.limits.lock().unwrap() += 1;
             self.rung.notify_all();
         }
     }

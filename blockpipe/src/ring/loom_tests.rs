@@ -340,12 +340,19 @@ fn a_wait_ends_with_the_block_or_with_the_death_of_the_peer() {
             let producer = thread::spawn({
                 let shared = Arc::clone(&shared);
                 move || {
-                    let seat = shared.seats[PRODUCER].lock().unwrap();
+                    let mut seat = shared.seats[PRODUCER].lock().unwrap();
+                    // It was taken: if it is free from now on, its holder is dead.
+                    *seat = true;
                     kill::at_step(at, || produce(&shared, 1));
                     drop(seat);
                     // Some time after the death, a sleep ends.
                     shared.bells[CONSUMER].let_time_pass();
                 }
+            });
+            let clock = thread::spawn({
+                let shared = Arc::clone(&shared);
+                // At any other moment, too.
+                move || shared.bells[CONSUMER].let_time_pass()
             });
             let mut drainer = Drainer::resumed(&shared.ring, SLOTS, length(1)).unwrap();
             let mut filled = || match drainer.next(&shared.ring, &shared.slots, 0).unwrap() {
@@ -354,11 +361,12 @@ fn a_wait_ends_with_the_block_or_with_the_death_of_the_peer() {
             };
             // The seat first: what is read after it is final.
             let dead = || {
-                let _seat = shared.seats[PRODUCER].try_lock().ok()?;
-                (shared.ring.producer.filled.load(Ordering::Acquire) == 0).then_some(false)
+                let seat = shared.seats[PRODUCER].try_lock().ok()?;
+                (*seat && shared.ring.producer.filled.load(Ordering::Acquire) == 0).then_some(false)
             };
             let found = wait(|| None, || shared.park(CONSUMER, &mut filled), dead);
             producer.join().unwrap();
+            clock.join().unwrap();
             assert_eq!(found, shared.ring.producer.filled.load(Ordering::Relaxed) == 1);
         });
     }

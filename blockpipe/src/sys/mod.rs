@@ -82,6 +82,8 @@ pub(crate) use forks::forks;
 pub use readiness::Readiness;
 #[cfg(unix)]
 pub(crate) use unix::{Bell, Seats, Segment, directory};
+#[cfg(all(windows, feature = "readiness"))]
+pub use windows::Readiness;
 #[cfg(windows)]
 pub(crate) use windows::{Bell, Seats, Segment, directory};
 

@@ -365,3 +365,20 @@ impl Bell {
         let _ = unsafe { SetEvent(self.rung.as_raw_handle()) };
     }
 }
+
+/// There is no descriptor that `poll` or `epoll` would take, so nobody gets this.
+#[cfg(feature = "readiness")]
+#[derive(Clone, Debug)]
+pub struct Readiness(());
+
+#[cfg(feature = "readiness")]
+#[expect(clippy::unused_self, reason = "other systems have a descriptor")]
+impl Readiness {
+    pub(crate) fn new() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn raise(&self) {}
+
+    pub(crate) fn clear(&self) {}
+}
