@@ -1,7 +1,7 @@
 //! How to reserve space where the system's own call does not work on every file system.
 
 use rustix::fd::OwnedFd;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use std::io;
 
 /// Reserves real memory by writing zeros, for systems whose own call does not work on every file system: a full file
@@ -10,19 +10,17 @@ pub(crate) fn write_zeros(file: &OwnedFd, start: u64, length: u64) -> io::Result
     let before = rustix::fs::fstat(file)?.st_size.cast_unsigned();
     let (mut at, end) = (start, start + length);
     let zeros = vec![0; (1 << 20).min(length as usize)];
-    // The last byte first: zeros are written page by page, and another process must not see a file that is shorter than
-    // a header, which would not be a pipe.
-    let mut has_length = false;
+    // The whole length first: zeros are written page by page, and another process must not see a file that is shorter
+    // than a header, which would not be a pipe.
+    retry_on_intr(|| rustix::fs::ftruncate(file, before.max(end)))?;
     while at < end {
-        let (piece, to) =
-            if has_length { ((end - at).min(zeros.len() as u64) as usize, at) } else { (1, end - 1) };
-        match rustix::io::pwrite(file, &zeros[..piece], to) {
-            Ok(_) if !has_length => has_length = true,
+        let piece = (end - at).min(zeros.len() as u64) as usize;
+        match rustix::io::pwrite(file, &zeros[..piece], at) {
             Ok(written) => at += written as u64,
             Err(Errno::INTR) => {}
             Err(error) => {
                 // Nobody has mapped the new part yet.
-                let _ = rustix::fs::ftruncate(file, before);
+                let _ = retry_on_intr(|| rustix::fs::ftruncate(file, before));
                 return Err(error.into());
             }
         }
