@@ -10,6 +10,7 @@ use crate::spin::Spin;
 use crate::sync::{AtomicU32, Bell, Ordering, step};
 use crate::sys::{self, Seats, Side, forks};
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -31,6 +32,16 @@ pub(crate) struct Interrupt {
     pub reason: Reason,
 }
 
+/// A question to the application: whether to stop waiting.
+#[derive(Clone)]
+pub(crate) struct ShouldCancel(pub Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl fmt::Debug for ShouldCancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ShouldCancel")
+    }
+}
+
 /// The options of a pipe besides its name and tag.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
@@ -38,6 +49,14 @@ pub(crate) struct Options {
     pub connect_timeout: Option<Duration>,
     pub replace_within: Option<Duration>,
     pub interrupts: Vec<Interrupt>,
+    pub should_cancel: Option<ShouldCancel>,
+}
+
+impl Options {
+    /// Asks the application whether to stop waiting. No lock is held meanwhile.
+    pub(crate) fn should_cancel(&self) -> bool {
+        self.should_cancel.as_ref().is_some_and(|ShouldCancel(ask)| ask())
+    }
 }
 
 /// One taken seat.

@@ -53,6 +53,9 @@ pub enum JoinError {
     /// An interrupt flag was set while waiting for the producer, which receives the flag's reason.
     #[error("interrupted")]
     Interrupted,
+    /// The wait was canceled ([`Pipe::cancel_when`](crate::Pipe::cancel_when)); a producer waits for another consumer.
+    #[error("canceled")]
+    Canceled,
     /// A system call failed.
     #[error("{doing}: {source}")]
     Io {
@@ -155,7 +158,8 @@ pub enum PipeError {
     /// changed.
     #[error("the dead producer used {} blocks of {} bytes", .0.blocks(), .0.block_size())]
     OtherGeometry(Geometry),
-    /// The wait was ended by a [`Canceller`](crate::Canceller); nothing has changed.
+    /// The wait was ended by a [`Canceller`](crate::Canceller) or by [`Pipe::cancel_when`](crate::Pipe::cancel_when);
+    /// nothing has changed.
     #[error("canceled")]
     Canceled,
     /// The end was used in a forked child. It belongs to the parent, and nothing has changed for it.
@@ -178,6 +182,7 @@ impl JoinError {
             PipeError::Aborted { reason, .. } => Self::Aborted(reason),
             PipeError::Interrupted => Self::Interrupted,
             PipeError::NoPeer => Self::NoPeer,
+            PipeError::Canceled => Self::Canceled,
             PipeError::Io { doing, source } => Self::Io { doing, source },
             PipeError::Corrupt(what) => Self::Corrupt(what),
             other => unreachable!("a wait for READY cannot end with: {other}"),

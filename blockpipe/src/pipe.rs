@@ -6,9 +6,9 @@
 
 use crate::block::{Trust, TrustedPeer, UntrustedPeer};
 use crate::consumer::Consumer;
-use crate::end::{ARRIVAL_LIMIT, Attached, Interrupt, Options};
+use crate::end::{ARRIVAL_LIMIT, Attached, Interrupt, Options, ShouldCancel};
 use crate::error::{JoinError, PipeError};
-use crate::layout::{Geometry, Header, MAGIC, OPENING, OVER, READY, VERSION, fingerprint};
+use crate::layout::{Geometry, Header, MAGIC, OPENING, READY, VERSION, fingerprint};
 use crate::memory::Shared;
 use crate::monitor::{Phase, Snapshot};
 use crate::overview;
@@ -16,6 +16,7 @@ use crate::producer::Producer;
 use crate::reason::Reason;
 use crate::sync::{Ordering, step};
 use crate::sys::{self, Seats, Side};
+use crate::wait::{ReadyWait, wait_for_ready, wait_until_vacated};
 use std::ffi::{OsStr, OsString};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -60,12 +61,6 @@ enum Arrival {
 enum Entry {
     First,
     Replacement,
-}
-
-/// How a consumer's wait for READY ended.
-enum ReadyWait {
-    Ready,
-    ProducerGone,
 }
 
 impl Pipe {
@@ -173,6 +168,17 @@ impl<T: Trust> Pipe<T> {
         self
     }
 
+    /// Asks `should_cancel` about every 50 ms of a wait, and whenever a signal has interrupted the wait. If it returns
+    /// true, the wait ends with [`PipeError::Canceled`], or [`JoinError::Canceled`], and nothing else has changed.
+    ///
+    /// It is called on the thread that waits, and may take its time. This is for interpreters, which run the program's
+    /// signal handlers only when they are asked to; [`Canceller`](crate::Canceller) is simpler for everybody else.
+    #[must_use]
+    pub fn cancel_when(mut self, should_cancel: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.options.should_cancel = Some(ShouldCancel(Arc::new(should_cancel)));
+        self
+    }
+
     /// Takes one of the two ends: the producer for the first process, the consumer for the second. If only a consumer is
     /// waiting ([`join_as_consumer`](Self::join_as_consumer)), takes the producer.
     ///
@@ -276,7 +282,13 @@ impl<T: Trust> Pipe<T> {
                     *limit = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
                     return pipe.join_as(requested);
                 }
-                Err(error) => return Err(JoinError::before_ready(error)),
+                Err(error) => {
+                    if matches!(error, PipeError::Canceled) {
+                        // Without a producer, nobody else would remove the pipe.
+                        let _ = attached.vacate();
+                    }
+                    return Err(JoinError::before_ready(error));
+                }
             }
         }
     }
@@ -303,6 +315,7 @@ impl<T: Trust> Pipe<T> {
                 Arrival::Seated(attached, entry) => return Ok((*attached, entry)),
                 Arrival::Retry if Instant::now() < deadline => {}
                 Arrival::Retry => return Err(JoinError::Busy),
+                Arrival::Leaving(_) if self.options.should_cancel() => return Err(JoinError::Canceled),
                 Arrival::Leaving(_) if Instant::now() < deadline => sys::pause(Duration::from_millis(1)),
                 Arrival::Leaving(snapshot) => return Err(JoinError::Leaving(snapshot)),
             }
@@ -458,34 +471,6 @@ impl<T: Trust> Pipe<T> {
         let hash = header.tag_hash.each_ref().map(|word| word.load(Ordering::Relaxed));
         (header.tag_length.load(Ordering::Relaxed), hash) == tag_fingerprint(&self.tag)
     }
-}
-
-fn wait_for_ready(attached: &Attached, requested: Option<Side>) -> Result<ReadyWait, PipeError> {
-    let poll = || match attached.verdict() {
-        Some(Ok(())) => Some(Err(PipeError::Corrupt("complete before it began"))),
-        Some(Err(error)) => Some(Err(error)),
-        None => match attached.shared.header().state.load(Ordering::Acquire) {
-            READY => Some(Ok(ReadyWait::Ready)),
-            // OPENING: no producer has come yet, or it is not ready. OVER: a verdict will follow, or the producer's seat
-            // will be free.
-            OPENING | OVER => attached.reject_early_commit(),
-            _ => Some(Err(PipeError::Corrupt("the state is invalid"))),
-        },
-    };
-    attached.wait(poll, |alone| match requested {
-        // A process that requested this end keeps it for the next producer.
-        Some(_) if attached.may_wait(alone, false) || !attached.vacate()? => Ok(None),
-        Some(_) => Err(PipeError::NoPeer),
-        // A process that did not may become the next producer.
-        None => Ok(attached.vacate()?.then_some(ReadyWait::ProducerGone)),
-    })
-}
-
-/// Waits until this end has vacated its seat, when the memory has disappeared with a producer that was killed just after
-/// READY. The death then counts as one before READY.
-fn wait_until_vacated(attached: &Attached) -> Result<(), PipeError> {
-    let verdict = || Some(attached.verdict()?.and(Err(PipeError::Corrupt("complete before it began"))));
-    attached.wait(verdict, |_| Ok(attached.vacate()?.then_some(())))
 }
 
 fn tag_fingerprint(tag: &[u8]) -> (u64, [u64; 2]) {

@@ -2,9 +2,11 @@
 
 use crate::end::{Attached, reason_from};
 use crate::error::PipeError;
+use crate::layout::{OPENING, OVER, READY};
 use crate::monitor;
 use crate::ring::{self, Stage};
 use crate::sync::Ordering;
+use crate::sys::Side;
 use std::time::{Duration, Instant};
 
 /// How long a wait sleeps before it asks the kernel whether the peer is still alive.
@@ -122,7 +124,8 @@ impl Attached {
         let after = || {
             self.publish_waiting(true);
             match self.check_peer(&mut absent) {
-                Ok(None) => limit.is_over().then_some(Ok(None)),
+                Ok(None) if limit.is_over() => Some(Ok(None)),
+                Ok(None) => self.options().should_cancel().then_some(Err(PipeError::Canceled)),
                 found => Some(found),
             }
         };
@@ -196,4 +199,38 @@ impl Attached {
             other => other,
         }
     }
+}
+
+/// How a consumer's wait for READY ended.
+pub(crate) enum ReadyWait {
+    Ready,
+    ProducerGone,
+}
+
+pub(crate) fn wait_for_ready(attached: &Attached, requested: Option<Side>) -> Result<ReadyWait, PipeError> {
+    let poll = || match attached.verdict() {
+        Some(Ok(())) => Some(Err(PipeError::Corrupt("complete before it began"))),
+        Some(Err(error)) => Some(Err(error)),
+        None => match attached.shared.header().state.load(Ordering::Acquire) {
+            READY => Some(Ok(ReadyWait::Ready)),
+            // OPENING: no producer has come yet, or it is not ready. OVER: a verdict will follow, or the producer's seat
+            // will be free.
+            OPENING | OVER => attached.reject_early_commit(),
+            _ => Some(Err(PipeError::Corrupt("the state is invalid"))),
+        },
+    };
+    attached.wait(poll, |alone| match requested {
+        // A process that requested this end keeps it for the next producer.
+        Some(_) if attached.may_wait(alone, false) || !attached.vacate()? => Ok(None),
+        Some(_) => Err(PipeError::NoPeer),
+        // A process that did not may become the next producer.
+        None => Ok(attached.vacate()?.then_some(ReadyWait::ProducerGone)),
+    })
+}
+
+/// Waits until this end has vacated its seat, when the memory has disappeared with a producer that was killed just after
+/// READY. The death then counts as one before READY.
+pub(crate) fn wait_until_vacated(attached: &Attached) -> Result<(), PipeError> {
+    let verdict = || Some(attached.verdict()?.and(Err(PipeError::Corrupt("complete before it began"))));
+    attached.wait(verdict, |_| Ok(attached.vacate()?.then_some(())))
 }

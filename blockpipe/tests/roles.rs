@@ -5,6 +5,7 @@ use crate::util::{
     Actor, Copied, HALF_A_SECOND, Name, Random, Watchdog, answers_of_all, finish, hex, is_refused, now, pause,
 };
 use blockpipe::{Geometry, JoinError, Pipe, PipeError, Side};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 fn join_as(name: &Name, role: &str) -> String {
@@ -252,6 +253,21 @@ fn a_waiting_consumer_gives_up_after_its_connect_timeout() {
     consumer.expect_answer("NoPeer");
     assert!(start.elapsed() > Duration::from_millis(350 + 1500 + 1200), "{:?}", start.elapsed());
     name.assert_gone();
+}
+
+#[test]
+fn a_consumer_can_be_canceled_while_it_joins() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let asked = AtomicU32::new(0);
+    let pipe = Pipe::named(name.bytes()).cancel_when(move || asked.fetch_add(1, Ordering::Relaxed) % 3 == 2);
+    assert!(matches!(pipe.join_as_consumer(), Err(JoinError::Canceled)));
+    name.assert_gone();
+    // A producer that is not ready yet is not disturbed.
+    let mut producer = Pipe::named(name.bytes()).join_as_producer().unwrap();
+    assert!(matches!(pipe.join_as_consumer(), Err(JoinError::Canceled)));
+    producer.ready(Geometry::new(4096, 2), b"").unwrap();
+    drop((pipe.join_as_consumer().unwrap(), producer));
 }
 
 /// The consumer has seen that there is no producer, and one takes its seat before the consumer gets the gate.

@@ -215,3 +215,64 @@ fn a_long_reason_is_cut_between_characters() {
         }
     }
 }
+
+#[test]
+fn every_wait_asks_the_application_whether_to_cancel_it() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let cancel = Arc::new(AtomicBool::new(true));
+    let pipe = Pipe::named(name.bytes()).cancel_when({
+        let cancel = Arc::clone(&cancel);
+        move || cancel.load(Ordering::Relaxed)
+    });
+    let mut producer = pipe.join_as_producer().unwrap();
+    producer.ready(Geometry::new(4096, 1), b"").unwrap();
+    assert!(matches!(producer.start(), Err(PipeError::Canceled)));
+    let mut consumer = pipe.join_as_consumer().unwrap();
+    assert!(matches!(consumer.filled_block(), Err(PipeError::Canceled)));
+    let block = producer.empty_block().unwrap();
+    producer.send(block, 1).unwrap();
+    assert!(matches!(producer.empty_block(), Err(PipeError::Canceled)));
+    assert!(matches!(producer.finish(), Err(PipeError::Canceled)));
+
+    // Nothing else has changed, and a limit still counts.
+    let block = consumer.filled_block().unwrap().unwrap();
+    consumer.release(block).unwrap();
+    cancel.store(false, Ordering::Relaxed);
+    assert!(consumer.filled_block().unwrap().is_none());
+    consumer.finish().unwrap();
+    producer.finish().unwrap();
+    name.assert_gone();
+}
+
+#[test]
+fn a_consumer_can_commit_again_if_it_has_not_kept_what_commit_returned() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let pair = || {
+        let pipe = Pipe::named(name.bytes());
+        let mut producer = pipe.join_as_producer().unwrap();
+        producer.ready(Geometry::new(4096, 1), b"").unwrap();
+        let mut consumer = pipe.join_as_consumer().unwrap();
+        std::thread::scope(|scope| {
+            let end = scope.spawn(|| consumer.filled_block().unwrap().is_none());
+            let canceller = producer.canceller();
+            let closing = scope.spawn(|| producer.finish());
+            assert!(end.join().unwrap());
+            canceller.cancel();
+            assert!(matches!(closing.join().unwrap(), Err(PipeError::Canceled)));
+        });
+        drop(consumer.commit().unwrap());
+        (producer, consumer)
+    };
+    let (mut producer, mut consumer) = pair();
+    consumer.commit().unwrap().complete().unwrap();
+    producer.finish().unwrap();
+    let (mut producer, consumer) = pair();
+    let reason = Reason::new(7, "could not be renamed");
+    assert!(matches!(consumer.abort(&reason), PipeError::Aborted { by: Side::Consumer, .. }));
+    assert!(
+        matches!(producer.finish(), Err(PipeError::Aborted { by: Side::Consumer, reason: got }) if got == reason)
+    );
+    name.assert_gone();
+}
