@@ -1,0 +1,42 @@
+//! Taking one end of a pipe.
+
+use crate::convert::{Name, duration};
+use crate::end::{signals_end_wait, take_raised};
+use crate::errors::join_error;
+use blockpipe::{JoinError, Pipe};
+use pyo3::prelude::*;
+use std::path::PathBuf;
+
+/// The options of both ends, as Python passes them.
+pub struct Options<'a> {
+    pub name: Name,
+    pub tag: &'a [u8],
+    pub directory: Option<PathBuf>,
+    pub connect_timeout: Option<f64>,
+    pub replace_within: Option<f64>,
+}
+
+impl Options<'_> {
+    pub fn pipe(self) -> PyResult<Pipe> {
+        let mut pipe = Pipe::named(self.name).tag(self.tag).cancel_when(signals_end_wait);
+        if let Some(directory) = self.directory {
+            pipe = pipe.in_directory(directory);
+        }
+        if let Some(time) = duration(self.connect_timeout)? {
+            pipe = pipe.connect_timeout(time);
+        }
+        if let Some(seconds) = self.replace_within {
+            // A limit that is too far away for the clock must still allow a replacement.
+            pipe = pipe.replace_within(duration(Some(seconds))?.unwrap_or(std::time::Duration::MAX));
+        }
+        Ok(pipe)
+    }
+}
+
+/// Joins without the interpreter's lock.
+pub fn join<T: Send>(py: Python<'_>, join: impl FnOnce() -> Result<T, JoinError> + Send) -> PyResult<T> {
+    py.detach(join).map_err(|error| match take_raised() {
+        Some(raised) => raised,
+        None => join_error(py, error),
+    })
+}

@@ -1,0 +1,224 @@
+//! The end that fills blocks.
+
+use crate::convert::{self, Name, deadline};
+use crate::empty::EmptyBlock;
+use crate::end::{Call, End};
+use crate::errors::{misuse, pipe_error, timed_out};
+use crate::joining::{Options, join};
+use crate::observe::snapshot;
+use blockpipe::{Geometry, PipeError, Readiness, Reason};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+/// The end that fills blocks and sends them.
+#[pyclass(frozen, module = "blockpipe")]
+pub struct Producer {
+    end: Arc<End<blockpipe::Producer>>,
+    geometry: Geometry,
+    predecessor: Option<Vec<u8>>,
+    readiness: OnceLock<Readiness>,
+}
+
+impl Producer {
+    fn block_object(&self, block: blockpipe::EmptyBlock) -> EmptyBlock {
+        EmptyBlock::new(&self.end, block)
+    }
+
+    fn abort_with(&self, py: Python<'_>, reason: &Reason) -> PyResult<()> {
+        self.end.with(py, Call::Slow, |end| match end.abort(reason) {
+            // It is the caller who aborted.
+            Err(PipeError::Aborted { by: blockpipe::Side::Producer, .. }) => Ok(()),
+            verdict => verdict,
+        })
+    }
+}
+
+#[pymethods]
+impl Producer {
+    #[new]
+    #[pyo3(signature = (name, *, block_size = None, blocks = None, hello = &[] as &[u8], tag = &[] as &[u8], directory = None,
+        connect_timeout = None, replace_within = None))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    fn new(
+        py: Python<'_>,
+        name: Name,
+        block_size: Option<usize>,
+        blocks: Option<usize>,
+        hello: &[u8],
+        tag: &[u8],
+        directory: Option<PathBuf>,
+        connect_timeout: Option<f64>,
+        replace_within: Option<f64>,
+    ) -> PyResult<Self> {
+        let pipe = Options { name, tag, directory, connect_timeout, replace_within }.pipe()?;
+        let mut end = join(py, || pipe.join_as_producer())?;
+        let default = end.geometry().unwrap_or_default();
+        let geometry =
+            Geometry::new(block_size.unwrap_or(default.block_size()), blocks.unwrap_or(default.blocks()));
+        let ready = py.detach(|| {
+            end.ready(geometry, hello).inspect_err(|error| {
+                // A waiting consumer should learn why there is no producer. One whose producer died waits for another
+                // replacement.
+                if end.predecessor().is_none() {
+                    let _ = end.abort(&Reason::new(1, error.to_string()));
+                }
+            })
+        });
+        ready.map_err(|error| pipe_error(py, error))?;
+        let predecessor = end.predecessor().map(Into::into);
+        let (canceller, monitor) = (end.canceller(), end.monitor());
+        let end = Arc::new(End::new(end, canceller, monitor));
+        Ok(Self { end, geometry, predecessor, readiness: OnceLock::new() })
+    }
+
+    /// The number of bytes in a block.
+    #[getter]
+    fn block_size(&self) -> usize {
+        self.geometry.block_size()
+    }
+
+    /// The number of blocks.
+    #[getter]
+    fn blocks(&self) -> usize {
+        self.geometry.blocks()
+    }
+
+    /// The hello of the dead producer that this one replaces, or None.
+    #[getter]
+    fn predecessor(&self) -> Option<&[u8]> {
+        self.predecessor.as_deref()
+    }
+
+    /// The hello of the consumer, or None before it has begun.
+    #[getter]
+    fn peer_hello<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let hello = self.end.with(py, Call::Instant, |end| end.peer_hello())?;
+        Ok(hello.map(|hello| PyBytes::new(py, &hello)))
+    }
+
+    /// The user id of the consumer's process, as the kernel knows it; None if there is no consumer.
+    #[getter]
+    fn peer_user(&self, py: Python<'_>) -> PyResult<Option<u32>> {
+        self.end.with(py, Call::Slow, |end| end.peer_user())
+    }
+
+    /// Waits until a consumer has begun, and returns the resume point where the stream begins.
+    fn start<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let point = self.end.wait(py, blockpipe::Producer::start)?;
+        Ok(PyBytes::new(py, &point))
+    }
+
+    /// Returns the next empty block; waits until the consumer releases one.
+    #[pyo3(signature = (timeout = None))]
+    fn block(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<EmptyBlock> {
+        if let Some(block) = self.try_block(py)? {
+            return Ok(block);
+        }
+        let deadline = deadline(timeout)?;
+        let block = self.end.wait(py, |end| match deadline {
+            None => end.empty_block().map(Some),
+            Some(deadline) => loop {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let block = end.empty_block_timeout(left)?;
+                if block.is_some() || left.is_zero() {
+                    break Ok(block);
+                }
+            },
+        })?;
+        let block = block.ok_or_else(|| timed_out(py, "timed out waiting for an empty block"))?;
+        Ok(self.block_object(block))
+    }
+
+    /// Returns an empty block, or None if there is none now.
+    fn try_block(&self, py: Python<'_>) -> PyResult<Option<EmptyBlock>> {
+        let block = self.end.with(py, Call::Instant, blockpipe::Producer::try_empty_block)?;
+        Ok(block.map(|block| self.block_object(block)))
+    }
+
+    /// Ends the stream and waits for the consumer's verdict.
+    fn finish(&self, py: Python<'_>) -> PyResult<()> {
+        self.end.wait(py, blockpipe::Producer::finish)
+    }
+
+    /// As `finish`, with at most 64 bytes that the consumer gets at the end of the stream.
+    #[pyo3(signature = (trailer = &[] as &[u8]))]
+    fn close(&self, py: Python<'_>, trailer: &[u8]) -> PyResult<()> {
+        self.end.wait(py, |end| end.close(trailer))
+    }
+
+    /// Aborts the pipe with a reason that the consumer receives.
+    #[pyo3(signature = (text, code = 1))]
+    fn abort(&self, py: Python<'_>, text: &str, code: u32) -> PyResult<()> {
+        self.abort_with(py, &Reason::new(code, text))
+    }
+
+    /// Leaves the pipe without a verdict, so that another process can take this end.
+    fn detach(&self, py: Python<'_>) -> PyResult<()> {
+        self.end.ensure_of_this_process(py)?;
+        if self.end.held.load(Ordering::Relaxed) > 0 {
+            return Err(misuse(py, "cannot leave: a block is held"));
+        }
+        self.end.with(py, Call::Slow, |_| Ok(()))?;
+        self.end.give_up();
+        Ok(())
+    }
+
+    /// Ends the wait that another thread is in, or the next one, with `Canceled`.
+    fn cancel(&self) {
+        self.end.cancel();
+    }
+
+    /// Raises the error that has ended the pipe, if one has. For programs that wait for something else.
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        self.end.with(py, Call::Slow, |end| end.check())
+    }
+
+    /// Returns the state of the pipe. Never waits.
+    fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.end.ensure_of_this_process(py)?;
+        snapshot(py, &self.end.monitor().snapshot())
+    }
+
+    /// Returns a descriptor that is readable while `try_block` may find something.
+    fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        if self.readiness.get().is_none() {
+            let readiness = self.end.with(py, Call::Slow, blockpipe::Producer::readiness)?;
+            let _ = self.readiness.set(readiness);
+        }
+        Ok(self.readiness.get().map_or(-1, AsRawFd::as_raw_fd))
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    /// Finishes, or aborts after an exception. Afterwards the end is over in any case.
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        class: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
+        _trace: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        if class.is_none() {
+            let finished = convert::unless_over(py, self.finish(py));
+            if let Err(error) = &finished {
+                let _ = self.abort_with(py, &convert::reason(error.value(py)));
+            }
+            return finished;
+        }
+        // The exception of the block counts, and not what the peer makes of it.
+        convert::unless_error_of_pipe(py, self.abort_with(py, &convert::reason(error)))
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.end.give_up();
+    }
+}
