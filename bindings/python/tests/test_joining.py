@@ -1,0 +1,135 @@
+"""Taking an end of a pipe, and being refused."""
+
+import os
+import pickle
+from pathlib import Path
+
+import blockpipe
+import pytest
+
+
+def test_a_third_instance_is_refused(python, pair, name):
+    tx, rx = pair()
+    other = python(
+        """
+for end in [blockpipe.Producer, blockpipe.Consumer]:
+    try:
+        end(sys.argv[1])
+    except blockpipe.TooManyInstances as error:
+        say(error, error.snapshot.producer, error.snapshot.consumer)
+""",
+        name,
+    )
+    line = f"too many instances: no end of this pipe is free for this process {os.getpid()} {os.getpid()}"
+    assert other.rest() == [line, line]
+    block = tx.block()
+    block.send(1)
+    assert len(rx.block()) == 1
+
+
+def test_another_tag_is_refused(name):
+    _tx = blockpipe.Producer(name, tag=b"one")
+    with pytest.raises(blockpipe.OtherTag, match="different tag") as caught:
+        blockpipe.Consumer(name, tag=b"two")
+    assert caught.value.snapshot.tag == b"one"
+
+
+def test_another_version_is_refused(tmp_path, name):
+    assert blockpipe.protocol_version > 0
+    tx = blockpipe.Producer(name, directory=tmp_path)
+    (file,) = (path for path in tmp_path.iterdir() if path.stat().st_size > 4096)
+    # The version is the number after the first eight bytes (docs/protocol.md).
+    with open(file, "r+b") as header:
+        header.seek(8)
+        assert int.from_bytes(header.read(4), "little") == blockpipe.protocol_version
+        header.seek(8)
+        header.write((77).to_bytes(4, "little"))
+    with pytest.raises(blockpipe.OtherVersion) as caught:
+        blockpipe.Consumer(name, directory=tmp_path)
+    assert (caught.value.ours, caught.value.theirs) == (blockpipe.protocol_version, 77)
+    assert str(caught.value) == (
+        f"the peer uses version 77 of the protocol, this is version {blockpipe.protocol_version}: "
+        "both processes need a blockpipe with the same protocol (blockpipe.protocol_version)"
+    )
+    tx.abort("the test is over")
+
+
+def test_the_version_is_that_of_the_rust_library():
+    layout = Path(__file__).parents[3] / "blockpipe" / "src" / "layout.rs"
+    assert f"pub const VERSION: u32 = {blockpipe.protocol_version};\n" in layout.read_text()
+
+
+def test_nobody_comes(name):
+    with pytest.raises(blockpipe.NoPeer, match="timed out waiting for a peer") as caught:
+        blockpipe.Consumer(name, connect_timeout=0.1)
+    assert isinstance(caught.value, TimeoutError) and isinstance(caught.value, blockpipe.Error)
+    tx = blockpipe.Producer(name, connect_timeout=0.1)
+    with pytest.raises(blockpipe.NoPeer):
+        tx.start()
+    with pytest.raises(blockpipe.Over):
+        tx.block()
+    assert blockpipe.inspect(name) is None
+
+
+def test_what_can_be_seen_of_a_pipe(name):
+    assert blockpipe.inspect(name) is None
+    tx = blockpipe.Producer(name, block_size=5000, blocks=3, tag=b"a tag", hello=b"a hello")
+    seen = blockpipe.inspect(name)
+    assert (seen.name, seen.tag, seen.phase) == (name.encode(), b"a tag", "alone")
+    assert (seen.block_size, seen.blocks, seen.producer, seen.consumer) == (8192, 3, os.getpid(), None)
+    assert (seen.producer_hello, seen.consumer_hello, seen.is_dead) == (b"a hello", None, False)
+    assert any(pipe.name == name.encode() for pipe in blockpipe.pipes() if isinstance(pipe, blockpipe.Snapshot))
+    rx = blockpipe.Consumer(name, tag=b"a tag")
+    assert rx.peer_hello == b"a hello" and tx.peer_hello is None
+    assert rx.begin(b"a consumer", at=b"from here") == b"from here".ljust(32, b"\0")
+    assert tx.start() == b"from here".ljust(32, b"\0")
+    assert tx.peer_hello == b"a consumer" and tx.snapshot().consumer_hello == b"a consumer"
+    assert tx.peer_user == rx.peer_user == os.getuid()
+    rx.abort("seen enough")
+
+
+def test_a_dead_pair_is_removed(python, name):
+    other = python(
+        "tx = blockpipe.Producer(sys.argv[1]); rx = blockpipe.Consumer(sys.argv[1]); rx.begin(); say('ready'); time.sleep(60)",
+        name,
+    )
+    other.expect("ready")
+    other.kill()
+    other.wait()
+    assert blockpipe.inspect(name).is_dead
+    assert name.encode() in [pipe.name for pipe in blockpipe.remove_dead() if isinstance(pipe, blockpipe.Snapshot)]
+    assert blockpipe.inspect(name) is None
+
+
+def test_an_error_of_the_system_has_its_number(name, tmp_path):
+    with pytest.raises(blockpipe.SystemFailure) as caught:
+        blockpipe.Consumer(name, directory=tmp_path / "missing")
+    assert isinstance(caught.value, OSError) and caught.value.errno == 2
+    assert "missing" in str(caught.value)
+
+
+def test_too_little_memory_is_an_error_that_the_consumer_learns(name, thread):
+    waiting = thread(blockpipe.Consumer, name)
+    with pytest.raises(blockpipe.SystemFailure, match="reserving the blocks in shared memory"):
+        blockpipe.Producer(name, block_size=1 << 30, blocks=1 << 16)
+    with pytest.raises(blockpipe.Aborted, match="reserving the blocks in shared memory"):
+        waiting.result()
+
+
+def test_wrong_arguments_are_refused(name):
+    for wrong in [{"connect_timeout": -1}, {"replace_within": float("nan")}]:
+        with pytest.raises(ValueError, match="must not be negative"):
+            blockpipe.Consumer(name, **wrong)
+    with pytest.raises(TypeError):
+        blockpipe.Producer(name, 4096)
+    with pytest.raises(blockpipe.Misuse, match="at most 1024 bytes"):
+        blockpipe.Producer(name, hello=bytes(1025))
+    assert blockpipe.inspect(name) is None
+
+
+def test_errors_survive_pickling():
+    aborted = pickle.loads(pickle.dumps(blockpipe.Aborted("no space", 28, "consumer")))
+    assert (aborted.text, aborted.code, aborted.by) == ("no space", 28, "consumer")
+    assert str(aborted) == "aborted by the consumer: no space"
+    other = pickle.loads(pickle.dumps(blockpipe.OtherVersion("too old", 9, 8)))
+    assert (str(other), other.ours, other.theirs) == ("too old", 9, 8)
