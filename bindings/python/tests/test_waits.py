@@ -158,8 +158,8 @@ def test_a_time_limit(pair):
 
 def test_other_threads_run_while_one_waits(pair, thread):
     _tx, rx = pair()
-    waiting = thread(rx.block, timeout=0.6)
     longest, last = 0, time.monotonic()
+    waiting = thread(rx.block, timeout=0.6)
     while waiting.is_alive():
         now = time.monotonic()
         longest, last = max(longest, now - last), now
