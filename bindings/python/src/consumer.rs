@@ -218,7 +218,7 @@ impl Consumer {
         Ok(trailer.map(|trailer| PyBytes::new(py, &trailer)))
     }
 
-    /// Declares that everything is dealt with: both sides end complete.
+    /// Waits for the end of the stream, and declares that everything is dealt with: both sides end complete.
     fn finish(&self, py: Python<'_>) -> PyResult<()> {
         self.release_in_use(py)?;
         self.end.with(py, Call::Slow, blockpipe::Consumer::finish)

@@ -51,7 +51,9 @@ pub fn pipe_error(py: Python<'_>, error: PipeError) -> PyErr {
         PipeError::Aborted { by, reason } => {
             return exception(py, "Aborted", (&reason.message, reason.code, side(*by)));
         }
-        PipeError::Io { doing, source } => return system_failure(py, doing, source),
+        PipeError::Io { doing, source } | PipeError::CallFailed { doing, source } => {
+            return system_failure(py, doing, source);
+        }
         PipeError::PeerDied => "PeerDied",
         PipeError::DiedCommitting => "DiedCommitting",
         PipeError::NoPeer => "NoPeer",

@@ -61,7 +61,7 @@ def test_explicit_ends(pair, thread):
 
     tx, rx = pair()
     with pytest.raises(blockpipe.Misuse, match="blocks left to drain"):
-        rx.finish()
+        rx.commit()
     closing = thread(tx.close, b"a trailer")
     with pytest.raises(blockpipe.EndOfStream):
         rx.block()

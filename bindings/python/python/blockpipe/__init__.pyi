@@ -145,7 +145,7 @@ class Consumer:
     def skip_to_latest(self) -> int:
         """Releases all blocks that are filled now but the newest one, and returns their number."""
     def finish(self) -> None:
-        """Declares that everything is dealt with: both sides end complete."""
+        """Waits for the end of the stream, and declares that everything is dealt with: both sides end complete."""
     def commit(self) -> Committing:
         """Announces that the result is about to become final; to be used with ``with``.
 
