@@ -50,8 +50,10 @@ impl Name {
     }
 }
 
-/// Opens a pipe's file, empty if it is new, with its gate locked by this process: by a classic lock, which excludes the
-/// library's lock; or, where the library locks whole files, by such a lock.
+/// Opens a pipe's file, empty if it is new, with its gate locked as the library locks it.
+///
+/// (A classic lock would be lost as soon as another test of this process opens and closes the file, as one that lists or
+/// sweeps pipes does.)
 pub fn locked_gate(path: &Path) -> File {
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(false).mode(0o600).open(path).unwrap();
@@ -63,7 +65,7 @@ pub fn locked_gate(path: &Path) -> File {
         lock.l_type = libc::F_WRLCK as libc::c_short;
         lock.l_len = 1;
         // SAFETY: the descriptor is open, and `lock` outlives the call.
-        let got = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) };
+        let got = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
         assert_eq!(got, 0, "{}", std::io::Error::last_os_error());
     }
     file
