@@ -308,17 +308,15 @@ impl<T: Trust> Consumer<T> {
         if self.held.window.any_lent() {
             return Err(PipeError::Misuse("cannot skip: a block is held"));
         }
+        let first = self.held.window.first();
+        let filled = self.drainer.filled_from(self.end.ring(), first).map_err(PipeError::from);
+        // The newest one of this moment: a producer may send blocks as fast as they are skipped.
+        let newest = first + self.end.conclude(filled)?.saturating_sub(1);
         let mut skipped = 0;
-        loop {
+        while self.held.window.first() < newest {
             let n = self.held.window.first();
-            let filled = self.drainer.filled_from(self.end.ring(), n).and_then(|filled| {
-                // The newest one stays.
-                let skip = filled > 1;
-                skip.then(|| self.drainer.length(self.held.region().slots(), n)).transpose()
-            });
-            let Some(length) = self.end.conclude(filled.map_err(PipeError::from))? else {
-                return Ok(skipped);
-            };
+            let length = self.drainer.length(self.held.region().slots(), n).map_err(PipeError::from);
+            let length = self.end.conclude(length)?;
             if self.held.window.len() == 0 {
                 self.held.window.hand_out();
             }
@@ -327,6 +325,7 @@ impl<T: Trust> Consumer<T> {
             held.give(settled, |block| release(end, drainer, block));
             skipped += 1;
         }
+        Ok(skipped)
     }
 
     /// Checks that this end can continue, for callers that wait for something else, such as the disk. Call it about every

@@ -2,12 +2,12 @@
 
 use crate::util::{Actor, Name, Watchdog, ends, finish_both, meanwhile, pause, trusted};
 use blockpipe::{
-    Consumer, EmptyBlock, FilledBlock, Geometry, Pipe, PipeError, Producer, Side, Trust, TrustedPeer,
+    Consumer, EmptyBlock, FilledBlock, Geometry, Pipe, PipeError, Producer, Reason, Side, Trust, TrustedPeer,
     UntrustedPeer,
 };
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn pipe(name: &Name, blocks: usize) -> Pipe<TrustedPeer> {
     trusted(Pipe::named(name.bytes())).blocks(4096, blocks)
@@ -385,6 +385,31 @@ fn only_the_newest_block_is_left_after_a_skip() {
     });
     assert_eq!(monitor.snapshot().released, 1200);
     assert!(matches!(consumer.skip_to_latest(), Err(PipeError::Over)));
+}
+
+/// A skip ends although the producer sends blocks as fast as they are skipped.
+#[test]
+fn a_skip_is_limited_to_the_blocks_of_one_moment() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let blocks = 16;
+    let (mut producer, mut consumer) = ends(&pipe(&name, blocks));
+    thread::scope(|scope| {
+        let sending = scope.spawn(move || {
+            while let Ok(block) = producer.empty_block() {
+                if producer.send(block, 1).is_err() {
+                    break;
+                }
+            }
+        });
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(1) {
+            let skipped = consumer.skip_to_latest().unwrap();
+            assert!(skipped < blocks as u64, "{skipped} blocks were skipped");
+        }
+        let _ = consumer.abort(&Reason::new(1, "enough"));
+        sending.join().unwrap();
+    });
 }
 
 #[test]

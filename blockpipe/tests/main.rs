@@ -12,6 +12,8 @@ mod blocks;
 mod directory;
 mod examples;
 mod faults;
+#[cfg(any(feature = "bytes", all(unix, feature = "readiness")))]
+mod features;
 mod files;
 mod fork;
 mod handles;

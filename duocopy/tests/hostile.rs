@@ -268,6 +268,33 @@ fn a_reader_that_sends_more_than_announced_gets_no_further_than_allowed() {
     assert!(folder.temporaries("").is_empty(), "a temporary file is left: {ended:?}");
 }
 
+/// The Reader describes a block as no correct Reader does.
+#[test]
+fn an_impossible_block_is_an_error() {
+    let hole = |zeros: u64| [&[1][..], &zeros.to_le_bytes()].concat();
+    // The length and the header of each block.
+    let unknown_kind = vec![(4096, vec![3])];
+    let hole_with_bytes = vec![(4096, hole(4096))];
+    let hole_beyond_the_limit = vec![(0, hole(1 << 63))];
+    let end_beyond_the_limit = vec![(1, vec![]), (0, hole((1 << 63) - 1))];
+    for blocks in [unknown_kind, hole_with_bytes, hole_beyond_the_limit, end_beyond_the_limit] {
+        let folder = Folder::new();
+        folder.write("src", bytes(4096, 1));
+        let (mut reader, writer) = stranger(&folder, "write dst");
+        for (length, header) in &blocks {
+            let mut block = reader.empty_block().expect("there are four");
+            block.set_header(header);
+            reader.send(block, *length).expect("it goes on");
+        }
+        assert!(reader.finish().is_err());
+        drop(reader);
+        let ended = ends(writer, Instant::now(), "an impossible block");
+        assert!(ended.code != 0 && ended.messages.contains("violated the protocol"), "{blocks:?}: {ended:?}");
+        assert!(!folder.is_there("dst"));
+        assert!(folder.temporaries("").is_empty(), "a temporary file is left: {ended:?}");
+    }
+}
+
 /// Only the Writer can report *complete*.
 #[test]
 fn an_abort_of_the_reader_never_counts_as_complete() {

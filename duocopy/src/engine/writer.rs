@@ -217,15 +217,17 @@ fn receive_content<T: Trust>(
             // This block is counted as filled, too.
             meter.count(monitor.waiting_blocks());
         }
-        let (begin, zeros) = match Frame::of(block.header())? {
+        let zeros = match Frame::of(&block)? {
             Frame::Attributes => {
                 take_attributes(&block, metadata, half)?;
                 consumer.release_with(block, &pack_point(*reached))?;
                 continue;
             }
-            Frame::Zeros(zeros) => (reached.position, zeros),
-            Frame::Data => (reached.position, 0),
+            Frame::Zeros(zeros) => zeros,
+            Frame::Data => 0,
         };
+        let begin = reached.position;
+        // One of the two is 0.
         let end = advance(begin, zeros + block.length() as u64)?;
         staged.check_limit(end)?;
         if let Some(bytes) = block.trusted() {
@@ -241,7 +243,7 @@ fn receive_content<T: Trust>(
                 put(own, begin + at as u64, staged, consumer)?;
             }
         }
-        put_zeros(zeros, end - zeros, digest, staged, consumer, half)?;
+        put_zeros(zeros, begin, digest, staged, consumer, half)?;
         *reached = ResumePoint { position: end, sum: digest.resume_state() };
         consumer.release_with(block, &pack_point(*reached))?;
         staged.reached(*reached)?;

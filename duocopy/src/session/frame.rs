@@ -1,12 +1,12 @@
-//! What the two processes put into a pipe beside the bytes: what a block holds, where each resumes, and the trailer.
+//! The records that the two processes exchange beside the bytes: a block's header, a resume point, and the trailer.
 
 use super::halt::Halt;
 use crate::api::ErrorKind;
 use crate::digest::Value;
 use crate::record::ResumePoint;
-use blockpipe::{BlockHeader, EmptyBlock, Trailer, Trust};
+use blockpipe::{EmptyBlock, FilledBlock, Trailer, Trust};
 
-/// What a block holds. As bytes in its header: the kind, and little-endian the number of zeros.
+/// The content of a block. The block's header says it: one byte for the kind, then the number of zeros, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// Bytes of the source.
@@ -17,11 +17,11 @@ pub enum Frame {
     Attributes,
 }
 
-/// The limit of a source in bytes: up to here, what a process adds to a number that it was told never overflows.
+/// The limit of a source in bytes. Adding a block's length to a position below it never overflows.
 const MAX_POSITION: u64 = u64::MAX >> 1;
 
 impl Frame {
-    /// Says what the block holds. A block of which nothing is said holds data.
+    /// Describes the block in its header. A block whose header is not set holds data.
     pub fn put<T: Trust>(self, block: &mut EmptyBlock<T>) {
         let (kind, zeros) = match self {
             Self::Data => return,
@@ -33,20 +33,20 @@ impl Frame {
         block.set_header(&header);
     }
 
-    /// # Errors
-    /// The peer says what no correct peer says.
-    pub fn of(header: &BlockHeader) -> Result<Self, Halt> {
+    /// Returns what the block holds, or an error if no correct peer sends such a block.
+    pub fn of<T: Trust>(block: &FilledBlock<T>) -> Result<Self, Halt> {
+        let header = block.header();
         let zeros = u64::from_le_bytes(header[1..9].try_into().expect("eight bytes"));
         match header[0] {
             0 => Ok(Self::Data),
-            1 if zeros <= MAX_POSITION => Ok(Self::Zeros(zeros)),
+            1 if block.length() == 0 && zeros <= MAX_POSITION => Ok(Self::Zeros(zeros)),
             2 => Ok(Self::Attributes),
-            _ => Err(violation("a block is of a kind that this version does not know")),
+            _ => Err(violation("a block's header is invalid")),
         }
     }
 }
 
-/// Advances a position by a length that the peer said.
+/// Adds a length that the peer claims to a position. Returns an error beyond the limit.
 pub fn advance(position: u64, length: u64) -> Result<u64, Halt> {
     let end = position.checked_add(length).filter(|end| *end <= MAX_POSITION);
     end.ok_or_else(|| violation("the source is longer than the limit"))
@@ -66,7 +66,7 @@ pub fn unpack_point(packed: &blockpipe::ResumePoint) -> Result<ResumePoint, Halt
     advance(point.position, 0).map(|_| point)
 }
 
-/// The length of the source and its checksum, as the last word of the Reader.
+/// Packs the trailer: the length of the source, and its checksum.
 pub fn pack_trailer(length: u64, digest: &Value) -> [u8; 40] {
     let mut packed = [0; 40];
     packed[..8].copy_from_slice(&length.to_le_bytes());
