@@ -86,13 +86,6 @@ pub(crate) struct Attached {
     region: RefCell<Option<Region>>,
 }
 
-fn other(side: Side) -> Side {
-    match side {
-        Side::Producer => Side::Consumer,
-        Side::Consumer => Side::Producer,
-    }
-}
-
 impl Attached {
     pub(crate) fn new(
         seats: Arc<Seats>,
@@ -104,7 +97,7 @@ impl Attached {
         let (shared, bell) = (Arc::new(shared), seats.bell(generation, side)?);
         Ok(Self {
             nudge: Arc::new(Nudge::new(Arc::clone(&shared), side, bell)),
-            peer_bell: seats.bell(generation, other(side))?,
+            peer_bell: seats.bell(generation, side.other())?,
             forks: forks(),
             seats,
             shared,
@@ -287,7 +280,7 @@ impl Attached {
     }
 
     fn wake_peer_if(&self, should_wake: impl FnOnce() -> bool) {
-        let left = ring::wake(self.parked(other(self.side)), &self.peer_bell, should_wake);
+        let left = ring::wake(self.parked(self.side.other()), &self.peer_bell, should_wake);
         self.left_asleep.set(left);
     }
 
@@ -304,7 +297,7 @@ impl Attached {
     pub(crate) fn peer_user(&self) -> Result<Option<u32>, PipeError> {
         let deadline = Instant::now() + ARRIVAL_LIMIT;
         loop {
-            let user = self.seats.user(other(self.side), self.generation);
+            let user = self.seats.user(self.side.other(), self.generation);
             if user.is_ok() || Instant::now() > deadline {
                 return user.map_err(PipeError::call("identifying the peer's user"));
             }
@@ -317,7 +310,7 @@ impl Attached {
     }
 
     pub(crate) fn is_peer_alive(&self) -> Result<bool, PipeError> {
-        self.seats.is_held(other(self.side)).map_err(PipeError::io("checking whether the peer is alive"))
+        self.seats.is_held(self.side.other()).map_err(PipeError::io("checking whether the peer is alive"))
     }
 
     /// Returns whether somebody has removed the pipe, or has put something else into its place.

@@ -133,11 +133,8 @@ impl Watcher {
 
     /// Returns whether the peer is gone, or the end was interrupted: only a call of the end can tell what follows.
     fn needs_a_look(&self) -> bool {
-        let peer = match self.side {
-            Side::Producer => Side::Consumer,
-            Side::Consumer => Side::Producer,
-        };
         let interrupted = self.interrupts.iter().any(|interrupt| interrupt.flag.load(Ordering::Relaxed));
-        interrupted || self.seats.upgrade().is_none_or(|seats| !seats.is_held(peer).unwrap_or(false))
+        interrupted
+            || self.seats.upgrade().is_none_or(|seats| !seats.is_held(self.side.other()).unwrap_or(false))
     }
 }

@@ -11,6 +11,15 @@ pub enum Side {
     Consumer,
 }
 
+impl Side {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Producer => Self::Consumer,
+            Self::Consumer => Self::Producer,
+        }
+    }
+}
+
 /// Sleeps briefly between two checks of something that has no bell: the gate, and a pair that is leaving.
 #[expect(clippy::disallowed_methods, reason = "the one place where the library sleeps without a bell")]
 pub(crate) fn pause(time: std::time::Duration) {

@@ -336,13 +336,9 @@ pub(crate) struct Bell {
 
 impl Bell {
     fn open(names: &Names, generation: u64, sleeper: Side) -> io::Result<Self> {
-        let peer = match sleeper {
-            Side::Producer => Side::Consumer,
-            Side::Consumer => Side::Producer,
-        };
         Ok(Self {
             rung: names.event(&format!("{}-bell-{generation:016x}", side_name(sleeper)))?,
-            peer_alive: names.mutex(&format!("{}-alive", side_name(peer)))?,
+            peer_alive: names.mutex(&format!("{}-alive", side_name(sleeper.other())))?,
         })
     }
 
