@@ -10,12 +10,12 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How long one waits for the other to be started again.
+/// The time for which each process waits until the other one is started again.
 const RESTART: Duration = Duration::from_secs(60);
 
 type Work = fn(&str, &Pipe) -> Result<(), Box<dyn Error>>;
 
-/// A point is the number of bytes before it, which the library shows as progress.
+/// Returns the point after this many bytes. The library shows them as progress.
 #[expect(clippy::disallowed_methods, reason = "the progress in a point is native-endian")]
 fn point(bytes: u64) -> ResumePoint {
     let mut point = ResumePoint::default();

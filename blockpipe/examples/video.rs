@@ -14,12 +14,12 @@ const HEIGHT: usize = 720;
 /// Four bytes for each pixel.
 const FRAME: usize = WIDTH * HEIGHT * 4;
 const INTERVAL: Duration = Duration::from_millis(40);
-/// How long one waits for the other to be started again.
+/// The time for which each process waits until the other one is started again.
 const RESTART: Duration = Duration::from_secs(30);
 
 type Work = fn(&Pipe) -> Result<(), Box<dyn Error>>;
 
-/// What the camera says about a frame, in the header of its block.
+/// A frame's number and time, in the header of its block.
 struct Stamp {
     number: u64,
     /// Milliseconds since 1970.
@@ -45,7 +45,7 @@ fn now() -> u64 {
     u64::try_from(now.as_millis()).expect("it is earlier than the year 584 million")
 }
 
-/// Where a camera that replaces this one continues: with the number of the next frame.
+/// Returns the point from which a replacement of the camera continues: the number of the next frame.
 fn point(next: u64) -> ResumePoint {
     let mut point = ResumePoint::default();
     point[8..16].copy_from_slice(&next.to_le_bytes());

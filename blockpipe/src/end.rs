@@ -1,4 +1,4 @@
-//! What both ends share: reading the verdict, waking the peer, giving up on it, aborting, leaving.
+//! The part that both ends share: reading the verdict, waking the peer, giving up on it, aborting, leaving.
 
 use crate::error::PipeError;
 use crate::layout::{Geometry, OVER, READY};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// How long joining or leaving waits for another process that is joining or leaving.
 pub(crate) const ARRIVAL_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 500 });
 
-/// How long a wait tries to lock the gate before it tries again later.
+/// The time for which a wait tries to lock the gate before it sleeps again.
 const GATE_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 50 });
 
 /// The shortest time between two wake-ups of a producer that sleeps because all blocks are full, unless it is urgent:

@@ -1,4 +1,4 @@
-//! What other threads of this process can do to an end: give a block back, and cancel a wait.
+//! Lets other threads of this process give a block back to an end, and cancel its wait.
 
 use crate::memory::Shared;
 use crate::ring::{self, Ring};
@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) enum Returned {
     /// It was dropped.
     Dropped(u64),
-    /// A view of it was dropped that stood for releasing it; with its length.
+    /// The last view of it was dropped, which releases it. With its length.
     #[cfg(feature = "bytes")]
     Released(u64, u64),
 }
 
-/// The end's side of that: its word and its bell, and what the others have left for it.
+/// The mailbox of an end, with the word and the bell that wake it.
 #[derive(Debug)]
 pub(crate) struct Nudge {
     shared: Arc<Shared>,

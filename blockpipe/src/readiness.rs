@@ -10,7 +10,7 @@ use crate::wait::PARK_LIMIT;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
-/// What an end asks of the thread that waits for it.
+/// A request of an end to the thread that waits for it.
 #[derive(Debug, Default)]
 struct Request {
     /// Raise the descriptor once this block can be had.
@@ -26,7 +26,7 @@ pub(crate) struct Watch {
     requests: Arc<(Mutex<Request>, Condvar)>,
 }
 
-/// What that thread needs of the end.
+/// The thread's own data.
 struct Watcher {
     readiness: Readiness,
     nudge: Arc<Nudge>,

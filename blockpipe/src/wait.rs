@@ -1,4 +1,4 @@
-//! How an end waits: for a block, or for the verdict, without relying on the peer to stay alive.
+//! Waiting for a block, or for the verdict, without relying on the peer to stay alive.
 
 use crate::end::{Attached, reason_from};
 use crate::error::PipeError;
@@ -9,10 +9,10 @@ use crate::sync::Ordering;
 use crate::sys::Side;
 use std::time::{Duration, Instant};
 
-/// How long a wait sleeps before it asks the kernel whether the peer is still alive.
+/// The longest sleep of a wait before it asks the kernel whether the peer is still alive.
 pub(crate) const PARK_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 50 });
 
-/// How long a call may wait.
+/// The time limit of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
     None,
@@ -177,7 +177,8 @@ impl Attached {
                 self.alone_since.set(None);
                 Ok(None)
             }
-            // Nobody can come any more. (A peer that has left may have removed the name; the next poll finds the verdict.)
+            // No peer can come any more. (One that has left may have removed the name; then the next poll finds its
+            // verdict.)
             Ok(false) if self.has_lost_its_name() && self.verdict().is_none() => Err(self.removed()),
             Ok(false) => {
                 let since = self.alone_since.get().unwrap_or_else(Instant::now);
@@ -201,7 +202,7 @@ impl Attached {
     }
 }
 
-/// How a consumer's wait for READY ended.
+/// The result of a consumer's wait for READY.
 pub(crate) enum ReadyWait {
     Ready,
     ProducerGone,

@@ -21,6 +21,7 @@ mod headers;
 #[cfg(unix)]
 mod hostile;
 mod layers;
+mod opening;
 #[cfg(unix)]
 mod places;
 mod replacement;

@@ -38,7 +38,7 @@ fn bytes_arrive_in_pieces_of_any_length() {
                     }
                     rest = later;
                 }
-                // What is left is sent.
+                // Dropping the writer sends the rest.
                 drop(writer);
                 producer.finish().unwrap();
             });
@@ -135,7 +135,7 @@ fn a_stream_that_was_read_exactly_to_its_end_is_complete() {
     }
 }
 
-/// Who stops too early must not be told that everything is complete.
+/// A consumer that stops too early is not told that everything is complete.
 #[test]
 fn a_stream_with_more_bytes_is_not_complete() {
     let _watchdog = Watchdog::new(60);

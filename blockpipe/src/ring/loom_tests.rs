@@ -106,7 +106,7 @@ fn add(sum: u64, content: u64) -> u64 {
     sum * 3 + content
 }
 
-/// What a side says about a point in the stream: its progress, and a checksum in words of its own.
+/// A point in the stream as a side stores it: its progress, and a checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct At {
     position: u64,
@@ -129,7 +129,7 @@ impl At {
     }
 }
 
-/// Where each side is after this many blocks.
+/// Returns the point after this many blocks.
 fn after(blocks: u64) -> At {
     (0..blocks).fold(At { position: 0, sum: 0 }, |at, n| at.after(n, content(n)))
 }

@@ -1,4 +1,4 @@
-//! Whether this process is a forked child.
+//! Tells a forked child from its parent.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};

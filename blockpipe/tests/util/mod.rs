@@ -8,6 +8,7 @@
 
 pub mod actor;
 pub mod needs;
+pub mod stream;
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod system;
