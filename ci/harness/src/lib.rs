@@ -136,9 +136,17 @@ fn keep_panic_messages() {
         add_note(info.to_string());
         let backtrace = std::backtrace::Backtrace::capture();
         if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
-            add_note(backtrace.to_string());
+            add_note(own_frames(&backtrace.to_string()));
         }
     }));
+}
+
+/// Returns the lines of a backtrace that show this workspace: each has a function, then its place below `./`.
+fn own_frames(backtrace: &str) -> String {
+    let lines: Vec<_> = backtrace.lines().collect();
+    let is_own = |place: &str| place.trim_start().starts_with("at ./") && place.contains(".rs:");
+    let own = lines.windows(2).filter(|pair| is_own(pair[1]));
+    own.map(|pair| format!("{}\n{}\n", pair[0], pair[1])).collect()
 }
 
 /// Runs the tests of this program that the command line selects.
