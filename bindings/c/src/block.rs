@@ -1,10 +1,10 @@
 //! Blocks: the right to touch a piece of shared memory.
 
+use crate::BLOCKPIPE_HEADER_LENGTH;
 use crate::guard::guard;
-use crate::pointer::{borrow, bytes, free};
+use crate::pointer::{borrow, bytes, copy_out, free};
 use crate::result::Failure;
 use crate::result::blockpipe_result::{self, BLOCKPIPE_OK};
-use crate::{BLOCKPIPE_HEADER_LENGTH, pointer};
 use pipe::{EmptyBlock, FilledBlock};
 use std::ffi::c_void;
 
@@ -25,16 +25,12 @@ pub struct blockpipe_filled_block {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_empty_block_data(block: *mut blockpipe_empty_block) -> *mut c_void {
     let mut address = std::ptr::null_mut();
-    guard(
-        "blockpipe_empty_block_data",
-        || None,
-        || {
-            // SAFETY: by the rules of the header.
-            let block = &mut unsafe { borrow(block, "block")? }.block;
-            address = block.is_of_this_process().then(|| block.as_mut_ptr()).ok_or_else(Failure::forked)?;
-            Ok(BLOCKPIPE_OK)
-        },
-    );
+    guard("blockpipe_empty_block_data", || {
+        // SAFETY: by the rules of the header.
+        let block = &mut unsafe { borrow(block, "block")? }.block;
+        address = block.is_of_this_process().then(|| block.as_mut_ptr()).ok_or_else(Failure::forked)?;
+        Ok(BLOCKPIPE_OK)
+    });
     address.cast()
 }
 
@@ -62,34 +58,23 @@ pub unsafe extern "C" fn blockpipe_empty_block_set_header(
     header: *const c_void,
     length: usize,
 ) -> blockpipe_result {
-    guard(
-        "blockpipe_empty_block_set_header",
-        || None,
-        || {
-            // SAFETY: by the rules of the header.
-            let (block, header) = unsafe { (borrow(block, "block")?, bytes(header, length, "header")?) };
-            if header.len() > BLOCKPIPE_HEADER_LENGTH {
-                return Err(Failure::misuse("a block's header has at most 40 bytes"));
-            }
-            block.block.set_header(header);
-            Ok(BLOCKPIPE_OK)
-        },
-    )
+    guard("blockpipe_empty_block_set_header", || {
+        // SAFETY: by the rules of the header.
+        let (block, header) = unsafe { (borrow(block, "block")?, bytes(header, length, "header")?) };
+        if header.len() > BLOCKPIPE_HEADER_LENGTH {
+            return Err(Failure::misuse("a block's header has at most 40 bytes"));
+        }
+        block.block.set_header(header);
+        Ok(BLOCKPIPE_OK)
+    })
 }
 
 /// Frees a block that will not be sent, and sets the caller's pointer to NULL. The block belongs to the producer still,
 /// and `blockpipe_next_empty` hands it out again. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_empty_block_free(block: *mut *mut blockpipe_empty_block) {
-    guard(
-        "blockpipe_empty_block_free",
-        || None,
-        || {
-            // SAFETY: by the rules of the header.
-            unsafe { free(block) };
-            Ok(BLOCKPIPE_OK)
-        },
-    );
+    // SAFETY: by the rules of the header.
+    unsafe { free("blockpipe_empty_block_free", block) };
 }
 
 /// Returns the address of the first byte, a multiple of 4096. It is valid until the block is released or freed. NULL in
@@ -97,16 +82,12 @@ pub unsafe extern "C" fn blockpipe_empty_block_free(block: *mut *mut blockpipe_e
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_filled_block_data(block: *const blockpipe_filled_block) -> *const c_void {
     let mut address = std::ptr::null();
-    guard(
-        "blockpipe_filled_block_data",
-        || None,
-        || {
-            // SAFETY: by the rules of the header.
-            let block = &unsafe { block.as_ref() }.ok_or_else(|| Failure::null("block"))?.block;
-            address = block.is_of_this_process().then(|| block.as_ptr()).ok_or_else(Failure::forked)?;
-            Ok(BLOCKPIPE_OK)
-        },
-    );
+    guard("blockpipe_filled_block_data", || {
+        // SAFETY: by the rules of the header.
+        let block = &unsafe { block.as_ref() }.ok_or_else(|| Failure::null("block"))?.block;
+        address = block.is_of_this_process().then(|| block.as_ptr()).ok_or_else(Failure::forked)?;
+        Ok(BLOCKPIPE_OK)
+    });
     address.cast()
 }
 
@@ -134,39 +115,27 @@ pub unsafe extern "C" fn blockpipe_filled_block_header(
     header: *mut c_void,
     length: usize,
 ) -> blockpipe_result {
-    guard(
-        "blockpipe_filled_block_header",
-        || None,
-        || {
-            // SAFETY: by the rules of the header.
-            let block = &unsafe { block.as_ref() }.ok_or_else(|| Failure::null("block"))?.block;
-            if header.is_null() {
-                return Err(Failure::null("header"));
-            }
-            if length > BLOCKPIPE_HEADER_LENGTH {
-                return Err(Failure::misuse("a block's header has 40 bytes"));
-            }
-            if !block.is_of_this_process() {
-                return Err(Failure::forked());
-            }
-            // SAFETY: by the rules of the header, `length` bytes can be written there.
-            unsafe { pointer::copy_out(block.header(), header, length, std::ptr::null_mut())? };
-            Ok(BLOCKPIPE_OK)
-        },
-    )
+    guard("blockpipe_filled_block_header", || {
+        // SAFETY: by the rules of the header.
+        let block = &unsafe { block.as_ref() }.ok_or_else(|| Failure::null("block"))?.block;
+        if header.is_null() {
+            return Err(Failure::null("header"));
+        }
+        if length > BLOCKPIPE_HEADER_LENGTH {
+            return Err(Failure::misuse("a block's header has 40 bytes"));
+        }
+        if !block.is_of_this_process() {
+            return Err(Failure::forked());
+        }
+        // SAFETY: by the rules of the header, `length` bytes can be written there.
+        unsafe { copy_out(block.header(), header, length, std::ptr::null_mut()) }
+    })
 }
 
 /// Frees a block that was not dealt with, and sets the caller's pointer to NULL. `blockpipe_next_filled` hands it out
 /// again. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_filled_block_free(block: *mut *mut blockpipe_filled_block) {
-    guard(
-        "blockpipe_filled_block_free",
-        || None,
-        || {
-            // SAFETY: by the rules of the header.
-            unsafe { free(block) };
-            Ok(BLOCKPIPE_OK)
-        },
-    );
+    // SAFETY: by the rules of the header.
+    unsafe { free("blockpipe_filled_block_free", block) };
 }

@@ -21,28 +21,17 @@ impl blockpipe_canceller {
 /// before. Does nothing once the end is freed. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_cancel(canceller: *const blockpipe_canceller) -> blockpipe_result {
-    guard(
-        "blockpipe_cancel",
-        || None,
-        || {
-            // SAFETY: by the rules of the header. All threads may share it: `Canceller` is `Sync`.
-            let canceller = unsafe { canceller.as_ref() }.ok_or_else(|| Failure::null("canceller"))?;
-            canceller.canceller.cancel();
-            Ok(BLOCKPIPE_OK)
-        },
-    )
+    guard("blockpipe_cancel", || {
+        // SAFETY: by the rules of the header. All threads may share it: `Canceller` is `Sync`.
+        let canceller = unsafe { canceller.as_ref() }.ok_or_else(|| Failure::null("canceller"))?;
+        canceller.canceller.cancel();
+        Ok(BLOCKPIPE_OK)
+    })
 }
 
 /// Frees the canceller, and sets the caller's pointer to NULL. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_canceller_free(canceller: *mut *mut blockpipe_canceller) {
-    guard(
-        "blockpipe_canceller_free",
-        || None,
-        || {
-            // SAFETY: by the rules of the header.
-            unsafe { free(canceller) };
-            Ok(BLOCKPIPE_OK)
-        },
-    );
+    // SAFETY: by the rules of the header.
+    unsafe { free("blockpipe_canceller_free", canceller) };
 }

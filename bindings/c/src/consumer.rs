@@ -2,12 +2,11 @@
 
 use crate::block::blockpipe_filled_block;
 use crate::canceller::blockpipe_canceller;
-use crate::guard::guard;
+use crate::guard::{guard, guard_pipe};
 use crate::options::Named;
-use crate::pointer::{array, bytes, copy_out, free, give, out, store, take};
-use crate::producer::reason;
+use crate::pointer::{array, bytes, copy_out, free, give, out, reason, store, store_some, take};
 use crate::result::blockpipe_result::{self, BLOCKPIPE_END, BLOCKPIPE_NOTHING, BLOCKPIPE_OK};
-use crate::result::{Failure, Outcome};
+use crate::result::{Failure, Outcome, done};
 use pipe::{Consumer, ResumePoint};
 #[cfg(not(windows))]
 use std::ffi::c_int;
@@ -54,9 +53,9 @@ unsafe fn with_state(
     // SAFETY: it is NULL or valid, and used by one thread at a time, by the rules of the header.
     match unsafe { consumer.as_mut() } {
         Some(blockpipe_consumer { end, is_committing, named }) => {
-            guard(operation, || Some(named.place()), || body(end, is_committing))
+            guard_pipe(operation, || Some(named.description()), || body(end, is_committing))
         }
-        None => guard(operation, || None, || Err(Failure::null("consumer"))),
+        None => guard(operation, || Err(Failure::null("consumer"))),
     }
 }
 
@@ -75,7 +74,7 @@ pub unsafe extern "C" fn blockpipe_consumer_predecessor(
     // SAFETY: by the rules of the header.
     unsafe {
         with("blockpipe_consumer_predecessor", consumer, |end| match end.predecessor() {
-            Some(hello) => copy_out(hello, buffer, capacity, length).map(|()| BLOCKPIPE_OK),
+            Some(hello) => copy_out(hello, buffer, capacity, length),
             None => Ok(BLOCKPIPE_NOTHING),
         })
     }
@@ -107,8 +106,7 @@ pub unsafe extern "C" fn blockpipe_consumer_peer_hello(
     // SAFETY: by the rules of the header.
     unsafe {
         with("blockpipe_consumer_peer_hello", consumer, |end| {
-            copy_out(end.peer_hello(), buffer, capacity, length)?;
-            Ok(BLOCKPIPE_OK)
+            copy_out(end.peer_hello(), buffer, capacity, length)
         })
     }
 }
@@ -125,15 +123,7 @@ pub unsafe extern "C" fn blockpipe_consumer_peer_user(
     user: *mut u32,
 ) -> blockpipe_result {
     // SAFETY: by the rules of the header.
-    unsafe {
-        with("blockpipe_consumer_peer_user", consumer, |end| match end.peer_user()? {
-            Some(id) => {
-                store(user, id);
-                Ok(BLOCKPIPE_OK)
-            }
-            None => Ok(BLOCKPIPE_NOTHING),
-        })
-    }
+    unsafe { with("blockpipe_consumer_peer_user", consumer, |end| Ok(store_some(user, end.peer_user()?))) }
 }
 
 /// Stores the size of a block and the number of blocks that the producer chose. Either pointer may be NULL. Does not
@@ -225,12 +215,7 @@ pub unsafe extern "C" fn blockpipe_release(
     block: *mut *mut blockpipe_filled_block,
 ) -> blockpipe_result {
     // SAFETY: by the rules of the header.
-    unsafe {
-        with("blockpipe_release", consumer, |end| {
-            end.release(take(block, "block")?.block)?;
-            Ok(BLOCKPIPE_OK)
-        })
-    }
+    unsafe { with("blockpipe_release", consumer, |end| done(end.release(take(block, "block")?.block))) }
 }
 
 /// As `blockpipe_release`, and stores where a replacement of this end would have to resume after this block:
@@ -247,8 +232,7 @@ pub unsafe extern "C" fn blockpipe_release_with(
     unsafe {
         with("blockpipe_release_with", consumer, |end| {
             let point = array(point).ok_or_else(|| Failure::null("point"))?;
-            end.release_with(take(block, "block")?.block, &point)?;
-            Ok(BLOCKPIPE_OK)
+            done(end.release_with(take(block, "block")?.block, &point))
         })
     }
 }
@@ -278,12 +262,7 @@ pub unsafe extern "C" fn blockpipe_skip_to_latest(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_consumer_check(consumer: *mut blockpipe_consumer) -> blockpipe_result {
     // SAFETY: by the rules of the header.
-    unsafe {
-        with("blockpipe_consumer_check", consumer, |end| {
-            end.check()?;
-            Ok(BLOCKPIPE_OK)
-        })
-    }
+    unsafe { with("blockpipe_consumer_check", consumer, |end| done(end.check())) }
 }
 
 /// Copies the producer's trailer to `trailer`: BLOCKPIPE_TRAILER_LENGTH (64) bytes, zeros where the producer gave fewer.
@@ -299,11 +278,7 @@ pub unsafe extern "C" fn blockpipe_trailer(
     unsafe {
         with("blockpipe_trailer", consumer, |end| match end.trailer() {
             _ if trailer.is_null() => Err(Failure::null("trailer")),
-            Some(bytes) => {
-                store(trailer.cast(), *bytes);
-                Ok(BLOCKPIPE_OK)
-            }
-            None => Ok(BLOCKPIPE_NOTHING),
+            bytes => Ok(store_some(trailer.cast(), bytes.copied())),
         })
     }
 }
@@ -316,12 +291,7 @@ pub unsafe extern "C" fn blockpipe_trailer(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_consumer_finish(consumer: *mut blockpipe_consumer) -> blockpipe_result {
     // SAFETY: by the rules of the header.
-    unsafe {
-        with("blockpipe_consumer_finish", consumer, |end| {
-            end.finish()?;
-            Ok(BLOCKPIPE_OK)
-        })
-    }
+    unsafe { with("blockpipe_consumer_finish", consumer, |end| done(end.finish())) }
 }
 
 /// Announces that the result is about to become final (a rename, a reply). After this the producer can no longer abort,
@@ -372,8 +342,7 @@ pub unsafe extern "C" fn blockpipe_complete(consumer: *mut blockpipe_consumer) -
     unsafe {
         with_state("blockpipe_complete", consumer, |end, is_committing| {
             require_commit(*is_committing)?;
-            end.commit()?.complete()?;
-            Ok(BLOCKPIPE_OK)
+            done(end.commit()?.complete())
         })
     }
 }
@@ -443,13 +412,6 @@ pub unsafe extern "C" fn blockpipe_consumer_descriptor(
 /// most.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_consumer_free(consumer: *mut *mut blockpipe_consumer) {
-    guard(
-        "blockpipe_consumer_free",
-        || None,
-        || {
-            // SAFETY: by the rules of the header.
-            unsafe { free(consumer) };
-            Ok(BLOCKPIPE_OK)
-        },
-    );
+    // SAFETY: by the rules of the header.
+    unsafe { free("blockpipe_consumer_free", consumer) };
 }

@@ -1,4 +1,4 @@
-//! The border: panics stop here, and failures become a code and this thread's last message.
+//! The boundary to C: panics stop here, and failures become a code and this thread's last message.
 
 use crate::result::blockpipe_result::{self, BLOCKPIPE_INTERNAL};
 use crate::result::{Failure, Outcome};
@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What this thread's last failed call has left.
+/// The message and the reason of this thread's last failed call.
 #[derive(Default)]
 struct Last {
     message: CString,
@@ -47,15 +47,20 @@ pub unsafe extern "C" fn blockpipe_last_reason(code: *mut u32) -> *const c_char 
     text
 }
 
-/// Runs the body of the exported function `operation`. If it fails or panics, stores the message of that, with the
-/// `place` of the pipe.
-pub(crate) fn guard(
+/// Runs the body of the exported function `operation`, and stores a message if it fails or panics.
+pub(crate) fn guard(operation: &str, body: impl FnOnce() -> Outcome) -> blockpipe_result {
+    guard_pipe(operation, || None, body)
+}
+
+/// Runs the body of the exported function `operation`, and stores a message with a description of the `pipe` if it
+/// fails or panics.
+pub(crate) fn guard_pipe(
     operation: &str,
-    place: impl FnOnce() -> Option<String>,
+    pipe: impl FnOnce() -> Option<String>,
     body: impl FnOnce() -> Outcome,
 ) -> blockpipe_result {
-    // What a panic has left half done is memory that Rust's rules keep safe. It may be wrong, so the caller is told to
-    // free the object. Unwinding into C would be undefined.
+    // Unwinding into C would be undefined behaviour. An object that was in use during a panic is memory-safe, but may be
+    // inconsistent, so BLOCKPIPE_INTERNAL tells the caller to free it.
     let failure = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(result)) => return result,
         Ok(Err(failure)) => failure,
@@ -63,13 +68,13 @@ pub(crate) fn guard(
             Failure::new(BLOCKPIPE_INTERNAL, format!("defect of the library: {}", text_of(&*panic)))
         }
     };
-    let place = catch_unwind(AssertUnwindSafe(place)).ok().flatten();
-    let place = place.map_or(String::new(), |place| format!("{place}: "));
+    let pipe = catch_unwind(AssertUnwindSafe(pipe)).ok().flatten();
+    let pipe = pipe.map_or(String::new(), |pipe| format!("{pipe}: "));
     let last = Last {
-        message: c_string(format!("{operation}: {place}{}", failure.text)),
+        message: c_string(format!("{operation}: {pipe}{}", failure.text)),
         reason: failure.reason.map(|reason| (reason.code, c_string(reason.message))),
     };
-    // A thread that is ending, and frees its objects then, may have no message any more.
+    // A thread that frees objects while it ends may have destroyed its message already.
     let _ = LAST.try_with(|stored| stored.replace(last));
     failure.code
 }
@@ -79,7 +84,7 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
 }
 
-/// A peer's text may hold zeros.
+/// Converts a text into a C string. Zeros, which a peer's text may contain, are replaced.
 pub(crate) fn c_string(text: String) -> CString {
     let text: String = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
     CString::new(text).expect("the zeros were replaced")
@@ -92,8 +97,8 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_a_code_and_a_message() {
-        let place = || Some("pipe \"p\"".into());
-        let result = guard("blockpipe_test", place, || panic!("number {}", 7));
+        let pipe = || Some("pipe \"p\"".into());
+        let result = guard_pipe("blockpipe_test", pipe, || panic!("number {}", 7));
         assert_eq!(result, BLOCKPIPE_INTERNAL);
         // SAFETY: the message is a string that no later call has replaced.
         let message = unsafe { CStr::from_ptr(blockpipe_last_message()) };
@@ -101,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_in_a_text_do_not_cut_it() {
+    fn zeros_do_not_truncate_a_text() {
         assert_eq!(c_string("a\0b".into()).to_str(), Ok("a\u{fffd}b"));
     }
 }

@@ -3,7 +3,7 @@
 use crate::options::{blockpipe_options, with_options};
 use crate::pointer::copy_out;
 use crate::result::Failure;
-use crate::result::blockpipe_result::{self, BLOCKPIPE_NOTHING, BLOCKPIPE_OK};
+use crate::result::blockpipe_result::{self, BLOCKPIPE_NOTHING};
 use pipe::{Phase, Snapshot};
 use std::slice;
 
@@ -101,8 +101,7 @@ pub unsafe extern "C" fn blockpipe_inspect(
             let known = blockpipe_state::from(&snapshot);
             // Without padding, every byte is initialised.
             let bytes = slice::from_raw_parts((&raw const known).cast::<u8>(), size_of_val(&known));
-            copy_out(bytes, state.cast(), size, std::ptr::null_mut())?;
-            Ok(BLOCKPIPE_OK)
+            copy_out(bytes, state.cast(), size, std::ptr::null_mut())
         })
     }
 }

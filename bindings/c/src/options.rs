@@ -1,7 +1,7 @@
 //! The name and the options of a pipe, and joining it.
 
 use crate::consumer::blockpipe_consumer;
-use crate::guard::guard;
+use crate::guard::{guard, guard_pipe};
 use crate::pointer::{borrow, bytes, free, give, out, string};
 use crate::producer::blockpipe_producer;
 use crate::result::blockpipe_result::{self, BLOCKPIPE_OK};
@@ -25,8 +25,8 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    /// Returns which pipe it is, for a message. Asks the system for the directory, so only failed calls do this.
-    pub(crate) fn place(&self) -> String {
+    /// Describes the pipe for a message. Asks the system for the directory, so only failed calls do this.
+    pub(crate) fn description(&self) -> String {
         match self.pipe.directory() {
             Some(directory) => format!("pipe {:?} in {}", self.name, directory.display()),
             None => format!("pipe {:?}", self.name),
@@ -42,20 +42,16 @@ pub unsafe extern "C" fn blockpipe_options_new(
     name: *const c_char,
     options: *mut *mut blockpipe_options,
 ) -> blockpipe_result {
-    guard(
-        "blockpipe_options_new",
-        || None,
-        || {
-            // SAFETY: by the rules of the header.
-            let (options, name) = unsafe { (out(options, "options")?, string(name, "name")?) };
-            if name.is_empty() {
-                return Err(Failure::misuse("the name is empty"));
-            }
-            let (pipe, name) = (Pipe::named(name.to_bytes()), name.to_string_lossy().into_owned());
-            give(options, blockpipe_options { named: Named { pipe, name } });
-            Ok(BLOCKPIPE_OK)
-        },
-    )
+    guard("blockpipe_options_new", || {
+        // SAFETY: by the rules of the header.
+        let (options, name) = unsafe { (out(options, "options")?, string(name, "name")?) };
+        if name.is_empty() {
+            return Err(Failure::misuse("the name is empty"));
+        }
+        let (pipe, name) = (Pipe::named(name.to_bytes()), name.to_string_lossy().into_owned());
+        give(options, blockpipe_options { named: Named { pipe, name } });
+        Ok(BLOCKPIPE_OK)
+    })
 }
 
 /// Changes the options.
@@ -67,16 +63,12 @@ unsafe fn set(
     options: *mut blockpipe_options,
     change: impl FnOnce(Pipe) -> Result<Pipe, Failure>,
 ) -> blockpipe_result {
-    guard(
-        operation,
-        || None,
-        || {
-            // SAFETY: as the caller promises.
-            let options = unsafe { borrow(options, "options")? };
-            options.named.pipe = change(options.named.pipe.clone())?;
-            Ok(BLOCKPIPE_OK)
-        },
-    )
+    guard(operation, || {
+        // SAFETY: as the caller promises.
+        let options = unsafe { borrow(options, "options")? };
+        options.named.pipe = change(options.named.pipe.clone())?;
+        Ok(BLOCKPIPE_OK)
+    })
 }
 
 /// Sets the application's tag: bytes that both ends must match. Empty by default. Does not block.
@@ -165,15 +157,8 @@ pub unsafe extern "C" fn blockpipe_options_set_replace_within(
 /// Frees the options, and sets the caller's pointer to NULL. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_options_free(options: *mut *mut blockpipe_options) {
-    guard(
-        "blockpipe_options_free",
-        || None,
-        || {
-            // SAFETY: by the rules of the header.
-            unsafe { free(options) };
-            Ok(BLOCKPIPE_OK)
-        },
-    );
+    // SAFETY: by the rules of the header.
+    unsafe { free("blockpipe_options_free", options) };
 }
 
 /// Runs a call that needs options.
@@ -187,8 +172,8 @@ pub(crate) unsafe fn with_options(
 ) -> blockpipe_result {
     // SAFETY: it is NULL or valid, by the rules of the header, and not changed during the call.
     let named = unsafe { options.as_ref() }.map(|options| &options.named);
-    let place = || named.map(Named::place);
-    guard(operation, place, || body(named.ok_or_else(|| Failure::null("options"))?))
+    let pipe = || named.map(Named::description);
+    guard_pipe(operation, pipe, || body(named.ok_or_else(|| Failure::null("options"))?))
 }
 
 /// Takes one of the two ends: the producer for the first process, the consumer for the second. If only a consumer is

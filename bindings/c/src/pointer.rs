@@ -1,6 +1,9 @@
-//! What C passes: pointers that may be NULL. Everything else about them is promised by the rules of the header.
+//! Pointers from C, which may be NULL. Everything else about them is promised by the rules of the header.
 
-use crate::result::Failure;
+use crate::guard::guard;
+use crate::result::blockpipe_result::{self, BLOCKPIPE_NOTHING, BLOCKPIPE_OK};
+use crate::result::{Failure, Outcome};
+use pipe::Reason;
 use std::ffi::{CStr, c_char, c_void};
 use std::slice;
 
@@ -16,7 +19,7 @@ pub(crate) unsafe fn borrow<'a, T>(pointer: *mut T, argument: &str) -> Result<&'
 /// Takes an object out of the caller's variable, which is NULL from now on.
 ///
 /// # Safety
-/// `variable` is NULL, or valid and used by nobody else meanwhile, and holds NULL or a pointer that [`give`] has made and
+/// `variable` is NULL, or valid and used by nobody else during the call, and holds NULL or a pointer from [`give`]
 /// that was not taken since.
 pub(crate) unsafe fn take<T>(variable: *mut *mut T, argument: &str) -> Result<Box<T>, Failure> {
     // SAFETY: as the caller promises.
@@ -29,16 +32,19 @@ pub(crate) unsafe fn take<T>(variable: *mut *mut T, argument: &str) -> Result<Bo
     Ok(unsafe { Box::from_raw(object) })
 }
 
-/// Frees an object, if there is one.
+/// Runs the exported function `operation`, which frees an object if there is one.
 ///
 /// # Safety
 /// As [`take`].
-pub(crate) unsafe fn free<T>(variable: *mut *mut T) {
-    // SAFETY: as the caller promises.
-    drop(unsafe { take(variable, "") }.ok());
+pub(crate) unsafe fn free<T>(operation: &str, variable: *mut *mut T) {
+    guard(operation, || {
+        // SAFETY: as the caller promises.
+        drop(unsafe { take(variable, "") }.ok());
+        Ok(BLOCKPIPE_OK)
+    });
 }
 
-/// Prepares an out-parameter for an object: NULL, until [`give`] stores one. Comes before everything that can fail.
+/// Prepares an out-parameter for an object: NULL, until [`give`] stores one. Must run before anything that can fail.
 ///
 /// # Safety
 /// The pointer is NULL, or valid for writes and used by nobody else during `'a`. What it points to may be uninitialised.
@@ -58,7 +64,7 @@ pub(crate) fn give<T>(variable: &mut *mut T, object: T) {
     *variable = Box::into_raw(Box::new(object));
 }
 
-/// Stores a plain value, unless the caller does not want it.
+/// Stores a plain value, unless the caller passes NULL because it does not need the value.
 ///
 /// # Safety
 /// The pointer is NULL or valid for writes.
@@ -69,7 +75,18 @@ pub(crate) unsafe fn store<T>(to: *mut T, value: T) {
     }
 }
 
-/// Views bytes of the caller. NULL with a length of 0 is an empty slice.
+/// Stores a plain value like [`store`]. Returns BLOCKPIPE_NOTHING if there is none.
+///
+/// # Safety
+/// As [`store`].
+pub(crate) unsafe fn store_some<T>(to: *mut T, value: Option<T>) -> blockpipe_result {
+    let Some(value) = value else { return BLOCKPIPE_NOTHING };
+    // SAFETY: as the caller promises.
+    unsafe { store(to, value) };
+    BLOCKPIPE_OK
+}
+
+/// Borrows bytes of the caller. NULL with a length of 0 is an empty slice.
 ///
 /// # Safety
 /// The pointer is NULL, or `length` bytes there are initialised and do not change during `'a`.
@@ -100,13 +117,23 @@ pub(crate) unsafe fn array<const N: usize>(data: *const u8) -> Option<[u8; N]> {
     (!data.is_null()).then(|| unsafe { data.cast::<[u8; N]>().read() })
 }
 
-/// Views a string of the caller.
+/// Borrows a string of the caller.
 ///
 /// # Safety
 /// The pointer is NULL, or to bytes that end with a zero and do not change during `'a`.
 pub(crate) unsafe fn string<'a>(text: *const c_char, argument: &str) -> Result<&'a CStr, Failure> {
     // SAFETY: as the caller promises.
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }).ok_or_else(|| Failure::null(argument))
+}
+
+/// Converts a code and a text, which may be NULL, into a reason.
+///
+/// # Safety
+/// As [`string`].
+pub(crate) unsafe fn reason(code: u32, text: *const c_char) -> Reason {
+    // SAFETY: as the caller promises.
+    let text = unsafe { string(text, "text") };
+    Reason::new(code, text.map(|text| text.to_string_lossy()).unwrap_or_default())
 }
 
 /// Copies bytes into a buffer of the caller, as many as fit, and stores how many there are.
@@ -118,7 +145,7 @@ pub(crate) unsafe fn copy_out(
     buffer: *mut c_void,
     capacity: usize,
     length: *mut usize,
-) -> Result<(), Failure> {
+) -> Outcome {
     if buffer.is_null() && capacity > 0 {
         return Err(Failure::null("buffer"));
     }
@@ -129,5 +156,5 @@ pub(crate) unsafe fn copy_out(
     }
     // SAFETY: as the caller promises.
     unsafe { store(length, from.len()) };
-    Ok(())
+    Ok(BLOCKPIPE_OK)
 }

@@ -2,12 +2,12 @@
 
 use crate::block::blockpipe_empty_block;
 use crate::canceller::blockpipe_canceller;
-use crate::guard::{c_string, guard};
+use crate::guard::{c_string, guard, guard_pipe};
 use crate::options::Named;
-use crate::pointer::{array, bytes, copy_out, free, give, out, store, string, take};
+use crate::pointer::{array, bytes, copy_out, free, give, out, reason, store, store_some, take};
 use crate::result::blockpipe_result::{self, BLOCKPIPE_NOTHING, BLOCKPIPE_OK};
-use crate::result::{Failure, Outcome};
-use pipe::{Geometry, Producer, Reason, ResumePoint};
+use crate::result::{Failure, Outcome, done};
+use pipe::{Geometry, Producer, ResumePoint};
 #[cfg(not(windows))]
 use std::ffi::c_int;
 use std::ffi::{c_char, c_void};
@@ -38,8 +38,10 @@ unsafe fn with(
 ) -> blockpipe_result {
     // SAFETY: it is NULL or valid, and used by one thread at a time, by the rules of the header.
     match unsafe { producer.as_mut() } {
-        Some(blockpipe_producer { end, named }) => guard(operation, || Some(named.place()), || body(end)),
-        None => guard(operation, || None, || Err(Failure::null("producer"))),
+        Some(blockpipe_producer { end, named }) => {
+            guard_pipe(operation, || Some(named.description()), || body(end))
+        }
+        None => guard(operation, || Err(Failure::null("producer"))),
     }
 }
 
@@ -58,7 +60,7 @@ pub unsafe extern "C" fn blockpipe_producer_predecessor(
     // SAFETY: by the rules of the header.
     unsafe {
         with("blockpipe_producer_predecessor", producer, |end| match end.predecessor() {
-            Some(hello) => copy_out(hello, buffer, capacity, length).map(|()| BLOCKPIPE_OK),
+            Some(hello) => copy_out(hello, buffer, capacity, length),
             None => Ok(BLOCKPIPE_NOTHING),
         })
     }
@@ -84,8 +86,7 @@ pub unsafe extern "C" fn blockpipe_ready(
     // SAFETY: by the rules of the header.
     unsafe {
         with("blockpipe_ready", producer, |end| {
-            end.ready(Geometry::new(block_size, blocks), bytes(hello, length, "hello")?)?;
-            Ok(BLOCKPIPE_OK)
+            done(end.ready(Geometry::new(block_size, blocks), bytes(hello, length, "hello")?))
         })
     }
 }
@@ -146,7 +147,7 @@ pub unsafe extern "C" fn blockpipe_producer_peer_hello(
     // SAFETY: by the rules of the header.
     unsafe {
         with("blockpipe_producer_peer_hello", producer, |end| match end.peer_hello()? {
-            Some(hello) => copy_out(&hello, buffer, capacity, length).map(|()| BLOCKPIPE_OK),
+            Some(hello) => copy_out(&hello, buffer, capacity, length),
             None => Ok(BLOCKPIPE_NOTHING),
         })
     }
@@ -164,15 +165,7 @@ pub unsafe extern "C" fn blockpipe_producer_peer_user(
     user: *mut u32,
 ) -> blockpipe_result {
     // SAFETY: by the rules of the header.
-    unsafe {
-        with("blockpipe_producer_peer_user", producer, |end| match end.peer_user()? {
-            Some(id) => {
-                store(user, id);
-                Ok(BLOCKPIPE_OK)
-            }
-            None => Ok(BLOCKPIPE_NOTHING),
-        })
-    }
+    unsafe { with("blockpipe_producer_peer_user", producer, |end| Ok(store_some(user, end.peer_user()?))) }
 }
 
 /// Stores the next empty block in `*block`; the caller sends it or frees it. Blocks for up to `timeout` milliseconds if
@@ -217,12 +210,7 @@ pub unsafe extern "C" fn blockpipe_send(
     length: usize,
 ) -> blockpipe_result {
     // SAFETY: by the rules of the header.
-    unsafe {
-        with("blockpipe_send", producer, |end| {
-            end.send(take(block, "block")?.block, length)?;
-            Ok(BLOCKPIPE_OK)
-        })
-    }
+    unsafe { with("blockpipe_send", producer, |end| done(end.send(take(block, "block")?.block, length))) }
 }
 
 /// As `blockpipe_send`, and stores where a replacement of this end would have to resume after this block:
@@ -240,8 +228,7 @@ pub unsafe extern "C" fn blockpipe_send_with(
     unsafe {
         with("blockpipe_send_with", producer, |end| {
             let point = array(point).ok_or_else(|| Failure::null("point"))?;
-            end.send_with(take(block, "block")?.block, length, &point)?;
-            Ok(BLOCKPIPE_OK)
+            done(end.send_with(take(block, "block")?.block, length, &point))
         })
     }
 }
@@ -253,12 +240,7 @@ pub unsafe extern "C" fn blockpipe_send_with(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_producer_check(producer: *mut blockpipe_producer) -> blockpipe_result {
     // SAFETY: by the rules of the header.
-    unsafe {
-        with("blockpipe_producer_check", producer, |end| {
-            end.check()?;
-            Ok(BLOCKPIPE_OK)
-        })
-    }
+    unsafe { with("blockpipe_producer_check", producer, |end| done(end.check())) }
 }
 
 /// Ends the stream and waits for the consumer: BLOCKPIPE_OK means complete, on both sides. Blocks until the consumer has
@@ -269,12 +251,7 @@ pub unsafe extern "C" fn blockpipe_producer_check(producer: *mut blockpipe_produ
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_producer_finish(producer: *mut blockpipe_producer) -> blockpipe_result {
     // SAFETY: by the rules of the header.
-    unsafe {
-        with("blockpipe_producer_finish", producer, |end| {
-            end.finish()?;
-            Ok(BLOCKPIPE_OK)
-        })
-    }
+    unsafe { with("blockpipe_producer_finish", producer, |end| done(end.finish())) }
 }
 
 /// As `blockpipe_producer_finish`, with a trailer that the consumer gets at the end of the stream: at most
@@ -288,12 +265,7 @@ pub unsafe extern "C" fn blockpipe_close(
     length: usize,
 ) -> blockpipe_result {
     // SAFETY: by the rules of the header.
-    unsafe {
-        with("blockpipe_close", producer, |end| {
-            end.close(bytes(trailer, length, "trailer")?)?;
-            Ok(BLOCKPIPE_OK)
-        })
-    }
+    unsafe { with("blockpipe_close", producer, |end| done(end.close(bytes(trailer, length, "trailer")?))) }
 }
 
 /// Stores the remark that the consumer has left with `blockpipe_set_remark`, once `blockpipe_close` or
@@ -332,22 +304,7 @@ pub unsafe extern "C" fn blockpipe_producer_abort(
     text: *const c_char,
 ) -> blockpipe_result {
     // SAFETY: by the rules of the header.
-    unsafe {
-        with("blockpipe_producer_abort", producer, |end| {
-            end.abort(&reason(code, text))?;
-            Ok(BLOCKPIPE_OK)
-        })
-    }
-}
-
-/// Makes a reason of what C passes.
-///
-/// # Safety
-/// `text` is NULL or a string.
-pub(crate) unsafe fn reason(code: u32, text: *const c_char) -> Reason {
-    // SAFETY: as the caller promises.
-    let text = unsafe { string(text, "text") };
-    Reason::new(code, text.map(|text| text.to_string_lossy()).unwrap_or_default())
+    unsafe { with("blockpipe_producer_abort", producer, |end| done(end.abort(&reason(code, text)))) }
 }
 
 /// Stores in `*canceller` what ends a wait of this end from another thread; the caller frees it with
@@ -396,13 +353,6 @@ pub unsafe extern "C" fn blockpipe_producer_descriptor(
 /// most.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_producer_free(producer: *mut *mut blockpipe_producer) {
-    guard(
-        "blockpipe_producer_free",
-        || None,
-        || {
-            // SAFETY: by the rules of the header.
-            unsafe { free(producer) };
-            Ok(BLOCKPIPE_OK)
-        },
-    );
+    // SAFETY: by the rules of the header.
+    unsafe { free("blockpipe_producer_free", producer) };
 }

@@ -108,6 +108,12 @@ impl Failure {
     }
 }
 
+/// Returns BLOCKPIPE_OK if a call of the library that returns no value has succeeded.
+pub(crate) fn done(result: Result<(), PipeError>) -> Outcome {
+    result?;
+    Ok(BLOCKPIPE_OK)
+}
+
 impl From<PipeError> for Failure {
     fn from(error: PipeError) -> Self {
         let code = match error {
