@@ -17,13 +17,13 @@
 
 #define FRAME_SIZE 65536
 
-/* What a block's header holds. */
+/* The content of a block's header. */
 struct frame_header {
     uint64_t number;
     uint64_t nanoseconds;
 };
 
-/* What a resume point holds. The first word is for observers. */
+/* The content of a resume point. Observers read the first word. */
 struct point {
     uint64_t bytes;
     uint64_t next;
@@ -31,10 +31,10 @@ struct point {
     uint64_t unused;
 };
 
-_Static_assert(sizeof(struct frame_header) <= BLOCKPIPE_HEADER_LENGTH, "it fits");
-_Static_assert(sizeof(struct point) == BLOCKPIPE_POINT_LENGTH, "it fits");
+_Static_assert(sizeof(struct frame_header) <= BLOCKPIPE_HEADER_LENGTH, "too large");
+_Static_assert(sizeof(struct point) == BLOCKPIPE_POINT_LENGTH, "too large");
 
-/* Ends the process unless the call has succeeded. The kernel gives the seat back. */
+/* Ends the process if the call has failed. The kernel then releases the seat. */
 static void check(blockpipe_result result) {
     if (result < 0) {
         fprintf(stderr, "frames: %s\n", blockpipe_last_message());

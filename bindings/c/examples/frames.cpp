@@ -1,4 +1,4 @@
-// As frames.c, with a small wrapper that frees what it holds, and turns errors into exceptions.
+// The same program as frames.c, with a small wrapper that owns the objects and turns errors into exceptions.
 #include <blockpipe.h>
 
 #include <chrono>

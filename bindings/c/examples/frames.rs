@@ -1,8 +1,8 @@
-//! As frames.c, with the Rust crate: the other end of a program in C.
+//! The same program as frames.c, with the Rust crate; each can be the other end of the other.
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "the library's rules; this is a program that may sleep and store bytes"
+    reason = "these are rules for the library; an example may sleep and store bytes"
 )]
 
 use pipe::{Pipe, Reason, ResumePoint};
@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 const FRAME_SIZE: usize = 65536;
 
-/// What a resume point holds. The progress in bytes is for observers.
+/// The content of a resume point. Observers read the progress in bytes.
 #[derive(Default)]
 struct Point {
     bytes: u64,

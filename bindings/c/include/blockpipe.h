@@ -7,15 +7,15 @@
  * other the consumer, which receives filled blocks and releases them. Blocks change owner without being copied. Both
  * ends get the same verdict: complete, aborted with a reason, or the peer died.
  *
- * RESULTS. Most functions return a `blockpipe_result`: 0 is success, positive values are no failures (there is nothing
- * now, or the stream has ended), negative values are errors. After an error, `blockpipe_last_message` returns a sentence
- * for people. Out-parameters that are pointers are NULL after every result but BLOCKPIPE_OK.
+ * RESULTS. Most functions return a `blockpipe_result`: 0 is success, positive values are not failures (there is
+ * nothing now, or the stream has ended), negative values are errors. After an error, `blockpipe_last_message` returns a
+ * message for people. Out-parameters that are pointers are NULL after every result except BLOCKPIPE_OK.
  *
  * OWNERSHIP. The caller owns every object that a function stores through an out-parameter, until it frees it or gives it
  * away. Functions that free or consume an object take the address of the caller's pointer and set that pointer to NULL,
  * so the object cannot be used or freed again through it. Freeing NULL does nothing. A NULL argument where an object is
  * needed is an error (BLOCKPIPE_NULL_ARGUMENT) and never a crash; every other pointer must be valid. Bytes and strings
- * that are passed in are copied. Objects may be freed in any order: an end does not need its options any more, and a
+ * that are passed in are copied. Objects may be freed in any order: an end no longer needs its options, and a
  * block keeps its memory mapped after its end is freed.
  *
  * THREADS. An end and a block may be used by any thread, but by one at a time. Different objects may be used at the same
@@ -24,8 +24,9 @@
  *
  * BLOCKING. Each function says whether it blocks. One that waits notices within about 50 ms that its peer has died.
  *
- * FORK. A forked child cannot use the ends and blocks of its parent (BLOCKPIPE_FORKED) and does no harm by freeing them.
- * Until it frees the ends, calls exec or ends, the peer takes the parent for alive. To use a pipe there, join again.
+ * FORK. A forked child cannot use the ends and blocks of its parent (BLOCKPIPE_FORKED) and does no harm by freeing
+ * them. Until it frees the ends, calls exec or exits, the peer believes that the parent is alive. To use a pipe there,
+ * join again.
  *
  * TRUST. A faulty or malicious process of the same user can change a block while it is read or written. A program that
  * does not trust its peer copies a block before it checks what is in it.
@@ -60,7 +61,7 @@
 #define BLOCKPIPE_MAX_HELLO 1024
 
 /**
- * What a function returns: 0 is success, positive values are no failures, negative values are errors.
+ * The result of a function: 0 is success, positive values are not failures, negative values are errors.
  */
 enum blockpipe_result
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -68,11 +69,11 @@ enum blockpipe_result
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * The call has done what it describes.
+     * The call succeeded.
      */
     BLOCKPIPE_OK = 0,
     /**
-     * There is nothing now: no block within the time that the call was given, or no such value.
+     * There is nothing now: no block within the timeout, or no such value.
      */
     BLOCKPIPE_NOTHING = 1,
     /**
@@ -92,7 +93,8 @@ enum blockpipe_result
      */
     BLOCKPIPE_CALL_FAILED = -3,
     /**
-     * This producer replaces one that had other blocks, and has to work with those. Nothing has changed.
+     * The dead producer used another block size or number of blocks, which its replacement must keep. Nothing has
+     * changed.
      */
     BLOCKPIPE_OTHER_GEOMETRY = -4,
     /**
@@ -144,7 +146,7 @@ enum blockpipe_result
      */
     BLOCKPIPE_DIED_COMMITTING = -43,
     /**
-     * The peer wrote what no correct peer writes; the pipe was aborted.
+     * The peer violated the protocol; the pipe was aborted.
      */
     BLOCKPIPE_CORRUPT = -44,
     /**
@@ -160,7 +162,7 @@ enum blockpipe_result
      */
     BLOCKPIPE_INTERRUPTED = -47,
     /**
-     * A defect of this library; the message describes it. Free the object that was used.
+     * A bug in this library; the message describes it. Free the object that was used.
      */
     BLOCKPIPE_INTERNAL = -60,
 };
@@ -185,7 +187,7 @@ enum blockpipe_phase
      */
     BLOCKPIPE_OPENING = 0,
     /**
-     * The producer is ready, and nobody has the other end.
+     * The producer is ready, and no process holds the other end.
      */
     BLOCKPIPE_ALONE = 1,
     /**
@@ -214,7 +216,7 @@ typedef int32_t blockpipe_phase;
 #endif // __cplusplus
 
 /**
- * Ends a wait of one end. All threads may use it at once.
+ * A handle that ends a wait of one end. All threads may use it at the same time.
  */
 typedef struct blockpipe_canceller blockpipe_canceller;
 
@@ -224,20 +226,20 @@ typedef struct blockpipe_canceller blockpipe_canceller;
 typedef struct blockpipe_consumer blockpipe_consumer;
 
 /**
- * A piece of shared memory that only this process touches until it is sent. Its content is unspecified. Returned by
+ * A piece of shared memory that belongs to this process until it is sent. Its content is unspecified. Returned by
  * `blockpipe_next_empty`, and consumed by `blockpipe_send` or `blockpipe_send_with`.
  */
 typedef struct blockpipe_empty_block blockpipe_empty_block;
 
 /**
- * A piece of shared memory with what the producer has sent. Returned by `blockpipe_next_filled`, and consumed by
+ * A piece of shared memory with the bytes that the producer sent. Returned by `blockpipe_next_filled`, and consumed by
  * `blockpipe_release` or `blockpipe_release_with`.
  */
 typedef struct blockpipe_filled_block blockpipe_filled_block;
 
 /**
- * The name of a pipe and how a process joins it. Options are set by functions, one for each, so that later versions of
- * the library can have more of them, and programs that were compiled before need not change. What is not set has its
+ * The name of a pipe and how a process joins it. Each option is set by a function, so that later versions of the
+ * library can add options without breaking programs that were compiled earlier. An option that is not set has its
  * default. The object may be used for any number of joins.
  */
 typedef struct blockpipe_options blockpipe_options;
@@ -324,7 +326,7 @@ const char *blockpipe_last_reason(uint32_t *code);
 
 /**
  * Returns whether an end that has returned this result has ended: its seat is released, the peer learns of it, and
- * every later call returns BLOCKPIPE_OVER. Results from BLOCKPIPE_FORKED (-6) up end nothing. Does not block.
+ * every later call returns BLOCKPIPE_OVER. Results from BLOCKPIPE_FORKED (-6) upwards do not end it. Does not block.
  */
 bool blockpipe_is_final(int32_t result);
 
@@ -343,34 +345,35 @@ blockpipe_result blockpipe_options_set_tag(struct blockpipe_options *options, co
 
 /**
  * Sets the size of a block in bytes and the number of blocks, for a producer that does not call `blockpipe_ready`. The
- * size is rounded up to a multiple of 4096; both are clamped to their limits (4 KiB to 1 GiB, 1 to 65,536 blocks). Four
- * blocks of 512 KiB by default, or, for the replacement of a dead producer, what that one had. Does not block.
+ * size is rounded up to a multiple of 4096; both are clamped to their limits (4 KiB to 1 GiB, 1 to 65,536 blocks). The
+ * default is four blocks of 512 KiB, or, for the replacement of a dead producer, the same blocks as before. Does not
+ * block.
  */
 blockpipe_result blockpipe_options_set_blocks(struct blockpipe_options *options,
                                               size_t block_size,
                                               size_t blocks);
 
 /**
- * Lets the two processes meet in this directory instead of the user's private one: two users, or two containers that
- * both see it. It must exist, on a file system of this machine, and in memory if the blocks are to be fast.
+ * Lets the two processes meet in this directory instead of the user's private one, so that two users, or two containers
+ * that share the directory, can use a pipe. It must exist on a local file system, and should be in memory for speed.
  *
- * Everybody who can write in it can read and change whatever passes between any pair there, can take the place of
- * either process, and can crash both. Not supported on Windows: joining fails there. Does not block.
+ * Anybody who can write to it can read and change the data of every pair there, impersonate either process, and crash
+ * both. Not supported on Windows, where joining fails. Does not block.
  */
 blockpipe_result blockpipe_options_set_directory(struct blockpipe_options *options,
                                                  const char *directory);
 
 /**
- * Sets for how many milliseconds this process waits for a peer before it gives up with BLOCKPIPE_NO_PEER. Only time
- * without a peer counts. Negative, the default: for ever. Does not block.
+ * Sets how many milliseconds this process waits for a peer before it gives up with BLOCKPIPE_NO_PEER. Only time without
+ * a peer counts. A negative number, the default, means no limit. Does not block.
  */
 blockpipe_result blockpipe_options_set_connect_timeout(struct blockpipe_options *options,
                                                        int64_t milliseconds);
 
 /**
- * Keeps the seat and the blocks for up to this many milliseconds if the peer dies, so that another process can take the
- * dead one's end: the stream resumes after the last block that was sent, or released. Only a process that sets this,
- * too, can be the replacement. By default a death ends the pipe. Does not block.
+ * Keeps the seat and the blocks for up to this many milliseconds if the peer dies, so that another process can replace
+ * it: the stream resumes after the last block that was sent or released. Only a process that also sets this can be the
+ * replacement. By default a death ends the pipe. Does not block.
  */
 blockpipe_result blockpipe_options_set_replace_within(struct blockpipe_options *options,
                                                       uint64_t milliseconds);
@@ -386,9 +389,9 @@ void blockpipe_options_free(struct blockpipe_options **options);
  * it with `blockpipe_producer_free` or `blockpipe_consumer_free`.
  *
  * A third process gets BLOCKPIPE_TOO_MANY_INSTANCES at once. Blocks only as a consumer, until the producer is ready,
- * however long that takes, or aborts; and for up to half a second if a pair is just leaving.
+ * however long that takes, or aborts; and for up to half a second while a pair is leaving.
  *
- * Errors: -20 to -25, BLOCKPIPE_ABORTED, BLOCKPIPE_CORRUPT, BLOCKPIPE_IO. Nothing has changed for other processes then.
+ * Errors: -20 to -25, BLOCKPIPE_ABORTED, BLOCKPIPE_CORRUPT, BLOCKPIPE_IO. They change nothing for other processes.
  */
 blockpipe_result blockpipe_join(const struct blockpipe_options *options,
                                 struct blockpipe_producer **producer,
@@ -396,7 +399,7 @@ blockpipe_result blockpipe_join(const struct blockpipe_options *options,
 
 /**
  * Takes the producer, whether a consumer has come before or comes later, and stores it in `*producer`; the caller frees
- * it with `blockpipe_producer_free`. Blocks for up to half a second if a pair is just leaving.
+ * it with `blockpipe_producer_free`. Blocks for up to half a second while a pair is leaving.
  *
  * Errors: as `blockpipe_join`.
  */
@@ -416,9 +419,9 @@ blockpipe_result blockpipe_join_as_consumer(const struct blockpipe_options *opti
 /**
  * Copies the hello of the dead producer that this end replaces to `buffer`, as many of its bytes as fit into
  * `capacity`, and stores its length in `*length` (which may be NULL). A replacement that cannot send the identical
- * stream aborts. Does not block.
+ * stream must abort. Does not block.
  *
- * Returns BLOCKPIPE_NOTHING if this end replaces none.
+ * Returns BLOCKPIPE_NOTHING if this end replaces no dead producer.
  */
 blockpipe_result blockpipe_producer_predecessor(struct blockpipe_producer *producer,
                                                 void *buffer,
@@ -426,9 +429,9 @@ blockpipe_result blockpipe_producer_predecessor(struct blockpipe_producer *produ
                                                 size_t *length);
 
 /**
- * Reserves the memory and lets the consumer in. `hello` says what will be sent, in at most BLOCKPIPE_MAX_HELLO (1024)
- * bytes; the consumer gets it from `blockpipe_consumer_peer_hello`. The size is rounded up to a multiple of 4096. A
- * replacement keeps its predecessor's hello and must use the same blocks (`blockpipe_producer_geometry`).
+ * Reserves the memory and lets the consumer in. `hello` describes what will be sent, in at most BLOCKPIPE_MAX_HELLO
+ * (1024) bytes; the consumer gets it from `blockpipe_consumer_peer_hello`. The size is rounded up to a multiple of
+ * 4096. A replacement keeps its predecessor's hello and must use the same blocks (`blockpipe_producer_geometry`).
  *
  * Optional: without it, the first block makes the end ready, with the blocks of the options. Call it once the source is
  * open. Blocks until the system has provided the memory.
@@ -443,8 +446,8 @@ blockpipe_result blockpipe_ready(struct blockpipe_producer *producer,
                                  size_t length);
 
 /**
- * Stores the size of a block and the number of blocks, once the end is ready; before, those of the dead producer that it
- * replaces. Either pointer may be NULL. Does not block.
+ * Stores the size of a block and the number of blocks, once the end is ready; before that, those of the dead producer
+ * that it replaces. Either pointer may be NULL. Does not block.
  *
  * Returns BLOCKPIPE_NOTHING if they are not known yet.
  */
@@ -453,8 +456,8 @@ blockpipe_result blockpipe_producer_geometry(struct blockpipe_producer *producer
                                              size_t *blocks);
 
 /**
- * Waits for the consumer and stores in `*point` (32 bytes; may be NULL) where the stream begins: at zeros, or where the
- * consumer asked for with `blockpipe_begin`, or, for a replacement, after the last block that its predecessor sent.
+ * Waits for the consumer and stores in `*point` (32 bytes; may be NULL) where the stream begins: at zeros, or at the
+ * point that the consumer passed to `blockpipe_begin`, or, for a replacement, after the last block of its predecessor.
  * Without this call the stream begins at zeros, and blocks may be filled before a consumer has come. Blocks until a
  * consumer has begun.
  *
@@ -465,7 +468,7 @@ blockpipe_result blockpipe_start(struct blockpipe_producer *producer,
                                  uint8_t *point);
 
 /**
- * Copies what the consumer has declared with `blockpipe_begin` to `buffer`, as many bytes as fit into `capacity`, and
+ * Copies the hello that the consumer passed to `blockpipe_begin` to `buffer`, as many bytes as fit into `capacity`, and
  * stores its length in `*length` (which may be NULL). Also works after an error has ended this end. Does not block.
  *
  * Returns BLOCKPIPE_NOTHING before a consumer has begun. Errors: BLOCKPIPE_FORKED.
@@ -476,11 +479,11 @@ blockpipe_result blockpipe_producer_peer_hello(struct blockpipe_producer *produc
                                                size_t *length);
 
 /**
- * Stores the user id of the consumer's process, as the kernel knows it. Blocks for half a second at most, while a
+ * Stores the user id of the consumer's process, as the kernel reports it. Blocks for up to half a second while a
  * consumer is joining.
  *
- * Returns BLOCKPIPE_NOTHING on Windows, and in a directory of several users if there is no consumer. (In this user's own
- * directory every peer is this user.) Errors: BLOCKPIPE_CALL_FAILED if the peer has not identified itself,
+ * Returns BLOCKPIPE_NOTHING on Windows, and in a directory of several users if there is no consumer. (In this user's
+ * own directory every peer is this user.) Errors: BLOCKPIPE_CALL_FAILED if the peer has not identified itself,
  * BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
  */
 blockpipe_result blockpipe_producer_peer_user(struct blockpipe_producer *producer,
@@ -488,7 +491,7 @@ blockpipe_result blockpipe_producer_peer_user(struct blockpipe_producer *produce
 
 /**
  * Stores the next empty block in `*block`; the caller sends it or frees it. Blocks for up to `timeout` milliseconds if
- * the consumer has not released one; -1 (any negative number) waits as long as that takes, 0 never waits.
+ * the consumer has not released one; a negative number (-1) waits without a limit, 0 never waits.
  *
  * Returns BLOCKPIPE_NOTHING if there is none within this time. Errors: BLOCKPIPE_MISUSE if the caller holds all blocks,
  * or after `blockpipe_close`; BLOCKPIPE_CANCELED, -40 to -47, BLOCKPIPE_FORKED; those of `blockpipe_ready`. With a
@@ -499,9 +502,9 @@ blockpipe_result blockpipe_next_empty(struct blockpipe_producer *producer,
                                       struct blockpipe_empty_block **block);
 
 /**
- * Sends the first `length` bytes of the block to the consumer. Consumes the block and sets `*block` to NULL, with every
- * result but BLOCKPIPE_NULL_ARGUMENT. Several blocks may be held and sent in any order; the consumer gets them in the
- * order in which they were handed out. Does not block.
+ * Sends the first `length` bytes of the block to the consumer. Consumes the block and sets `*block` to NULL, with
+ * every result except BLOCKPIPE_NULL_ARGUMENT. Several blocks may be held and sent in any order; the consumer gets
+ * them in the order in which they were handed out. Does not block.
  *
  * Errors: BLOCKPIPE_MISUSE if `length` is larger than the block, or the block belongs to another end (it then counts as
  * freed); BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
@@ -511,10 +514,10 @@ blockpipe_result blockpipe_send(struct blockpipe_producer *producer,
                                 size_t length);
 
 /**
- * As `blockpipe_send`, and stores where a replacement of this end would have to resume after this block:
+ * Sends the block like `blockpipe_send`, and stores where a replacement of this end has to resume after it:
  * BLOCKPIPE_POINT_LENGTH (32) bytes in the application's own terms, of which the first eight are the progress in bytes
- * that observers see. The replacement gets them from `blockpipe_start`. Without such a point, the one before is kept,
- * and its progress advanced by `length`. Does not block.
+ * that observers see. The replacement gets them from `blockpipe_start`. Without such a point, the previous one is kept,
+ * and its progress advances by `length`. Does not block.
  */
 blockpipe_result blockpipe_send_with(struct blockpipe_producer *producer,
                                      struct blockpipe_empty_block **block,
@@ -522,16 +525,16 @@ blockpipe_result blockpipe_send_with(struct blockpipe_producer *producer,
                                      const uint8_t *point);
 
 /**
- * Checks that this end can continue, for a caller that waits for something else: call it about every 50 ms of such a
- * wait. Does not block.
+ * Checks that this end can continue. A caller that waits for something else should call this about every 50 ms. Does
+ * not block.
  *
  * Errors: BLOCKPIPE_CANCELED, -40 to -47, BLOCKPIPE_FORKED.
  */
 blockpipe_result blockpipe_producer_check(struct blockpipe_producer *producer);
 
 /**
- * Ends the stream and waits for the consumer: BLOCKPIPE_OK means complete, on both sides. Blocks until the consumer has
- * decided, however long its work takes. After BLOCKPIPE_CANCELED another call continues to wait.
+ * Ends the stream and waits for the consumer: BLOCKPIPE_OK means that both ends are complete. Blocks until the consumer
+ * has decided, however long its work takes. After BLOCKPIPE_CANCELED another call continues to wait.
  *
  * Errors: BLOCKPIPE_MISUSE while a block is held, or if a block was freed unsent while later ones were sent;
  * BLOCKPIPE_CANCELED, -40 to -47, BLOCKPIPE_FORKED.
@@ -539,17 +542,19 @@ blockpipe_result blockpipe_producer_check(struct blockpipe_producer *producer);
 blockpipe_result blockpipe_producer_finish(struct blockpipe_producer *producer);
 
 /**
- * As `blockpipe_producer_finish`, with a trailer that the consumer gets at the end of the stream: at most
- * BLOCKPIPE_TRAILER_LENGTH (64) bytes, followed by zeros. Blocks until the consumer has decided.
+ * Ends the stream like `blockpipe_producer_finish`, with a trailer for the consumer: at most BLOCKPIPE_TRAILER_LENGTH
+ * (64) bytes, padded with zeros. Blocks until the consumer has decided.
  *
  * Errors: also BLOCKPIPE_MISUSE if the trailer is too long.
  */
-blockpipe_result blockpipe_close(struct blockpipe_producer *producer, const void *trailer, size_t length);
+blockpipe_result blockpipe_close(struct blockpipe_producer *producer,
+                                 const void *trailer,
+                                 size_t length);
 
 /**
- * Stores the remark that the consumer has left with `blockpipe_set_remark`, once `blockpipe_close` or
- * `blockpipe_producer_finish` has succeeded: its code, or 0 if there is none, and its text, of which as much as fits into
- * `capacity` is copied, with a zero at the end. Any pointer may be NULL. Does not block.
+ * Stores the remark that the consumer left with `blockpipe_set_remark`, once `blockpipe_close` or
+ * `blockpipe_producer_finish` has succeeded: its code, or 0 if there is none, and its text, truncated to `capacity`
+ * bytes with a zero at the end. Any pointer may be NULL. Does not block.
  */
 blockpipe_result blockpipe_remark(struct blockpipe_producer *producer,
                                   uint32_t *code,
@@ -557,7 +562,7 @@ blockpipe_result blockpipe_remark(struct blockpipe_producer *producer,
                                   size_t capacity);
 
 /**
- * Aborts the pipe with a code and a text (UTF-8; NULL is an empty one) that the consumer receives, and returns the
+ * Aborts the pipe with a code and a text (UTF-8; NULL means an empty one) that the consumer receives, and returns the
  * verdict: BLOCKPIPE_ABORTED, by whichever end aborted first (`blockpipe_last_reason`); or BLOCKPIPE_OK if the consumer
  * had completed already. Blocks only while the consumer is committing.
  */
@@ -566,7 +571,7 @@ blockpipe_result blockpipe_producer_abort(struct blockpipe_producer *producer,
                                           const char *text);
 
 /**
- * Stores in `*canceller` what ends a wait of this end from another thread; the caller frees it with
+ * Stores in `*canceller` a handle with which another thread can end a wait of this end; the caller frees it with
  * `blockpipe_canceller_free`. Does not block.
  */
 blockpipe_result blockpipe_producer_canceller(struct blockpipe_producer *producer,
@@ -575,7 +580,7 @@ blockpipe_result blockpipe_producer_canceller(struct blockpipe_producer *produce
 #if !defined(_WIN32)
 /**
  * Stores a file descriptor for `poll` or `epoll`: it is readable while `blockpipe_next_empty` with a timeout of 0 may
- * find something. After that call has returned BLOCKPIPE_NOTHING, it is not readable before there is an empty block, the
+ * find something. After that call has returned BLOCKPIPE_NOTHING, it is not readable until there is an empty block, the
  * pipe has ended, or the peer has died. A thread of the library waits for that.
  *
  * The descriptor belongs to the end: do not read or close it, and do not use it after the end is freed. Do not mix it
@@ -589,17 +594,17 @@ blockpipe_result blockpipe_producer_descriptor(struct blockpipe_producer *produc
 
 /**
  * Gives the end up, frees it, and sets the caller's pointer to NULL. Without a verdict this is like being killed: the
- * consumer reports that its peer died. While blocks of it are held, the pipe is aborted. Blocks for half a second at
- * most.
+ * consumer reports that its peer died. If blocks of the end are still held, the pipe is aborted instead. Blocks for up
+ * to half a second.
  */
 void blockpipe_producer_free(struct blockpipe_producer **producer);
 
 /**
  * Copies the hello of the dead consumer that this end replaces to `buffer`, as many of its bytes as fit into
- * `capacity`, and stores its length in `*length` (which may be NULL). A replacement that cannot continue with that very
- * target aborts. Does not block.
+ * `capacity`, and stores its length in `*length` (which may be NULL). A replacement that cannot continue with exactly
+ * that target must abort. Does not block.
  *
- * Returns BLOCKPIPE_NOTHING if this end replaces none.
+ * Returns BLOCKPIPE_NOTHING if this end replaces no dead consumer.
  */
 blockpipe_result blockpipe_consumer_predecessor(struct blockpipe_consumer *consumer,
                                                 void *buffer,
@@ -607,14 +612,14 @@ blockpipe_result blockpipe_consumer_predecessor(struct blockpipe_consumer *consu
                                                 size_t *length);
 
 /**
- * Returns whether a dead predecessor had announced with `blockpipe_commit` that it was committing: its result may be
- * final already. False if `consumer` is NULL. Does not block.
+ * Returns whether the dead predecessor had called `blockpipe_commit`, so that its result may be final already. Returns
+ * false if `consumer` is NULL. Does not block.
  */
 bool blockpipe_predecessor_was_committing(struct blockpipe_consumer *consumer);
 
 /**
- * Copies what the producer has said with `blockpipe_ready` to `buffer`, as many bytes as fit into `capacity`, and stores
- * its length in `*length` (which may be NULL). Does not block.
+ * Copies the hello that the producer passed to `blockpipe_ready` to `buffer`, as many bytes as fit into `capacity`,
+ * and stores its length in `*length` (which may be NULL). Does not block.
  */
 blockpipe_result blockpipe_consumer_peer_hello(struct blockpipe_consumer *consumer,
                                                void *buffer,
@@ -622,19 +627,19 @@ blockpipe_result blockpipe_consumer_peer_hello(struct blockpipe_consumer *consum
                                                size_t *length);
 
 /**
- * Stores the user id of the producer's process, as the kernel knows it. Blocks for half a second at most, while a
+ * Stores the user id of the producer's process, as the kernel reports it. Blocks for up to half a second while a
  * producer is joining.
  *
- * Returns BLOCKPIPE_NOTHING on Windows, and in a directory of several users if there is no producer. (In this user's own
- * directory every peer is this user.) Errors: BLOCKPIPE_CALL_FAILED if the peer has not identified itself,
+ * Returns BLOCKPIPE_NOTHING on Windows, and in a directory of several users if there is no producer. (In this user's
+ * own directory every peer is this user.) Errors: BLOCKPIPE_CALL_FAILED if the peer has not identified itself,
  * BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
  */
 blockpipe_result blockpipe_consumer_peer_user(struct blockpipe_consumer *consumer,
                                               uint32_t *user);
 
 /**
- * Stores the size of a block and the number of blocks that the producer chose. Either pointer may be NULL. Does not
- * block.
+ * Stores the size of a block and the number of blocks that the producer has chosen. Either pointer may be NULL. Does
+ * not block.
  */
 blockpipe_result blockpipe_consumer_geometry(struct blockpipe_consumer *consumer,
                                              size_t *block_size,
@@ -642,12 +647,13 @@ blockpipe_result blockpipe_consumer_geometry(struct blockpipe_consumer *consumer
 
 /**
  * Declares what this end works on, before it changes anything, and where the stream should begin. `hello` has at most
- * BLOCKPIPE_MAX_HELLO (1024) bytes; the producer gets it from `blockpipe_producer_peer_hello`. `at` is 32 bytes, or NULL
- * for zeros; a producer that does not call `blockpipe_start` ignores it. Stores in `*point` (32 bytes; may be NULL) where
- * the stream does begin: at `at`, or, for a replacement, after the last block that was released. Does not block.
+ * BLOCKPIPE_MAX_HELLO (1024) bytes; the producer gets it from `blockpipe_producer_peer_hello`. `at` is 32 bytes, or
+ * NULL for zeros; a producer that does not call `blockpipe_start` ignores it. Stores in `*point` (32 bytes; may be
+ * NULL) where the stream does begin: at `at`, or, for a replacement, after the last block that was released. Does not
+ * block.
  *
- * Optional: without it, the first block begins with an empty hello and zeros. From this call on the death of this end
- * ends the pipe, or requires a replacement; before it, the producer waits for another consumer.
+ * Optional: without it, the first block begins with an empty hello and zeros. Once it is called, the death of this end
+ * ends the pipe or requires a replacement; until then, the producer just waits for another consumer.
  *
  * Errors: BLOCKPIPE_MISUSE if called a second time, or if the hello is too long; BLOCKPIPE_CORRUPT, BLOCKPIPE_OVER,
  * BLOCKPIPE_FORKED.
@@ -660,7 +666,7 @@ blockpipe_result blockpipe_begin(struct blockpipe_consumer *consumer,
 
 /**
  * Stores the next filled block in `*block`; the caller releases it or frees it. Blocks for up to `timeout` milliseconds
- * if the producer has not sent one; -1 (any negative number) waits as long as that takes, 0 never waits.
+ * if the producer has not sent one; a negative number (-1) waits without a limit, 0 never waits.
  *
  * Returns BLOCKPIPE_END after the last block, and BLOCKPIPE_NOTHING if there is none within this time. Errors:
  * BLOCKPIPE_MISUSE if the caller holds all blocks, or if the same block was freed twice in a row; BLOCKPIPE_CANCELED,
@@ -671,9 +677,9 @@ blockpipe_result blockpipe_next_filled(struct blockpipe_consumer *consumer,
                                        struct blockpipe_filled_block **block);
 
 /**
- * Releases the block to the producer: its bytes have been dealt with. Consumes the block and sets `*block` to NULL, with
- * every result but BLOCKPIPE_NULL_ARGUMENT. Several blocks may be held and released in any order; the producer gets them
- * back in the order of the stream. Does not block.
+ * Releases the block to the producer once its bytes have been processed. Consumes the block and sets `*block` to NULL,
+ * with every result except BLOCKPIPE_NULL_ARGUMENT. Several blocks may be held and released in any order; the producer
+ * gets them back in the order of the stream. Does not block.
  *
  * Errors: BLOCKPIPE_MISUSE if the block belongs to another end (it then counts as freed); BLOCKPIPE_OVER,
  * BLOCKPIPE_FORKED.
@@ -682,18 +688,18 @@ blockpipe_result blockpipe_release(struct blockpipe_consumer *consumer,
                                    struct blockpipe_filled_block **block);
 
 /**
- * As `blockpipe_release`, and stores where a replacement of this end would have to resume after this block:
+ * Releases the block like `blockpipe_release`, and stores where a replacement of this end has to resume after it:
  * BLOCKPIPE_POINT_LENGTH (32) bytes, of which the first eight are the progress in bytes that observers see. The
- * replacement gets them from `blockpipe_begin`. Without such a point, the one before is kept, and its progress advanced
- * by the block's length. Does not block.
+ * replacement gets them from `blockpipe_begin`. Without such a point, the previous one is kept, and its progress
+ * advances by the block's length. Does not block.
  */
 blockpipe_result blockpipe_release_with(struct blockpipe_consumer *consumer,
                                         struct blockpipe_filled_block **block,
                                         const uint8_t *point);
 
 /**
- * Releases all blocks that are filled now but the newest one, without handing them out, and stores in `*skipped` (which
- * may be NULL) how many they were: for a live stream, of which only the latest block is of interest. Does not block.
+ * Releases all filled blocks except for the newest one without handing them out, and stores their number in `*skipped`
+ * (which may be NULL). For a live stream, of which only the latest block matters. Does not block.
  *
  * Errors: BLOCKPIPE_MISUSE while a block is held; BLOCKPIPE_CORRUPT, BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
  */
@@ -701,27 +707,26 @@ blockpipe_result blockpipe_skip_to_latest(struct blockpipe_consumer *consumer,
                                           uint64_t *skipped);
 
 /**
- * Checks that this end can continue, for a caller that waits for something else: call it about every 50 ms of such a
- * wait. A producer that died after it had closed the stream is no error. Does not block.
+ * Checks that this end can continue. A caller that waits for something else should call this about every 50 ms. It is
+ * no error if the producer died after it had closed the stream. Does not block.
  *
  * Errors: BLOCKPIPE_CANCELED, -40 to -47, BLOCKPIPE_FORKED.
  */
 blockpipe_result blockpipe_consumer_check(struct blockpipe_consumer *consumer);
 
 /**
- * Copies the producer's trailer to `trailer`: BLOCKPIPE_TRAILER_LENGTH (64) bytes, zeros where the producer gave fewer.
+ * Copies the producer's trailer to `trailer`: BLOCKPIPE_TRAILER_LENGTH (64) bytes, padded with zeros.
  * Does not block.
  *
  * Returns BLOCKPIPE_NOTHING until `blockpipe_next_filled` has returned BLOCKPIPE_END.
  */
-blockpipe_result blockpipe_trailer(struct blockpipe_consumer *consumer,
-                                   uint8_t *trailer);
+blockpipe_result blockpipe_trailer(struct blockpipe_consumer *consumer, uint8_t *trailer);
 
 /**
- * Declares that everything is dealt with: both sides end complete. Where the result becomes final in a step of its own (a
- * rename, a reply), use `blockpipe_commit`. Blocks until the producer has closed the stream.
+ * Declares that everything has been processed, which makes both ends complete. If a separate step makes the result
+ * final (a rename, a reply), use `blockpipe_commit`. Blocks until the producer has closed the stream.
  *
- * Errors: BLOCKPIPE_MISUSE while a block is held, and if there is another one, which the next call hands out;
+ * Errors: BLOCKPIPE_MISUSE while a block is held, and if there is another one for `blockpipe_next_filled`;
  * BLOCKPIPE_CANCELED, -40 to -47, BLOCKPIPE_FORKED.
  */
 blockpipe_result blockpipe_consumer_finish(struct blockpipe_consumer *consumer);
@@ -729,7 +734,7 @@ blockpipe_result blockpipe_consumer_finish(struct blockpipe_consumer *consumer);
 /**
  * Announces that the result is about to become final (a rename, a reply). After this the producer can no longer abort,
  * and only `blockpipe_complete` or `blockpipe_consumer_abort` end the pipe. If this end is freed or its process killed
- * before, the producer gets BLOCKPIPE_DIED_COMMITTING. Does not block.
+ * before that, the producer gets BLOCKPIPE_DIED_COMMITTING. Does not block.
  *
  * Errors: BLOCKPIPE_MISUSE before BLOCKPIPE_END, and while a block is held; BLOCKPIPE_ABORTED if the producer aborted
  * first; BLOCKPIPE_CORRUPT, BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
@@ -737,8 +742,8 @@ blockpipe_result blockpipe_consumer_finish(struct blockpipe_consumer *consumer);
 blockpipe_result blockpipe_commit(struct blockpipe_consumer *consumer);
 
 /**
- * Leaves a code and a text (UTF-8; NULL is an empty one) that the producer should read although everything is complete
- * (`blockpipe_remark`). Does not block.
+ * Leaves the producer a remark with a code and a text (UTF-8; NULL means an empty one), to read after completion with
+ * `blockpipe_remark`. Does not block.
  *
  * Errors: BLOCKPIPE_MISUSE unless `blockpipe_commit` was called; BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
  */
@@ -747,14 +752,14 @@ blockpipe_result blockpipe_set_remark(struct blockpipe_consumer *consumer,
                                       const char *text);
 
 /**
- * Declares the result final: both sides end complete. Does not block.
+ * Declares the result final, which makes both ends complete. Does not block.
  *
  * Errors: BLOCKPIPE_MISUSE unless `blockpipe_commit` was called; BLOCKPIPE_CORRUPT, BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
  */
 blockpipe_result blockpipe_complete(struct blockpipe_consumer *consumer);
 
 /**
- * Aborts the pipe with a code and a text (UTF-8; NULL is an empty one) that the producer receives, before or after
+ * Aborts the pipe with a code and a text (UTF-8; NULL means an empty one) that the producer receives, before or after
  * `blockpipe_commit`, and returns the verdict: BLOCKPIPE_ABORTED, by whichever end aborted first
  * (`blockpipe_last_reason`). Does not block.
  *
@@ -765,7 +770,7 @@ blockpipe_result blockpipe_consumer_abort(struct blockpipe_consumer *consumer,
                                           const char *text);
 
 /**
- * Stores in `*canceller` what ends a wait of this end from another thread; the caller frees it with
+ * Stores in `*canceller` a handle with which another thread can end a wait of this end; the caller frees it with
  * `blockpipe_canceller_free`. Does not block.
  */
 blockpipe_result blockpipe_consumer_canceller(struct blockpipe_consumer *consumer,
@@ -774,7 +779,7 @@ blockpipe_result blockpipe_consumer_canceller(struct blockpipe_consumer *consume
 #if !defined(_WIN32)
 /**
  * Stores a file descriptor for `poll` or `epoll`: it is readable while `blockpipe_next_filled` with a timeout of 0 may
- * find something. After that call has returned BLOCKPIPE_NOTHING, it is not readable before there is a filled block, the
+ * find something. After that call has returned BLOCKPIPE_NOTHING, it is not readable until there is a filled block, the
  * stream or the pipe has ended, or the peer has died. A thread of the library waits for that.
  *
  * The descriptor belongs to the end: do not read or close it, and do not use it after the end is freed. Do not mix it
@@ -788,19 +793,19 @@ blockpipe_result blockpipe_consumer_descriptor(struct blockpipe_consumer *consum
 
 /**
  * Gives the end up, frees it, and sets the caller's pointer to NULL. Without a verdict this is like being killed: the
- * producer reports that its peer died. While blocks of it are held, the pipe is aborted. Blocks for half a second at
- * most.
+ * producer reports that its peer died. If blocks of the end are still held, the pipe is aborted instead. Blocks for up
+ * to half a second.
  */
 void blockpipe_consumer_free(struct blockpipe_consumer **consumer);
 
 /**
- * Returns the address of the first byte, a multiple of 4096. It is valid until the block is sent or freed. NULL in a
- * forked child, which does not have this memory, and if `block` is NULL. Does not block.
+ * Returns the address of the first byte, a multiple of 4096. It is valid until the block is sent or freed. Returns
+ * NULL in a forked child, which does not have this memory, and if `block` is NULL. Does not block.
  */
 void *blockpipe_empty_block_data(struct blockpipe_empty_block *block);
 
 /**
- * Returns how many bytes fit into the block; 0 if `block` is NULL. Does not block.
+ * Returns the number of bytes that fit into the block; 0 if `block` is NULL. Does not block.
  */
 size_t blockpipe_empty_block_capacity(const struct blockpipe_empty_block *block);
 
@@ -810,8 +815,8 @@ size_t blockpipe_empty_block_capacity(const struct blockpipe_empty_block *block)
 uint64_t blockpipe_empty_block_number(const struct blockpipe_empty_block *block);
 
 /**
- * Sets the block's header, which the consumer gets with the block: at most BLOCKPIPE_HEADER_LENGTH (40) bytes, followed
- * by zeros. All zero without this call. Does not block.
+ * Sets the block's header, which the consumer gets with the block: at most BLOCKPIPE_HEADER_LENGTH (40) bytes, padded
+ * with zeros. Without this call, the header is all zeros. Does not block.
  *
  * Errors: BLOCKPIPE_MISUSE if there are more bytes.
  */
@@ -820,19 +825,19 @@ blockpipe_result blockpipe_empty_block_set_header(struct blockpipe_empty_block *
                                                   size_t length);
 
 /**
- * Frees a block that will not be sent, and sets the caller's pointer to NULL. The block belongs to the producer still,
- * and `blockpipe_next_empty` hands it out again. Does not block.
+ * Frees a block that will not be sent, and sets the caller's pointer to NULL. The producer keeps the block, and
+ * `blockpipe_next_empty` hands it out again. Does not block.
  */
 void blockpipe_empty_block_free(struct blockpipe_empty_block **block);
 
 /**
- * Returns the address of the first byte, a multiple of 4096. It is valid until the block is released or freed. NULL in
- * a forked child, which does not have this memory, and if `block` is NULL. Does not block.
+ * Returns the address of the first byte, a multiple of 4096. It is valid until the block is released or freed.
+ * Returns NULL in a forked child, which does not have this memory, and if `block` is NULL. Does not block.
  */
 const void *blockpipe_filled_block_data(const struct blockpipe_filled_block *block);
 
 /**
- * Returns how many bytes were sent; 0 if `block` is NULL. Does not block.
+ * Returns the number of bytes that were sent; 0 if `block` is NULL. Does not block.
  */
 size_t blockpipe_filled_block_length(const struct blockpipe_filled_block *block);
 
@@ -842,8 +847,8 @@ size_t blockpipe_filled_block_length(const struct blockpipe_filled_block *block)
 uint64_t blockpipe_filled_block_number(const struct blockpipe_filled_block *block);
 
 /**
- * Copies the first `length` bytes of the block's header to `header`: what the producer has set, followed by zeros. At
- * most BLOCKPIPE_HEADER_LENGTH (40) bytes. Does not block.
+ * Copies the first `length` bytes of the block's header, at most BLOCKPIPE_HEADER_LENGTH (40), to `header`. They are
+ * the bytes that the producer set, padded with zeros. Does not block.
  *
  * Errors: BLOCKPIPE_MISUSE if `length` is larger than that, BLOCKPIPE_FORKED.
  */
@@ -852,14 +857,14 @@ blockpipe_result blockpipe_filled_block_header(const struct blockpipe_filled_blo
                                                size_t length);
 
 /**
- * Frees a block that was not dealt with, and sets the caller's pointer to NULL. `blockpipe_next_filled` hands it out
- * again. Does not block.
+ * Frees a block that has not been processed, and sets the caller's pointer to NULL. `blockpipe_next_filled` hands it
+ * out again. Does not block.
  */
 void blockpipe_filled_block_free(struct blockpipe_filled_block **block);
 
 /**
- * Ends the wait that the end is in with BLOCKPIPE_CANCELED, or its next one. Nothing else changes: the end can be used as
- * before. Does nothing once the end is freed. Does not block.
+ * Ends the end's current wait with BLOCKPIPE_CANCELED, or its next wait if there is none now. Nothing else changes: the
+ * end can be used as before. Does nothing once the end is freed. Does not block.
  */
 blockpipe_result blockpipe_cancel(const struct blockpipe_canceller *canceller);
 
@@ -869,11 +874,11 @@ blockpipe_result blockpipe_cancel(const struct blockpipe_canceller *canceller);
 void blockpipe_canceller_free(struct blockpipe_canceller **canceller);
 
 /**
- * Stores the state of the pipe of this name in `*state`, of which the caller passes the `size` (`sizeof *state`), so that
- * programs and libraries of different versions fit: fields that this library does not know are set to zero. Takes no
- * part in the pipe; the tag is ignored. Does not block.
+ * Stores the state of the pipe of this name in `*state` without joining the pipe. The caller passes the `size` of the
+ * structure (`sizeof *state`), so that programs and libraries of different versions work together: fields that this
+ * library does not know are set to zero. The tag is ignored. Does not block.
  *
- * Returns BLOCKPIPE_NOTHING if there is no such pipe. If neither side is alive, a killed pair has left it. Errors:
+ * Returns BLOCKPIPE_NOTHING if there is no such pipe. If neither process is alive, a killed pair left it. Errors:
  * BLOCKPIPE_OTHER_VERSION, BLOCKPIPE_FOREIGN, BLOCKPIPE_IO.
  */
 blockpipe_result blockpipe_inspect(const struct blockpipe_options *options,

@@ -1,4 +1,4 @@
-//! Blocks: the right to touch a piece of shared memory.
+//! Blocks: pieces of shared memory that one of the two ends may use.
 
 use crate::BLOCKPIPE_HEADER_LENGTH;
 use crate::guard::guard;
@@ -8,20 +8,20 @@ use crate::result::blockpipe_result::{self, BLOCKPIPE_OK};
 use pipe::{EmptyBlock, FilledBlock};
 use std::ffi::c_void;
 
-/// A piece of shared memory that only this process touches until it is sent. Its content is unspecified. Returned by
+/// A piece of shared memory that belongs to this process until it is sent. Its content is unspecified. Returned by
 /// `blockpipe_next_empty`, and consumed by `blockpipe_send` or `blockpipe_send_with`.
 pub struct blockpipe_empty_block {
     pub(crate) block: EmptyBlock,
 }
 
-/// A piece of shared memory with what the producer has sent. Returned by `blockpipe_next_filled`, and consumed by
+/// A piece of shared memory with the bytes that the producer sent. Returned by `blockpipe_next_filled`, and consumed by
 /// `blockpipe_release` or `blockpipe_release_with`.
 pub struct blockpipe_filled_block {
     pub(crate) block: FilledBlock,
 }
 
-/// Returns the address of the first byte, a multiple of 4096. It is valid until the block is sent or freed. NULL in a
-/// forked child, which does not have this memory, and if `block` is NULL. Does not block.
+/// Returns the address of the first byte, a multiple of 4096. It is valid until the block is sent or freed. Returns
+/// NULL in a forked child, which does not have this memory, and if `block` is NULL. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_empty_block_data(block: *mut blockpipe_empty_block) -> *mut c_void {
     let mut address = std::ptr::null_mut();
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn blockpipe_empty_block_data(block: *mut blockpipe_empty_
     address.cast()
 }
 
-/// Returns how many bytes fit into the block; 0 if `block` is NULL. Does not block.
+/// Returns the number of bytes that fit into the block; 0 if `block` is NULL. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_empty_block_capacity(block: *const blockpipe_empty_block) -> usize {
     // SAFETY: by the rules of the header.
@@ -48,8 +48,8 @@ pub unsafe extern "C" fn blockpipe_empty_block_number(block: *const blockpipe_em
     unsafe { block.as_ref() }.map_or(0, |block| block.block.number())
 }
 
-/// Sets the block's header, which the consumer gets with the block: at most BLOCKPIPE_HEADER_LENGTH (40) bytes, followed
-/// by zeros. All zero without this call. Does not block.
+/// Sets the block's header, which the consumer gets with the block: at most BLOCKPIPE_HEADER_LENGTH (40) bytes, padded
+/// with zeros. Without this call, the header is all zeros. Does not block.
 ///
 /// Errors: BLOCKPIPE_MISUSE if there are more bytes.
 #[unsafe(no_mangle)]
@@ -69,16 +69,16 @@ pub unsafe extern "C" fn blockpipe_empty_block_set_header(
     })
 }
 
-/// Frees a block that will not be sent, and sets the caller's pointer to NULL. The block belongs to the producer still,
-/// and `blockpipe_next_empty` hands it out again. Does not block.
+/// Frees a block that will not be sent, and sets the caller's pointer to NULL. The producer keeps the block, and
+/// `blockpipe_next_empty` hands it out again. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_empty_block_free(block: *mut *mut blockpipe_empty_block) {
     // SAFETY: by the rules of the header.
     unsafe { free("blockpipe_empty_block_free", block) };
 }
 
-/// Returns the address of the first byte, a multiple of 4096. It is valid until the block is released or freed. NULL in
-/// a forked child, which does not have this memory, and if `block` is NULL. Does not block.
+/// Returns the address of the first byte, a multiple of 4096. It is valid until the block is released or freed.
+/// Returns NULL in a forked child, which does not have this memory, and if `block` is NULL. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_filled_block_data(block: *const blockpipe_filled_block) -> *const c_void {
     let mut address = std::ptr::null();
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn blockpipe_filled_block_data(block: *const blockpipe_fil
     address.cast()
 }
 
-/// Returns how many bytes were sent; 0 if `block` is NULL. Does not block.
+/// Returns the number of bytes that were sent; 0 if `block` is NULL. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_filled_block_length(block: *const blockpipe_filled_block) -> usize {
     // SAFETY: by the rules of the header.
@@ -105,8 +105,8 @@ pub unsafe extern "C" fn blockpipe_filled_block_number(block: *const blockpipe_f
     unsafe { block.as_ref() }.map_or(0, |block| block.block.number())
 }
 
-/// Copies the first `length` bytes of the block's header to `header`: what the producer has set, followed by zeros. At
-/// most BLOCKPIPE_HEADER_LENGTH (40) bytes. Does not block.
+/// Copies the first `length` bytes of the block's header, at most BLOCKPIPE_HEADER_LENGTH (40), to `header`. They are
+/// the bytes that the producer set, padded with zeros. Does not block.
 ///
 /// Errors: BLOCKPIPE_MISUSE if `length` is larger than that, BLOCKPIPE_FORKED.
 #[unsafe(no_mangle)]
@@ -132,8 +132,8 @@ pub unsafe extern "C" fn blockpipe_filled_block_header(
     })
 }
 
-/// Frees a block that was not dealt with, and sets the caller's pointer to NULL. `blockpipe_next_filled` hands it out
-/// again. Does not block.
+/// Frees a block that has not been processed, and sets the caller's pointer to NULL. `blockpipe_next_filled` hands it
+/// out again. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_filled_block_free(block: *mut *mut blockpipe_filled_block) {
     // SAFETY: by the rules of the header.

@@ -6,7 +6,7 @@ use crate::result::Failure;
 use crate::result::blockpipe_result::{self, BLOCKPIPE_OK};
 use pipe::Canceller;
 
-/// Ends a wait of one end. All threads may use it at once.
+/// A handle that ends a wait of one end. All threads may use it at the same time.
 pub struct blockpipe_canceller {
     canceller: Canceller,
 }
@@ -17,8 +17,8 @@ impl blockpipe_canceller {
     }
 }
 
-/// Ends the wait that the end is in with BLOCKPIPE_CANCELED, or its next one. Nothing else changes: the end can be used as
-/// before. Does nothing once the end is freed. Does not block.
+/// Ends the end's current wait with BLOCKPIPE_CANCELED, or its next wait if there is none now. Nothing else changes: the
+/// end can be used as before. Does nothing once the end is freed. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_cancel(canceller: *const blockpipe_canceller) -> blockpipe_result {
     guard("blockpipe_cancel", || {

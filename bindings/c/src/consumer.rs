@@ -28,10 +28,10 @@ impl blockpipe_consumer {
     }
 }
 
-/// Runs a call of the end.
+/// Runs the body of an exported function with the end.
 ///
 /// # Safety
-/// By the rules of the header.
+/// The pointers follow the rules of the header.
 unsafe fn with(
     operation: &str,
     consumer: *mut blockpipe_consumer,
@@ -41,10 +41,10 @@ unsafe fn with(
     unsafe { with_state(operation, consumer, |end, _| body(end)) }
 }
 
-/// Runs a call that needs to know whether `blockpipe_commit` was called.
+/// Runs the body of an exported function that depends on whether `blockpipe_commit` was called.
 ///
 /// # Safety
-/// By the rules of the header.
+/// The pointers follow the rules of the header.
 unsafe fn with_state(
     operation: &str,
     consumer: *mut blockpipe_consumer,
@@ -60,10 +60,10 @@ unsafe fn with_state(
 }
 
 /// Copies the hello of the dead consumer that this end replaces to `buffer`, as many of its bytes as fit into
-/// `capacity`, and stores its length in `*length` (which may be NULL). A replacement that cannot continue with that very
-/// target aborts. Does not block.
+/// `capacity`, and stores its length in `*length` (which may be NULL). A replacement that cannot continue with exactly
+/// that target must abort. Does not block.
 ///
-/// Returns BLOCKPIPE_NOTHING if this end replaces none.
+/// Returns BLOCKPIPE_NOTHING if this end replaces no dead consumer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_consumer_predecessor(
     consumer: *mut blockpipe_consumer,
@@ -80,8 +80,8 @@ pub unsafe extern "C" fn blockpipe_consumer_predecessor(
     }
 }
 
-/// Returns whether a dead predecessor had announced with `blockpipe_commit` that it was committing: its result may be
-/// final already. False if `consumer` is NULL. Does not block.
+/// Returns whether the dead predecessor had called `blockpipe_commit`, so that its result may be final already. Returns
+/// false if `consumer` is NULL. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_predecessor_was_committing(consumer: *mut blockpipe_consumer) -> bool {
     let mut answer = false;
@@ -94,8 +94,8 @@ pub unsafe extern "C" fn blockpipe_predecessor_was_committing(consumer: *mut blo
     answer
 }
 
-/// Copies what the producer has said with `blockpipe_ready` to `buffer`, as many bytes as fit into `capacity`, and stores
-/// its length in `*length` (which may be NULL). Does not block.
+/// Copies the hello that the producer passed to `blockpipe_ready` to `buffer`, as many bytes as fit into `capacity`,
+/// and stores its length in `*length` (which may be NULL). Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_consumer_peer_hello(
     consumer: *mut blockpipe_consumer,
@@ -111,11 +111,11 @@ pub unsafe extern "C" fn blockpipe_consumer_peer_hello(
     }
 }
 
-/// Stores the user id of the producer's process, as the kernel knows it. Blocks for half a second at most, while a
+/// Stores the user id of the producer's process, as the kernel reports it. Blocks for up to half a second while a
 /// producer is joining.
 ///
-/// Returns BLOCKPIPE_NOTHING on Windows, and in a directory of several users if there is no producer. (In this user's own
-/// directory every peer is this user.) Errors: BLOCKPIPE_CALL_FAILED if the peer has not identified itself,
+/// Returns BLOCKPIPE_NOTHING on Windows, and in a directory of several users if there is no producer. (In this user's
+/// own directory every peer is this user.) Errors: BLOCKPIPE_CALL_FAILED if the peer has not identified itself,
 /// BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_consumer_peer_user(
@@ -126,8 +126,8 @@ pub unsafe extern "C" fn blockpipe_consumer_peer_user(
     unsafe { with("blockpipe_consumer_peer_user", consumer, |end| Ok(store_some(user, end.peer_user()?))) }
 }
 
-/// Stores the size of a block and the number of blocks that the producer chose. Either pointer may be NULL. Does not
-/// block.
+/// Stores the size of a block and the number of blocks that the producer has chosen. Either pointer may be NULL. Does
+/// not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_consumer_geometry(
     consumer: *mut blockpipe_consumer,
@@ -145,12 +145,13 @@ pub unsafe extern "C" fn blockpipe_consumer_geometry(
 }
 
 /// Declares what this end works on, before it changes anything, and where the stream should begin. `hello` has at most
-/// BLOCKPIPE_MAX_HELLO (1024) bytes; the producer gets it from `blockpipe_producer_peer_hello`. `at` is 32 bytes, or NULL
-/// for zeros; a producer that does not call `blockpipe_start` ignores it. Stores in `*point` (32 bytes; may be NULL) where
-/// the stream does begin: at `at`, or, for a replacement, after the last block that was released. Does not block.
+/// BLOCKPIPE_MAX_HELLO (1024) bytes; the producer gets it from `blockpipe_producer_peer_hello`. `at` is 32 bytes, or
+/// NULL for zeros; a producer that does not call `blockpipe_start` ignores it. Stores in `*point` (32 bytes; may be
+/// NULL) where the stream does begin: at `at`, or, for a replacement, after the last block that was released. Does not
+/// block.
 ///
-/// Optional: without it, the first block begins with an empty hello and zeros. From this call on the death of this end
-/// ends the pipe, or requires a replacement; before it, the producer waits for another consumer.
+/// Optional: without it, the first block begins with an empty hello and zeros. Once it is called, the death of this end
+/// ends the pipe or requires a replacement; until then, the producer just waits for another consumer.
 ///
 /// Errors: BLOCKPIPE_MISUSE if called a second time, or if the hello is too long; BLOCKPIPE_CORRUPT, BLOCKPIPE_OVER,
 /// BLOCKPIPE_FORKED.
@@ -173,7 +174,7 @@ pub unsafe extern "C" fn blockpipe_begin(
 }
 
 /// Stores the next filled block in `*block`; the caller releases it or frees it. Blocks for up to `timeout` milliseconds
-/// if the producer has not sent one; -1 (any negative number) waits as long as that takes, 0 never waits.
+/// if the producer has not sent one; a negative number (-1) waits without a limit, 0 never waits.
 ///
 /// Returns BLOCKPIPE_END after the last block, and BLOCKPIPE_NOTHING if there is none within this time. Errors:
 /// BLOCKPIPE_MISUSE if the caller holds all blocks, or if the same block was freed twice in a row; BLOCKPIPE_CANCELED,
@@ -203,9 +204,9 @@ pub unsafe extern "C" fn blockpipe_next_filled(
     }
 }
 
-/// Releases the block to the producer: its bytes have been dealt with. Consumes the block and sets `*block` to NULL, with
-/// every result but BLOCKPIPE_NULL_ARGUMENT. Several blocks may be held and released in any order; the producer gets them
-/// back in the order of the stream. Does not block.
+/// Releases the block to the producer once its bytes have been processed. Consumes the block and sets `*block` to NULL,
+/// with every result except BLOCKPIPE_NULL_ARGUMENT. Several blocks may be held and released in any order; the producer
+/// gets them back in the order of the stream. Does not block.
 ///
 /// Errors: BLOCKPIPE_MISUSE if the block belongs to another end (it then counts as freed); BLOCKPIPE_OVER,
 /// BLOCKPIPE_FORKED.
@@ -218,10 +219,10 @@ pub unsafe extern "C" fn blockpipe_release(
     unsafe { with("blockpipe_release", consumer, |end| done(end.release(take(block, "block")?.block))) }
 }
 
-/// As `blockpipe_release`, and stores where a replacement of this end would have to resume after this block:
+/// Releases the block like `blockpipe_release`, and stores where a replacement of this end has to resume after it:
 /// BLOCKPIPE_POINT_LENGTH (32) bytes, of which the first eight are the progress in bytes that observers see. The
-/// replacement gets them from `blockpipe_begin`. Without such a point, the one before is kept, and its progress advanced
-/// by the block's length. Does not block.
+/// replacement gets them from `blockpipe_begin`. Without such a point, the previous one is kept, and its progress
+/// advances by the block's length. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_release_with(
     consumer: *mut blockpipe_consumer,
@@ -237,8 +238,8 @@ pub unsafe extern "C" fn blockpipe_release_with(
     }
 }
 
-/// Releases all blocks that are filled now but the newest one, without handing them out, and stores in `*skipped` (which
-/// may be NULL) how many they were: for a live stream, of which only the latest block is of interest. Does not block.
+/// Releases all filled blocks except for the newest one without handing them out, and stores their number in `*skipped`
+/// (which may be NULL). For a live stream, of which only the latest block matters. Does not block.
 ///
 /// Errors: BLOCKPIPE_MISUSE while a block is held; BLOCKPIPE_CORRUPT, BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
 #[unsafe(no_mangle)]
@@ -255,8 +256,8 @@ pub unsafe extern "C" fn blockpipe_skip_to_latest(
     }
 }
 
-/// Checks that this end can continue, for a caller that waits for something else: call it about every 50 ms of such a
-/// wait. A producer that died after it had closed the stream is no error. Does not block.
+/// Checks that this end can continue. A caller that waits for something else should call this about every 50 ms. It is
+/// no error if the producer died after it had closed the stream. Does not block.
 ///
 /// Errors: BLOCKPIPE_CANCELED, -40 to -47, BLOCKPIPE_FORKED.
 #[unsafe(no_mangle)]
@@ -265,7 +266,7 @@ pub unsafe extern "C" fn blockpipe_consumer_check(consumer: *mut blockpipe_consu
     unsafe { with("blockpipe_consumer_check", consumer, |end| done(end.check())) }
 }
 
-/// Copies the producer's trailer to `trailer`: BLOCKPIPE_TRAILER_LENGTH (64) bytes, zeros where the producer gave fewer.
+/// Copies the producer's trailer to `trailer`: BLOCKPIPE_TRAILER_LENGTH (64) bytes, padded with zeros.
 /// Does not block.
 ///
 /// Returns BLOCKPIPE_NOTHING until `blockpipe_next_filled` has returned BLOCKPIPE_END.
@@ -283,10 +284,10 @@ pub unsafe extern "C" fn blockpipe_trailer(
     }
 }
 
-/// Declares that everything is dealt with: both sides end complete. Where the result becomes final in a step of its own (a
-/// rename, a reply), use `blockpipe_commit`. Blocks until the producer has closed the stream.
+/// Declares that everything has been processed, which makes both ends complete. If a separate step makes the result
+/// final (a rename, a reply), use `blockpipe_commit`. Blocks until the producer has closed the stream.
 ///
-/// Errors: BLOCKPIPE_MISUSE while a block is held, and if there is another one, which the next call hands out;
+/// Errors: BLOCKPIPE_MISUSE while a block is held, and if there is another one for `blockpipe_next_filled`;
 /// BLOCKPIPE_CANCELED, -40 to -47, BLOCKPIPE_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_consumer_finish(consumer: *mut blockpipe_consumer) -> blockpipe_result {
@@ -296,7 +297,7 @@ pub unsafe extern "C" fn blockpipe_consumer_finish(consumer: *mut blockpipe_cons
 
 /// Announces that the result is about to become final (a rename, a reply). After this the producer can no longer abort,
 /// and only `blockpipe_complete` or `blockpipe_consumer_abort` end the pipe. If this end is freed or its process killed
-/// before, the producer gets BLOCKPIPE_DIED_COMMITTING. Does not block.
+/// before that, the producer gets BLOCKPIPE_DIED_COMMITTING. Does not block.
 ///
 /// Errors: BLOCKPIPE_MISUSE before BLOCKPIPE_END, and while a block is held; BLOCKPIPE_ABORTED if the producer aborted
 /// first; BLOCKPIPE_CORRUPT, BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
@@ -305,7 +306,7 @@ pub unsafe extern "C" fn blockpipe_commit(consumer: *mut blockpipe_consumer) -> 
     // SAFETY: by the rules of the header.
     unsafe {
         with_state("blockpipe_commit", consumer, |end, is_committing| {
-            // Dropping what this returns decides nothing; `blockpipe_complete` gets it again.
+            // Dropping the returned `Committing` decides nothing; `blockpipe_complete` gets it again.
             let _ = end.commit()?;
             *is_committing = true;
             Ok(BLOCKPIPE_OK)
@@ -313,8 +314,8 @@ pub unsafe extern "C" fn blockpipe_commit(consumer: *mut blockpipe_consumer) -> 
     }
 }
 
-/// Leaves a code and a text (UTF-8; NULL is an empty one) that the producer should read although everything is complete
-/// (`blockpipe_remark`). Does not block.
+/// Leaves the producer a remark with a code and a text (UTF-8; NULL means an empty one), to read after completion with
+/// `blockpipe_remark`. Does not block.
 ///
 /// Errors: BLOCKPIPE_MISUSE unless `blockpipe_commit` was called; BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
 #[unsafe(no_mangle)]
@@ -333,7 +334,7 @@ pub unsafe extern "C" fn blockpipe_set_remark(
     }
 }
 
-/// Declares the result final: both sides end complete. Does not block.
+/// Declares the result final, which makes both ends complete. Does not block.
 ///
 /// Errors: BLOCKPIPE_MISUSE unless `blockpipe_commit` was called; BLOCKPIPE_CORRUPT, BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
 #[unsafe(no_mangle)]
@@ -351,7 +352,7 @@ fn require_commit(is_committing: bool) -> Result<(), Failure> {
     if is_committing { Ok(()) } else { Err(Failure::misuse("`blockpipe_commit` comes first")) }
 }
 
-/// Aborts the pipe with a code and a text (UTF-8; NULL is an empty one) that the producer receives, before or after
+/// Aborts the pipe with a code and a text (UTF-8; NULL means an empty one) that the producer receives, before or after
 /// `blockpipe_commit`, and returns the verdict: BLOCKPIPE_ABORTED, by whichever end aborted first
 /// (`blockpipe_last_reason`). Does not block.
 ///
@@ -366,7 +367,7 @@ pub unsafe extern "C" fn blockpipe_consumer_abort(
     unsafe { with("blockpipe_consumer_abort", consumer, |end| Err(end.abort(&reason(code, text)).into())) }
 }
 
-/// Stores in `*canceller` what ends a wait of this end from another thread; the caller frees it with
+/// Stores in `*canceller` a handle with which another thread can end a wait of this end; the caller frees it with
 /// `blockpipe_canceller_free`. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_consumer_canceller(
@@ -384,7 +385,7 @@ pub unsafe extern "C" fn blockpipe_consumer_canceller(
 }
 
 /// Stores a file descriptor for `poll` or `epoll`: it is readable while `blockpipe_next_filled` with a timeout of 0 may
-/// find something. After that call has returned BLOCKPIPE_NOTHING, it is not readable before there is a filled block, the
+/// find something. After that call has returned BLOCKPIPE_NOTHING, it is not readable until there is a filled block, the
 /// stream or the pipe has ended, or the peer has died. A thread of the library waits for that.
 ///
 /// The descriptor belongs to the end: do not read or close it, and do not use it after the end is freed. Do not mix it
@@ -408,8 +409,8 @@ pub unsafe extern "C" fn blockpipe_consumer_descriptor(
 }
 
 /// Gives the end up, frees it, and sets the caller's pointer to NULL. Without a verdict this is like being killed: the
-/// producer reports that its peer died. While blocks of it are held, the pipe is aborted. Blocks for half a second at
-/// most.
+/// producer reports that its peer died. If blocks of the end are still held, the pipe is aborted instead. Blocks for up
+/// to half a second.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_consumer_free(consumer: *mut *mut blockpipe_consumer) {
     // SAFETY: by the rules of the header.

@@ -1,4 +1,4 @@
-//! A pipe as it looks to a process that takes no part.
+//! Inspecting a pipe without joining it.
 
 use crate::options::{blockpipe_options, with_options};
 use crate::pointer::copy_out;
@@ -13,7 +13,7 @@ use std::slice;
 pub enum blockpipe_phase {
     /// The producer is getting ready, or none has come yet.
     BLOCKPIPE_OPENING = 0,
-    /// The producer is ready, and nobody has the other end.
+    /// The producer is ready, and no process holds the other end.
     BLOCKPIPE_ALONE = 1,
     /// Blocks are being transferred.
     BLOCKPIPE_MOVING = 2,
@@ -78,11 +78,11 @@ impl From<&Snapshot> for blockpipe_state {
     }
 }
 
-/// Stores the state of the pipe of this name in `*state`, of which the caller passes the `size` (`sizeof *state`), so that
-/// programs and libraries of different versions fit: fields that this library does not know are set to zero. Takes no
-/// part in the pipe; the tag is ignored. Does not block.
+/// Stores the state of the pipe of this name in `*state` without joining the pipe. The caller passes the `size` of the
+/// structure (`sizeof *state`), so that programs and libraries of different versions work together: fields that this
+/// library does not know are set to zero. The tag is ignored. Does not block.
 ///
-/// Returns BLOCKPIPE_NOTHING if there is no such pipe. If neither side is alive, a killed pair has left it. Errors:
+/// Returns BLOCKPIPE_NOTHING if there is no such pipe. If neither process is alive, a killed pair left it. Errors:
 /// BLOCKPIPE_OTHER_VERSION, BLOCKPIPE_FOREIGN, BLOCKPIPE_IO.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_inspect(

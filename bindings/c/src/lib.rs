@@ -1,14 +1,14 @@
 //! The C interface of blockpipe. `include/blockpipe.h` is generated from these sources by cbindgen, so the comments are
 //! written for readers of the header, and the names are those of C.
 //!
-//! What holds for every function is said once, at the top of the header (`cbindgen.toml`): who owns what, threads, forks.
-//! It is also what the comments on `unsafe` refer to as *the rules of the header*:
+//! The top of the header (`cbindgen.toml`) states once what holds for every function: ownership, threads, forks. The
+//! comments on `unsafe` refer to this as *the rules of the header*:
 //!
 //! - A pointer to an object is NULL or came from a function of this library and was not freed or consumed since.
 //! - Another pointer is NULL or valid for the access that the function describes.
 //! - An end or a block is used by one thread at a time.
-#![allow(non_camel_case_types, reason = "the names of the header")]
-#![allow(clippy::missing_safety_doc, reason = "the rules are the same for all functions, and written above")]
+#![allow(non_camel_case_types, reason = "they are the names in the header")]
+#![allow(clippy::missing_safety_doc, reason = "the rules are the same for all functions, and stated above")]
 #![deny(clippy::exit, clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
 
 mod guard;
@@ -40,7 +40,7 @@ const _: () = assert!(size_of::<pipe::BlockHeader>() == BLOCKPIPE_HEADER_LENGTH)
 const _: () = assert!(size_of::<pipe::ResumePoint>() == BLOCKPIPE_POINT_LENGTH);
 const _: () = assert!(size_of::<pipe::Trailer>() == BLOCKPIPE_TRAILER_LENGTH);
 
-// What the header says about threads.
+// The promises of the header about threads.
 const _: () = {
     const fn moves_between_threads<T: Send>() {}
     const fn is_shared_by_threads<T: Send + Sync>() {}

@@ -10,14 +10,14 @@ use pipe::{End, Pipe};
 use std::ffi::{CStr, OsStr, c_char, c_void};
 use std::time::Duration;
 
-/// The name of a pipe and how a process joins it. Options are set by functions, one for each, so that later versions of
-/// the library can have more of them, and programs that were compiled before need not change. What is not set has its
+/// The name of a pipe and how a process joins it. Each option is set by a function, so that later versions of the
+/// library can add options without breaking programs that were compiled earlier. An option that is not set has its
 /// default. The object may be used for any number of joins.
 pub struct blockpipe_options {
     named: Named,
 }
 
-/// A pipe, and its name for messages.
+/// A pipe with its name for messages.
 #[derive(Clone)]
 pub(crate) struct Named {
     pub pipe: Pipe,
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn blockpipe_options_new(
 /// Changes the options.
 ///
 /// # Safety
-/// By the rules of the header.
+/// The pointers follow the rules of the header.
 unsafe fn set(
     operation: &str,
     options: *mut blockpipe_options,
@@ -83,8 +83,9 @@ pub unsafe extern "C" fn blockpipe_options_set_tag(
 }
 
 /// Sets the size of a block in bytes and the number of blocks, for a producer that does not call `blockpipe_ready`. The
-/// size is rounded up to a multiple of 4096; both are clamped to their limits (4 KiB to 1 GiB, 1 to 65,536 blocks). Four
-/// blocks of 512 KiB by default, or, for the replacement of a dead producer, what that one had. Does not block.
+/// size is rounded up to a multiple of 4096; both are clamped to their limits (4 KiB to 1 GiB, 1 to 65,536 blocks). The
+/// default is four blocks of 512 KiB, or, for the replacement of a dead producer, the same blocks as before. Does not
+/// block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_options_set_blocks(
     options: *mut blockpipe_options,
@@ -95,11 +96,11 @@ pub unsafe extern "C" fn blockpipe_options_set_blocks(
     unsafe { set("blockpipe_options_set_blocks", options, |pipe| Ok(pipe.blocks(block_size, blocks))) }
 }
 
-/// Lets the two processes meet in this directory instead of the user's private one: two users, or two containers that
-/// both see it. It must exist, on a file system of this machine, and in memory if the blocks are to be fast.
+/// Lets the two processes meet in this directory instead of the user's private one, so that two users, or two containers
+/// that share the directory, can use a pipe. It must exist on a local file system, and should be in memory for speed.
 ///
-/// Everybody who can write in it can read and change whatever passes between any pair there, can take the place of
-/// either process, and can crash both. Not supported on Windows: joining fails there. Does not block.
+/// Anybody who can write to it can read and change the data of every pair there, impersonate either process, and crash
+/// both. Not supported on Windows, where joining fails. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_options_set_directory(
     options: *mut blockpipe_options,
@@ -124,23 +125,23 @@ fn os_str(text: &CStr) -> Result<&OsStr, Failure> {
     text.to_str().map(OsStr::new).map_err(|_| Failure::misuse("the directory is not UTF-8"))
 }
 
-/// Sets for how many milliseconds this process waits for a peer before it gives up with BLOCKPIPE_NO_PEER. Only time
-/// without a peer counts. Negative, the default: for ever. Does not block.
+/// Sets how many milliseconds this process waits for a peer before it gives up with BLOCKPIPE_NO_PEER. Only time without
+/// a peer counts. A negative number, the default, means no limit. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_options_set_connect_timeout(
     options: *mut blockpipe_options,
     milliseconds: i64,
 ) -> blockpipe_result {
-    // Longer than any process lives, and added to any clock without an overflow.
+    // Longer than any process lives, but short enough to be added to the clock without overflow.
     const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     let time = u64::try_from(milliseconds).map_or(FOR_EVER, Duration::from_millis);
     // SAFETY: by the rules of the header.
     unsafe { set("blockpipe_options_set_connect_timeout", options, |pipe| Ok(pipe.connect_timeout(time))) }
 }
 
-/// Keeps the seat and the blocks for up to this many milliseconds if the peer dies, so that another process can take the
-/// dead one's end: the stream resumes after the last block that was sent, or released. Only a process that sets this,
-/// too, can be the replacement. By default a death ends the pipe. Does not block.
+/// Keeps the seat and the blocks for up to this many milliseconds if the peer dies, so that another process can replace
+/// it: the stream resumes after the last block that was sent or released. Only a process that also sets this can be the
+/// replacement. By default a death ends the pipe. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_options_set_replace_within(
     options: *mut blockpipe_options,
@@ -161,10 +162,10 @@ pub unsafe extern "C" fn blockpipe_options_free(options: *mut *mut blockpipe_opt
     unsafe { free("blockpipe_options_free", options) };
 }
 
-/// Runs a call that needs options.
+/// Runs the body of an exported function with the options.
 ///
 /// # Safety
-/// By the rules of the header.
+/// The pointers follow the rules of the header.
 pub(crate) unsafe fn with_options(
     operation: &str,
     options: *const blockpipe_options,
@@ -181,9 +182,9 @@ pub(crate) unsafe fn with_options(
 /// it with `blockpipe_producer_free` or `blockpipe_consumer_free`.
 ///
 /// A third process gets BLOCKPIPE_TOO_MANY_INSTANCES at once. Blocks only as a consumer, until the producer is ready,
-/// however long that takes, or aborts; and for up to half a second if a pair is just leaving.
+/// however long that takes, or aborts; and for up to half a second while a pair is leaving.
 ///
-/// Errors: -20 to -25, BLOCKPIPE_ABORTED, BLOCKPIPE_CORRUPT, BLOCKPIPE_IO. Nothing has changed for other processes then.
+/// Errors: -20 to -25, BLOCKPIPE_ABORTED, BLOCKPIPE_CORRUPT, BLOCKPIPE_IO. They change nothing for other processes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_join(
     options: *const blockpipe_options,
@@ -205,7 +206,7 @@ pub unsafe extern "C" fn blockpipe_join(
 }
 
 /// Takes the producer, whether a consumer has come before or comes later, and stores it in `*producer`; the caller frees
-/// it with `blockpipe_producer_free`. Blocks for up to half a second if a pair is just leaving.
+/// it with `blockpipe_producer_free`. Blocks for up to half a second while a pair is leaving.
 ///
 /// Errors: as `blockpipe_join`.
 #[unsafe(no_mangle)]

@@ -27,10 +27,10 @@ impl blockpipe_producer {
     }
 }
 
-/// Runs a call of the end.
+/// Runs the body of an exported function with the end.
 ///
 /// # Safety
-/// By the rules of the header.
+/// The pointers follow the rules of the header.
 unsafe fn with(
     operation: &str,
     producer: *mut blockpipe_producer,
@@ -47,9 +47,9 @@ unsafe fn with(
 
 /// Copies the hello of the dead producer that this end replaces to `buffer`, as many of its bytes as fit into
 /// `capacity`, and stores its length in `*length` (which may be NULL). A replacement that cannot send the identical
-/// stream aborts. Does not block.
+/// stream must abort. Does not block.
 ///
-/// Returns BLOCKPIPE_NOTHING if this end replaces none.
+/// Returns BLOCKPIPE_NOTHING if this end replaces no dead producer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_producer_predecessor(
     producer: *mut blockpipe_producer,
@@ -66,9 +66,9 @@ pub unsafe extern "C" fn blockpipe_producer_predecessor(
     }
 }
 
-/// Reserves the memory and lets the consumer in. `hello` says what will be sent, in at most BLOCKPIPE_MAX_HELLO (1024)
-/// bytes; the consumer gets it from `blockpipe_consumer_peer_hello`. The size is rounded up to a multiple of 4096. A
-/// replacement keeps its predecessor's hello and must use the same blocks (`blockpipe_producer_geometry`).
+/// Reserves the memory and lets the consumer in. `hello` describes what will be sent, in at most BLOCKPIPE_MAX_HELLO
+/// (1024) bytes; the consumer gets it from `blockpipe_consumer_peer_hello`. The size is rounded up to a multiple of
+/// 4096. A replacement keeps its predecessor's hello and must use the same blocks (`blockpipe_producer_geometry`).
 ///
 /// Optional: without it, the first block makes the end ready, with the blocks of the options. Call it once the source is
 /// open. Blocks until the system has provided the memory.
@@ -91,8 +91,8 @@ pub unsafe extern "C" fn blockpipe_ready(
     }
 }
 
-/// Stores the size of a block and the number of blocks, once the end is ready; before, those of the dead producer that it
-/// replaces. Either pointer may be NULL. Does not block.
+/// Stores the size of a block and the number of blocks, once the end is ready; before that, those of the dead producer
+/// that it replaces. Either pointer may be NULL. Does not block.
 ///
 /// Returns BLOCKPIPE_NOTHING if they are not known yet.
 #[unsafe(no_mangle)]
@@ -112,8 +112,8 @@ pub unsafe extern "C" fn blockpipe_producer_geometry(
     }
 }
 
-/// Waits for the consumer and stores in `*point` (32 bytes; may be NULL) where the stream begins: at zeros, or where the
-/// consumer asked for with `blockpipe_begin`, or, for a replacement, after the last block that its predecessor sent.
+/// Waits for the consumer and stores in `*point` (32 bytes; may be NULL) where the stream begins: at zeros, or at the
+/// point that the consumer passed to `blockpipe_begin`, or, for a replacement, after the last block of its predecessor.
 /// Without this call the stream begins at zeros, and blocks may be filled before a consumer has come. Blocks until a
 /// consumer has begun.
 ///
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn blockpipe_start(
     }
 }
 
-/// Copies what the consumer has declared with `blockpipe_begin` to `buffer`, as many bytes as fit into `capacity`, and
+/// Copies the hello that the consumer passed to `blockpipe_begin` to `buffer`, as many bytes as fit into `capacity`, and
 /// stores its length in `*length` (which may be NULL). Also works after an error has ended this end. Does not block.
 ///
 /// Returns BLOCKPIPE_NOTHING before a consumer has begun. Errors: BLOCKPIPE_FORKED.
@@ -153,11 +153,11 @@ pub unsafe extern "C" fn blockpipe_producer_peer_hello(
     }
 }
 
-/// Stores the user id of the consumer's process, as the kernel knows it. Blocks for half a second at most, while a
+/// Stores the user id of the consumer's process, as the kernel reports it. Blocks for up to half a second while a
 /// consumer is joining.
 ///
-/// Returns BLOCKPIPE_NOTHING on Windows, and in a directory of several users if there is no consumer. (In this user's own
-/// directory every peer is this user.) Errors: BLOCKPIPE_CALL_FAILED if the peer has not identified itself,
+/// Returns BLOCKPIPE_NOTHING on Windows, and in a directory of several users if there is no consumer. (In this user's
+/// own directory every peer is this user.) Errors: BLOCKPIPE_CALL_FAILED if the peer has not identified itself,
 /// BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_producer_peer_user(
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn blockpipe_producer_peer_user(
 }
 
 /// Stores the next empty block in `*block`; the caller sends it or frees it. Blocks for up to `timeout` milliseconds if
-/// the consumer has not released one; -1 (any negative number) waits as long as that takes, 0 never waits.
+/// the consumer has not released one; a negative number (-1) waits without a limit, 0 never waits.
 ///
 /// Returns BLOCKPIPE_NOTHING if there is none within this time. Errors: BLOCKPIPE_MISUSE if the caller holds all blocks,
 /// or after `blockpipe_close`; BLOCKPIPE_CANCELED, -40 to -47, BLOCKPIPE_FORKED; those of `blockpipe_ready`. With a
@@ -197,9 +197,9 @@ pub unsafe extern "C" fn blockpipe_next_empty(
     }
 }
 
-/// Sends the first `length` bytes of the block to the consumer. Consumes the block and sets `*block` to NULL, with every
-/// result but BLOCKPIPE_NULL_ARGUMENT. Several blocks may be held and sent in any order; the consumer gets them in the
-/// order in which they were handed out. Does not block.
+/// Sends the first `length` bytes of the block to the consumer. Consumes the block and sets `*block` to NULL, with
+/// every result except BLOCKPIPE_NULL_ARGUMENT. Several blocks may be held and sent in any order; the consumer gets
+/// them in the order in which they were handed out. Does not block.
 ///
 /// Errors: BLOCKPIPE_MISUSE if `length` is larger than the block, or the block belongs to another end (it then counts as
 /// freed); BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
@@ -213,10 +213,10 @@ pub unsafe extern "C" fn blockpipe_send(
     unsafe { with("blockpipe_send", producer, |end| done(end.send(take(block, "block")?.block, length))) }
 }
 
-/// As `blockpipe_send`, and stores where a replacement of this end would have to resume after this block:
+/// Sends the block like `blockpipe_send`, and stores where a replacement of this end has to resume after it:
 /// BLOCKPIPE_POINT_LENGTH (32) bytes in the application's own terms, of which the first eight are the progress in bytes
-/// that observers see. The replacement gets them from `blockpipe_start`. Without such a point, the one before is kept,
-/// and its progress advanced by `length`. Does not block.
+/// that observers see. The replacement gets them from `blockpipe_start`. Without such a point, the previous one is kept,
+/// and its progress advances by `length`. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_send_with(
     producer: *mut blockpipe_producer,
@@ -233,8 +233,8 @@ pub unsafe extern "C" fn blockpipe_send_with(
     }
 }
 
-/// Checks that this end can continue, for a caller that waits for something else: call it about every 50 ms of such a
-/// wait. Does not block.
+/// Checks that this end can continue. A caller that waits for something else should call this about every 50 ms. Does
+/// not block.
 ///
 /// Errors: BLOCKPIPE_CANCELED, -40 to -47, BLOCKPIPE_FORKED.
 #[unsafe(no_mangle)]
@@ -243,8 +243,8 @@ pub unsafe extern "C" fn blockpipe_producer_check(producer: *mut blockpipe_produ
     unsafe { with("blockpipe_producer_check", producer, |end| done(end.check())) }
 }
 
-/// Ends the stream and waits for the consumer: BLOCKPIPE_OK means complete, on both sides. Blocks until the consumer has
-/// decided, however long its work takes. After BLOCKPIPE_CANCELED another call continues to wait.
+/// Ends the stream and waits for the consumer: BLOCKPIPE_OK means that both ends are complete. Blocks until the consumer
+/// has decided, however long its work takes. After BLOCKPIPE_CANCELED another call continues to wait.
 ///
 /// Errors: BLOCKPIPE_MISUSE while a block is held, or if a block was freed unsent while later ones were sent;
 /// BLOCKPIPE_CANCELED, -40 to -47, BLOCKPIPE_FORKED.
@@ -254,8 +254,8 @@ pub unsafe extern "C" fn blockpipe_producer_finish(producer: *mut blockpipe_prod
     unsafe { with("blockpipe_producer_finish", producer, |end| done(end.finish())) }
 }
 
-/// As `blockpipe_producer_finish`, with a trailer that the consumer gets at the end of the stream: at most
-/// BLOCKPIPE_TRAILER_LENGTH (64) bytes, followed by zeros. Blocks until the consumer has decided.
+/// Ends the stream like `blockpipe_producer_finish`, with a trailer for the consumer: at most BLOCKPIPE_TRAILER_LENGTH
+/// (64) bytes, padded with zeros. Blocks until the consumer has decided.
 ///
 /// Errors: also BLOCKPIPE_MISUSE if the trailer is too long.
 #[unsafe(no_mangle)]
@@ -268,9 +268,9 @@ pub unsafe extern "C" fn blockpipe_close(
     unsafe { with("blockpipe_close", producer, |end| done(end.close(bytes(trailer, length, "trailer")?))) }
 }
 
-/// Stores the remark that the consumer has left with `blockpipe_set_remark`, once `blockpipe_close` or
-/// `blockpipe_producer_finish` has succeeded: its code, or 0 if there is none, and its text, of which as much as fits into
-/// `capacity` is copied, with a zero at the end. Any pointer may be NULL. Does not block.
+/// Stores the remark that the consumer left with `blockpipe_set_remark`, once `blockpipe_close` or
+/// `blockpipe_producer_finish` has succeeded: its code, or 0 if there is none, and its text, truncated to `capacity`
+/// bytes with a zero at the end. Any pointer may be NULL. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_remark(
     producer: *mut blockpipe_producer,
@@ -294,7 +294,7 @@ pub unsafe extern "C" fn blockpipe_remark(
     }
 }
 
-/// Aborts the pipe with a code and a text (UTF-8; NULL is an empty one) that the consumer receives, and returns the
+/// Aborts the pipe with a code and a text (UTF-8; NULL means an empty one) that the consumer receives, and returns the
 /// verdict: BLOCKPIPE_ABORTED, by whichever end aborted first (`blockpipe_last_reason`); or BLOCKPIPE_OK if the consumer
 /// had completed already. Blocks only while the consumer is committing.
 #[unsafe(no_mangle)]
@@ -307,7 +307,7 @@ pub unsafe extern "C" fn blockpipe_producer_abort(
     unsafe { with("blockpipe_producer_abort", producer, |end| done(end.abort(&reason(code, text)))) }
 }
 
-/// Stores in `*canceller` what ends a wait of this end from another thread; the caller frees it with
+/// Stores in `*canceller` a handle with which another thread can end a wait of this end; the caller frees it with
 /// `blockpipe_canceller_free`. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_producer_canceller(
@@ -325,7 +325,7 @@ pub unsafe extern "C" fn blockpipe_producer_canceller(
 }
 
 /// Stores a file descriptor for `poll` or `epoll`: it is readable while `blockpipe_next_empty` with a timeout of 0 may
-/// find something. After that call has returned BLOCKPIPE_NOTHING, it is not readable before there is an empty block, the
+/// find something. After that call has returned BLOCKPIPE_NOTHING, it is not readable until there is an empty block, the
 /// pipe has ended, or the peer has died. A thread of the library waits for that.
 ///
 /// The descriptor belongs to the end: do not read or close it, and do not use it after the end is freed. Do not mix it
@@ -349,8 +349,8 @@ pub unsafe extern "C" fn blockpipe_producer_descriptor(
 }
 
 /// Gives the end up, frees it, and sets the caller's pointer to NULL. Without a verdict this is like being killed: the
-/// consumer reports that its peer died. While blocks of it are held, the pipe is aborted. Blocks for half a second at
-/// most.
+/// consumer reports that its peer died. If blocks of the end are still held, the pipe is aborted instead. Blocks for up
+/// to half a second.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blockpipe_producer_free(producer: *mut *mut blockpipe_producer) {
     // SAFETY: by the rules of the header.

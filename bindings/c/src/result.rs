@@ -2,13 +2,13 @@
 
 use pipe::{JoinError, PipeError, Reason, Side};
 
-/// What a function returns: 0 is success, positive values are no failures, negative values are errors.
+/// The result of a function: 0 is success, positive values are not failures, negative values are errors.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum blockpipe_result {
-    /// The call has done what it describes.
+    /// The call succeeded.
     BLOCKPIPE_OK = 0,
-    /// There is nothing now: no block within the time that the call was given, or no such value.
+    /// There is nothing now: no block within the timeout, or no such value.
     BLOCKPIPE_NOTHING = 1,
     /// The last block has been handed out, and the producer has closed the stream.
     BLOCKPIPE_END = 2,
@@ -19,7 +19,8 @@ pub enum blockpipe_result {
     BLOCKPIPE_MISUSE = -2,
     /// A system call failed. Nothing has changed, and the caller may try again.
     BLOCKPIPE_CALL_FAILED = -3,
-    /// This producer replaces one that had other blocks, and has to work with those. Nothing has changed.
+    /// The dead producer used another block size or number of blocks, which its replacement must keep. Nothing has
+    /// changed.
     BLOCKPIPE_OTHER_GEOMETRY = -4,
     /// The wait was ended by `blockpipe_cancel`. Nothing has changed.
     BLOCKPIPE_CANCELED = -5,
@@ -47,7 +48,7 @@ pub enum blockpipe_result {
     BLOCKPIPE_PEER_DIED = -42,
     /// The consumer's process died while it was making its result final. Only the result itself shows whether it is.
     BLOCKPIPE_DIED_COMMITTING = -43,
-    /// The peer wrote what no correct peer writes; the pipe was aborted.
+    /// The peer violated the protocol; the pipe was aborted.
     BLOCKPIPE_CORRUPT = -44,
     /// A system call failed; an end that had joined has aborted the pipe.
     BLOCKPIPE_IO = -45,
@@ -56,7 +57,7 @@ pub enum blockpipe_result {
     /// The wait was interrupted, and the pipe aborted.
     BLOCKPIPE_INTERRUPTED = -47,
 
-    /// A defect of this library; the message describes it. Free the object that was used.
+    /// A bug in this library; the message describes it. Free the object that was used.
     BLOCKPIPE_INTERNAL = -60,
 }
 
@@ -64,17 +65,17 @@ pub enum blockpipe_result {
 use blockpipe_result::*;
 
 /// Returns whether an end that has returned this result has ended: its seat is released, the peer learns of it, and
-/// every later call returns BLOCKPIPE_OVER. Results from BLOCKPIPE_FORKED (-6) up end nothing. Does not block.
+/// every later call returns BLOCKPIPE_OVER. Results from BLOCKPIPE_FORKED (-6) upwards do not end it. Does not block.
 #[unsafe(no_mangle)]
 pub extern "C" fn blockpipe_is_final(result: i32) -> bool {
     result < BLOCKPIPE_FORKED as i32
 }
 
-/// A call that failed: its code, and what is told about it.
+/// A failed call: its code and its message.
 pub(crate) struct Failure {
     pub code: blockpipe_result,
     pub text: String,
-    /// If one end aborted.
+    /// The reason, if one end aborted.
     pub reason: Option<Reason>,
 }
 
@@ -85,6 +86,7 @@ impl Failure {
         Self { code, text: text.into(), reason: None }
     }
 
+    /// Reports that an argument is NULL.
     pub(crate) fn null(argument: &str) -> Self {
         Self::new(BLOCKPIPE_NULL_ARGUMENT, format!("`{argument}` is NULL"))
     }
@@ -93,7 +95,7 @@ impl Failure {
         Self::new(BLOCKPIPE_MISUSE, text)
     }
 
-    /// A block was used in a forked child.
+    /// Reports that a block was used in a forked child.
     pub(crate) fn forked() -> Self {
         PipeError::Forked.into()
     }

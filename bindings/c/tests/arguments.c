@@ -1,4 +1,4 @@
-/* What the functions do with wrong arguments, with NULL, and in the wrong order. */
+/* Wrong arguments, NULL, and calls in the wrong order. */
 #define _GNU_SOURCE
 #include "test.h"
 
@@ -213,7 +213,7 @@ void test_nothing_is_freed_twice(void) {
     free_pair(&pair);
 }
 
-/* What is not allowed changes nothing. */
+/* Calls that are not allowed change nothing. */
 void test_wrong_order(void) {
     static char much[1025];
     struct pair pair = new_pair();

@@ -1,4 +1,4 @@
-/* Blocks, from one end to the other; waiting for them. */
+/* Sending and receiving blocks, and waiting for them. */
 #define _GNU_SOURCE
 #include "test.h"
 
@@ -28,7 +28,7 @@ void test_transfer(void) {
     block_size = blocks = 0;
     OK(blockpipe_consumer_geometry(pair.consumer, &block_size, &blocks));
     CHECK(block_size == 8192 && blocks == 2);
-    /* As much as fits, and how much there is. */
+    /* A short buffer gets as much as fits, and the whole length is reported. */
     OK(blockpipe_consumer_peer_hello(pair.consumer, hello, 4, &length));
     CHECK(memcmp(hello, "a so\0\0\0\0", 8) == 0 && length == 8);
     OK(blockpipe_consumer_peer_hello(pair.consumer, NULL, 0, NULL));
@@ -148,7 +148,7 @@ void test_cancelling(void) {
     expect_text(pair.consumer, "1");
     expect_text(pair.consumer, "2");
     finish_pair(&pair);
-    /* Once the end is gone, this does nothing. */
+    /* A canceller whose end was freed does nothing. */
     OK(blockpipe_cancel(of_producer));
     blockpipe_canceller_free(&of_producer);
     blockpipe_canceller_free(&of_consumer);
@@ -199,7 +199,7 @@ void test_skipping(void) {
     finish_pair(&pair);
 }
 
-/* A block that is only freed comes again, and this is reported before it happens for ever. */
+/* A block that is only freed is handed out once more; then a program that would loop for ever gets an error. */
 void test_blocks_that_are_only_freed(void) {
     struct pair pair = new_pair();
     blockpipe_filled_block *full;

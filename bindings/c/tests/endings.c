@@ -1,4 +1,4 @@
-/* How a pipe ends, who replaces a dead end, and what a forked child can do. */
+/* Verdicts, replacements of dead ends, and forked children. */
 #define _GNU_SOURCE
 #include "test.h"
 
@@ -92,7 +92,7 @@ void test_death(void) {
     OK(blockpipe_join_as_producer(options, &producer));
     OK(blockpipe_ready(producer, BLOCK_SIZE, 2, NULL, 0));
     IN_CHILD({
-        /* It has no use for the parent's end, which would keep the seat. */
+        /* The child's copy of the parent's end would keep the seat taken. */
         blockpipe_producer_free(&producer);
         OK(blockpipe_join_as_consumer(options, &consumer));
         OK(blockpipe_begin(consumer, NULL, 0, NULL, NULL));
@@ -133,7 +133,7 @@ void test_replacing(void) {
         blockpipe_empty_block *block = empty(producer);
         memcpy(blockpipe_empty_block_data(block), "first", 5);
         OK(blockpipe_send_with(producer, &block, 5, sent));
-        block = empty(producer); /* It dies with this one in its hands. */
+        block = empty(producer); /* It dies while it holds this block. */
         CHECK(write(sent_one[1], &byte, 1) == 1);
         pause();
     }
@@ -154,7 +154,7 @@ void test_replacing(void) {
     CHECK(memcmp(point, sent, 32) == 0);
     send_text(producer, "second");
 
-    /* Now the consumer: it goes after one block, and another process takes its place. */
+    /* The consumer gives up after one block, and another process replaces it. */
     full = filled(consumer);
     OK(blockpipe_release_with(consumer, &full, released));
     blockpipe_consumer_free(&consumer);
@@ -168,7 +168,7 @@ void test_replacing(void) {
         expect_text(consumer, "second");
     });
 
-    /* And one that dies while it commits. */
+    /* The next consumer dies while it commits. */
     struct finish finish;
     start_finish(&finish, producer, NULL);
     IN_CHILD({
@@ -233,7 +233,7 @@ void test_forking(void) {
         CHECK(block == NULL && full == NULL);
         blockpipe_canceller_free(&canceller);
         free_pair(&pair);
-        /* It can have ends of its own. */
+        /* The child can open ends of its own. */
         struct pair own = new_pair();
         send_text(own.producer, "own");
         expect_text(own.consumer, "own");

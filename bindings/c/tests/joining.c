@@ -1,4 +1,4 @@
-/* How joining fails, and what a pipe looks like from outside. */
+/* Joins that fail, and inspecting a pipe without joining it. */
 #define _GNU_SOURCE
 #include "test.h"
 
@@ -64,7 +64,7 @@ void test_joins_that_fail(void) {
 
     blockpipe_options *options = new_options();
     OK(blockpipe_join_as_producer(options, &producer));
-    /* More memory than there is: the caller may try again. */
+    /* Too little memory is no final error: the caller may try again. */
     IS(BLOCKPIPE_CALL_FAILED, blockpipe_ready(producer, 1 << 30, 1 << 16, NULL, 0));
     SAYS("reserving the blocks in shared memory: ");
     OK(blockpipe_ready(producer, BLOCK_SIZE, 1, NULL, 0));
@@ -85,7 +85,7 @@ static void write_word(int file, long offset, uint32_t word) {
     CHECK(pwrite(file, &word, sizeof word, offset) == sizeof word);
 }
 
-/* What other processes may have written into a pipe's file: other versions, and garbage. */
+/* Pipes whose file holds another version or garbage. */
 void test_strange_pipes(void) {
     char directory[] = "/dev/shm/blockpipe-c-XXXXXX", command[128], path[256] = "", text[128];
     blockpipe_options *options = new_options();

@@ -33,7 +33,7 @@ const char *running_test;
 TESTS(DECLARE)
 
 int main(void) {
-    alarm(60); /* A wake-up that is lost is a failure, and not a check that never ends. */
+    alarm(60); /* A lost wake-up must fail the tests, and not hang them. */
     setvbuf(stdout, NULL, _IOLBF, 0);
 #define RUN(name) \
     running_test = #name; \

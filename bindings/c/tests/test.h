@@ -1,6 +1,6 @@
 /*
- * What the tests of the C interface share. ci/c compiles and runs them, also with sanitizers, which notice what is
- * freed twice or never.
+ * Helpers for the tests of the C interface. ci/c compiles and runs them, also with sanitizers, which notice double frees
+ * and leaks.
  */
 #ifndef BLOCKPIPE_TESTS_TEST_H
 #define BLOCKPIPE_TESTS_TEST_H
@@ -17,7 +17,7 @@
 #define BLOCK_SIZE 4096
 #define WITHIN 10000
 
-/* The test that runs now: see main.c. */
+/* The name of the test that is running: see main.c. */
 extern const char *running_test;
 
 static inline void fail(const char *file, int line, const char *what) {
@@ -38,7 +38,7 @@ static inline void is(const char *file, int line, blockpipe_result expected, blo
 #define OK(call) IS(BLOCKPIPE_OK, call)
 #define IS_NULL(call) IS(BLOCKPIPE_NULL_ARGUMENT, call)
 
-/* A failed call leaves a message that holds this text. */
+/* Fails unless the last message contains this text. */
 #define SAYS(text) (strstr(blockpipe_last_message(), text) ? (void)0 : fail(__FILE__, __LINE__, "the message does not say " #text))
 
 static inline long milliseconds(void) {
@@ -47,7 +47,7 @@ static inline long milliseconds(void) {
     return time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
-/* Options for a pipe that nobody else uses, with two blocks. */
+/* Returns options for a pipe of its own, with two blocks. */
 static inline blockpipe_options *new_options(void) {
     static int number;
     char name[64];
@@ -58,7 +58,7 @@ static inline blockpipe_options *new_options(void) {
     return options;
 }
 
-/* Two ends, which this process both holds. */
+/* Both ends of a pipe, in this process. */
 struct pair {
     blockpipe_options *options;
     blockpipe_producer *producer;
@@ -147,7 +147,7 @@ static inline void finish_pair(struct pair *pair) {
     free_pair(pair);
 }
 
-/* Runs in a forked child, whose failure fails the test. To its peers it ends as if it were killed. */
+/* Runs the body in a forked child, whose failure fails the test. To its peers the child ends as if killed. */
 #define IN_CHILD(body)                                             \
     do {                                                           \
         const pid_t child = fork();                                \
