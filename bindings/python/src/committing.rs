@@ -1,4 +1,4 @@
-//! A consumer whose result is becoming final.
+//! The step in which a consumer makes its result final.
 
 use crate::convert;
 use crate::end::{Call, End};
@@ -6,7 +6,7 @@ use blockpipe::Reason;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
-/// Returned by `Consumer.commit`: the producer can only wait for the verdict now.
+/// A consumer that is making its result final, returned by `Consumer.commit`. The producer can only wait.
 #[pyclass(frozen, module = "blockpipe")]
 pub struct Committing {
     end: Arc<End<blockpipe::Consumer>>,
@@ -27,12 +27,12 @@ impl Committing {
 
 #[pymethods]
 impl Committing {
-    /// Declares the result final: both sides end complete.
+    /// Declares the result final: both ends are complete.
     fn complete(&self, py: Python<'_>) -> PyResult<()> {
         self.end.with(py, Call::Slow, |end| end.commit()?.complete())
     }
 
-    /// Aborts because the result could not be made final, and is not.
+    /// Aborts because the result could not be made final.
     #[pyo3(signature = (text, code = 1))]
     fn abort(&self, py: Python<'_>, text: &str, code: u32) -> PyResult<()> {
         self.abort_with(py, &Reason::new(code, text))

@@ -2,25 +2,21 @@
 
 use crate::committing::Committing;
 use crate::convert::{self, Name, deadline};
-use crate::end::{Call, End};
-use crate::errors::{end_of_stream, misuse, timed_out};
+use crate::end::{Call, End, lock};
+use crate::errors::{end_of_stream, timed_out};
 use crate::filled::{FilledBlock, Shared};
 use crate::joining::{Options, join};
-use crate::observe::snapshot;
-use blockpipe::{Geometry, Readiness, Reason};
+use blockpipe::{Geometry, PipeError, Reason, Side};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
 
-/// What a request for a block has found.
-enum Found {
+/// The successful answer to a request for a block.
+enum Next {
     Block(blockpipe::FilledBlock),
-    Nothing,
-    End,
+    EndOfStream,
 }
 
 /// The end that receives filled blocks and releases them.
@@ -30,23 +26,18 @@ pub struct Consumer {
     geometry: Geometry,
     predecessor: Option<Vec<u8>>,
     peer_hello: Vec<u8>,
-    /// The block of a `for` loop's current round.
+    /// The block of the current iteration of a `for` loop.
     current: Mutex<Option<Arc<Shared>>>,
-    readiness: OnceLock<Readiness>,
 }
 
-/// Asks without waiting.
-fn look(end: &mut blockpipe::Consumer) -> Result<Found, blockpipe::PipeError> {
+/// Returns the next block, or the end of the stream, if it has arrived. Does not wait.
+fn try_next(end: &mut blockpipe::Consumer) -> Result<Option<Next>, PipeError> {
     let block = end.try_filled_block()?;
-    Ok(found(end, block))
+    Ok(block_or_end(end, block))
 }
 
-fn found(end: &blockpipe::Consumer, block: Option<blockpipe::FilledBlock>) -> Found {
-    match block {
-        Some(block) => Found::Block(block),
-        None if end.is_at_end() => Found::End,
-        None => Found::Nothing,
-    }
+fn block_or_end(end: &blockpipe::Consumer, block: Option<blockpipe::FilledBlock>) -> Option<Next> {
+    block.map(Next::Block).or_else(|| end.is_at_end().then_some(Next::EndOfStream))
 }
 
 impl Consumer {
@@ -54,35 +45,29 @@ impl Consumer {
         FilledBlock::new(&self.end, block)
     }
 
-    /// Waits for the next block. `None` at the end of the stream.
+    /// Waits for the next block. Returns `None` at the end of the stream.
     fn next(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<FilledBlock>> {
         let deadline = deadline(timeout)?;
-        let mut found_now = self.end.with(py, Call::Instant, look)?;
-        if let Found::Nothing = found_now {
-            found_now = self.end.wait(py, |end| match deadline {
-                None => {
-                    let block = end.filled_block()?;
-                    Ok(found(end, block))
-                }
-                Some(deadline) => loop {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    let block = end.filled_block_timeout(left)?;
-                    if block.is_some() || end.is_at_end() || left.is_zero() {
-                        break Ok(found(end, block));
-                    }
-                },
+        let mut next = self.end.with(py, Call::Instant, try_next)?;
+        if next.is_none() {
+            next = self.end.wait_until(py, deadline, |end, left| {
+                let block = match left {
+                    None => end.filled_block()?,
+                    Some(left) => end.filled_block_timeout(left)?,
+                };
+                Ok(block_or_end(end, block))
             })?;
         }
-        match found_now {
-            Found::Block(block) => Ok(Some(self.block_object(block))),
-            Found::End => Ok(None),
-            Found::Nothing => Err(timed_out(py, "timed out waiting for a filled block")),
+        match next {
+            Some(Next::Block(block)) => Ok(Some(self.block_object(block))),
+            Some(Next::EndOfStream) => Ok(None),
+            None => Err(timed_out(py, "timed out waiting for a filled block")),
         }
     }
 
-    /// Ends the current round of a `for` loop: releases its block, if necessary when its last view goes.
-    fn end_round(&self) {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).take();
+    /// Releases the block of the current iteration of a `for` loop, or lets it be released once its last view is gone.
+    fn end_iteration(&self) {
+        let current = lock(&self.current).take();
         if let Some(block) = current
             && !block.release_when_unused()
         {
@@ -90,10 +75,10 @@ impl Consumer {
         }
     }
 
-    /// Releases blocks of which views are left, if this is the end of the stream: they stay as they are.
+    /// Releases the blocks that still have views, if this is the end of the stream: their memory cannot change any more.
     fn release_in_use(&self, py: Python<'_>) -> PyResult<()> {
         self.end.ensure_of_this_process(py)?;
-        self.end_round();
+        self.end_iteration();
         if self.at_end(py)? {
             for block in self.end.take_in_use() {
                 self.end.has_views.store(true, Ordering::Relaxed);
@@ -105,8 +90,8 @@ impl Consumer {
 
     fn abort_with(&self, py: Python<'_>, reason: &Reason) -> PyResult<()> {
         self.end.with(py, Call::Slow, |end| match end.abort(reason) {
-            // It is the caller who aborted.
-            blockpipe::PipeError::Aborted { by: blockpipe::Side::Consumer, .. } => Ok(()),
+            // The caller asked for this, so it is no error.
+            PipeError::Aborted { by: Side::Consumer, .. } => Ok(()),
             error => Err(error),
         })
     }
@@ -131,7 +116,6 @@ impl Consumer {
             predecessor: end.predecessor().map(Into::into),
             peer_hello: end.peer_hello().into(),
             current: Mutex::default(),
-            readiness: OnceLock::new(),
             end: {
                 let (canceller, monitor) = (end.canceller(), end.monitor());
                 Arc::new(End::new(end, canceller, monitor))
@@ -169,13 +153,13 @@ impl Consumer {
         &self.peer_hello
     }
 
-    /// The user id of the producer's process, as the kernel knows it; None if there is no producer.
+    /// The user id of the producer's process, as the kernel reports it; None if there is no producer.
     #[getter]
     fn peer_user(&self, py: Python<'_>) -> PyResult<Option<u32>> {
         self.end.with(py, Call::Slow, |end| end.peer_user())
     }
 
-    /// Tells the producer what this end works on, and where the stream should begin. Returns where it does begin.
+    /// Declares what this end works on, and where the stream should begin. Returns where it does begin.
     #[pyo3(signature = (hello = &[] as &[u8], at = &[] as &[u8]))]
     fn begin<'py>(&self, py: Python<'py>, hello: &[u8], at: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         let at = convert::resume_point(at)?;
@@ -183,7 +167,7 @@ impl Consumer {
         Ok(PyBytes::new(py, &point))
     }
 
-    /// Returns the next filled block; waits for it. Raises `EndOfStream` after the last one.
+    /// Returns the next filled block, waiting until the producer sends one. Raises `EndOfStream` after the last one.
     #[pyo3(signature = (timeout = None))]
     fn block(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<FilledBlock> {
         self.next(py, timeout)?.ok_or_else(|| end_of_stream(py))
@@ -191,17 +175,17 @@ impl Consumer {
 
     /// Returns a filled block, or None if there is none now. Raises `EndOfStream` after the last one.
     fn try_block(&self, py: Python<'_>) -> PyResult<Option<FilledBlock>> {
-        match self.end.with(py, Call::Instant, look)? {
-            Found::Block(block) => Ok(Some(self.block_object(block))),
-            Found::Nothing => Ok(None),
-            Found::End => Err(end_of_stream(py)),
+        match self.end.with(py, Call::Instant, try_next)? {
+            Some(Next::Block(block)) => Ok(Some(self.block_object(block))),
+            Some(Next::EndOfStream) => Err(end_of_stream(py)),
+            None => Ok(None),
         }
     }
 
-    /// Releases all blocks that are filled now but the newest one, and returns their number.
+    /// Releases all filled blocks except for the newest one, and returns their number.
     fn skip_to_latest(&self, py: Python<'_>) -> PyResult<u64> {
         self.end.ensure_of_this_process(py)?;
-        self.end_round();
+        self.end_iteration();
         self.end.with(py, Call::Slow, blockpipe::Consumer::skip_to_latest)
     }
 
@@ -211,20 +195,20 @@ impl Consumer {
         self.end.with(py, Call::Instant, |end| Ok(end.is_at_end()))
     }
 
-    /// What the producer passed to `close`, followed by zeros: 64 bytes, or None before the end of the stream.
+    /// The 64 bytes that the producer passed to `close`, padded with zeros, or None before the end of the stream.
     #[getter]
     fn trailer<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let trailer = self.end.with(py, Call::Instant, |end| Ok(end.trailer().copied()))?;
         Ok(trailer.map(|trailer| PyBytes::new(py, &trailer)))
     }
 
-    /// Waits for the end of the stream, and declares that everything is dealt with: both sides end complete.
+    /// Waits for the end of the stream, and declares that everything has been processed: both ends are complete.
     fn finish(&self, py: Python<'_>) -> PyResult<()> {
         self.release_in_use(py)?;
         self.end.with(py, Call::Slow, blockpipe::Consumer::finish)
     }
 
-    /// Announces that the result is about to become final. To be used with `with`.
+    /// Announces that the result is about to become final. Use it in a `with` statement.
     fn commit(&self, py: Python<'_>) -> PyResult<Committing> {
         self.release_in_use(py)?;
         self.end.with(py, Call::Slow, |end| end.commit().map(drop))?;
@@ -240,54 +224,44 @@ impl Consumer {
     /// Leaves the pipe without a verdict, so that another process can take this end.
     fn detach(&self, py: Python<'_>) -> PyResult<()> {
         self.end.ensure_of_this_process(py)?;
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let current = lock(&self.current).take();
         if let Some(block) = current {
             block.put_back_when_unused();
         }
-        if self.end.held.load(Ordering::Relaxed) > 0 || self.end.has_views.load(Ordering::Relaxed) {
-            return Err(misuse(py, "cannot leave: a block is held"));
-        }
-        self.end.with(py, Call::Slow, |_| Ok(()))?;
-        self.end.give_up();
-        Ok(())
+        self.end.detach(py)
     }
 
-    /// Ends the wait that another thread is in, or the next one, with `Canceled`.
+    /// Ends the wait of another thread, or the next wait if there is none now, with `Canceled`.
     fn cancel(&self) {
         self.end.cancel();
     }
 
-    /// Raises the error that has ended the pipe, if one has. For programs that wait for something else.
+    /// Raises the error that ended the pipe, if there is one. For programs that wait for something else.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
         self.end.with(py, Call::Slow, |end| end.check())
     }
 
     /// Returns the state of the pipe. Never waits.
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.end.ensure_of_this_process(py)?;
-        snapshot(py, &self.end.monitor().snapshot())
+        self.end.snapshot(py)
     }
 
     /// Returns a descriptor that is readable while `try_block` may find something.
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
-        if self.readiness.get().is_none() {
-            let readiness = self.end.with(py, Call::Slow, blockpipe::Consumer::readiness)?;
-            let _ = self.readiness.set(readiness);
-        }
-        Ok(self.readiness.get().map_or(-1, AsRawFd::as_raw_fd))
+        self.end.fileno(py, blockpipe::Consumer::readiness)
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
         slf
     }
 
-    /// Ends the previous round, and waits for the next block.
+    /// Releases the previous block, and waits for the next one.
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, FilledBlock>>> {
         self.end.ensure_of_this_process(py)?;
-        self.end_round();
+        self.end_iteration();
         let Some(block) = self.next(py, None)? else { return Ok(None) };
         let shared = Arc::clone(block.shared());
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(shared);
+        *lock(&self.current) = Some(shared);
         Bound::new(py, block).map(Some)
     }
 
@@ -295,7 +269,7 @@ impl Consumer {
         slf
     }
 
-    /// Finishes at the end of the stream, and aborts otherwise. Afterwards the end is over in any case.
+    /// Finishes at the end of the stream, and aborts otherwise. The end is over afterwards in either case.
     fn __exit__(
         &self,
         py: Python<'_>,
@@ -304,28 +278,26 @@ impl Consumer {
         _trace: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         if !class.is_none() {
-            // The exception of the block counts, and not what the peer makes of it.
-            return convert::unless_error_of_pipe(py, self.abort_with(py, &convert::reason(error)));
+            // The caller gets the exception of the `with` block, and not the error that aborting the pipe returns.
+            return convert::ignore_pipe_errors(py, self.abort_with(py, &convert::reason(error)));
         }
         let at_end = self.at_end(py).unwrap_or(false);
         if !at_end {
             let reason = Reason::new(1, "the consumer left before the end of the stream");
-            return convert::unless_over(py, self.abort_with(py, &reason));
+            return convert::ignore_over(py, self.abort_with(py, &reason));
         }
-        let finished = convert::unless_over(py, self.finish(py));
-        if let Err(error) = &finished {
+        convert::ignore_over(py, self.finish(py)).inspect_err(|error| {
             let _ = self.abort_with(py, &convert::reason(error.value(py)));
-        }
-        finished
+        })
     }
 }
 
 impl Drop for Consumer {
     fn drop(&mut self) {
         if self.end.is_of_this_process() {
-            drop(self.current.lock().unwrap_or_else(PoisonError::into_inner).take());
+            drop(lock(&self.current).take());
         }
-        // Views that were left at the end of the stream need the memory; the end goes with them.
+        // Views from before the end of the stream need the memory, so the end is dropped together with the last of them.
         if !self.end.has_views.load(Ordering::Relaxed) {
             self.end.give_up();
         }

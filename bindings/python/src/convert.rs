@@ -1,4 +1,4 @@
-//! Arguments from Python as the library takes them.
+//! Conversions of arguments from Python.
 
 use crate::errors::class;
 use blockpipe::{Reason, ResumePoint};
@@ -6,7 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::time::{Duration, Instant};
 
-/// A name of a pipe.
+/// The name of a pipe.
 #[derive(FromPyObject)]
 pub enum Name {
     Text(String),
@@ -22,7 +22,7 @@ impl AsRef<[u8]> for Name {
     }
 }
 
-/// Converts a time in seconds. More than the clock can count is no limit.
+/// Converts a time in seconds. Returns `None`, which means no limit, if it is longer than a clock can count.
 pub fn duration(seconds: Option<f64>) -> PyResult<Option<Duration>> {
     match seconds {
         Some(seconds) if seconds.is_nan() || seconds < 0.0 => {
@@ -33,12 +33,12 @@ pub fn duration(seconds: Option<f64>) -> PyResult<Option<Duration>> {
     }
 }
 
-/// Converts a limit in seconds into the moment at which it is over.
+/// Converts a timeout in seconds into the time at which it expires.
 pub fn deadline(seconds: Option<f64>) -> PyResult<Option<Instant>> {
     Ok(duration(seconds)?.and_then(|time| Instant::now().checked_add(time)))
 }
 
-/// Converts bytes into a resume point, followed by zeros.
+/// Converts bytes into a resume point, padded with zeros.
 pub fn resume_point(bytes: &[u8]) -> PyResult<ResumePoint> {
     let mut point = ResumePoint::from([0; _]);
     let most = point.len();
@@ -49,7 +49,7 @@ pub fn resume_point(bytes: &[u8]) -> PyResult<ResumePoint> {
     Ok(point)
 }
 
-/// Describes the exception with which a `with` block was left.
+/// Converts the exception that ended a `with` block into a reason for the peer.
 pub fn reason(exception: &Bound<'_, PyAny>) -> Reason {
     let class = exception.get_type().name().map_or_else(|_| "an exception".into(), |name| name.to_string());
     let text = exception.str().map(|text| text.to_string()).unwrap_or_default();
@@ -57,13 +57,13 @@ pub fn reason(exception: &Bound<'_, PyAny>) -> Reason {
     Reason::new(1, message)
 }
 
-/// Passes an error on, unless it says that the end had ended before.
-pub fn unless_over(py: Python<'_>, result: PyResult<()>) -> PyResult<()> {
+/// Ignores the error that the end was over already.
+pub fn ignore_over(py: Python<'_>, result: PyResult<()>) -> PyResult<()> {
     ignore(py, result, "Over")
 }
 
-/// Passes an error on, unless it is one of this package: a signal handler may have raised another one.
-pub fn unless_error_of_pipe(py: Python<'_>, result: PyResult<()>) -> PyResult<()> {
+/// Ignores errors of this package, but no others, which a signal handler may have raised.
+pub fn ignore_pipe_errors(py: Python<'_>, result: PyResult<()>) -> PyResult<()> {
     ignore(py, result, "Error")
 }
 

@@ -1,7 +1,7 @@
 //! A block that a producer fills.
 
 use crate::convert::resume_point;
-use crate::end::{Call, End, Settle};
+use crate::end::{Call, End, Settle, lock};
 use crate::errors::misuse;
 use blockpipe::EmptyBlock as Block;
 use pyo3::exceptions::{PyBufferError, PyValueError};
@@ -11,10 +11,10 @@ use pyo3::types::PyBytes;
 use std::convert::Infallible;
 use std::ffi::c_int;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 impl Settle for blockpipe::Producer {
-    // An empty block is sent by a call, or it is put back, which needs no end.
+    // Sending is never delayed, and putting an empty block back does not need the end.
     type Block = Infallible;
     type InUse = Infallible;
 
@@ -24,11 +24,11 @@ impl Settle for blockpipe::Producer {
 }
 
 struct State {
-    /// `None` once it has been sent or put back.
+    /// `None` once the block has been sent or put back.
     block: Option<Block>,
     header: Vec<u8>,
     views: usize,
-    /// Put it back once there are no more views.
+    /// Whether to put the block back once there are no more views of it.
     is_left: bool,
 }
 
@@ -40,11 +40,11 @@ impl State {
     }
 }
 
-/// A writable piece of shared memory, which only this process fills until it is sent.
+/// A writable piece of shared memory, which belongs to this process until it is sent.
 #[pyclass(frozen, module = "blockpipe")]
 pub struct EmptyBlock {
     end: Arc<End<blockpipe::Producer>>,
-    // Never held while another thread could run Python code, so it is free when the process forks.
+    // Never held while another thread could run Python code, so it is unlocked whenever the process forks.
     state: Mutex<State>,
     number: u64,
     capacity: usize,
@@ -62,7 +62,7 @@ impl EmptyBlock {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn take(&self, py: Python<'_>) -> PyResult<Block> {
@@ -90,7 +90,7 @@ impl EmptyBlock {
         self.number
     }
 
-    /// What the consumer reads as the header of this block: at most 40 bytes.
+    /// The header of the block for the consumer: at most 40 bytes.
     #[getter]
     fn header<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         let mut header = blockpipe::BlockHeader::from([0; _]);
@@ -136,7 +136,7 @@ impl EmptyBlock {
         slf
     }
 
-    /// Puts the block back, unless it was sent.
+    /// Puts the block back if it was not sent.
     fn __exit__(&self, _class: &Bound<'_, PyAny>, _error: &Bound<'_, PyAny>, _trace: &Bound<'_, PyAny>) {
         let mut state = self.state();
         if state.views > 0 {

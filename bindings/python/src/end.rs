@@ -1,24 +1,26 @@
-//! What both ends share: one thread at a time, waits that react to Ctrl-C, and the refusal to work in a forked child.
+//! The common part of both ends: one thread at a time, waits that react to Ctrl-C, and errors in a forked child.
 
 use crate::errors::{misuse, pipe_error};
-use blockpipe::{Canceller, Monitor, PipeError};
+use crate::observe::snapshot;
+use blockpipe::{Canceller, Monitor, PipeError, Readiness};
 use pyo3::prelude::*;
 use std::cell::RefCell;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::thread::ThreadId;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long a thread waits for its turn before it looks for signals again.
+/// The longest time that a thread waits for its turn before it checks for signals again.
 const TURN: Duration = Duration::from_millis(50);
 
 thread_local! {
-    /// The exception that a signal handler has raised during a wait of this thread.
+    /// The exception that a signal handler raised during a wait of this thread.
     static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
 }
 
-/// Runs the program's signal handlers. Returns whether the wait must end because one of them raised an exception, or
-/// because the interpreter is shutting down. Called by the library from its waits.
+/// Runs the program's signal handlers, and returns whether the wait must end: because one of them raised an exception,
+/// or because the interpreter is shutting down. The library calls this during its waits.
 pub fn signals_end_wait() -> bool {
     let checked = Python::try_attach(|py| match py.check_signals() {
         Ok(()) => false,
@@ -35,51 +37,54 @@ pub fn take_raised() -> Option<PyErr> {
     RAISED.take()
 }
 
-/// What is done with a block when it is not possible at once.
+/// An end of the library that can settle a block later, if another thread is using the end now.
 pub trait Settle: Send {
-    /// A block that is waiting for that.
+    /// A block to be settled later.
     type Block: Send;
-    /// A block that is still in use.
+    /// A block of which the program still has views.
     type InUse: Send + Sync;
 
+    /// Does what the program has asked for: releases the block.
     fn settle(&mut self, block: Self::Block);
 }
 
 /// One end of a pipe, for all threads of the process.
 pub struct End<E: Settle> {
-    /// `None` after the end was given up.
+    /// `None` once the end has been given up.
     shared: Mutex<Option<E>>,
     canceller: Canceller,
     monitor: Monitor,
     /// The id of the process that opened the end.
     process: u32,
-    /// The thread that waits for the peer. It may hold `shared` meanwhile, and runs signal handlers.
+    /// The thread that is waiting for the peer. It may hold `shared` during the wait, and runs signal handlers.
     waiter: Mutex<Option<ThreadId>>,
-    /// How many threads need `shared` for a short call. The waiter hands it over.
+    /// The number of threads that need `shared` for a short call. The waiter lets them go first.
     wanted: Mutex<usize>,
     none_wanted: Condvar,
-    /// Whether `cancel` was called since the last wait that this ended.
+    /// Whether `cancel` was called and has not ended a wait yet.
     is_canceled: AtomicBool,
-    /// Blocks to settle with the next opportunity.
+    /// Blocks to settle at the next opportunity.
     later: Mutex<Vec<E::Block>>,
-    /// How many blocks the program holds.
+    /// The number of blocks that the program holds.
     pub held: AtomicUsize,
-    /// Blocks that are to be released once there are no more views of them.
+    /// Blocks to release once there are no more views of them.
     pub in_use: Mutex<Vec<Weak<E::InUse>>>,
-    /// Views of released blocks may exist, so the memory must stay.
+    /// Whether views of released blocks may exist, so that the memory must stay mapped.
     pub has_views: AtomicBool,
+    readiness: OnceLock<Readiness>,
 }
 
-/// Whether a call needs the interpreter meanwhile.
+/// The duration of a call: a slow one runs without the interpreter's lock.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Call {
-    /// It never sleeps, and takes a microsecond or less.
+    /// The call never sleeps, and takes a microsecond or less.
     Instant,
-    /// It makes system calls, or sleeps.
+    /// The call makes system calls, or sleeps.
     Slow,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks the mutex, even if a thread panicked while it held it.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -98,15 +103,12 @@ impl<E: Settle> End<E> {
             held: AtomicUsize::new(0),
             in_use: Mutex::default(),
             has_views: AtomicBool::new(false),
+            readiness: OnceLock::new(),
         }
     }
 
-    pub fn monitor(&self) -> &Monitor {
-        &self.monitor
-    }
-
-    /// Returns whether this is the process that opened the end, and not a forked child. The locks of a child may be held
-    /// by threads that it does not have.
+    /// Returns whether this is the process that opened the end, and not a forked child. In a child, the locks may be
+    /// held by threads that do not exist there.
     pub fn is_of_this_process(&self) -> bool {
         self.process == std::process::id()
     }
@@ -115,7 +117,7 @@ impl<E: Settle> End<E> {
         if self.is_of_this_process() { Ok(()) } else { Err(pipe_error(py, PipeError::Forked)) }
     }
 
-    /// Ends the wait that the end is in, or its next one.
+    /// Ends the current wait, or the next one if there is none now.
     pub fn cancel(&self) {
         if self.is_of_this_process() {
             self.is_canceled.store(true, Ordering::Relaxed);
@@ -123,8 +125,38 @@ impl<E: Settle> End<E> {
         }
     }
 
-    /// Does something with the end that does not wait for the peer. If another thread is waiting, its wait is
-    /// interrupted and then continues.
+    /// Returns the state of the pipe. Never waits.
+    pub fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.ensure_of_this_process(py)?;
+        snapshot(py, &self.monitor.snapshot())
+    }
+
+    /// Returns the descriptor for event loops, which the first call obtains with `open`.
+    pub fn fileno(
+        &self,
+        py: Python<'_>,
+        open: impl FnMut(&mut E) -> Result<Readiness, PipeError> + Send,
+    ) -> PyResult<i32> {
+        if let Some(readiness) = self.readiness.get() {
+            return Ok(readiness.as_raw_fd());
+        }
+        let readiness = self.with(py, Call::Slow, open)?;
+        Ok(self.readiness.get_or_init(|| readiness).as_raw_fd())
+    }
+
+    /// Leaves the pipe without a verdict.
+    pub fn detach(&self, py: Python<'_>) -> PyResult<()> {
+        self.ensure_of_this_process(py)?;
+        if self.held.load(Ordering::Relaxed) > 0 || self.has_views.load(Ordering::Relaxed) {
+            return Err(misuse(py, "cannot leave: a block is held"));
+        }
+        self.with(py, Call::Slow, |_| Ok(()))?;
+        self.give_up();
+        Ok(())
+    }
+
+    /// Runs a call of the end that does not wait for the peer. If another thread is waiting, its wait is interrupted and
+    /// continues afterwards.
     pub fn with<T: Send>(
         &self,
         py: Python<'_>,
@@ -165,7 +197,7 @@ impl<E: Settle> End<E> {
         }
     }
 
-    /// Does something that waits for the peer, without the interpreter's lock. Signal handlers run meanwhile; if one
+    /// Runs a call that waits for the peer, without the interpreter's lock. Signal handlers run during the wait; if one
     /// raises an exception, the wait ends with it.
     pub fn wait<T: Send>(
         &self,
@@ -173,10 +205,11 @@ impl<E: Settle> End<E> {
         mut act: impl FnMut(&mut E) -> Result<T, PipeError> + Send,
     ) -> PyResult<T> {
         self.ensure_of_this_process(py)?;
-        let _waiter = Waiter::register(&self.waiter)
-            .ok_or_else(|| misuse(py, "another thread, or a function further up, is waiting on this end"))?;
+        let _waiter = Waiter::register(&self.waiter).ok_or_else(|| {
+            misuse(py, "another thread, or a function that called this one, is waiting on this end")
+        })?;
         loop {
-            let result = py.detach(|| match self.lock_when_nobody_wants_it() {
+            let result = py.detach(|| match self.lock_when_unwanted() {
                 Some(mut end) => self.run(&mut end, &mut act),
                 None => Err(PipeError::Canceled),
             });
@@ -188,7 +221,27 @@ impl<E: Settle> End<E> {
         }
     }
 
-    /// Decides what it means that the library's wait was canceled. `Ok` if another thread needed the end for a moment.
+    /// Runs a call that waits for a block until the deadline, and repeats it until it finds something. The call gets the
+    /// time that is left, or `None` if there is no deadline. Returns `None` after the deadline.
+    pub fn wait_until<T: Send>(
+        &self,
+        py: Python<'_>,
+        deadline: Option<Instant>,
+        mut act: impl FnMut(&mut E, Option<Duration>) -> Result<Option<T>, PipeError> + Send,
+    ) -> PyResult<Option<T>> {
+        self.wait(py, |end| {
+            loop {
+                let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                let found = act(end, left)?;
+                if found.is_some() || left.is_some_and(|left| left.is_zero()) {
+                    return Ok(found);
+                }
+            }
+        })
+    }
+
+    /// Finds out why the library's wait was canceled. Returns `Ok` if it should continue, because another thread only
+    /// needed the end for a moment.
     fn continue_wait(&self, py: Python<'_>) -> PyResult<()> {
         if let Some(raised) = take_raised() {
             return Err(raised);
@@ -199,21 +252,21 @@ impl<E: Settle> End<E> {
         py.check_signals()
     }
 
-    /// Gives the end up, as if the process had been killed.
+    /// Gives up the end as if the process had been killed.
     pub fn give_up(&self) {
-        // A forked child must not wait for a lock that nobody will unlock; dropping this then drops the end.
+        // A forked child must not wait for a lock that no thread will unlock. It drops the end together with `self`.
         let end = self.try_lock().and_then(|mut end| end.take());
         drop(end);
     }
 
-    /// Settles a block now, or with the next opportunity. Never sleeps: it is called while objects are being destroyed,
-    /// also by a signal handler of the thread that waits.
+    /// Settles a block now or at the next opportunity. Never sleeps: objects call it while they are being destroyed,
+    /// even in a signal handler of the thread that waits.
     pub fn settle_soon(&self, block: E::Block) {
         if self.is_of_this_process() {
             lock(&self.later).push(block);
             self.settle_now();
             if !lock(&self.later).is_empty() {
-                // Another thread has the end. If it waits, it settles the block now, and otherwise when it is done.
+                // Another thread is using the end, and settles the block after its call. A wait is interrupted for that.
                 self.canceller.cancel();
             }
         }
@@ -252,23 +305,24 @@ impl<E: Settle> End<E> {
         }
     }
 
-    /// Lets the threads go first that need the end for a short call. `None` if that takes longer.
-    fn lock_when_nobody_wants_it(&self) -> Option<MutexGuard<'_, Option<E>>> {
+    /// Locks the end once no other thread needs it for a short call. Returns `None` if that takes too long.
+    fn lock_when_unwanted(&self) -> Option<MutexGuard<'_, Option<E>>> {
         let wanted = lock(&self.wanted);
         let (wanted, _) = self
             .none_wanted
             .wait_timeout_while(wanted, TURN, |wanted| *wanted > 0)
             .unwrap_or_else(PoisonError::into_inner);
-        let nobody = *wanted == 0;
+        let is_unwanted = *wanted == 0;
         drop(wanted);
-        nobody.then(|| lock(&self.shared))
+        is_unwanted.then(|| lock(&self.shared))
     }
 }
 
-/// The registration of the thread that waits.
+/// Registers the thread that waits, until it is dropped.
 struct Waiter<'a>(&'a Mutex<Option<ThreadId>>);
 
 impl<'a> Waiter<'a> {
+    /// Registers this thread. Returns `None` if a thread is registered already.
     fn register(waiter: &'a Mutex<Option<ThreadId>>) -> Option<Self> {
         let mut registered = lock(waiter);
         if registered.is_some() {

@@ -1,4 +1,4 @@
-//! Errors of the library as exceptions. The classes are written in Python (`_types.py`).
+//! Conversion of the library's errors into exceptions. The classes are written in Python (`_types.py`).
 
 use crate::observe::snapshot;
 use blockpipe::{JoinError, PipeError, Side, Snapshot};
@@ -40,7 +40,7 @@ pub fn side(side: Side) -> &'static str {
 
 fn system_failure(py: Python<'_>, doing: &str, source: &io::Error) -> PyErr {
     match source.raw_os_error() {
-        // Python shows the number, and the text after it.
+        // Python prints the number before the text.
         Some(number) => exception(py, "SystemFailure", (number, format!("{doing}: {source}"))),
         None => exception(py, "SystemFailure", (format!("{doing}: {source}"),)),
     }

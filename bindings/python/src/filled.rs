@@ -2,7 +2,7 @@
 
 use crate::convert::resume_point;
 use crate::empty::fill;
-use crate::end::{Call, End, Settle};
+use crate::end::{Call, End, Settle, lock};
 use crate::errors::misuse;
 use blockpipe::FilledBlock as Block;
 use pyo3::exceptions::PyBufferError;
@@ -11,34 +11,34 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::ffi::c_int;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 impl Settle for blockpipe::Consumer {
     type Block = Block;
     type InUse = Shared;
 
     fn settle(&mut self, block: Block) {
-        // If the pipe has ended, nobody waits for the block.
+        // If this fails, the pipe has ended, and the producer does not need the block any more.
         let _ = self.release(block);
     }
 }
 
 impl End<blockpipe::Consumer> {
-    /// Notes a block that is released but still in use.
+    /// Notes a block that the program released but still uses.
     pub fn note_in_use(&self, block: &Arc<Shared>) {
-        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_use = lock(&self.in_use);
         in_use.retain(|block| block.strong_count() > 0);
         in_use.push(Arc::downgrade(block));
     }
 
-    /// Takes these blocks, at the end of the stream.
+    /// Takes all blocks noted by `note_in_use`, at the end of the stream.
     pub fn take_in_use(&self) -> Vec<Block> {
-        let in_use = std::mem::take(&mut *self.in_use.lock().unwrap_or_else(PoisonError::into_inner));
+        let in_use = std::mem::take(&mut *lock(&self.in_use));
         in_use.iter().filter_map(|block| block.upgrade()?.take_in_use()).collect()
     }
 }
 
-/// What to do with the block once there are no more views of it.
+/// The action once there are no more views of a block.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Afterwards {
     Keep,
@@ -47,22 +47,22 @@ enum Afterwards {
 }
 
 struct State {
-    /// `None` once it has been released or put back.
+    /// `None` once the block has been released or put back.
     block: Option<Block>,
     views: usize,
     afterwards: Afterwards,
 }
 
-/// The block as the consumer's loop and the Python object share it.
+/// A block that the consumer's `for` loop and the Python object share.
 pub struct Shared {
     end: Arc<End<blockpipe::Consumer>>,
-    // Never held while another thread could run Python code, so it is free when the process forks.
+    // Never held while another thread could run Python code, so it is unlocked whenever the process forks.
     state: Mutex<State>,
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn take(&self, state: &mut State) -> Option<Block> {
@@ -71,7 +71,7 @@ impl Shared {
         Some(block)
     }
 
-    /// Does this with the block now, or once there are no more views of it. Returns whether it is done.
+    /// Releases or puts back the block now, or once there are no more views of it. Returns whether that is done.
     fn settle(&self, afterwards: Afterwards) -> bool {
         let mut state = self.state();
         if state.afterwards == Afterwards::Keep {
@@ -80,7 +80,7 @@ impl Shared {
         let (is_unused, afterwards) = (state.views == 0, state.afterwards);
         let block = if is_unused { self.take(&mut state) } else { None };
         drop(state);
-        // A block that is dropped is put back.
+        // Dropping a block puts it back.
         if let (Some(block), Afterwards::Release) = (block, afterwards) {
             self.end.settle_soon(block);
         }
@@ -97,8 +97,8 @@ impl Shared {
         self.settle(Afterwards::PutBack)
     }
 
-    /// Takes a block that is released, but still in use, at the end of the stream: nothing will be written to it any
-    /// more, so that views of it can stay.
+    /// Takes a block that the program released but still uses, at the end of the stream. Its views can stay, because
+    /// nothing will be written to it any more.
     pub fn take_in_use(&self) -> Option<Block> {
         let mut state = self.state();
         if state.afterwards == Afterwards::Release { self.take(&mut state) } else { None }
@@ -145,7 +145,7 @@ impl FilledBlock {
         self.number
     }
 
-    /// What the producer has said about this block: 40 bytes.
+    /// The header that the producer gave the block: 40 bytes.
     #[getter]
     fn header<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.header)
@@ -183,7 +183,7 @@ impl FilledBlock {
         slf
     }
 
-    /// Releases the block, or puts it back after an exception; if there are views, once the last one is gone.
+    /// Releases the block, or puts it back after an exception, as soon as there are no views of it.
     fn __exit__(
         slf: &Bound<'_, Self>,
         class: &Bound<'_, PyAny>,

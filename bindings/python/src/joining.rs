@@ -1,4 +1,4 @@
-//! Taking one end of a pipe.
+//! Joining a pipe.
 
 use crate::convert::{Name, duration};
 use crate::end::{signals_end_wait, take_raised};
@@ -26,7 +26,7 @@ impl Options<'_> {
             pipe = pipe.connect_timeout(time);
         }
         if let Some(seconds) = self.replace_within {
-            // A limit that is too far away for the clock must still allow a replacement.
+            // A time that is too long for the clock must still allow a replacement.
             pipe = pipe.replace_within(duration(Some(seconds))?.unwrap_or(std::time::Duration::MAX));
         }
         Ok(pipe)

@@ -1,4 +1,4 @@
-//! `blockpipe` for Python. What the classes promise is documented in `python/blockpipe/__init__.pyi` and README.md.
+//! `blockpipe` for Python. `python/blockpipe/__init__.pyi` and README.md document the classes.
 
 mod committing;
 mod consumer;

@@ -1,4 +1,4 @@
-//! Pipes as they look from outside.
+//! Inspecting pipes without joining them.
 
 use crate::convert::Name;
 use crate::errors::{class, join_error, side};
@@ -41,7 +41,7 @@ pub fn snapshot<'py>(py: Python<'py>, seen: &Snapshot) -> PyResult<Bound<'py, Py
     class(py, "Snapshot")?.call((), Some(&fields))
 }
 
-/// Converts each result of a list: a pipe that cannot be read is an exception in it.
+/// Converts a list of results, with an exception for each pipe that cannot be read.
 fn list(
     py: Python<'_>,
     pipes: Result<Vec<Result<Snapshot, JoinError>>, JoinError>,
@@ -58,11 +58,10 @@ fn list(
 #[pyfunction]
 #[pyo3(signature = (name, *, directory = None))]
 pub fn inspect(py: Python<'_>, name: Name, directory: Option<PathBuf>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    let pipe = Pipe::named(name);
-    let pipe = match directory {
-        Some(directory) => pipe.in_directory(directory),
-        None => pipe,
-    };
+    let mut pipe = Pipe::named(name);
+    if let Some(directory) = directory {
+        pipe = pipe.in_directory(directory);
+    }
     let seen = py.detach(|| pipe.inspect()).map_err(|error| join_error(py, error))?;
     seen.map(|seen| snapshot(py, &seen)).transpose()
 }
@@ -75,7 +74,7 @@ pub fn pipes(py: Python<'_>, directory: Option<PathBuf>) -> PyResult<Vec<Bound<'
     list(py, py.detach(|| blockpipe::pipes(directory)))
 }
 
-/// Removes what killed pairs left over, and returns it.
+/// Removes the pipes that killed pairs left, and returns them.
 #[pyfunction]
 #[pyo3(signature = (*, directory = None))]
 pub fn remove_dead(py: Python<'_>, directory: Option<PathBuf>) -> PyResult<Vec<Bound<'_, PyAny>>> {

@@ -3,17 +3,13 @@
 use crate::convert::{self, Name, deadline};
 use crate::empty::EmptyBlock;
 use crate::end::{Call, End};
-use crate::errors::{misuse, pipe_error, timed_out};
+use crate::errors::{pipe_error, timed_out};
 use crate::joining::{Options, join};
-use crate::observe::snapshot;
-use blockpipe::{Geometry, PipeError, Readiness, Reason};
+use blockpipe::{Geometry, PipeError, Reason, Side};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use std::os::fd::AsRawFd;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::Arc;
 
 /// The end that fills blocks and sends them.
 #[pyclass(frozen, module = "blockpipe")]
@@ -21,7 +17,6 @@ pub struct Producer {
     end: Arc<End<blockpipe::Producer>>,
     geometry: Geometry,
     predecessor: Option<Vec<u8>>,
-    readiness: OnceLock<Readiness>,
 }
 
 impl Producer {
@@ -31,8 +26,8 @@ impl Producer {
 
     fn abort_with(&self, py: Python<'_>, reason: &Reason) -> PyResult<()> {
         self.end.with(py, Call::Slow, |end| match end.abort(reason) {
-            // It is the caller who aborted.
-            Err(PipeError::Aborted { by: blockpipe::Side::Producer, .. }) => Ok(()),
+            // The caller asked for this, so it is no error.
+            Err(PipeError::Aborted { by: Side::Producer, .. }) => Ok(()),
             verdict => verdict,
         })
     }
@@ -62,8 +57,8 @@ impl Producer {
             Geometry::new(block_size.unwrap_or(default.block_size()), blocks.unwrap_or(default.blocks()));
         let ready = py.detach(|| {
             end.ready(geometry, hello).inspect_err(|error| {
-                // A waiting consumer should learn why there is no producer. One whose producer died waits for another
-                // replacement.
+                // A waiting consumer should learn why there is no producer. But if this one replaces a dead producer,
+                // the consumer can wait for another replacement.
                 if end.predecessor().is_none() {
                     let _ = end.abort(&Reason::new(1, error.to_string()));
                 }
@@ -73,7 +68,7 @@ impl Producer {
         let predecessor = end.predecessor().map(Into::into);
         let (canceller, monitor) = (end.canceller(), end.monitor());
         let end = Arc::new(End::new(end, canceller, monitor));
-        Ok(Self { end, geometry, predecessor, readiness: OnceLock::new() })
+        Ok(Self { end, geometry, predecessor })
     }
 
     /// The number of bytes in a block.
@@ -101,7 +96,7 @@ impl Producer {
         Ok(hello.map(|hello| PyBytes::new(py, &hello)))
     }
 
-    /// The user id of the consumer's process, as the kernel knows it; None if there is no consumer.
+    /// The user id of the consumer's process, as the kernel reports it; None if there is no consumer.
     #[getter]
     fn peer_user(&self, py: Python<'_>) -> PyResult<Option<u32>> {
         self.end.with(py, Call::Slow, |end| end.peer_user())
@@ -113,22 +108,16 @@ impl Producer {
         Ok(PyBytes::new(py, &point))
     }
 
-    /// Returns the next empty block; waits until the consumer releases one.
+    /// Returns the next empty block, waiting until the consumer releases one.
     #[pyo3(signature = (timeout = None))]
     fn block(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<EmptyBlock> {
         if let Some(block) = self.try_block(py)? {
             return Ok(block);
         }
         let deadline = deadline(timeout)?;
-        let block = self.end.wait(py, |end| match deadline {
+        let block = self.end.wait_until(py, deadline, |end, left| match left {
             None => end.empty_block().map(Some),
-            Some(deadline) => loop {
-                let left = deadline.saturating_duration_since(Instant::now());
-                let block = end.empty_block_timeout(left)?;
-                if block.is_some() || left.is_zero() {
-                    break Ok(block);
-                }
-            },
+            Some(left) => end.empty_block_timeout(left),
         })?;
         let block = block.ok_or_else(|| timed_out(py, "timed out waiting for an empty block"))?;
         Ok(self.block_object(block))
@@ -145,7 +134,7 @@ impl Producer {
         self.end.wait(py, blockpipe::Producer::finish)
     }
 
-    /// As `finish`, with at most 64 bytes that the consumer gets at the end of the stream.
+    /// Finishes with a trailer of at most 64 bytes, which the consumer gets at the end of the stream.
     #[pyo3(signature = (trailer = &[] as &[u8]))]
     fn close(&self, py: Python<'_>, trailer: &[u8]) -> PyResult<()> {
         self.end.wait(py, |end| end.close(trailer))
@@ -159,45 +148,34 @@ impl Producer {
 
     /// Leaves the pipe without a verdict, so that another process can take this end.
     fn detach(&self, py: Python<'_>) -> PyResult<()> {
-        self.end.ensure_of_this_process(py)?;
-        if self.end.held.load(Ordering::Relaxed) > 0 {
-            return Err(misuse(py, "cannot leave: a block is held"));
-        }
-        self.end.with(py, Call::Slow, |_| Ok(()))?;
-        self.end.give_up();
-        Ok(())
+        self.end.detach(py)
     }
 
-    /// Ends the wait that another thread is in, or the next one, with `Canceled`.
+    /// Ends the wait of another thread, or the next wait if there is none now, with `Canceled`.
     fn cancel(&self) {
         self.end.cancel();
     }
 
-    /// Raises the error that has ended the pipe, if one has. For programs that wait for something else.
+    /// Raises the error that ended the pipe, if there is one. For programs that wait for something else.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
         self.end.with(py, Call::Slow, |end| end.check())
     }
 
     /// Returns the state of the pipe. Never waits.
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.end.ensure_of_this_process(py)?;
-        snapshot(py, &self.end.monitor().snapshot())
+        self.end.snapshot(py)
     }
 
     /// Returns a descriptor that is readable while `try_block` may find something.
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
-        if self.readiness.get().is_none() {
-            let readiness = self.end.with(py, Call::Slow, blockpipe::Producer::readiness)?;
-            let _ = self.readiness.set(readiness);
-        }
-        Ok(self.readiness.get().map_or(-1, AsRawFd::as_raw_fd))
+        self.end.fileno(py, blockpipe::Producer::readiness)
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
         slf
     }
 
-    /// Finishes, or aborts after an exception. Afterwards the end is over in any case.
+    /// Finishes, or aborts after an exception. The end is over afterwards in either case.
     fn __exit__(
         &self,
         py: Python<'_>,
@@ -206,14 +184,12 @@ impl Producer {
         _trace: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         if class.is_none() {
-            let finished = convert::unless_over(py, self.finish(py));
-            if let Err(error) = &finished {
+            return convert::ignore_over(py, self.finish(py)).inspect_err(|error| {
                 let _ = self.abort_with(py, &convert::reason(error.value(py)));
-            }
-            return finished;
+            });
         }
-        // The exception of the block counts, and not what the peer makes of it.
-        convert::unless_error_of_pipe(py, self.abort_with(py, &convert::reason(error)))
+        // The caller gets the exception of the `with` block, and not the error that aborting the pipe returns.
+        convert::ignore_pipe_errors(py, self.abort_with(py, &convert::reason(error)))
     }
 }
 
