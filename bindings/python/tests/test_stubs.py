@@ -1,4 +1,4 @@
-"""The type stubs describe what is there."""
+"""The type stubs match the package."""
 
 import ast
 import inspect
@@ -7,11 +7,12 @@ from pathlib import Path
 import blockpipe
 import pytest
 
-STUBS = ast.parse((Path(blockpipe.__file__).parent / "__init__.pyi").read_text())
-CLASSES = {node.name: node for node in STUBS.body if isinstance(node, ast.ClassDef)}
-FUNCTIONS = {node.name: node for node in STUBS.body if isinstance(node, ast.FunctionDef)}
-# Written by PyO3 for every class, or not to be called by name.
-IGNORED = {"__new__", "__init__", "__str__", "__reduce__", "__getbuffer__", "__releasebuffer__"}
+PACKAGE = Path(blockpipe.__file__).parent
+# The stubs describe the part in Rust. The part in Python has its types in place.
+STUBS = ast.parse((PACKAGE / "__init__.pyi").read_text()).body
+NODES = [*STUBS, *ast.parse((PACKAGE / "_types.py").read_text()).body]
+CLASSES = {node.name: node for node in NODES if isinstance(node, ast.ClassDef)}
+FUNCTIONS = {node.name: node for node in NODES if isinstance(node, ast.FunctionDef)}
 
 
 def documented(node):
@@ -20,10 +21,12 @@ def documented(node):
 
 def test_all_names_are_described():
     names = {*CLASSES, *FUNCTIONS}
-    names |= {node.target.id for node in STUBS.body if isinstance(node, ast.AnnAssign)}
+    names |= {node.target.id for node in NODES if isinstance(node, ast.AnnAssign)}
     assert names == set(blockpipe.__all__)
     assert all(documented(node) for node in [*CLASSES.values(), *FUNCTIONS.values()])
-    assert (Path(blockpipe.__file__).parent / "py.typed").exists()
+    # Type checkers find the part in Python through the stubs.
+    assert any(isinstance(node, ast.ImportFrom) and node.module == "_types" for node in STUBS)
+    assert (PACKAGE / "py.typed").exists()
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))

@@ -1,5 +1,6 @@
 """Named, crash-safe, zero-copy pipes of large blocks between two processes."""
 
+from . import _types
 from ._native import (
     Committing,
     Consumer,
@@ -11,62 +12,22 @@ from ._native import (
     protocol_version,
     remove_dead,
 )
-from ._types import (
-    Aborted,
-    Busy,
-    Canceled,
-    Corrupt,
-    DiedCommitting,
-    EndOfStream,
-    Error,
-    Foreign,
-    Forked,
-    Misuse,
-    NoPeer,
-    OtherGeometry,
-    OtherTag,
-    OtherVersion,
-    Over,
-    PeerDied,
-    Snapshot,
-    SystemFailure,
-    TimedOut,
-    TooManyInstances,
-)
+from ._types import *
 
 __all__ = [
-    "Aborted",
-    "Busy",
-    "Canceled",
     "Committing",
     "Consumer",
-    "Corrupt",
-    "DiedCommitting",
     "EmptyBlock",
-    "EndOfStream",
-    "Error",
     "FilledBlock",
-    "Foreign",
-    "Forked",
-    "Misuse",
-    "NoPeer",
-    "OtherGeometry",
-    "OtherTag",
-    "OtherVersion",
-    "Over",
-    "PeerDied",
     "Producer",
-    "Snapshot",
-    "SystemFailure",
-    "TimedOut",
-    "TooManyInstances",
     "inspect",
     "pipes",
     "protocol_version",
     "remove_dead",
+    *_types.__all__,
 ]
 
-# Messages and documentation name the classes as programs import them.
+# Error messages and documentation show the names under which programs import the classes.
 for _name in __all__:
     if isinstance(globals()[_name], type):
         globals()[_name].__module__ = "blockpipe"

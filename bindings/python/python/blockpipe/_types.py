@@ -1,6 +1,30 @@
-"""The errors and plain values of this package. They contain no logic, so they are written in Python."""
+"""The errors and plain values of this package, written in Python because they contain no logic."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "Aborted",
+    "Busy",
+    "Canceled",
+    "Corrupt",
+    "DiedCommitting",
+    "EndOfStream",
+    "Error",
+    "Foreign",
+    "Forked",
+    "Misuse",
+    "NoPeer",
+    "OtherGeometry",
+    "OtherTag",
+    "OtherVersion",
+    "Over",
+    "PeerDied",
+    "Snapshot",
+    "SystemFailure",
+    "TimedOut",
+    "TooManyInstances",
+]
 
 
 class Error(Exception):
@@ -10,7 +34,11 @@ class Error(Exception):
 class Aborted(Error):
     """One end aborted the pipe. Both ends receive the same reason."""
 
-    def __init__(self, text, code=0, by=None):
+    text: str
+    code: int
+    by: Literal["producer", "consumer"]
+
+    def __init__(self, text: str, code: int = 0, by: Literal["producer", "consumer"] | None = None) -> None:
         super().__init__(text)
         self.text = text
         self.code = code
@@ -28,7 +56,7 @@ class PeerDied(Error):
 
 
 class DiedCommitting(PeerDied):
-    """The consumer's process died while it was making its result final. Only the result shows whether it is."""
+    """The consumer's process died while it was making its result final. Only the result itself shows whether it is."""
 
 
 class TimedOut(Error, TimeoutError):
@@ -36,7 +64,7 @@ class TimedOut(Error, TimeoutError):
 
 
 class NoPeer(TimedOut):
-    """No process came to the other end within ``connect_timeout``. This ends the end."""
+    """No process came to the other end within ``connect_timeout``. The end is over."""
 
 
 class Canceled(Error):
@@ -52,7 +80,7 @@ class OtherGeometry(Misuse):
 
 
 class Forked(Error):
-    """The end belongs to the process that forked this one. Nothing has changed for it."""
+    """The end belongs to the parent of this forked process. Nothing has changed for the parent."""
 
 
 class Over(Error):
@@ -62,19 +90,22 @@ class Over(Error):
 class TooManyInstances(Error):
     """Living processes hold both ends of the pipe, or the requested one."""
 
-    snapshot = None
+    snapshot: "Snapshot"
 
 
 class OtherTag(Error):
     """The name is in use with a different tag."""
 
-    snapshot = None
+    snapshot: "Snapshot"
 
 
 class OtherVersion(Error):
     """The process at the other end uses another version of the protocol."""
 
-    def __init__(self, text, ours=None, theirs=None):
+    ours: int
+    theirs: int
+
+    def __init__(self, text: str, ours: int | None = None, theirs: int | None = None) -> None:
         super().__init__(text)
         self.ours = ours
         self.theirs = theirs
@@ -92,25 +123,25 @@ class Busy(Error):
 
 
 class Corrupt(Error):
-    """The peer wrote what no correct peer writes."""
+    """The peer violated the protocol."""
 
 
 class SystemFailure(Error, OSError):
-    """A call of the operating system failed; ``errno`` says how."""
+    """A system call failed; ``errno`` says why."""
 
 
 class EndOfStream(EOFError):
-    """The producer has sent everything. This is not an error of the pipe."""
+    """The stream has ended: the consumer has received every block. This is not an error of the pipe."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """The state of a pipe at one moment."""
+    """The state of a pipe at one moment. Pairs of values are those of the producer, then of the consumer."""
 
     name: bytes
     tag: bytes
     generation: int
-    phase: str
+    phase: Literal["opening", "alone", "moving", "finishing", "committing", "over"]
     producer: int
     producer_alive: bool
     consumer: int | None
@@ -120,14 +151,14 @@ class Snapshot:
     sent: int
     released: int
     waiting_blocks: int
-    asleep: str | None
-    waits: tuple[str, float] | None
+    asleep: Literal["producer", "consumer"] | None
+    waits: tuple[Literal["producer", "consumer"], float] | None
     waited: tuple[float, float]
     producer_hello: bytes | None
     consumer_hello: bytes | None
     trailer: bytes | None
 
     @property
-    def is_dead(self):
+    def is_dead(self) -> bool:
         """Whether both processes are gone: a killed pair left the pipe."""
         return not self.producer_alive and self.consumer is None
