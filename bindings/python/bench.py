@@ -1,11 +1,11 @@
-"""Measures a stream of frames of 4 MiB between two Python processes, and compares what Python programs use for that.
+"""Compares ways to stream frames of 4 MiB between two Python processes.
 
     pip install . numpy pyzmq iceoryx2
     python bench.py [ROUNDS [FRAMES]]
 
 In each round every candidate sends the same number of frames, in a new random order. Times are ratios to the first
-line of the table in the same round: median (quartiles), lower is better. What arrives is checked. Candidates that are
-not installed are left out. The tables are written in Markdown.
+line of the table in the same round: median (quartiles), lower is better. The receiver checks the frames. Candidates
+that are not installed are left out. The tables are written in Markdown.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ BLOCKS = 4
 WARM_UP = 8
 SPAWN = multiprocessing.get_context("spawn")
 
-# The work at both ends, which is the same for all candidates. A frame's first number is counted up.
+# The content of each frame, the same for all candidates; the first number is replaced by the frame's number.
 SOURCE = np.arange(SIZE // 8, dtype=np.uint64)
 SUM = int(SOURCE.sum())
 
@@ -264,7 +264,7 @@ def receive_all(candidate, name, connection, control, work, frames):
 
 
 def measure(candidate, work, frames):
-    """Returns the seconds for these frames, from the first one until all have arrived."""
+    """Returns the seconds from sending the first frame to receiving the last one, after a warm-up."""
     name = f"blockpipe-bench-{os.getpid()}-{random.getrandbits(32)}"
     this = candidate()
     connection = this.connection() if hasattr(this, "connection") else ()

@@ -1,4 +1,4 @@
-"""Helpers: each test has a name of its own for its pipe, starts real processes, and runs under a watchdog."""
+"""Helpers: each test gets its own pipe name, starts real processes, and runs under a watchdog."""
 
 import faulthandler
 import json
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(autouse=True)
 def watchdog():
-    """Ends everything with a trace of each thread if a test hangs."""
+    """Ends the process with a stack trace of each thread if a test hangs."""
     faulthandler.dump_traceback_later(LIMIT, exit=True, file=sys.__stderr__)
     yield
     faulthandler.cancel_dump_traceback_later()
@@ -30,7 +30,7 @@ def name():
 
 
 class Process:
-    """A process whose standard output is read line by line, and which is killed if it is left."""
+    """A process whose standard output is read line by line, and which is killed at the end of its test."""
 
     def __init__(self, command, **options):
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
@@ -59,7 +59,7 @@ class Process:
 
 @pytest.fixture
 def start():
-    """Starts processes that end with the test."""
+    """Starts processes that are killed at the end of the test."""
     processes = []
 
     def start(command, **options):
@@ -73,7 +73,7 @@ def start():
 
 @pytest.fixture
 def python(start):
-    """Starts a Python program, given as text. `say` in it writes a line for the test, `sys.argv` has the arguments."""
+    """Starts a Python program, given as text. Its `say` writes a line for the test; `sys.argv` holds the arguments."""
     begin = f"""
 import faulthandler, sys, time
 import blockpipe
@@ -101,7 +101,7 @@ def rust(start, peer_program):
 
 
 class Thread(threading.Thread):
-    """A thread whose result, or exception, `result` passes on."""
+    """A thread that has started; `result` returns its result or raises its exception."""
 
     def __init__(self, call, *arguments, **keywords):
         super().__init__(daemon=True)
@@ -130,7 +130,7 @@ def thread():
 
 @pytest.fixture
 def pair(name):
-    """Two ends in this process."""
+    """Opens both ends of a pipe in this process."""
     import blockpipe
 
     def pair(*, block_size=4096, blocks=2, **options):

@@ -1,4 +1,4 @@
-"""The frames of peer/src/main.rs."""
+"""Makes the same frames as peer/src/main.rs."""
 
 import numpy as np
 

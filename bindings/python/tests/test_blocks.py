@@ -1,4 +1,4 @@
-"""What a block can do, and what becomes of it."""
+"""Filling, viewing, sending and releasing blocks."""
 
 import gc
 import struct
@@ -38,7 +38,7 @@ def test_a_block_is_a_buffer(pair):
 
 
 @pytest.mark.parametrize("view", [memoryview, lambda block: np.frombuffer(block, np.uint8)])
-def test_a_block_cannot_be_given_away_while_it_is_viewed(pair, view):
+def test_a_viewed_block_cannot_be_sent_or_released(pair, view):
     tx, rx = pair()
     block = tx.block()
     views = [view(block), view(block)]
@@ -57,7 +57,7 @@ def test_a_block_cannot_be_given_away_while_it_is_viewed(pair, view):
     block.release()
 
 
-def test_a_block_that_was_given_away_is_invalid(pair):
+def test_a_block_is_invalid_after_it_was_sent_or_released(pair):
     tx, rx = pair()
     block = tx.block()
     block.send(1)
@@ -111,7 +111,7 @@ def test_with_and_for_wait_for_the_last_view(pair, thread):
     for block in rx:
         seen.append(np.frombuffer(block, np.uint8).tobytes())
         view = memoryview(block)
-        # One block: the producer gets it once this view goes, and the loop would wait for that for ever.
+        # The producer gets the only block back once this view is gone; otherwise the loop would wait for ever.
         view.release()
     assert seen == [b"two", b"three"]
     rx.finish()
@@ -137,7 +137,7 @@ def test_an_exception_puts_a_filled_block_back(pair):
                 assert (block.number, bytes(block)) == (0, b"one")
                 view = memoryview(block) if keep else None
                 raise ValueError
-    # Handing out a block for the third time looks like a mistake; the view still holds it, so the next one comes.
+    # The view still holds the first block, so the next one is handed out.
     assert rx.block().number == 1
     del view
     with pytest.raises(blockpipe.Misuse, match="dropped twice"):
@@ -154,7 +154,7 @@ def test_a_block_that_is_not_sent_is_handed_out_again(pair):
         tx.try_block()
     view.release()
     assert tx.block().number == 0
-    # It was dropped just now.
+    # The block of the line above was dropped at once.
     assert tx.block().number == 0
 
 
@@ -183,7 +183,7 @@ def test_views_outlive_everything(pair, thread):
     assert [view.tobytes() for view in views] == [b"one", b"two"]
 
 
-def test_blocks_can_be_held_and_given_away_in_any_order(pair, thread):
+def test_blocks_can_be_sent_and_released_in_any_order(pair, thread):
     tx, rx = pair(blocks=3)
     blocks = [tx.block() for _ in range(3)]
     for n in [2, 0, 1]:
@@ -193,7 +193,7 @@ def test_blocks_can_be_held_and_given_away_in_any_order(pair, thread):
     assert [bytes(block) for block in received] == [b"0", b"1", b"2"]
     assert tx.try_block() is None
     for n in [1, 2, 0]:
-        # By other threads, too.
+        # Other threads can release them, too.
         thread(received[n].release).result()
     assert tx.try_block() is not None
 

@@ -1,4 +1,4 @@
-"""A process is killed, and another one takes its place."""
+"""A process is killed, and another one replaces it."""
 
 import sys
 

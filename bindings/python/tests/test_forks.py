@@ -1,4 +1,4 @@
-"""Processes that are made by `multiprocessing`."""
+"""Forked processes, and processes started by `multiprocessing`."""
 
 import multiprocessing
 import os
@@ -9,12 +9,12 @@ import warnings
 import blockpipe
 import pytest
 
-# Forking beside threads is what these tests are about.
+# These tests fork while other threads run, on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 
 def use(results, tx, rx, filled, empty, name):
-    """What a forked child tries with the ends and blocks of its parent."""
+    """Tries every method of the parent's ends and blocks in a forked child."""
     calls = {
         "tx.block": tx.block,
         "tx.try_block": tx.try_block,
@@ -51,12 +51,12 @@ def use(results, tx, rx, filled, empty, name):
     results.put("done")
 
 
-def test_a_forked_child_is_refused_and_the_parent_goes_on(pair, thread, name):
+def test_a_forked_child_is_refused_and_the_parent_continues(pair, thread, name):
     tx, rx = pair(blocks=3)
     tx.block().send(1)
     filled = rx.block()
     empty = tx.block()
-    # A thread that waits while the process forks: the child has its locks, but not the thread.
+    # A thread is waiting while the process forks: the child has its locks, but not the thread.
     waiting = thread(rx.block)
     time.sleep(0.1)
     fork = multiprocessing.get_context("fork")
@@ -88,7 +88,7 @@ def test_a_child_that_drops_everything_harms_nobody(pair):
     view = memoryview(block)
     child = os.fork()
     if child == 0:
-        # The memory is not there, but it is not touched either.
+        # The child does not have the memory, and must not touch it when it drops these objects.
         del view, block, tx, rx
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0

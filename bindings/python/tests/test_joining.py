@@ -1,4 +1,4 @@
-"""Taking an end of a pipe, and being refused."""
+"""Joining a pipe, joins that are refused, and inspecting pipes."""
 
 import os
 import pickle
@@ -59,7 +59,7 @@ def test_the_version_is_that_of_the_rust_library():
     assert f"pub const VERSION: u32 = {blockpipe.protocol_version};\n" in layout.read_text()
 
 
-def test_nobody_comes(name):
+def test_waiting_for_a_peer_times_out(name):
     with pytest.raises(blockpipe.NoPeer, match="timed out waiting for a peer") as caught:
         blockpipe.Consumer(name, connect_timeout=0.1)
     assert isinstance(caught.value, TimeoutError) and isinstance(caught.value, blockpipe.Error)
@@ -71,7 +71,7 @@ def test_nobody_comes(name):
     assert blockpipe.inspect(name) is None
 
 
-def test_what_can_be_seen_of_a_pipe(name):
+def test_a_snapshot_shows_the_state_of_a_pipe(name):
     assert blockpipe.inspect(name) is None
     tx = blockpipe.Producer(name, block_size=5000, blocks=3, tag=b"a tag", hello=b"a hello")
     seen = blockpipe.inspect(name)
@@ -101,14 +101,14 @@ def test_a_dead_pair_is_removed(python, name):
     assert blockpipe.inspect(name) is None
 
 
-def test_an_error_of_the_system_has_its_number(name, tmp_path):
+def test_a_system_failure_has_an_errno(name, tmp_path):
     with pytest.raises(blockpipe.SystemFailure) as caught:
         blockpipe.Consumer(name, directory=tmp_path / "missing")
     assert isinstance(caught.value, OSError) and caught.value.errno == 2
     assert "missing" in str(caught.value)
 
 
-def test_too_little_memory_is_an_error_that_the_consumer_learns(name, thread):
+def test_the_consumer_learns_that_there_is_too_little_memory(name, thread):
     waiting = thread(blockpipe.Consumer, name)
     with pytest.raises(blockpipe.SystemFailure, match="reserving the blocks in shared memory"):
         blockpipe.Producer(name, block_size=1 << 30, blocks=1 << 16)

@@ -27,7 +27,7 @@ def test_python_sends_to_rust(rust, name):
     with blockpipe.Producer(name, block_size=SIZE, blocks=4, tag=b"frames") as tx:
         for n in range(COUNT):
             block = tx.block()
-            # A frame that is shorter than a block now and then.
+            # Some frames are shorter than the block.
             size = SIZE - n % 3
             np.frombuffer(block, np.uint8, count=size)[:] = frame(n, size)
             block.header = n.to_bytes(8, "little")
@@ -50,7 +50,7 @@ def test_a_view_is_the_memory_itself(pair):
     assert array.__array_interface__["data"][0] == other.__array_interface__["data"][0]
 
 
-def test_python_learns_that_rust_gave_up(rust, name):
+def test_python_learns_that_the_rust_end_was_dropped(rust, name):
     peer = rust("receive", name)
     tx = blockpipe.Producer(name, block_size=4096, blocks=2, tag=b"frames")
     block = tx.block()

@@ -9,7 +9,7 @@ import pytest
 SENDER = """
 with blockpipe.Producer(sys.argv[1], block_size=4096, blocks=2) as tx:
     for n in range(30):
-        # Sometimes the consumer has to wait, and sometimes the producer.
+        # Now the consumer has to wait, now the producer.
         time.sleep(0.02 if n % 10 == 0 else 0)
         block = tx.block()
         memoryview(block)[:1] = bytes([n])

@@ -24,7 +24,7 @@ def test_each_example_is_run():
 @pytest.mark.parametrize(("producer", "consumer", "output"), PAIRS)
 def test_an_example(name, tmp_path, producer, consumer, output):
     def start(example):
-        # The names in the examples are those of a person; several tests may run at once.
+        # Several tests may run at once, so each example gets its own pipe name.
         text = re.sub(r'"(greetings|camera0)"', repr(name), EXAMPLES[example])
         return subprocess.Popen([sys.executable, "-c", text], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
 

@@ -4,7 +4,7 @@ import blockpipe
 import pytest
 
 
-def test_a_block_without_an_exception_finishes(pair, thread):
+def test_a_with_block_without_an_exception_finishes(pair, thread):
     tx, rx = pair()
 
     def produce():
@@ -32,7 +32,7 @@ def test_an_exception_aborts_with_its_text(pair):
         assert (caught.value.text, caught.value.code, caught.value.by) == ("ZeroDivisionError: division by zero", 1, by)
 
 
-def test_a_consumer_that_leaves_early_says_so(pair):
+def test_a_consumer_that_leaves_early_aborts(pair):
     tx, rx = pair()
     tx.block().send(1)
     with rx:

@@ -1,4 +1,4 @@
-"""Waits end by time, by Ctrl-C and by another thread, and the end can be used afterwards."""
+"""Timeouts, Ctrl-C and other threads end waits, and the end can be used afterwards."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ import time
 import blockpipe
 import pytest
 
-# A process that waits in one of the calls, and goes on after Ctrl-C.
+# A program that waits in one of the calls, and continues after Ctrl-C.
 INTERRUPTED = """
 name, wait = sys.argv[1:]
 def interrupted(call):
@@ -69,16 +69,16 @@ say("complete")
     "wait",
     ["join", "start", "receive", "receive with a timeout", "loop", "send", "send with a timeout", "finish", "close"],
 )
-def test_ctrl_c_ends_a_wait_at_once_and_the_end_goes_on(python, name, wait):
+def test_ctrl_c_ends_a_wait_at_once_and_the_end_stays_usable(python, name, wait):
     process = python(INTERRUPTED, name, wait)
     process.expect("waiting")
-    # Until it sleeps; an earlier signal would be noticed just as soon.
+    # Give the call time to sleep; a signal before that would be noticed just as soon.
     time.sleep(0.2)
     sent = time.monotonic()
     process.send_signal(signal.SIGINT)
     word, at = process.line().split()
     assert word == "interrupted"
-    # 50 ms at most, and the rest for a machine that is busy.
+    # It takes up to 50 ms; the rest allows for a busy machine.
     assert float(at) - sent < 0.4
     rest = process.rest()
     if wait == "join":
@@ -148,7 +148,7 @@ def test_a_time_limit(pair):
             with pytest.raises(blockpipe.TimedOut, match="timed out waiting for a"):
                 call(timeout=limit)
             assert limit <= time.monotonic() - start < limit + 0.3
-        # For the second round.
+        # The second call needs a pipe without empty blocks.
         tx.block(timeout=1).send(1) if call == rx.block else None
     assert tx.try_block() is None
     with pytest.raises(ValueError):
@@ -163,7 +163,7 @@ def test_other_threads_run_while_one_waits(pair, thread):
     while waiting.is_alive():
         now = time.monotonic()
         longest, last = max(longest, now - last), now
-    # The machine may be busy, but not for that long.
+    # This allows for a busy machine.
     assert longest < 0.4
     with pytest.raises(blockpipe.TimedOut):
         waiting.result()
@@ -185,7 +185,7 @@ def test_cancel_ends_the_wait_of_another_thread(pair, thread):
         waiting = thread(call)
         time.sleep(0.05)
         rx.cancel()
-        # The end of the stream comes first: `finish` above has closed it.
+        # `finish` above has closed the stream, whose end comes before the cancellation.
         with pytest.raises((blockpipe.Canceled, blockpipe.EndOfStream)):
             waiting.result()
 
@@ -212,7 +212,7 @@ def test_blocks_are_released_and_sent_while_another_thread_waits(pair, thread):
     receiving = thread(rx.block)
     time.sleep(0.1)
     start = time.monotonic()
-    # While one thread waits on this end, another one uses it.
+    # This thread uses the end while the other one waits on it.
     held.pop().release()
     assert rx.at_end is False and rx.snapshot().waiting_blocks == 0
     assert time.monotonic() - start < 0.3
@@ -220,7 +220,7 @@ def test_blocks_are_released_and_sent_while_another_thread_waits(pair, thread):
     assert len(receiving.result()) == 3
 
 
-def test_a_view_that_goes_while_another_thread_waits_releases_its_block(pair, thread):
+def test_dropping_the_last_view_releases_a_block_while_another_thread_waits(pair, thread):
     tx, rx = pair(blocks=3)
     tx.block().send(1)
     with rx.block() as block:

@@ -1,7 +1,7 @@
-//! The Rust end of the pipes in the tests: `peer send NAME COUNT SIZE` or `peer receive NAME`, with `--replace` for an
-//! end that can be replaced, and `--slow` for one that takes 20 ms for each block.
+//! The Rust end of the pipes in the tests: `peer send NAME COUNT SIZE` or `peer receive NAME`. `--replace` makes an end
+//! that can be replaced, and `--slow` one that takes 20 ms for each block.
 //!
-//! Frame `n` consists of bytes that follow from `n`, and its header begins with `n`. A producer that replaces another one
+//! The bytes of frame `n` are computed from `n`, and its header begins with `n`. A producer that replaces another one
 //! resumes after the frames that were sent. Each side writes one line for each frame, and the result.
 
 use blockpipe::{Geometry, Pipe};
@@ -34,7 +34,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (options, arguments): (Vec<_>, Vec<_>) = arguments.iter().partition(|word| word.starts_with("--"));
     let has = |option: &str| options.iter().any(|given| *given == option);
-    #[expect(clippy::disallowed_methods, reason = "it stands for work, and not for a wait")]
+    #[expect(clippy::disallowed_methods, reason = "it simulates work")]
     let pause = || {
         if has("--slow") {
             std::thread::sleep(Duration::from_millis(20))
