@@ -1,4 +1,4 @@
-"""How a pipe ends."""
+"""The ways in which a pipe ends."""
 
 import blockpipe
 import pytest

@@ -26,6 +26,8 @@ __all__ = [
     "TooManyInstances",
 ]
 
+_Side = Literal["producer", "consumer"]
+
 
 class Error(Exception):
     """The base class of all errors of this package."""
@@ -36,15 +38,15 @@ class Aborted(Error):
 
     text: str
     code: int
-    by: Literal["producer", "consumer"]
+    by: _Side
 
-    def __init__(self, text: str, code: int = 0, by: Literal["producer", "consumer"] | None = None) -> None:
+    def __init__(self, text: str, code: int, by: _Side) -> None:
         super().__init__(text)
         self.text = text
         self.code = code
         self.by = by
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"aborted by the {self.by}: {self.text}"
 
     def __reduce__(self):
@@ -105,7 +107,7 @@ class OtherVersion(Error):
     ours: int
     theirs: int
 
-    def __init__(self, text: str, ours: int | None = None, theirs: int | None = None) -> None:
+    def __init__(self, text: str, ours: int, theirs: int) -> None:
         super().__init__(text)
         self.ours = ours
         self.theirs = theirs
@@ -151,8 +153,8 @@ class Snapshot:
     sent: int
     released: int
     waiting_blocks: int
-    asleep: Literal["producer", "consumer"] | None
-    waits: tuple[Literal["producer", "consumer"], float] | None
+    asleep: _Side | None
+    waits: tuple[_Side, float] | None
     waited: tuple[float, float]
     producer_hello: bytes | None
     consumer_hello: bytes | None
