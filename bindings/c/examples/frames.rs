@@ -1,4 +1,4 @@
-//! The same program as frames.c, with the Rust crate; each can be the other end of the other.
+//! The same program as frames.c, with the Rust crate. The two can be the ends of one pipe.
 
 #![allow(
     clippy::disallowed_methods,

@@ -175,7 +175,7 @@ typedef int32_t blockpipe_result;
 #endif // __cplusplus
 
 /**
- * What the two ends of a pipe are doing.
+ * The phase of a pipe: what its two ends are doing.
  */
 enum blockpipe_phase
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -278,7 +278,7 @@ typedef struct blockpipe_state {
      */
     uint64_t blocks;
     /**
-     * What the two ends are doing: one of `blockpipe_phase`.
+     * The phase: one of `blockpipe_phase`.
      */
     blockpipe_phase phase;
     /**

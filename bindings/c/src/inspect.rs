@@ -7,7 +7,7 @@ use crate::result::blockpipe_result::{self, BLOCKPIPE_NOTHING};
 use pipe::{Phase, Snapshot};
 use std::slice;
 
-/// What the two ends of a pipe are doing.
+/// The phase of a pipe: what its two ends are doing.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum blockpipe_phase {
@@ -41,7 +41,7 @@ pub struct blockpipe_state {
     pub block_size: u64,
     /// The number of blocks; 0 until the producer is ready.
     pub blocks: u64,
-    /// What the two ends are doing: one of `blockpipe_phase`.
+    /// The phase: one of `blockpipe_phase`.
     pub phase: blockpipe_phase,
     /// The process id of the producer, as it reported it; 0 if none has come yet.
     pub producer: u32,
