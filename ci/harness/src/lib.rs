@@ -146,7 +146,7 @@ fn own_frames(backtrace: &str) -> String {
     let lines: Vec<_> = backtrace.lines().collect();
     let is_own = |place: &str| place.trim_start().starts_with("at ./") && place.contains(".rs:");
     let own = lines.windows(2).filter(|pair| is_own(pair[1]));
-    own.map(|pair| format!("{}\n{}\n", pair[0], pair[1])).collect()
+    own.flatten().map(|line| line.to_string() + "\n").collect()
 }
 
 /// Runs the tests of this program that the command line selects.
