@@ -21,6 +21,9 @@ pub(crate) const ARRIVAL_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing
 /// The time for which a wait tries to lock the gate before it sleeps again.
 const GATE_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 50 });
 
+/// How long an end whose peer is dead waits for a gate that another process holds, before it leaves as if it were killed.
+const GATE_PATIENCE: Duration = Duration::from_secs(if cfg!(fuzzing) { 0 } else { 1 });
+
 /// The shortest time between two wake-ups of a producer that sleeps because all blocks are full, unless it is urgent:
 /// about ten times what one wake-up costs.
 const BETWEEN_WAKES: Duration = Duration::from_micros(500);
@@ -79,6 +82,10 @@ pub(crate) struct Attached {
     pub alone_since: Cell<Option<Instant>>,
     /// When a call that does not wait has last checked whether the peer is alive.
     pub last_check: Cell<Option<Instant>>,
+    /// Since when an interrupt has been too late, because the consumer is committing.
+    pub too_late_since: Cell<Option<Instant>>,
+    /// Since when another process has held the gate whenever this one wanted it.
+    gate_held_since: Cell<Option<Instant>>,
     over: Cell<bool>,
     /// Whether the header says that this side is waiting.
     pub published_waiting: Cell<bool>,
@@ -110,6 +117,8 @@ impl Attached {
             last_wake: Cell::new(None),
             alone_since: Cell::new(None),
             last_check: Cell::new(None),
+            too_late_since: Cell::new(None),
+            gate_held_since: Cell::new(None),
             over: Cell::new(false),
             published_waiting: Cell::new(false),
             region: RefCell::new(None),
@@ -332,24 +341,28 @@ impl Attached {
     /// Gives up on a peer whose seat is free, unless a check under the gate finds a verdict, data that it sent before it
     /// died (`has_more`), or that the seat has been taken. After `true` nobody can join this pairing any more.
     pub(crate) fn give_up_on_peer(&self, has_more: impl Fn() -> bool) -> Result<bool, PipeError> {
-        self.with_gate(|| {
+        self.with_gate(|has_gate| {
             // The seat first: nobody can take it now, so the words that are read after it are final.
             if self.is_peer_alive()? || self.verdict().is_some() || has_more() {
                 return Ok(false);
             }
-            self.shared.header().state.store(OVER, Ordering::Release);
-            step();
+            if has_gate {
+                self.shared.header().state.store(OVER, Ordering::Release);
+                step();
+            }
             Ok(true)
         })
     }
 
     /// Vacates the seat of a consumer that waits for READY and has no producer, so that it can restart or give up.
     pub(crate) fn vacate(&self) -> Result<bool, PipeError> {
-        self.with_gate(|| {
+        self.with_gate(|has_gate| {
             if self.is_peer_alive()? || self.verdict().is_some() {
                 return Ok(false);
             }
-            self.unlink_if_current();
+            if has_gate {
+                self.unlink_if_current();
+            }
             self.over.set(true);
             step();
             // The seat before the gate, as in `leave`.
@@ -359,14 +372,20 @@ impl Attached {
         })
     }
 
-    /// Runs `act` under the gate. Also returns `false` if another process holds the gate for longer: the
-    /// caller's wait will try again.
-    fn with_gate(&self, act: impl FnOnce() -> Result<bool, PipeError>) -> Result<bool, PipeError> {
+    /// Runs `act` under the gate. Also returns `false` if another process holds the gate for a while: the caller's wait
+    /// will try again.
+    ///
+    /// If that process does not let it go, because it was stopped or wants to do harm, `act` runs without the gate
+    /// (`false`). This end then only gives up its own seat, as if it were killed, which may happen at any moment.
+    fn with_gate(&self, act: impl FnOnce(bool) -> Result<bool, PipeError>) -> Result<bool, PipeError> {
         let until = Instant::now() + GATE_LIMIT;
         if !self.seats.lock_gate(until).map_err(PipeError::io("locking the gate"))? {
-            return Ok(false);
+            let since = self.gate_held_since.get().unwrap_or_else(Instant::now);
+            self.gate_held_since.set(Some(since));
+            return if since.elapsed() < GATE_PATIENCE { Ok(false) } else { act(false) };
         }
-        let result = act();
+        self.gate_held_since.set(None);
+        let result = act(true);
         self.seats.unlock_gate().map_err(PipeError::io("unlocking the gate"))?;
         result
     }

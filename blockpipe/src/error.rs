@@ -121,9 +121,10 @@ pub enum PipeError {
     /// The peer's process died before anything was final.
     #[error("the peer died")]
     PeerDied,
-    /// The consumer's process died while it was making its result final. Only the result itself shows whether it is;
-    /// the consumer's hello ([`Producer::peer_hello`](crate::Producer::peer_hello)) helps to recognise it.
-    #[error("the consumer died while committing")]
+    /// The consumer's process died while it was making its result final, or had not finished 10 seconds after this
+    /// process was interrupted. Only the result itself shows whether it is final; the consumer's hello
+    /// ([`Producer::peer_hello`](crate::Producer::peer_hello)) helps to recognise it.
+    #[error("the consumer did not finish committing")]
     DiedCommitting,
     /// No peer came within [`Pipe::connect_timeout`](crate::Pipe::connect_timeout).
     #[error("timed out waiting for a peer")]

@@ -12,6 +12,10 @@ use std::time::{Duration, Instant};
 /// The longest sleep of a wait before it asks the kernel whether the peer is still alive.
 pub(crate) const PARK_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 50 });
 
+/// How long an interrupted end waits for the verdict of a consumer that is committing. A consumer that takes longer may
+/// never give one.
+pub(crate) const COMMIT_LIMIT: Duration = Duration::from_secs(if cfg!(fuzzing) { 0 } else { 10 });
+
 /// The time limit of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
@@ -48,7 +52,8 @@ impl Attached {
     /// Waits until `poll` finds something. While the peer's seat is free, `absent` may end the wait; its argument is how
     /// long the seat has been free.
     ///
-    /// An interrupt aborts the pipe. Once the consumer is committing it is too late for that, and the wait continues.
+    /// An interrupt aborts the pipe. Once the consumer is committing it is too late for that, and the wait continues, for
+    /// at most [`COMMIT_LIMIT`].
     pub(crate) fn wait<T>(
         &self,
         poll: impl FnMut() -> Option<Result<T, PipeError>>,
@@ -123,6 +128,9 @@ impl Attached {
         };
         let after = || {
             self.publish_waiting(true);
+            if self.has_committed_for_too_long() {
+                return Some(Err(PipeError::DiedCommitting));
+            }
             match self.check_peer(&mut absent) {
                 Ok(None) if limit.is_over() => Some(Ok(None)),
                 Ok(None) => self.options().should_cancel().then_some(Err(PipeError::Canceled)),
@@ -156,6 +164,17 @@ impl Attached {
             Some(verdict) => verdict,
             None => self.check_peer(absent).map(drop),
         }
+    }
+
+    /// Returns whether this end was interrupted some time ago and the consumer is still committing.
+    fn has_committed_for_too_long(&self) -> bool {
+        if self.interrupted().is_none() || self.ring().verdict.stage(self.generation) != Ok(Stage::Committing)
+        {
+            return false;
+        }
+        let since = self.too_late_since.get().unwrap_or_else(Instant::now);
+        self.too_late_since.set(Some(since));
+        since.elapsed() >= COMMIT_LIMIT
     }
 
     fn abort_if_interrupted(&self) -> Result<(), PipeError> {

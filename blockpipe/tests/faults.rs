@@ -18,6 +18,33 @@ fn kill_and_expect(victim: &mut Actor, survivor: &mut Actor, answer: &str) {
     assert!(noticed < SOON, "noticed after {noticed:?}");
 }
 
+/// The process that keeps the gate may have been stopped, or want to do harm.
+#[test]
+fn a_gate_that_is_kept_hides_no_death() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut one, mut two) = (Actor::start(), Actor::start());
+    for producer_dies in [true, false] {
+        let (mut producer, mut consumer) = pair(&name, 4096, 4);
+        consumer.expect("begin", "Ok(())");
+        let gate = name.locked_gate();
+        let (victim, survivor, waits) = if producer_dies {
+            (&mut producer, &mut consumer, "take")
+        } else {
+            (&mut consumer, &mut producer, "stream 0 1")
+        };
+        survivor.tell(waits);
+        survivor.expect_silence(100);
+        let start = Instant::now();
+        victim.kill();
+        survivor.expect_answer("Err(PeerDied)");
+        let noticed = start.elapsed();
+        assert!(noticed < SOON + Duration::from_secs(3), "noticed after {noticed:?}");
+        drop(gate);
+        assert_next_pair_works(&name, &mut one, &mut two);
+    }
+}
+
 /// Checks ends whose callers wait for something else and call `check` from time to time.
 #[test]
 fn check_reports_the_same_as_a_wait() {

@@ -4,7 +4,7 @@
 //! continue it. BLAKE3 cannot be forged, even if an attacker chooses the bytes; but its state does not fit a word, and a
 //! process that resumes a copy reads the beginning again.
 
-use crate::api::{Checksum, Hash, Request, Verify};
+use crate::api::{Checksum, Hash, Request, Stop, Verify};
 use crc_fast::CrcAlgorithm;
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -123,11 +123,21 @@ impl Digest {
         }
     }
 
-    /// Adds the first `length` bytes of the file, which it reads through this buffer. An error if there are fewer.
-    pub fn update_from(&mut self, mut file: &File, length: u64, buffer: &mut [u8]) -> io::Result<()> {
+    /// Adds the first `length` bytes of the file, which it reads through this buffer. An error if there are fewer, or,
+    /// with [`Interrupted`](io::ErrorKind::Interrupted), if a stop is requested.
+    pub fn update_from(
+        &mut self,
+        mut file: &File,
+        length: u64,
+        buffer: &mut [u8],
+        stop: &Stop,
+    ) -> io::Result<()> {
         file.rewind()?;
         let mut left = length;
         while left > 0 {
+            if stop.is_requested() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             match file.read(buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(bytes) => {

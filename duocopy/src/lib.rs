@@ -84,9 +84,9 @@ pub mod fuzzing {
     /// If the journal is accepted and should not be.
     pub fn journal(content: &[u8; JOURNAL_LENGTH]) -> bool {
         let Some((heading, recorded)) = journal::parse(content) else { return false };
-        assert!(recorded.durable.position <= heading.source.stat.length);
+        assert!(recorded.durable.position <= heading.origin.source.stat.length);
         // The part of a stream that was read cannot be read again.
-        assert_eq!(heading.fits(&heading), !heading.source.is_stream);
+        assert_eq!(heading.fits(&heading), !heading.origin.source.is_stream);
         true
     }
 }

@@ -18,6 +18,14 @@ pub struct SourceRecord {
     pub digest: Kind,
 }
 
+/// Where a copy comes from, as its Writer knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub source: SourceRecord,
+    /// The user whose process reads the source, as the kernel knows it. `None` if only one user can take part.
+    pub reader: Option<u32>,
+}
+
 /// The file that the Writer fills, and what else the Reader needs to know of the Writer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetRecord {
@@ -104,6 +112,16 @@ impl SourceRecord {
             has_holes: flags & 1 != 0,
         };
         Self { stat, is_stream: flags & 2 != 0, digest: Kind::from_number(flags >> 8 & 0xff) }
+    }
+}
+
+impl Origin {
+    /// Returns whether both have the same Reader, and sources with the same rights and kind of checksum.
+    pub fn is_of_same_party(&self, other: &Self) -> bool {
+        let party = |origin: &Self| {
+            (origin.reader, origin.source.stat.mode, origin.source.stat.owner, origin.source.digest)
+        };
+        party(self) == party(other)
     }
 }
 

@@ -8,6 +8,8 @@ extern crate harness;
 
 mod util;
 
+#[cfg(unix)]
+mod attacks;
 mod cache;
 mod command_line;
 mod cp;

@@ -8,15 +8,15 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// The group of both users, the user who may read the source, and the user who may write the destination.
-const GROUP: u32 = 20_000;
-const BACKUP: u32 = 20_001;
-const STORE: u32 = 20_002;
+pub const GROUP: u32 = 20_000;
+pub const BACKUP: u32 = 20_001;
+pub const STORE: u32 = 20_002;
 /// A container: namespaces of its own for users, mounts and processes.
 const CONTAINER: &str = "unshare --user --map-root-user --mount --pid --fork --kill-child";
 
 /// Makes a folder with a source that only one user may read, a directory in which only another user may write, and one
 /// in which they meet. The test needs `root`.
-fn two_parties() -> Folder {
+pub fn two_parties() -> Folder {
     let folder = Folder::new();
     for (name, owner, group, mode) in
         [("backup", BACKUP, BACKUP, 0o700), ("store", STORE, STORE, 0o700), ("meet", 0, GROUP, 0o2770)]
@@ -29,11 +29,11 @@ fn two_parties() -> Folder {
     folder
 }
 
-fn reader<'a>(folder: &'a Folder, flags: &str) -> Run<'a> {
+pub fn reader<'a>(folder: &'a Folder, flags: &str) -> Run<'a> {
     folder.duocopy(&format!("read --dir=meet --wait=20s {flags} backup/src nightly")).by_user(BACKUP, GROUP)
 }
 
-fn writer<'a>(folder: &'a Folder, flags: &str) -> Run<'a> {
+pub fn writer<'a>(folder: &'a Folder, flags: &str) -> Run<'a> {
     folder.duocopy(&format!("write --dir=meet --wait=20s {flags} store/dst nightly")).by_user(STORE, GROUP)
 }
 

@@ -113,8 +113,8 @@ fn a_writer_that_dies_around_its_rename_is_replaced() {
                 folder.write("other", "another");
                 fs::rename(folder.path("other"), folder.path("dst")).unwrap();
                 let message = "may be complete or unchanged, which cannot be told from here";
-                folder.duocopy(&waits()).end().expect(8, &["the Writer died", message]);
-                reader.end().expect(8, &["the Writer died", message]);
+                folder.duocopy(&waits()).end().expect(8, &["the Writer did not finish", message]);
+                reader.end().expect(8, &["the Writer did not finish", message]);
                 assert_eq!(folder.read("dst"), b"another");
             } else {
                 complete_and_tidy(&folder, [reader, folder.duocopy(&waits()).start()]);

@@ -318,7 +318,7 @@ fn a_reader_whose_writer_died_at_the_rename_inspects_the_files() {
         pause(milliseconds(100));
         change(&folder);
         writer.kill();
-        reader.end().expect(8, &["the Writer died while it committed the copy", message]);
+        reader.end().expect(8, &["the Writer did not finish committing the copy", message]);
     }
 }
 

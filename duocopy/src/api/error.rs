@@ -174,6 +174,11 @@ pub enum ErrorKind {
         /// The user's number, if it is known.
         user: Option<u32>,
     },
+    /// The peer died, and a process of another user took its place (12).
+    PeerChanged {
+        /// That user's number.
+        user: u32,
+    },
     /// The peer did not prove which user it belongs to (12).
     PeerUnproven,
     /// The name is in use for another copy (12).
@@ -430,12 +435,20 @@ impl Error {
 
     /// An operation on the source that failed.
     pub(crate) fn source(path: &Path, operation: Operation, cause: impl Into<SystemError>) -> Self {
-        Self::at(ErrorKind::Source, path).doing(operation, cause)
+        Self::failed(ErrorKind::Source, path, operation, cause.into())
     }
 
     /// An operation on the destination that failed.
     pub(crate) fn destination(path: &Path, operation: Operation, cause: impl Into<SystemError>) -> Self {
-        Self::at(ErrorKind::Destination, path).doing(operation, cause)
+        Self::failed(ErrorKind::Destination, path, operation, cause.into())
+    }
+
+    /// System calls that are interrupted are repeated, so an interrupt is a [`Stop`](crate::Stop) that ended a loop.
+    fn failed(kind: ErrorKind, path: &Path, operation: Operation, cause: SystemError) -> Self {
+        if cause.kind() == io::ErrorKind::Interrupted {
+            return Self::at(ErrorKind::Interrupted, path);
+        }
+        Self::at(kind, path).doing(operation, cause)
     }
 
     /// Adds the operation that failed, and the system's error.

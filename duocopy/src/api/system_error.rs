@@ -30,6 +30,7 @@ impl From<&io::Error> for SystemError {
     fn from(error: &io::Error) -> Self {
         let number = |unix, windows| Some(if cfg!(windows) { windows } else { unix });
         let code = error.raw_os_error().or_else(|| match error.kind() {
+            io::ErrorKind::Interrupted => number(4, 995),
             io::ErrorKind::PermissionDenied => number(13, 5),
             io::ErrorKind::NotADirectory => number(20, 267),
             io::ErrorKind::ResourceBusy => number(16, 170),

@@ -2,6 +2,8 @@
 //!
 //! At every moment the destination is either the old file or the new one.
 
+mod prefix;
+
 use super::checkpoint::{Checkpoints, Recorder};
 use super::contract::{Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::inspect::{check_overwrite, examine};
@@ -49,10 +51,10 @@ impl AtomicFile {
     /// `resume`, takes the one of an interrupted copy of this source. After an error nothing has changed.
     pub fn open(path: &Path, policy: &Policy, source: &SourceRecord, resume: bool) -> Result<Self, Error> {
         let path = DestinationPath::resolve(path, policy.follow_links)?;
-        let replaces =
-            examine(&path, policy, source, || resume && staging::already_committed(&path, source).is_some())?;
+        let is_own = || resume && staging::already_committed(&path, policy, source).is_some();
+        let replaces = examine(&path, policy, source, is_own)?;
         let mut warnings = Vec::new();
-        let staging = staging::acquire(&path, source, resume, &mut warnings)?;
+        let staging = staging::acquire(&path, policy, source, resume, &mut warnings)?;
         backup::remove_leftover(&path);
         let mut file = Self::new(path, policy, source, replaces, staging)?;
         file.warnings = warnings;
@@ -80,8 +82,13 @@ impl AtomicFile {
     ) -> Result<Self, Error> {
         let path = DestinationPath::resolve(path, policy.follow_links)?;
         policy.check_limit(&path.path, source.stat.length)?;
-        let replaces = staging::inspect(&path, source)?;
-        let staging = staging::take_over(&path, source, dead, committing)?;
+        let replaces = if policy.trusts_memory {
+            staging::inspect(&path, source)?
+        } else {
+            // That there was an earlier Writer, which had been allowed to replace the destination, is only a claim.
+            examine(&path, policy, source, || staging::already_committed(&path, policy, source).is_some())?
+        };
+        let staging = staging::take_over(&path, policy, source, dead, committing)?;
         backup::remove_leftover(&path);
         Self::new(path, policy, source, replaces, staging)
     }
@@ -93,14 +100,21 @@ impl AtomicFile {
         replaces: Option<Stat>,
         staging: Staging,
     ) -> Result<Self, Error> {
-        let Staging { file, begins, is_committed, journal } = staging;
-        let heading = staging::heading(&path, source, &file).map_err(|error| {
+        let Staging { file, begins, is_committed, mut journal } = staging;
+        let heading = staging::heading(&path, policy, source, &file).map_err(|error| {
             if !is_committed && journal.is_none() {
                 // If this fails too, the next copy removes the file.
                 let _ = path.directory.remove(&path.temporary());
             }
             Error::destination(&path.path, Operation::Temporary, error)
         })?;
+        if policy.journals_at_once && journal.is_none() {
+            // If this fails, only a replacement is impossible.
+            journal = Journal::create(&path.directory, &path.journal(), &heading).ok();
+            if let Some(journal) = &mut journal {
+                let _ = journal.record(ResumePoint::default(), (0, 0));
+            }
+        }
         Ok(Self {
             path,
             policy: policy.clone(),
@@ -119,7 +133,7 @@ impl AtomicFile {
     }
 
     fn source(&self) -> &SourceRecord {
-        &self.heading.source
+        &self.heading.origin.source
     }
 
     fn makes_holes(&self) -> bool {
@@ -133,46 +147,6 @@ impl AtomicFile {
 
     fn owns_temporary(&self) -> bool {
         self.path.leads_to(&self.path.temporary(), self.heading.target.file)
-    }
-
-    /// Returns whether the file can be that of a Writer that has acknowledged everything up to this position.
-    fn matches_progress(&self, position: u64) -> bool {
-        let length = sys::fstat(&self.file).map(|stat| stat.length);
-        if self.already_committed {
-            return length.is_ok_and(|length| length == position) && position >= self.source().stat.length;
-        }
-        length.is_ok_and(|length| length >= position)
-    }
-
-    /// Discards data past the last acknowledged position. A later hole must read as zeros there.
-    fn truncate_unacknowledged(&self, position: u64) -> Result<(), Error> {
-        let truncate = || match sys::fstat(&self.file)?.length {
-            length if length > position => self.file.set_len(position),
-            _ => Ok(()),
-        };
-        if self.already_committed || !self.makes_holes() {
-            return Ok(());
-        }
-        truncate().map_err(|error| self.failed(Operation::Truncate, error))
-    }
-
-    /// Returns the checksum's state at this point: from the recorded sum, or by reading the beginning again. A
-    /// committed destination is always read, because only a dead Writer has claimed that it is the copy.
-    fn digest_at(&self, kind: Kind, at: ResumePoint) -> Result<Digest, Error> {
-        if !self.already_committed
-            && let Some(digest) = Digest::resume(kind, at.sum)
-        {
-            return Ok(digest);
-        }
-        let mut digest = Digest::new(kind);
-        digest
-            .update_from(&self.file, at.position, &mut vec![0; PIECE])
-            .map_err(|error| self.failed(Operation::ReadPrefix, error))?;
-        // Another program may be writing to the destination.
-        if self.already_committed && !self.matches_progress(at.position) {
-            return Err(staging::lost(&self.path, false));
-        }
-        Ok(digest)
     }
 
     fn start_checkpoints(&mut self) -> Result<(), Error> {
@@ -345,7 +319,10 @@ impl Destination for AtomicFile {
         let journal = Journal::open(&self.path.directory, &self.path.journal());
         match journal {
             Some((_, heading, recorded_last))
-                if ended && recorded && heading.target == self.heading.target =>
+                if ended
+                    && recorded
+                    && heading.target == self.heading.target
+                    && recorded_last.durable.position > 0 =>
             {
                 recorded_last.durable.position
             }
@@ -464,7 +441,7 @@ impl<'a> Ready<'a> for Open<'a> {
             if stat.file != file.heading.target.file {
                 return Ok(None);
             }
-            digest.update_from(&again, stat.length, &mut Pages::new(PIECE))?;
+            digest.update_from(&again, stat.length, &mut Pages::new(PIECE), &file.policy.stop)?;
             Ok(Some(past_the_cache))
         };
         let error = match sys::while_others_may_read(&file.file, read) {
@@ -472,6 +449,9 @@ impl<'a> Ready<'a> for Open<'a> {
             Ok(None) => file.refused(ErrorKind::TemporaryFileReplaced),
             Err(error) => file.failed(Operation::Reread, error),
         };
+        if error.kind == ErrorKind::Interrupted {
+            return Err(error);
+        }
         // A copy that cannot be read back is not resumed.
         file.recorder = None;
         file.discard();

@@ -1,16 +1,17 @@
 //! The interface between the Writer and a destination.
 
 use super::metadata::SourceMetadata;
-use crate::api::{Backup, Error, ErrorKind, Loss, Overwrite, Request, Sparse, Warning};
+use crate::api::{Backup, Error, ErrorKind, Loss, Overwrite, Request, Sparse, Stop, Warning};
 use crate::cache::CacheUse;
 use crate::digest::{Digest, Kind, Value};
-use crate::record::{ResumePoint, TargetRecord};
-use crate::sys::Directory;
+use crate::record::{Origin, ResumePoint, SourceRecord, TargetRecord};
+use crate::sys::{self, Directory};
 use std::fmt::Debug;
 use std::path::Path;
 
 /// The options that concern the destination.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one of the user's decisions")]
 pub struct Policy {
     pub overwrite: Overwrite,
     pub backup: Backup,
@@ -23,6 +24,15 @@ pub struct Policy {
     pub umask: u32,
     /// Whether to honour set-ID bits, capabilities and privileged attributes: only between processes of one user.
     pub trusts_reader: bool,
+    /// Whether only processes of this user can write to the shared memory. Otherwise what it says about a dead Writer is
+    /// only a claim, which this user's own journal has to confirm.
+    pub trusts_memory: bool,
+    /// Whether to write the journal from the start, so that a replacement of this process finds that confirmation.
+    pub journals_at_once: bool,
+    /// The user of the Reader; `None` if only one user can take part.
+    pub reader: Option<u32>,
+    /// Ends every loop over content that this user or the Reader has made long.
+    pub stop: Stop,
 }
 
 impl Policy {
@@ -36,7 +46,16 @@ impl Policy {
             sparse: request.sparse,
             umask: request.umask,
             trusts_reader: request.dir.is_none() && !request.is_half(),
+            trusts_memory: request.dir.is_none(),
+            journals_at_once: request.dir.is_some() && request.replace_within.is_some(),
+            reader: request.dir.as_ref().and_then(|_| sys::effective_user()),
+            stop: Stop::new(),
         }
+    }
+
+    /// Returns where a copy of this source comes from.
+    pub fn origin(&self, source: &SourceRecord) -> Origin {
+        Origin { source: *source, reader: self.reader }
     }
 
     /// Returns an error if this many bytes must not be written to this path.

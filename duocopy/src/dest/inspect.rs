@@ -40,7 +40,9 @@ pub fn inspect(
         policy.check_limit(path, source.stat.length)?;
         return Ok(Found::Stream);
     }
-    inspect_file(path, policy, source, |path| resume && staging::already_committed(path, source).is_some())
+    inspect_file(path, policy, source, |path| {
+        resume && staging::already_committed(path, policy, source).is_some()
+    })
 }
 
 /// Inspects a destination before the Reader arrives. A destination that has a journal is not refused because it exists:

@@ -1,7 +1,8 @@
 //! The journal that an interrupted copy leaves beside its temporary file, so that the next copy can resume it.
 //!
 //! ```text
-//!    0  heading: magic, version, source (128 bytes), temporary file (128 bytes), directory, name, own checksum
+//!    0  heading: magic, version, source (128 bytes), temporary file (128 bytes), directory, name, the Reader's user,
+//!       own checksum
 //!  512  entry, if its number is even     number, position, sum, time, the heading's checksum, own checksum
 //! 1024  entry, if its number is odd
 //! 1536  end
@@ -13,14 +14,16 @@
 //! match is not a journal.
 
 use crate::digest;
-use crate::record::{Packed, ResumePoint, SourceRecord, TargetRecord};
+use crate::record::{Origin, Packed, ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, Directory, FileId};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"DUOCOPYJ");
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
+/// In place of the Reader's user, where only one user can take part.
+const ONE_USER: u64 = u64::MAX;
 const SECTOR: usize = 512;
 /// Length of the file.
 pub const LENGTH: usize = 3 * SECTOR;
@@ -28,7 +31,7 @@ pub const LENGTH: usize = 3 * SECTOR;
 /// Identifies a copy. Only a copy with the same heading may resume it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heading {
-    pub source: SourceRecord,
+    pub origin: Origin,
     /// The temporary file, or the destination after the commit.
     pub target: TargetRecord,
     pub directory: FileId,
@@ -57,17 +60,24 @@ pub struct Journal {
 impl Heading {
     /// Returns whether a copy with this heading may resume one with the other, if the temporary file is the same, too.
     pub fn fits(&self, other: &Self) -> bool {
-        self.source.same_version(&other.source)
-            && self.source.digest == other.source.digest
+        self.origin.source.same_version(&other.origin.source) && self.fits_but_for_content(other)
+    }
+
+    /// Returns whether a copy with this heading may take over one with the other, of which nothing is trusted but that it
+    /// was for the same Reader and destination. A stream cannot be recognised by more than that.
+    pub fn fits_but_for_content(&self, other: &Self) -> bool {
+        self.origin.is_of_same_party(&other.origin)
+            && self.origin.source.is_stream == other.origin.source.is_stream
             && (self.directory, self.name) == (other.directory, other.name)
     }
 
     fn pack(&self) -> [u8; SECTOR] {
         let mut sector = [0; SECTOR];
         put(&mut sector, 0, &[MAGIC, VERSION]);
-        sector[16..144].copy_from_slice(&self.source.pack());
+        sector[16..144].copy_from_slice(&self.origin.source.pack());
         sector[144..272].copy_from_slice(&self.target.pack());
-        put(&mut sector, 272, &[self.directory.device, self.directory.inode, self.name]);
+        let reader = self.origin.reader.map_or(ONE_USER, u64::from);
+        put(&mut sector, 272, &[self.directory.device, self.directory.inode, self.name, reader]);
         seal(&mut sector);
         sector
     }
@@ -78,9 +88,9 @@ impl Heading {
             return None;
         }
         let packed = |at: usize| -> Packed { sector[at..at + 128].try_into().expect("128 bytes") };
-        let [device, inode, name] = get(sector, 272);
+        let [device, inode, name, reader] = get(sector, 272);
         Some(Self {
-            source: SourceRecord::unpack(&packed(16)),
+            origin: Origin { source: SourceRecord::unpack(&packed(16)), reader: u32::try_from(reader).ok() },
             target: TargetRecord::unpack(&packed(144)),
             directory: FileId { device, inode },
             name,
@@ -141,7 +151,7 @@ pub fn parse(content: &[u8; LENGTH]) -> Option<(Heading, Recorded)> {
     let entry = |n: usize| {
         let [number, position, sum, seconds, nanoseconds, heading_sum] = get(sector(n), 0);
         let belongs = is_sealed(sector(n)) && heading_sum == sum_of(sector(0)) && number > 0;
-        (belongs && position <= heading.source.stat.length).then_some(Recorded {
+        (belongs && position <= heading.origin.source.stat.length).then_some(Recorded {
             number,
             durable: ResumePoint { position, sum },
             modified: (seconds.cast_signed(), nanoseconds.cast_signed()),
@@ -187,7 +197,12 @@ mod tests {
         let source = SourceRecord::of_file(stat, Kind::Crc64);
         let file = FileId { device: 7, inode: 8 };
         let target = TargetRecord { file, birth_time: 9, ..TargetRecord::default() };
-        Heading { source, target, directory: FileId { device: 10, inode: 11 }, name: 12 }
+        Heading {
+            origin: Origin { source, reader: Some(13) },
+            target,
+            directory: FileId { device: 10, inode: 11 },
+            name: 12,
+        }
     }
 
     fn journal() -> (tempfile::TempDir, Directory, Journal) {
@@ -236,11 +251,15 @@ mod tests {
     fn only_the_same_source_and_destination_fit() {
         let here = heading();
         assert!(here.fits(&heading()));
-        let changes: [fn(&mut Heading); 6] = [
-            |other| other.source.stat.length += 1,
-            |other| other.source.stat.file.inode += 1,
-            |other| other.source.stat.changed.1 += 1,
-            |other| other.source.digest = Kind::Blake3,
+        let changes: [fn(&mut Heading); 10] = [
+            |other| other.origin.reader = Some(14),
+            |other| other.origin.reader = None,
+            |other| other.origin.source.stat.mode ^= 0o044,
+            |other| other.origin.source.stat.owner.0 += 1,
+            |other| other.origin.source.stat.length += 1,
+            |other| other.origin.source.stat.file.inode += 1,
+            |other| other.origin.source.stat.changed.1 += 1,
+            |other| other.origin.source.digest = Kind::Blake3,
             |other| other.directory.inode += 1,
             |other| other.name += 1,
         ];

@@ -4,9 +4,10 @@
 //! the file's lock decides which of them continues. What an interrupted copy left is resumed as far as the journal says
 //! that it can be trusted, and removed otherwise. It is never emptied: another process may know it by its identity.
 
+use super::contract::Policy;
 use super::journal::{Heading, Journal, Recorded};
 use super::path::DestinationPath;
-use crate::api::{Aftermath, Error, ErrorKind, Operation, Warning};
+use crate::api::{Aftermath, Error, ErrorKind, Operation, Stop, Warning};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, Entry, Stat};
@@ -60,10 +61,15 @@ pub fn inspect(path: &DestinationPath, source: &SourceRecord) -> Result<Option<S
 }
 
 /// Returns the heading of the journal of a copy from this source to this path through this file.
-pub fn heading(path: &DestinationPath, source: &SourceRecord, file: &File) -> io::Result<Heading> {
+pub fn heading(
+    path: &DestinationPath,
+    policy: &Policy,
+    source: &SourceRecord,
+    file: &File,
+) -> io::Result<Heading> {
     let Stat { file, birth_time, .. } = sys::fstat(file)?;
     Ok(Heading {
-        source: *source,
+        origin: policy.origin(source),
         target: TargetRecord { file, birth_time, ..TargetRecord::default() },
         directory: path.directory.id()?,
         name: path.hash(),
@@ -74,14 +80,15 @@ pub fn heading(path: &DestinationPath, source: &SourceRecord, file: &File) -> io
 /// resumed is removed, never reused or emptied.
 pub fn acquire(
     path: &DestinationPath,
+    policy: &Policy,
     source: &SourceRecord,
     resume: bool,
     warnings: &mut Vec<Warning>,
 ) -> Result<Staging, Error> {
-    let claim =
-        Claim { path, source, resume, name: path.temporary(), deadline: Instant::now() + CONTENTION_TIMEOUT };
+    let deadline = Instant::now() + CONTENTION_TIMEOUT;
+    let claim = Claim { path, policy, source, resume, name: path.temporary(), deadline };
     while Instant::now() <= claim.deadline + CONTENTION_TIMEOUT {
-        if resume && let Some(committed) = already_committed(path, source) {
+        if resume && let Some(committed) = already_committed(path, policy, source) {
             return Ok(committed);
         }
         // A journal must never seem to belong to another file: it is removed before a new file is created.
@@ -104,6 +111,7 @@ pub fn acquire(
 /// makes sense.
 struct Claim<'a> {
     path: &'a DestinationPath,
+    policy: &'a Policy,
     source: &'a SourceRecord,
     resume: bool,
     /// Name of the temporary file.
@@ -155,7 +163,7 @@ impl Claim<'_> {
     /// Resumes a leftover that is locked, or removes it.
     fn resume_or_remove(&self, left: File, warnings: &mut Vec<Warning>) -> Result<Option<Staging>, Error> {
         let directory = &self.path.directory;
-        match self.resume.then(|| resumable(self.path, self.source, &left)).flatten() {
+        match self.resume.then(|| resumable(self.path, self.policy, self.source, &left)).flatten() {
             Some((begins, journal)) if sys::is_writable(&left) => {
                 return Ok(Some(Staging { begins, journal: Some(journal), ..Staging::new(left) }));
             }
@@ -186,8 +194,33 @@ impl Claim<'_> {
 
 /// Opens and locks the file of a Writer that died during the copy, and its journal. If that Writer was `committing`,
 /// the file may be the destination already.
+///
+/// Where others can write to the shared memory, `dead` and `committing` may be their invention. The file is then the one
+/// in this user's journal, if that is about the same copy.
 pub fn take_over(
     path: &DestinationPath,
+    policy: &Policy,
+    source: &SourceRecord,
+    dead: &TargetRecord,
+    committing: bool,
+) -> Result<Staging, Error> {
+    if policy.trusts_memory {
+        return take_over_from(path, policy, source, dead, committing);
+    }
+    let witness = Journal::open(&path.directory, &path.journal());
+    let (_, theirs, _) = witness.ok_or_else(|| lost(path, false))?;
+    let directory =
+        path.directory.id().map_err(|error| Error::destination(&path.path, Operation::Stat, error))?;
+    let ours = Heading { origin: policy.origin(source), target: theirs.target, directory, name: path.hash() };
+    if !ours.fits_but_for_content(&theirs) {
+        return Err(lost(path, false));
+    }
+    take_over_from(path, policy, source, &theirs.target, false)
+}
+
+fn take_over_from(
+    path: &DestinationPath,
+    policy: &Policy,
     source: &SourceRecord,
     dead: &TargetRecord,
     committing: bool,
@@ -204,7 +237,7 @@ pub fn take_over(
             }
             if !committing {
                 // The dead Writer had found it committed, or another process has committed it since.
-                return already_committed(path, source).ok_or_else(|| lost(path, false));
+                return already_committed(path, policy, source).ok_or_else(|| lost(path, false));
             }
         }
         let file = path.directory.open_existing(name).map_err(failed)?;
@@ -230,16 +263,21 @@ pub fn take_over(
 }
 
 /// Returns how far this temporary file can be trusted, if it is what an interrupted copy of this source left.
-fn resumable(path: &DestinationPath, source: &SourceRecord, left: &File) -> Option<(ResumePoint, Journal)> {
+fn resumable(
+    path: &DestinationPath,
+    policy: &Policy,
+    source: &SourceRecord,
+    left: &File,
+) -> Option<(ResumePoint, Journal)> {
     let (journal, theirs, Recorded { durable, .. }) = Journal::open(&path.directory, &path.journal())?;
-    let ours = heading(path, source, left).ok()?;
+    let ours = heading(path, policy, source, left).ok()?;
     let fits = ours.fits(&theirs) && ours.target == theirs.target && sys::is_own_file(left);
     (fits && sys::fstat(left).ok()?.length >= durable.position).then_some((durable, journal))
 }
 
 /// Returns the destination, locked, if an earlier copy of the same version of this source has committed it, but its
 /// Writer died before it could report that.
-pub fn already_committed(path: &DestinationPath, source: &SourceRecord) -> Option<Staging> {
+pub fn already_committed(path: &DestinationPath, policy: &Policy, source: &SourceRecord) -> Option<Staging> {
     let (journal, theirs, Recorded { durable: whole, modified, .. }) =
         Journal::open(&path.directory, &path.journal())?;
     let found = find(path, &path.name, &theirs.target)?;
@@ -250,13 +288,13 @@ pub fn already_committed(path: &DestinationPath, source: &SourceRecord) -> Optio
     let file = path.directory.open_existing(&path.name).ok()?;
     // A process that holds the lock is about to report it itself.
     file.try_lock().ok()?;
-    let ours = heading(path, source, &file).ok()?;
+    let ours = heading(path, policy, source, &file).ok()?;
     if !ours.fits(&theirs) || ours.target != theirs.target || sys::fstat(&file).ok()?.length != length {
         return None;
     }
     let mut digest = Digest::new(source.digest);
     if source.digest == Kind::Crc64 {
-        digest.update_from(&file, length, &mut vec![0; PIECE]).ok()?;
+        digest.update_from(&file, length, &mut vec![0; PIECE], &policy.stop).ok()?;
     }
     let begins = (digest.resume_state() == whole.sum).then_some(whole)?;
     Some(Staging { file, begins, is_committed: true, journal: Some(journal) })
@@ -284,7 +322,8 @@ pub fn fate(path: &Path, target: &TargetRecord, length: u64, kind: Kind, sent: &
         let mut digest = Digest::new(kind);
         if stat.length == length && kind != Kind::Nothing {
             let file = path.directory.open_existing(&path.name).ok()?;
-            digest.update_from(&file, length, &mut vec![0; PIECE]).ok()?;
+            // Also after a stop: this is what its user wants to know.
+            digest.update_from(&file, length, &mut vec![0; PIECE], &Stop::new()).ok()?;
         }
         let same = stat.length == length && digest.value() == *sent;
         Some(if same { Aftermath::Complete } else { Aftermath::Changed })

@@ -60,7 +60,9 @@ pub fn commit<'a, T: Trust>(
     if rereads {
         feed.send(Event::Step(Step::Rereading));
         let begun = Instant::now();
-        let (there, from_medium) = ready.reread(digest)?;
+        let reread = ready.reread(digest);
+        half.stop_if_requested(consumer)?;
+        let (there, from_medium) = reread?;
         if there != arrived.digest {
             return Err(arrived.mismatch(true, half).into());
         }
@@ -88,7 +90,11 @@ pub fn commit<'a, T: Trust>(
     };
     // Sent even if nothing was lost: it replaces the remark of a dead Writer.
     committing.remark(&wire::remark(&prepared.not_preserved));
-    committing.complete()?;
+    // The destination is the copy now, even if somebody has written over the verdict meanwhile.
+    if let Err(error) = committing.complete() {
+        let what = error.to_string();
+        feed.warn([Warning::TooLate(Box::new(ErrorKind::Pipe { what }.into()))]);
+    }
     committed.tidy();
     if let Some(stats) = arrived.stats {
         feed.send(Event::Stats(stats));

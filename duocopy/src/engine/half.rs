@@ -2,9 +2,10 @@
 
 use super::feed::Feed;
 use super::paths;
-use crate::api::{Error, Request, Role, SandboxGap, Stop, Warning};
+use crate::api::{Error, ErrorKind, Request, Role, SandboxGap, Stop, Warning};
 use crate::session::{Consumer, Halt, Meeting, Peers, PipeError, Trust, check_peer, wire};
 use crate::sys::{self, Directory, SandboxPolicy};
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -22,6 +23,8 @@ pub struct Half<'a> {
     pub meeting: Meeting,
     pub peers: Peers,
     pub stop: &'a Stop,
+    /// The user of the peer at the beginning of the copy.
+    peer_user: Cell<Option<u32>>,
     /// Set when the process that this one has started ends.
     pub peer_ended: Arc<AtomicBool>,
 }
@@ -31,17 +34,39 @@ impl<'a> Half<'a> {
     pub fn new(request: &'a Request, name: Vec<u8>, stop: &'a Stop) -> Result<Self, Error> {
         let (source, destination) = request.paths();
         let (meeting, peers) = (Meeting::new(name, paths::tag(request), request), Peers::of(request)?);
-        Ok(Self { request, source, destination, meeting, peers, stop, peer_ended: Arc::default() })
+        Ok(Self {
+            request,
+            source,
+            destination,
+            meeting,
+            peers,
+            stop,
+            peer_user: Cell::default(),
+            peer_ended: Arc::default(),
+        })
     }
 
-    /// Returns an error if the peer, which has this role, is not allowed.
+    /// Returns the user of the peer, which has this role, or an error if it is not allowed.
     pub fn check_peer(
         &self,
         role: Role,
         user: Result<Option<u32>, PipeError>,
         feed: &Feed,
-    ) -> Result<(), Halt> {
-        check_peer(role, user, &self.peers, |event| feed.send(event))
+    ) -> Result<Option<u32>, Halt> {
+        let user = check_peer(role, user, &self.peers, |event| feed.send(event))?;
+        self.peer_user.set(user);
+        Ok(user)
+    }
+
+    /// Returns an error if a process of another user has replaced the peer.
+    pub fn check_peer_again(&self, now: impl FnOnce() -> Result<Option<u32>, PipeError>) -> Result<(), Halt> {
+        if self.meeting.is_private() {
+            return Ok(());
+        }
+        match now()? {
+            Some(user) if self.peer_user.get() != Some(user) => Err(ErrorKind::PeerChanged { user }.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Enters the sandbox: gives up all rights except those to these directories.
@@ -64,9 +89,10 @@ impl<'a> Half<'a> {
     }
 
     /// Returns an error if the copy was asked to stop. It is too late for that once an earlier Writer may have
-    /// committed.
+    /// committed, unless that is only a claim of others who can write to the shared memory.
     pub fn stop_if_requested<T: Trust>(&self, consumer: &Consumer<T>) -> Result<(), Halt> {
-        if !self.stop.is_requested() || consumer.predecessor_was_committing() {
+        let too_late = || self.meeting.is_private() && consumer.predecessor_was_committing();
+        if !self.stop.is_requested() || too_late() {
             return Ok(());
         }
         consumer.abort(&wire::interrupted());

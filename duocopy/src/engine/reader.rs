@@ -25,9 +25,10 @@ pub fn read<T: Trust>(mut producer: Producer<T>, half: &Half, feed: &mut Feed) -
     feed.send(Event::Joined { role: Role::Reader, pipe: half.meeting.name.clone() });
     // Opening the source may take any time, and no event would be delivered meanwhile.
     feed.pause();
-    let mut second = None;
-    let sent = open(half).and_then(|mut source| send(&mut producer, &mut *source, &mut second, half, feed));
-    let result = sent.or_else(|halt| explain(halt, &producer, half, feed));
+    let (mut second, mut outlook) = (None, Outlook::default());
+    let sent = open(half)
+        .and_then(|mut source| send(&mut producer, &mut *source, &mut second, &mut outlook, half, feed));
+    let result = sent.or_else(|halt| explain(halt, &producer, outlook, half, feed));
     // Events are delivered only after the peer knows the result, because an observer may block.
     feed.pause();
     match second {
@@ -40,13 +41,14 @@ pub fn read<T: Trust>(mut producer: Producer<T>, half: &Half, feed: &mut Feed) -
 pub fn explain<T: Trust>(
     end: Halt,
     producer: &Producer<T>,
+    outlook: Outlook,
     half: &Half,
     feed: &Feed,
 ) -> Result<Outcome, Error> {
     let there = producer.monitor().snapshot();
     match end {
         Halt::Detach(error) => Err(error),
-        Halt::Pipe(error) => Err(half.explain(Role::Reader, error, &there, Outlook::default())),
+        Halt::Pipe(error) => Err(half.explain(Role::Reader, error, &there, outlook)),
         Halt::Own(error) => {
             if let Some(first) = half.abort_as_reader(producer, error.clone()) {
                 Err(first)
@@ -73,6 +75,7 @@ pub fn send<T: Trust>(
     producer: &mut Producer<T>,
     source: &mut dyn Source,
     second: &mut Option<Watched>,
+    outlook: &mut Outlook,
     half: &Half,
     feed: &mut Feed,
 ) -> Result<Outcome, Halt> {
@@ -97,7 +100,7 @@ pub fn send<T: Trust>(
 
     let at = session::start(producer)?;
     half.check_peer(Role::Writer, producer.peer_user(), feed)?;
-    let mut digest = source.resume(at)?;
+    let mut digest = source.resume(at, half.meeting.is_private(), half.stop)?;
     let usage = CacheUse { direct: request.direct_source, drops: request.drop_cache, flushes: false };
     feed.warn(source.use_cache(usage));
     let (bytes, stats) = send_content(source, producer, &mut digest, at.position, half)?;
@@ -109,6 +112,14 @@ pub fn send<T: Trust>(
     // On a terminal, an interrupt may look like the end of the input.
     producer.check()?;
     let digest = digest.value();
+    if let Some(before) = producer.monitor().snapshot().trailer
+        && unpack_trailer(&before) != (bytes, digest)
+    {
+        // An earlier Reader, or whoever pretends to be one, has ended the stream with other bytes than these.
+        return Err(Error::at(ErrorKind::SourceDiffers, source_of(half)).into());
+    }
+    half.check_peer_again(|| producer.peer_user())?;
+    outlook.sent = Some((bytes, digest));
     producer.close(&pack_trailer(bytes, &digest))?;
     if let Some(stats) = stats {
         feed.send(Event::Stats(stats));

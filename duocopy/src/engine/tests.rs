@@ -42,8 +42,9 @@ fn copy(request: &Request, mut source: FakeSource, mut destination: FakeDestinat
         let mut observer = |_| {};
         thread::scope(|scope| {
             let mut feed = Feed::new(scope, &mut observer);
-            let sent = reader::send(&mut producer, &mut source, &mut None, &half, &mut feed);
-            let result = sent.or_else(|halt| reader::explain(halt, &producer, &half, &feed));
+            let mut outlook = Outlook::default();
+            let sent = reader::send(&mut producer, &mut source, &mut None, &mut outlook, &half, &mut feed);
+            let result = sent.or_else(|halt| reader::explain(halt, &producer, outlook, &half, &feed));
             feed.pause();
             result
         })

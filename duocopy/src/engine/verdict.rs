@@ -2,12 +2,13 @@
 
 use super::half::Half;
 use crate::api::{Aftermath, Error, ErrorKind, Role};
-use crate::dest;
-use crate::digest::Kind;
-use crate::record::TargetRecord;
+use crate::dest::{self, Policy};
+use crate::digest::{Kind, Value};
+use crate::record::{SourceRecord, TargetRecord};
 use crate::session::{
     Consumer, PipeError, Producer, Reason, Side, Snapshot, Trust, role_of, unpack_trailer, wire,
 };
+use crate::sys;
 
 /// The state of the destination after a failure, as far as this half knows it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +17,8 @@ pub struct Outlook {
     pub kept: u64,
     /// Whether what was written cannot be rolled back.
     pub is_stream: bool,
+    /// The length and checksum of everything that this process has read and sent.
+    pub sent: Option<(u64, Value)>,
 }
 
 impl Outlook {
@@ -32,12 +35,16 @@ impl Half<'_> {
     /// Aborts the copy as its Reader. Returns the error of the side that aborted first, or `None` if the copy is
     /// complete despite this error, because an earlier Reader had sent everything.
     pub fn abort_as_reader<T: Trust>(&self, producer: &Producer<T>, error: Error) -> Option<Error> {
+        let outlook = Outlook::default();
         match producer.abort(&wire::encode(&error, self.meeting.is_pair())) {
             Err(PipeError::Aborted { by: Side::Consumer, reason }) => {
-                Some(self.explain_abort(Role::Writer, &reason, Outlook::default()))
+                Some(self.explain_abort(Role::Reader, Role::Writer, &reason, outlook))
             }
-            Ok(()) if producer.monitor().snapshot().trailer.is_some() => None,
-            _ => Some(error),
+            Ok(()) if producer.monitor().snapshot().trailer.is_some() => {
+                // That an earlier Reader had sent everything may be an invention of whoever can write to the memory.
+                (!self.meeting.is_private()).then_some(Error { aftermath: Aftermath::Undetermined, ..error })
+            }
+            _ => Some(self.own_error(Role::Reader, error, outlook)),
         }
     }
 
@@ -45,10 +52,15 @@ impl Half<'_> {
     pub fn abort_as_writer<T: Trust>(&self, consumer: &Consumer<T>, error: Error, outlook: Outlook) -> Error {
         match consumer.abort(&wire::encode(&error, self.meeting.is_pair())) {
             PipeError::Aborted { by: Side::Producer, reason } => {
-                self.explain_abort(Role::Reader, &reason, outlook)
+                self.explain_abort(Role::Writer, Role::Reader, &reason, outlook)
             }
-            _ => error,
+            _ => self.own_error(Role::Writer, error, outlook),
         }
+    }
+
+    /// Completes the error with which this half has ended the copy.
+    fn own_error(&self, role: Role, error: Error, outlook: Outlook) -> Error {
+        if error.kind == ErrorKind::Interrupted { self.interrupted(role, outlook) } else { error }
     }
 
     /// Converts the error of a pipe into one of this half, which has this role.
@@ -68,7 +80,7 @@ impl Half<'_> {
         }
         let peer = Some(role.other());
         match error {
-            PipeError::Aborted { by, reason } => self.explain_abort(role_of(by), &reason, outlook),
+            PipeError::Aborted { by, reason } => self.explain_abort(role, role_of(by), &reason, outlook),
             PipeError::PeerDied => {
                 let aftermath = self.after_death(role, outlook);
                 Error { role: peer, aftermath, ..self.about(ErrorKind::PeerDied) }
@@ -108,10 +120,15 @@ impl Half<'_> {
         }
     }
 
-    /// Converts the reason of the side that aborted into an error of this process.
-    fn explain_abort(&self, by: Role, reason: &Reason, outlook: Outlook) -> Error {
+    /// Converts the reason of the side that aborted into an error of this process, which has the role `own`.
+    fn explain_abort(&self, own: Role, by: Role, reason: &Reason, outlook: Outlook) -> Error {
+        if by == own {
+            // This process returns its own failures without asking the shared memory.
+            return ErrorKind::Pipe { what: "another process has aborted in the name of this one".into() }
+                .into();
+        }
         let may_skip = self.request.may_skip() && !self.request.is_half();
-        if by == Role::Writer && may_skip && wire::is_skip(reason) {
+        if by == Role::Writer && may_skip && wire::is_skip(reason) && self.would_skip() {
             return self.about(ErrorKind::Skipped);
         }
         let error = wire::decode(by, reason, self.meeting.is_pair());
@@ -123,6 +140,20 @@ impl Half<'_> {
         }
     }
 
+    /// Returns whether the overwrite policy keeps the destination that is there. A Writer that says so is believed only
+    /// if nobody else can speak in its name.
+    fn would_skip(&self) -> bool {
+        if self.meeting.is_private() {
+            return true;
+        }
+        let (Some(source), Some(destination)) = (self.source, self.destination) else { return false };
+        let Ok(stat) = sys::stat(source) else { return false };
+        let (policy, source) =
+            (Policy::of(self.request), SourceRecord::of_file(stat, Kind::of(self.request)));
+        let found = dest::inspect(destination, &policy, Some(&source), false, false, false);
+        found.is_err_and(|error| error.kind == ErrorKind::Skipped)
+    }
+
     /// Inspects the destination after the Writer has died between the announcement of the commit and the verdict.
     fn inspect_destination(&self, there: &Snapshot, outlook: Outlook) -> Aftermath {
         if outlook.is_stream {
@@ -131,8 +162,9 @@ impl Half<'_> {
         let (Some(path), Some(target)) = (self.destination, &there.consumer_hello) else {
             return Aftermath::Undetermined;
         };
-        let (_, sent) = there.trailer.as_ref().map(unpack_trailer).unwrap_or_default();
-        dest::fate(path, &TargetRecord::unpack(target), there.sent, Kind::of(self.request), &sent)
+        let recorded = || there.trailer.as_ref().map(unpack_trailer).filter(|_| self.meeting.is_private());
+        let Some((length, sent)) = outlook.sent.or_else(recorded) else { return Aftermath::Undetermined };
+        dest::fate(path, &TargetRecord::unpack(target), length, Kind::of(self.request), &sent)
     }
 
     fn about(&self, kind: ErrorKind) -> Error {

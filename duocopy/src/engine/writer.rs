@@ -95,9 +95,11 @@ fn open<T: Trust>(
     feed: &Feed,
     outlook: &mut Outlook,
 ) -> Result<Box<dyn Destination>, Halt> {
-    half.check_peer(Role::Reader, consumer.peer_user(), feed)?;
+    let reader = half.check_peer(Role::Reader, consumer.peer_user(), feed)?;
     let (request, path) = (half.request, destination_of(half));
-    let (hello, policy) = (Hello::unpack(consumer.peer_hello()), Policy::of(request));
+    let own = Policy::of(request);
+    let policy = Policy { reader: own.reader.and(reader), stop: half.stop.clone(), ..own };
+    let hello = Hello::unpack(consumer.peer_hello());
     let difference = hello.difference(request);
     let differs = |option| Error::at(ErrorKind::OptionsDiffer(option), path);
     if let Some(dead) = consumer.predecessor() {
@@ -188,6 +190,7 @@ fn receive<T: Trust>(
     let mut metadata = SourceMetadata::new(&request.preserve);
     let stats = receive_content(consumer, &mut *staged, &mut digest, reached, &mut metadata, half)?;
     let digest = digest.value();
+    half.check_peer_again(|| consumer.peer_user())?;
     let trailer = consumer.trailer().map(unpack_trailer);
     let (whole, resumed) = (*reached, begins.position);
     let arrived = Arrived { whole, digest, metadata, stats, resumed, committed, is_stream };

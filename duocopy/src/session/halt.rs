@@ -26,7 +26,8 @@ impl Halt {
         match self {
             Self::Pipe(PipeError::Aborted { reason, .. }) => reason.code == wire::INTERRUPTED,
             Self::Pipe(error) => matches!(error, PipeError::Interrupted),
-            Self::Own(_) | Self::Detach(_) => false,
+            Self::Own(error) => error.kind == ErrorKind::Interrupted,
+            Self::Detach(_) => false,
         }
     }
 
@@ -71,6 +72,7 @@ mod tests {
         for (halt, expected) in [
             (mismatch(), (false, false, false)),
             (Halt::Own(ErrorKind::Skipped.into()), (false, false, false)),
+            (Halt::Own(ErrorKind::Interrupted.into()), (false, true, true)),
             (full(), (false, false, true)),
             (Halt::Detach(ErrorKind::SourceDiffers.into()), (false, false, true)),
             (Halt::Pipe(PipeError::PeerDied), (true, false, true)),

@@ -85,7 +85,7 @@ impl Meeting {
         // checked by the library) or in kernel objects that only this user can open. Whoever can write to them there can
         // also write to this process's memory. The peer is a process of this user that speaks the same version of the
         // protocol, and neither it nor this one writes to a block that it does not hold.
-        self.dir.is_none().then(|| unsafe { pipe.clone().trust_peer() })
+        self.is_private().then(|| unsafe { pipe.clone().trust_peer() })
     }
 
     /// Takes the end for this role, or whichever is free.
@@ -110,6 +110,11 @@ impl Meeting {
             JoinError::NoPeer => ErrorKind::PeerTimeout.into(),
             other => meeting_error(other, self.dir.as_deref()),
         }
+    }
+
+    /// Returns whether only processes of this user can write to the shared memory.
+    pub fn is_private(&self) -> bool {
+        self.dir.is_none()
     }
 
     /// Returns whether both processes know both paths.
@@ -155,23 +160,26 @@ fn processes(there: &blockpipe::Snapshot) -> Vec<u32> {
     reader.into_iter().chain(there.consumer).collect()
 }
 
-/// Checks that the peer's user is allowed, and reports a peer of another user.
+/// Checks that the peer's user is allowed, and reports a peer of another user. Returns that user.
 pub fn check_peer(
     role: Role,
     user: Result<Option<u32>, PipeError>,
     peers: &Peers,
     report: impl FnOnce(Event),
-) -> Result<(), Halt> {
+) -> Result<Option<u32>, Halt> {
     let user = match user {
         Err(PipeError::CallFailed { source, .. }) => {
             return Err(Error { cause: Some(source.into()), ..ErrorKind::PeerUnproven.into() }.into());
         }
         other => other?,
     };
-    if let Some(user) = user.filter(|user| sys::effective_user() != Some(*user)) {
+    if let Some(user) = user
+        && sys::effective_user() != Some(user)
+    {
         report(Event::PeerUser { role, user });
     }
-    Ok(peers.check(user)?)
+    peers.check(user)?;
+    Ok(user)
 }
 
 /// Reserves the blocks, and lets the Writer join.

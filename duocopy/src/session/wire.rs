@@ -32,6 +32,9 @@ fn is_unmentioned(aftermath: &Aftermath) -> bool {
 
 /// Encodes an error of this process for its peer. Only in a pair may the peer learn paths.
 pub fn encode(error: &Error, is_pair: bool) -> Reason {
+    if error.kind == ErrorKind::Interrupted {
+        return interrupted();
+    }
     let path = error.path.as_ref().filter(|_| is_pair);
     let mut wire = Wire {
         kind: if is_pair { error.kind.clone() } else { error.kind.clone().without_details() },

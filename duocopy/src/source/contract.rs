@@ -1,6 +1,6 @@
 //! The interface between the Reader and a source.
 
-use crate::api::{Error, Warning};
+use crate::api::{Error, Stop, Warning};
 use crate::attributes::Attribute;
 use crate::cache::CacheUse;
 use crate::digest::Digest;
@@ -15,8 +15,9 @@ pub trait Source: Debug {
     /// Returns where the bytes will come from, as far as that can be known.
     fn supply(&self, past_the_cache: bool) -> Supply;
 
-    /// Moves to this point. Returns the state of the checksum there, for which the beginning may have to be read again.
-    fn resume(&mut self, at: ResumePoint) -> Result<Digest, Error>;
+    /// Moves to this point. Returns the state of the checksum there. For that the beginning is read again, unless the
+    /// recorded sum is enough and is trusted.
+    fn resume(&mut self, at: ResumePoint, trusts_sum: bool, stop: &Stop) -> Result<Digest, Error>;
 
     /// Sets how the page cache is used from this position on. Returns warnings about what is not possible.
     fn use_cache(&mut self, usage: CacheUse) -> Vec<Warning>;

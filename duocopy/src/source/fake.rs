@@ -1,7 +1,7 @@
 //! A source for tests: some bytes, and a failure after them if it is asked for.
 
 use super::contract::{Piece, Source, Supply};
-use crate::api::{Error, Warning};
+use crate::api::{Error, Stop, Warning};
 use crate::attributes::Attribute;
 use crate::cache::CacheUse;
 use crate::digest::{Digest, Kind};
@@ -34,7 +34,7 @@ impl Source for FakeSource {
         Supply::Memory
     }
 
-    fn resume(&mut self, at: ResumePoint) -> Result<Digest, Error> {
+    fn resume(&mut self, at: ResumePoint, _trusts_sum: bool, _stop: &Stop) -> Result<Digest, Error> {
         self.position = at.position as usize;
         Ok(Digest::resume(self.record.digest, at.sum).expect("a checksum that continues"))
     }

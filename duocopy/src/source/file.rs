@@ -1,7 +1,7 @@
 //! A regular file: read from a resume point to its end, and checked for changes afterwards.
 
 use super::contract::{Piece, Source, Supply};
-use crate::api::{Error, ErrorKind, Operation, SourceChange, Warning};
+use crate::api::{Error, ErrorKind, Operation, SourceChange, Stop, Warning};
 use crate::attributes::Attribute;
 use crate::cache::{CachePolicy, CacheUse};
 use crate::digest::{Digest, Kind, PIECE};
@@ -108,17 +108,18 @@ impl Source for FileSource {
         if in_memory && (!past_the_cache || has_no_disk()) { Supply::Memory } else { Supply::Disk }
     }
 
-    fn resume(&mut self, at: ResumePoint) -> Result<Digest, Error> {
+    fn resume(&mut self, at: ResumePoint, trusts_sum: bool, stop: &Stop) -> Result<Digest, Error> {
         if at.position > self.record.stat.length {
             return Err(Error::at(ErrorKind::ResumePastEnd { position: at.position }, &self.path));
         }
         let kind = self.record.digest;
-        let digest = if let Some(digest) = Digest::resume(kind, at.sum) {
+        let resumed = if trusts_sum { Digest::resume(kind, at.sum) } else { None };
+        let digest = if let Some(digest) = resumed {
             digest
         } else {
             let mut digest = Digest::new(kind);
             digest
-                .update_from(&self.file, at.position, &mut vec![0; PIECE])
+                .update_from(&self.file, at.position, &mut vec![0; PIECE], stop)
                 .map_err(|error| self.failed(Operation::ReadPrefix, &error))?;
             digest
         };
@@ -180,8 +181,9 @@ mod tests {
     #[test]
     fn a_file_is_read_from_the_resume_point_to_its_end() {
         let (_folder, mut source) = source(b"some twenty bytes ..");
-        let mut digest =
-            source.resume(ResumePoint { position: 5, sum: crate::digest::of(b"some ") }).unwrap();
+        let mut digest = source
+            .resume(ResumePoint { position: 5, sum: crate::digest::of(b"some ") }, true, &Stop::new())
+            .unwrap();
         let bytes = rest(&mut source);
         assert_eq!(bytes, b"twenty bytes ..");
         digest.update(&bytes);
@@ -192,7 +194,7 @@ mod tests {
     #[test]
     fn nothing_is_resumed_past_the_end() {
         let (_folder, mut source) = source(b"short");
-        let error = source.resume(ResumePoint { position: 6, sum: 0 }).unwrap_err();
+        let error = source.resume(ResumePoint { position: 6, sum: 0 }, true, &Stop::new()).unwrap_err();
         assert_eq!(error.kind, ErrorKind::ResumePastEnd { position: 6 });
     }
 

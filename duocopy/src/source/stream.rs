@@ -1,7 +1,7 @@
 //! A stream: standard input, a pipe, a device, or a file that is made while it is read, as in `/proc`.
 
 use super::contract::{Piece, Source, Supply};
-use crate::api::{Error, ErrorKind, Operation, Warning, is_standard};
+use crate::api::{Error, ErrorKind, Operation, Stop, Warning, is_standard};
 use crate::attributes::Attribute;
 use crate::cache::{CachePolicy, CacheUse};
 use crate::digest::Digest;
@@ -64,7 +64,7 @@ impl Source for StreamSource {
         Supply::Stream
     }
 
-    fn resume(&mut self, at: ResumePoint) -> Result<Digest, Error> {
+    fn resume(&mut self, at: ResumePoint, _trusts_sum: bool, _stop: &Stop) -> Result<Digest, Error> {
         match at.position {
             0 => Ok(Digest::new(self.record.digest)),
             position => Err(Error::at(ErrorKind::ResumePastEnd { position }, &self.path)),

@@ -30,6 +30,8 @@ pub const WRITER_RESUME_POINTS: u64 = offsets::CONSUMER_RESUME_POINTS;
 /// Whether the Reader sleeps, 4 bytes, and whether the Writer does.
 pub const READER_SLEEPS: u64 = offsets::PARKED;
 pub const WRITER_SLEEPS: u64 = READER_SLEEPS + 4;
+/// Why the Writer aborted: a code, 4 bytes, the length of a text, 4 bytes, and the text.
+pub const WRITER_REASON: u64 = offsets::CONSUMER_REASON;
 /// The length of the header.
 pub const LENGTH: usize = offsets::HEADER_LENGTH as usize;
 /// The first block, if a block has up to 64 KiB and their descriptors fit before it.
@@ -41,3 +43,4 @@ pub const READY: u32 = 2;
 /// The stages of the verdict: the Writer is about to rename, and it has renamed.
 pub const COMMITTING: u64 = 1;
 pub const COMPLETE: u64 = 2;
+pub const ABORTED_BY_WRITER: u64 = 4;

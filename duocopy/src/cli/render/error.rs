@@ -269,6 +269,9 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             );
             row(REFUSED, what, "find out who started it, or allow this user")
         }
+        Kind::PeerChanged { user: number } => row(REFUSED,
+            format!("a process of {} has taken the place of the other one, which belonged to another user", user(*number)),
+            "check who can enter the directory in --dir, or copy without --replace-within"),
         Kind::PeerUnproven => row(REFUSED, "the other process has not proved which user it belongs to",
             "check who can enter the directory in --dir"),
         Kind::NameInUse { there, processes } => row(REFUSED,
@@ -294,7 +297,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::PeerDied => row(PEER, format!("{peer} died"), again(error)),
         Kind::PeerInterrupted => row(PEER, format!("{peer} was interrupted"), again(error)),
         Kind::PeerFailed => row(FAILED, format!("{peer} failed"), "read its own message, then copy again"),
-        Kind::DiedCommitting => row(PEER, format!("{peer} died while it committed the copy"), again(error)),
+        Kind::DiedCommitting => row(PEER, format!("{peer} did not finish committing the copy"), again(error)),
         Kind::SecondProcessEnded => row(PEER, "the second process ended unexpectedly", "copy again"),
         Kind::SecondProcess => row(FAILED, "cannot start the second process",
             "start both processes yourself: see duocopy --help"),

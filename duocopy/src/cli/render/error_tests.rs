@@ -60,6 +60,7 @@ fn examples() -> Vec<Kind> {
         Kind::BackupIsSpecial { backup: path() },
         Kind::BackupFailed,
         Kind::PeerNotAllowed { user: Some(7) },
+        Kind::PeerChanged { user: 8 },
         Kind::PeerUnproven,
         Kind::NameInUse { there: b"/c\0/d".into(), processes: vec![7] },
         Kind::ForeignPipe { what: text() },
@@ -140,6 +141,7 @@ fn expected_code(kind: &Kind) -> u8 {
         | BackupIsSpecial { .. }
         | BackupFailed
         | PeerNotAllowed { .. }
+        | PeerChanged { .. }
         | PeerUnproven
         | NameInUse { .. }
         | ForeignPipe { .. } => 12,
@@ -147,7 +149,7 @@ fn expected_code(kind: &Kind) -> u8 {
     }
 }
 
-const KINDS: usize = 74;
+const KINDS: usize = 75;
 
 #[test]
 fn every_kind_has_its_code_and_a_sentence_with_the_path() {

@@ -1,0 +1,52 @@
+//! The part of a file that an earlier Writer has written: whether it can be that Writer's, and its checksum.
+
+use super::AtomicFile;
+use crate::api::{Error, Operation};
+use crate::dest::staging;
+use crate::digest::{Digest, Kind, PIECE};
+use crate::record::ResumePoint;
+use crate::sys;
+
+impl AtomicFile {
+    /// Returns whether the file can be that of a Writer that has acknowledged everything up to this position.
+    pub(super) fn matches_progress(&self, position: u64) -> bool {
+        let length = sys::fstat(&self.file).map(|stat| stat.length);
+        if self.already_committed {
+            return length.is_ok_and(|length| length == position) && position >= self.source().stat.length;
+        }
+        length.is_ok_and(|length| length >= position)
+    }
+
+    /// Discards data past the last acknowledged position. A later hole must read as zeros there.
+    pub(super) fn truncate_unacknowledged(&self, position: u64) -> Result<(), Error> {
+        let truncate = || match sys::fstat(&self.file)?.length {
+            length if length > position => self.file.set_len(position),
+            _ => Ok(()),
+        };
+        if self.already_committed || !self.makes_holes() {
+            return Ok(());
+        }
+        truncate().map_err(|error| self.failed(Operation::Truncate, error))
+    }
+
+    /// Returns the checksum's state at this point: from the recorded sum, or by reading the beginning again. A
+    /// committed destination is always read, because only a dead Writer has claimed that it is the copy; and everything is
+    /// where others may have written that sum.
+    pub(super) fn digest_at(&self, kind: Kind, at: ResumePoint) -> Result<Digest, Error> {
+        if !self.already_committed
+            && self.policy.trusts_memory
+            && let Some(digest) = Digest::resume(kind, at.sum)
+        {
+            return Ok(digest);
+        }
+        let mut digest = Digest::new(kind);
+        digest
+            .update_from(&self.file, at.position, &mut vec![0; PIECE], &self.policy.stop)
+            .map_err(|error| self.failed(Operation::ReadPrefix, error))?;
+        // Another program may be writing to the destination.
+        if self.already_committed && !self.matches_progress(at.position) {
+            return Err(staging::lost(&self.path, false));
+        }
+        Ok(digest)
+    }
+}
