@@ -77,9 +77,10 @@ impl SourceRecord {
     pub fn same_version(&self, other: &Self) -> bool {
         let version = |record: &Self| {
             let stat = record.stat;
-            (stat.file, stat.length, stat.modified, stat.changed)
+            (stat.length, stat.modified, stat.changed, stat.birth_time)
         };
-        !self.is_stream && version(self) == version(other)
+        let same_file = self.stat.file.is_same_across_mounts(other.stat.file);
+        !self.is_stream && same_file && version(self) == version(other)
     }
 
     /// The length, if it is known before the end.
@@ -126,6 +127,11 @@ impl Origin {
 }
 
 impl TargetRecord {
+    /// Returns whether both are the same file. Inode numbers are reused, so the birth time is compared, too.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        self.file.is_same_across_mounts(other.file) && self.birth_time == other.birth_time
+    }
+
     pub fn pack(&self) -> Packed {
         let flags = u64::from(self.is_stream) | u64::from(self.wants_attributes) << 1;
         pack([self.file.device, self.file.inode, self.terminal, self.birth_time, flags])

@@ -442,3 +442,32 @@ fn a_source_that_is_replaced_or_keeps_its_time_is_noticed() {
         folder.assert_nothing_left();
     }
 }
+
+/// Btrfs gets another device number each time that it is mounted.
+#[cfg(unix)]
+#[test(needs = [own_mounts, loop_devices, btrfs])]
+fn a_copy_resumes_after_its_file_system_was_mounted_again() {
+    let folder = Folder::with_limit(milliseconds(60_000));
+    folder.write("src", bytes(30 * MIB, 1));
+    for name in ["disk", "other"] {
+        folder.make(name);
+        fs::File::create(folder.path(format!("{name}.img"))).unwrap().set_len(200 << 20).unwrap();
+    }
+    let ended = folder.with_own_mounts(
+        "for name in disk other; do mkfs.btrfs -q $name.img; done
+        mount -o loop disk.img disk
+        before=$(stat -c %d disk)
+        $0 --bwlimit=5M src disk/dst & reader=$!
+        $0 --bwlimit=5M src disk/dst & writer=$!
+        sleep 3
+        kill -9 $reader $writer
+        wait $reader $writer || true
+        umount disk
+        mount -o loop other.img other
+        mount -o loop disk.img disk
+        test $before != $(stat -c %d disk)
+        $0 cp src disk/dst
+        cmp src disk/dst",
+    );
+    ended.expect(0, &["resum"]);
+}

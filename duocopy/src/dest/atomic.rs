@@ -321,7 +321,7 @@ impl Destination for AtomicFile {
             Some((_, heading, recorded_last))
                 if ended
                     && recorded
-                    && heading.target == self.heading.target
+                    && heading.target.is_same_file(&self.heading.target)
                     && recorded_last.durable.position > 0 =>
             {
                 recorded_last.durable.position

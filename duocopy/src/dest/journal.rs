@@ -68,7 +68,8 @@ impl Heading {
     pub fn fits_but_for_content(&self, other: &Self) -> bool {
         self.origin.is_of_same_party(&other.origin)
             && self.origin.source.is_stream == other.origin.source.is_stream
-            && (self.directory, self.name) == (other.directory, other.name)
+            && self.directory.is_same_across_mounts(other.directory)
+            && self.name == other.name
     }
 
     fn pack(&self) -> [u8; SECTOR] {

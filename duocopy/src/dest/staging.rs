@@ -255,8 +255,7 @@ fn take_over_from(
         }
         pause();
     };
-    let is_its =
-        |heading: &Heading| (heading.target.file, heading.target.birth_time) == (dead.file, dead.birth_time);
+    let is_its = |heading: &Heading| heading.target.is_same_file(dead);
     let journal = Journal::open(&path.directory, &path.journal());
     let journal = journal.and_then(|(journal, heading, _)| is_its(&heading).then_some(journal));
     Ok(Staging { is_committed, journal, ..Staging::new(file) })
@@ -271,7 +270,7 @@ fn resumable(
 ) -> Option<(ResumePoint, Journal)> {
     let (journal, theirs, Recorded { durable, .. }) = Journal::open(&path.directory, &path.journal())?;
     let ours = heading(path, policy, source, left).ok()?;
-    let fits = ours.fits(&theirs) && ours.target == theirs.target && sys::is_own_file(left);
+    let fits = ours.fits(&theirs) && ours.target.is_same_file(&theirs.target) && sys::is_own_file(left);
     (fits && sys::fstat(left).ok()?.length >= durable.position).then_some((durable, journal))
 }
 
@@ -289,7 +288,10 @@ pub fn already_committed(path: &DestinationPath, policy: &Policy, source: &Sourc
     // A process that holds the lock is about to report it itself.
     file.try_lock().ok()?;
     let ours = heading(path, policy, source, &file).ok()?;
-    if !ours.fits(&theirs) || ours.target != theirs.target || sys::fstat(&file).ok()?.length != length {
+    if !ours.fits(&theirs)
+        || !ours.target.is_same_file(&theirs.target)
+        || sys::fstat(&file).ok()?.length != length
+    {
         return None;
     }
     let mut digest = Digest::new(source.digest);
@@ -331,11 +333,11 @@ pub fn fate(path: &Path, target: &TargetRecord, length: u64, kind: Kind, sent: &
     inspect().unwrap_or(Aftermath::Undetermined)
 }
 
-/// Returns the file of this name, if it is the one that a Writer wrote to. Inode numbers are reused, so the birth time
-/// is compared, too.
+/// Returns the file of this name, if it is the one that a Writer wrote to.
 fn find(path: &DestinationPath, name: &OsStr, target: &TargetRecord) -> Option<Stat> {
     let stat = path.directory.stat(name).ok()?;
-    (stat.file == target.file && stat.birth_time == target.birth_time).then_some(stat)
+    let found = TargetRecord { file: stat.file, birth_time: stat.birth_time, ..TargetRecord::default() };
+    found.is_same_file(target).then_some(stat)
 }
 
 /// Removes the journal of a temporary file that does not exist any more, and nothing else that may have its name.

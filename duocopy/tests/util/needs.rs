@@ -103,6 +103,14 @@ pub fn loop_devices() -> Met {
     met(succeeds(Command::new("losetup").arg("--find")), "`losetup` finds no free loop device")
 }
 
+/// A file can become a disk with Btrfs.
+#[cfg(unix)]
+pub fn btrfs() -> Met {
+    let known = std::fs::read_to_string("/proc/filesystems").is_ok_and(|systems| systems.contains("btrfs"));
+    let made = succeeds(Command::new("mkfs.btrfs").arg("--version"));
+    met(known && made, "there is no Btrfs here (package btrfs-progs)")
+}
+
 /// A user can create namespaces in which it is root.
 #[cfg(unix)]
 pub fn user_namespaces() -> Met {

@@ -20,7 +20,7 @@ pub use paths::{case_fold, normalize, shell_quote};
 pub use signals::Signals;
 pub use stream::{open_stream_output, poll_ready, standard_input, standard_output, sync_stream, terminal_id};
 pub use system::{
-    CAN_DROP_CACHED, HAS_ACCESS_LISTS, PIPE_BUF, confine, drop_cached, free_memory, is_cached, is_pseudo_fs,
-    set_direct,
+    CAN_DROP_CACHED, HAS_ACCESS_LISTS, PIPE_BUF, confine, drop_cached, free_memory, is_anonymous_device,
+    is_cached, is_pseudo_fs, set_direct,
 };
 pub use users::{HAS_OWNERS, effective_user, group_id, group_members, is_member, umask, user_id, user_name};

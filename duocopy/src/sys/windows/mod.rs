@@ -9,9 +9,9 @@ mod stream;
 
 pub use super::unsupported::{
     CAN_DROP_CACHED, HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, MODE_WITHOUT_SETID, attributes, confine,
-    drop_cached, effective_user, free_memory, group_id, group_members, is_cached, is_member, is_owned_by,
-    is_pseudo_fs, next_data, open_stream_output, poll_ready, remove_attribute, set_attribute, set_direct,
-    set_owner, umask, user_id, user_name,
+    drop_cached, effective_user, free_memory, group_id, group_members, is_anonymous_device, is_cached,
+    is_member, is_owned_by, is_pseudo_fs, next_data, open_stream_output, poll_ready, remove_attribute,
+    set_attribute, set_direct, set_owner, umask, user_id, user_name,
 };
 pub use dir::Directory;
 pub use file::{

@@ -1,7 +1,8 @@
 //! What macOS has of its own.
 
 pub use crate::sys::unsupported::{
-    CAN_DROP_CACHED, HAS_ACCESS_LISTS, confine, drop_cached, free_memory, is_cached, is_pseudo_fs,
+    CAN_DROP_CACHED, HAS_ACCESS_LISTS, confine, drop_cached, free_memory, is_anonymous_device, is_cached,
+    is_pseudo_fs,
 };
 
 use rustix::fd::OwnedFd;

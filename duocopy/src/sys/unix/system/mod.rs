@@ -19,6 +19,6 @@ use macos as this;
 
 pub use this::{
     CAN_DROP_CACHED, HAS_ACCESS_LISTS, LOOKUP, PIPE_BUF, advise_sequential, confine, device, drop_cached,
-    free_memory, is_cached, is_pseudo_fs, mode_bits, open_direct, read_umask, rename_no_replace, set_direct,
-    sync_directory,
+    free_memory, is_anonymous_device, is_cached, is_pseudo_fs, mode_bits, open_direct, read_umask,
+    rename_no_replace, set_direct, sync_directory,
 };

@@ -36,6 +36,12 @@ pub fn device(number: rustix::fs::Dev) -> u64 {
     number
 }
 
+/// Returns whether the file system lies on no block device (Btrfs, overlay, network): the number is given out when it is
+/// mounted.
+pub fn is_anonymous_device(device: u64) -> bool {
+    rustix::fs::major(device) == 0
+}
+
 /// Converts a mode to a number.
 pub fn mode_bits(mode: Mode) -> u32 {
     mode.bits()
