@@ -158,7 +158,8 @@ impl<T: Trust> Pipe<T> {
     }
 
     /// Ends every wait within 50 ms after `flag` becomes true (a signal handler may set it): the pipe is aborted with
-    /// `reason`, which the peer receives, and the call returns [`PipeError::Interrupted`].
+    /// `reason`, which the peer receives, and the call returns [`PipeError::Interrupted`]. While the consumer commits, it is
+    /// too late for that: the wait continues for up to 10 seconds, and then returns [`PipeError::DiedCommitting`].
     ///
     /// May be called several times: each flag interrupts with its own reason. If several are set, the one given first
     /// counts. Example: [interrupting](#interrupting).

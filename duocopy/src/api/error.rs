@@ -207,7 +207,8 @@ pub enum ErrorKind {
     PeerInterrupted,
     /// The peer failed, and this version does not understand why (1).
     PeerFailed,
-    /// The Writer died while it committed, or just before it (8): the [`Aftermath`] says what is known.
+    /// The Writer died while it committed, or just before it, or had not finished 10 s after this process was asked to stop
+    /// (8): the [`Aftermath`] says what is known.
     DiedCommitting,
     /// The second process ended before it met this one (8).
     SecondProcessEnded,

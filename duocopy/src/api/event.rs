@@ -275,7 +275,8 @@ impl Stop {
     }
 
     /// Asks the copy to stop. Both processes end within 50 ms, unless the Writer has begun to commit: then it
-    /// is too late, and the copy completes.
+    /// is too late, and the copy completes. A Reader waits for that for at most 10 s more
+    /// ([`ErrorKind::DiedCommitting`](crate::ErrorKind::DiedCommitting)).
     pub fn request(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
