@@ -11,7 +11,7 @@
 //! all of them again.
 
 use crate::sys;
-use std::ffi::OsString;
+pub use crate::sys::Attribute;
 
 /// More than any file system allows for one file.
 const MAX_PACKED: usize = 1 << 20;
@@ -22,9 +22,6 @@ const OFFSET: usize = 4;
 const MAX_NAMES: usize = 128 << 10;
 /// Stands for the length of a value that could not be read.
 const UNREADABLE: u32 = u32::MAX;
-
-/// An extended attribute; no value if it could not be read.
-pub type Attribute = (OsString, Option<Vec<u8>>);
 
 /// Packs attributes for the Writer. A value for which there is no room counts as unreadable.
 pub fn pack(attributes: &[Attribute]) -> Vec<u8> {

@@ -10,8 +10,11 @@ pub type Packed = [u8; 128];
 /// The source, as the Reader has it open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceRecord {
-    /// The status of the file. For a stream, only the mode has a meaning.
+    /// The status of the file. For a stream, only the mode has a meaning. The group bits of the mode are what the
+    /// owning group may do, and not the mask of an access list.
     pub stat: Stat,
+    /// Whether the source has an access list, which says more than its mode.
+    pub has_list: bool,
     /// Whether the source is a stream, which can be read only once, and whose length is known only at the end.
     pub is_stream: bool,
     /// The checksum that the Reader computes.
@@ -64,13 +67,14 @@ impl SourceRecord {
             birth_time: 0,
             has_holes: false,
         },
+        has_list: false,
         is_stream: true,
         digest: Kind::Nothing,
     };
 
     /// A regular file.
     pub fn of_file(stat: Stat, digest: Kind) -> Self {
-        Self { stat, is_stream: false, digest }
+        Self { stat, has_list: false, is_stream: false, digest }
     }
 
     /// Returns whether both are the same file with, as far as the file system can tell, the same content.
@@ -92,8 +96,10 @@ impl SourceRecord {
         let Stat { file, length, modified: m, changed: c, accessed: a, mode, owner, .. } = self.stat;
         let [m0, m1, c0, c1, a0, a1] = [m.0, m.1, c.0, c.1, a.0, a.1].map(i64::cast_unsigned);
         let owner = u64::from(owner.0) | u64::from(owner.1) << 32;
-        let flags =
-            u64::from(self.stat.has_holes) | u64::from(self.is_stream) << 1 | self.digest.number() << 8;
+        let flags = u64::from(self.stat.has_holes)
+            | u64::from(self.is_stream) << 1
+            | u64::from(self.has_list) << 2
+            | self.digest.number() << 8;
         let birth = self.stat.birth_time;
         pack([file.device, file.inode, length, m0, m1, c0, c1, mode.into(), flags, a0, a1, owner, birth])
     }
@@ -112,7 +118,8 @@ impl SourceRecord {
             birth_time,
             has_holes: flags & 1 != 0,
         };
-        Self { stat, is_stream: flags & 2 != 0, digest: Kind::from_number(flags >> 8 & 0xff) }
+        let (is_stream, has_list) = (flags & 2 != 0, flags & 4 != 0);
+        Self { stat, has_list, is_stream, digest: Kind::from_number(flags >> 8 & 0xff) }
     }
 }
 
@@ -174,6 +181,7 @@ mod tests {
                 birth_time: 11,
                 has_holes: true,
             },
+            has_list: true,
             is_stream: true,
             digest: Kind::Blake3,
         };

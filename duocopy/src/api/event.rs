@@ -1,6 +1,7 @@
 //! Events that a copy reports while it runs, and the means to stop it.
 
 use super::error::Error;
+use super::outcome::Preserved;
 use super::request::Role;
 use super::system_error::SystemError;
 use serde::{Deserialize, Serialize};
@@ -223,6 +224,14 @@ pub enum Warning {
         /// The destination.
         #[serde(with = "super::os_path")]
         path: PathBuf,
+    },
+    /// The new file does not have these properties of the file that it replaced.
+    NotHandedOn {
+        /// The destination.
+        #[serde(with = "super::os_path")]
+        path: PathBuf,
+        /// What it does not have.
+        what: Vec<Preserved>,
     },
     /// The copy was read back through the page cache, because the file system has no direct reads.
     RereadCached,

@@ -81,4 +81,6 @@ pub enum LossReason {
     OtherUser,
     /// It grants rights, and the owner of the copy is not that of the source.
     OtherOwner,
+    /// An earlier Writer has put the copy in place without it, and a copy that is in place is not changed.
+    InPlace,
 }

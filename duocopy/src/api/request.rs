@@ -375,9 +375,9 @@ impl Request {
         matches!(self.overwrite, Overwrite::Skip | Overwrite::ReplaceIfOlder)
     }
 
-    /// Returns whether the copy preserves any extended attribute.
+    /// Returns whether the copy preserves any extended attribute. A mode needs the access list that it belongs to.
     pub(crate) fn preserves_attributes(&self) -> bool {
-        self.preserve.iter().any(|what| matches!(what, Preserve::Xattr | Preserve::Acl))
+        self.preserve.iter().any(|what| matches!(what, Preserve::Mode | Preserve::Xattr | Preserve::Acl))
     }
 }
 

@@ -115,6 +115,14 @@ fn warning_fields(warning: &Warning, to: &Audience) -> Value {
         | Warning::NoPageCache { path }
         | Warning::Irreversible { path }
         | Warning::OwnerNotKept { path } => json!({ "path": show(path) }),
+        Warning::NotHandedOn { path, what } => {
+            let attribute = |what: &Preserved| match what {
+                Preserved::Attribute(name) => Some(name.to_string_lossy().into_owned()),
+                _ => None,
+            };
+            let what = what.iter().map(|it| json!({ "what": name(it), "attribute": attribute(it) }));
+            json!({ "path": show(path), "not_handed_on": what.collect::<Vec<_>>() })
+        }
         Warning::NoLocks { cause } => json!({ "system": cause.to_string() }),
         Warning::Restarted | Warning::RereadCached => json!({}),
         Warning::TooLate(error) => json!({ "error": error_fields(error, to) }),

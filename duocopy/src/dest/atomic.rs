@@ -8,15 +8,16 @@ use super::checkpoint::{Checkpoints, Recorder};
 use super::contract::{Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::inspect::{check_overwrite, examine};
 use super::journal::{Heading, Journal};
-use super::metadata::SourceMetadata;
+use super::metadata::{Missing, SourceMetadata};
 use super::path::DestinationPath;
+use super::settle::{Settled, Temporary};
 use super::staging::{self, Staging};
 use super::{backup, sparse};
-use crate::api::{Aftermath, Error, ErrorKind, Operation, Overwrite, Preserve, Sparse, Warning};
+use crate::api::{Aftermath, Error, ErrorKind, Operation, Overwrite, Sparse, Warning};
 use crate::cache::{CachePolicy, Pages};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
-use crate::sys::{self, Directory, Entry, Stat};
+use crate::sys::{self, Directory, Entry};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -29,8 +30,8 @@ pub struct AtomicFile {
     policy: Policy,
     file: File,
     heading: Heading,
-    /// The old destination, if there is one.
-    replaces: Option<Stat>,
+    /// The metadata that the file has got, once it is complete.
+    settled: Option<Settled>,
     /// The point from which this side can resume.
     begins: ResumePoint,
     /// Whether the file is the destination already: an earlier Writer died after it had committed.
@@ -52,11 +53,11 @@ impl AtomicFile {
     pub fn open(path: &Path, policy: &Policy, source: &SourceRecord, resume: bool) -> Result<Self, Error> {
         let path = DestinationPath::resolve(path, policy.follow_links)?;
         let is_own = || resume && staging::already_committed(&path, policy, source).is_some();
-        let replaces = examine(&path, policy, source, is_own)?;
+        examine(&path, policy, source, is_own)?;
         let mut warnings = Vec::new();
         let staging = staging::acquire(&path, policy, source, resume, &mut warnings)?;
         backup::remove_leftover(&path);
-        let mut file = Self::new(path, policy, source, replaces, staging)?;
+        let mut file = Self::new(path, policy, source, staging)?;
         file.warnings = warnings;
         if !file.makes_holes()
             && !file.already_committed
@@ -82,22 +83,21 @@ impl AtomicFile {
     ) -> Result<Self, Error> {
         let path = DestinationPath::resolve(path, policy.follow_links)?;
         policy.check_limit(&path.path, source.stat.length)?;
-        let replaces = if policy.trusts_memory {
-            staging::inspect(&path, source)?
+        if policy.trusts_memory {
+            staging::inspect(&path, source)?;
         } else {
             // That there was an earlier Writer, which had been allowed to replace the destination, is only a claim.
-            examine(&path, policy, source, || staging::already_committed(&path, policy, source).is_some())?
-        };
+            examine(&path, policy, source, || staging::already_committed(&path, policy, source).is_some())?;
+        }
         let staging = staging::take_over(&path, policy, source, dead, committing)?;
         backup::remove_leftover(&path);
-        Self::new(path, policy, source, replaces, staging)
+        Self::new(path, policy, source, staging)
     }
 
     fn new(
         path: DestinationPath,
         policy: &Policy,
         source: &SourceRecord,
-        replaces: Option<Stat>,
         staging: Staging,
     ) -> Result<Self, Error> {
         let Staging { file, begins, is_committed, mut journal } = staging;
@@ -120,7 +120,7 @@ impl AtomicFile {
             policy: policy.clone(),
             file,
             heading,
-            replaces,
+            settled: None,
             begins,
             already_committed: is_committed,
             keep_temporary: false,
@@ -173,19 +173,16 @@ impl AtomicFile {
         written.map_err(|error| self.failed(Operation::Write, error))
     }
 
-    /// Sets the file's final mode and the owner of the file that it replaces. Returns whether it has that owner.
-    fn set_mode_and_owner(&self) -> io::Result<bool> {
-        let mode = self.source().stat.mode & 0o777 & !self.policy.umask;
-        let owner_kept = match &self.replaces {
-            Some(old) => self.path.directory.copy_mode_and_owner(&self.file, &self.path.name, old)?,
-            None => sys::set_mode(&self.file, mode).map(|()| true)?,
-        };
-        // A Reader of another user must not choose the content of a set-ID program.
-        let mode = sys::fstat(&self.file)?.mode;
-        if !self.policy.trusts_reader && mode & sys::MODE_WITHOUT_SETID != mode {
-            sys::set_mode(&self.file, mode & sys::MODE_WITHOUT_SETID)?;
-        }
-        Ok(owner_kept)
+    /// Gives the file its final owner, mode and attributes. Returns what it has not got.
+    fn set_metadata(&mut self, metadata: &SourceMetadata, durable: bool) -> Result<Missing, Error> {
+        let (settled, missing) = Settled::give(self.as_temporary(), metadata, durable)?;
+        self.settled = Some(settled);
+        Ok(missing)
+    }
+
+    fn as_temporary(&self) -> Temporary<'_> {
+        let Self { file, path, policy, .. } = self;
+        Temporary { file, path, source: self.source(), policy }
     }
 
     /// Flushes the copy and records that it is complete.
@@ -229,6 +226,9 @@ impl AtomicFile {
                     self.check_still_older()?;
                 }
                 backup::keep(&self.path, &self.policy, self.source().stat.file)?;
+                if let Some(mut settled) = self.settled.take() {
+                    settled.renew(self.as_temporary())?;
+                }
                 self.path.directory.rename(&self.file, &temporary, name)
             }
             Overwrite::Skip | Overwrite::Refuse => self.path.directory.rename_no_replace(&temporary, name),
@@ -406,25 +406,21 @@ impl<'a> Staged<'a> for Open<'a> {
         let file = &mut *self.0;
         file.end_checkpoints()?;
         let mut prepared = Prepared::default();
-        let apply = |file: &AtomicFile| metadata.apply(&file.file, file.source(), file.policy.trusts_reader);
         if file.already_committed {
-            // The Writer that committed it may have been asked to preserve less.
-            prepared.not_preserved = apply(file);
+            // The Writer that committed it has given it its metadata, and others may have changed that since.
+            prepared.not_preserved = metadata.missing(&file.file, file.source(), file.policy.trusts_reader);
             if durable {
                 file.file.sync_all().map_err(|error| file.failed(Operation::Flush, error))?;
             }
         } else {
             // Preallocation may have made the file longer than the copy.
             file.file.set_len(whole.position).map_err(|error| file.failed(Operation::SetLength, error))?;
-            let owner_kept =
-                file.set_mode_and_owner().map_err(|error| file.failed(Operation::SetMode, error))?;
-            prepared.not_preserved = apply(file);
+            let missing = file.set_metadata(metadata, durable)?;
             if durable {
                 file.flush(whole)?;
             }
-            if !owner_kept && !metadata.wants(Preserve::Ownership) {
-                prepared.warnings.push(Warning::OwnerNotKept { path: file.path.path.clone() });
-            }
+            prepared.warnings.extend(missing.warnings(&file.path.path));
+            prepared.not_preserved = missing.of_source;
         }
         prepared.warnings.extend(file.cache.end(&file.file, &file.path.path, whole.position));
         Ok((self, prepared))

@@ -129,6 +129,13 @@ impl Journal {
         ))
     }
 
+    /// Returns whether a file can only have been written to by who has created it, as the journal was: it has been given
+    /// neither to another owner nor to others for writing.
+    pub fn is_alike(&self, file: &File) -> io::Result<bool> {
+        let (ours, theirs) = (sys::fstat(&self.file)?, sys::fstat(file)?);
+        Ok(ours.owner == theirs.owner && !sys::others_may_write(theirs.mode))
+    }
+
     /// Records that everything up to this point is on the disk, which the caller has made sure of. The record itself is
     /// on the disk once this returns. `modified` is the time of the last write if the copy is whole.
     pub fn record(&mut self, durable: ResumePoint, modified: (i64, i64)) -> io::Result<()> {

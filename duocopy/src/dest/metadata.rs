@@ -1,20 +1,17 @@
-//! Preserves the metadata of the source (`--preserve`).
+//! The metadata of a copy: that of the source (`--preserve`), or of the file that it replaces, or of a new file.
 //!
 //! Mode, owner and times are part of the source's record. Extended attributes and access lists come after the last byte
 //! of the content, if the Writer requests them.
 
-use crate::api::{Loss, LossReason, Preserve, Preserved};
+use super::rights::{self, Refused, Rights};
+use super::xattr;
+use crate::api::{Loss, LossReason, Preserve, Preserved, Warning};
 use crate::attributes::{Attribute, Received};
 use crate::record::SourceRecord;
-use crate::sys;
-use std::ffi::OsStr;
+use crate::sys::{self, AccessList, DefaultList, Existing};
 use std::fs::File;
 use std::io;
-
-/// Access lists, as Linux keeps them.
-const ACCESS_LIST: &str = "system.posix_acl_access";
-/// Rights that a program has, whichever user starts it.
-const CAPABILITIES: &str = "security.capability";
+use std::path::Path;
 
 /// The metadata that a copy is to preserve, and the attributes that have arrived for it.
 #[derive(Clone, Debug)]
@@ -23,14 +20,43 @@ pub struct SourceMetadata {
     attributes: Received,
 }
 
-/// The conditions under which attributes that grant rights may be preserved.
-#[derive(Clone, Copy)]
-struct Rights {
-    /// Reader and Writer belong to one user.
-    trusts_reader: bool,
-    /// The copy also has the owner of the source.
-    same_owner: bool,
+/// What the metadata of a copy follows from, besides the options.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    pub source: &'a SourceRecord,
+    /// Permission bits that a new file does not get.
+    pub umask: u32,
+    /// Whether Reader and Writer belong to one user.
+    pub trusts_reader: bool,
+    /// The file that the copy replaces.
+    pub existing: Option<&'a Existing>,
+    /// What the directory gives to new files.
+    pub default_list: &'a DefaultList,
 }
+
+/// What a copy has not got.
+#[derive(Debug, Default)]
+pub struct Missing {
+    /// What was to be preserved of the source.
+    pub of_source: Vec<Loss>,
+    /// What the replaced file had.
+    pub of_existing: Vec<Preserved>,
+    /// Whether the copy has not got the owner of the file that it replaces.
+    pub other_owner: bool,
+}
+
+impl Missing {
+    /// Returns the warnings about what the replaced file had.
+    pub fn warnings(&self, path: &Path) -> Vec<Warning> {
+        let owner = self.other_owner.then(|| Warning::OwnerNotKept { path: path.into() });
+        let what = self.of_existing.clone();
+        let others = (!what.is_empty()).then(|| Warning::NotHandedOn { path: path.into(), what });
+        owner.into_iter().chain(others).collect()
+    }
+}
+
+/// The source's access list, and what is wrong with it.
+type SourceList = (Option<AccessList>, Option<Loss>);
 
 impl SourceMetadata {
     pub fn new(preserve: &[Preserve]) -> Self {
@@ -51,144 +77,187 @@ impl SourceMetadata {
         self.attributes.add(piece)
     }
 
-    /// Sets the metadata that is to be preserved. Returns what could not be preserved.
+    /// Gives a temporary file its metadata. Returns what it has not got.
     ///
-    /// A set-ID program of the source's owner stays one only if the user who runs both halves `trusts_reader`, and the
-    /// copy has the same owner.
-    pub fn apply(&self, file: &File, source: &SourceRecord, trusts_reader: bool) -> Vec<Loss> {
-        let mut lost = Vec::new();
-        if source.is_stream {
-            if !self.is_empty() {
-                lost.push(Loss { what: Preserved::Everything, reason: LossReason::Stream });
+    /// The order matters: attributes of users need a file that can be written to; a new owner takes a program's
+    /// capabilities away; and only a file with its final owner gets the mode and the list.
+    pub fn apply(&self, file: &File, around: &Surroundings) -> io::Result<Missing> {
+        let mut missing = Missing::default();
+        let (source, trusts_reader) = (around.source, around.trusts_reader);
+        let is_stream = source.is_stream;
+        if is_stream && !self.is_empty() {
+            missing.of_source.push(Loss { what: Preserved::Everything, reason: LossReason::Stream });
+        }
+        let wants = |what| !is_stream && self.wants(what);
+        let received = self.attributes.unpack();
+        let received = received.as_deref();
+        rights::make_private(file)?;
+        let existing = around.existing.map_or(&[][..], |existing| &existing.attributes);
+        missing.of_existing = xattr::hand_on(existing, file, trusts_reader)?;
+        if wants(Preserve::Xattr) {
+            missing.of_source.extend(xattr::set_users(received, file, trusts_reader));
+        }
+        let (source_list, lost_list) = self.source_list(received, source);
+        let decide = |set_id, group_kept| {
+            if wants(Preserve::Mode) {
+                return Rights::of_source(source.stat.mode, source_list.clone(), set_id);
             }
-            return lost;
-        }
-        let failed = |what, error: io::Error| Loss { what, reason: LossReason::System(error.into()) };
-        let (stat, owned) = (&source.stat, || sys::is_owned_by(file, source.stat.owner));
-        let mut rights = Rights { trusts_reader, same_owner: trusts_reader && owned() };
-        // The owner comes first, because changing it clears bits of the mode.
-        if self.wants(Preserve::Ownership) {
-            let set = sys::set_owner(file, stat.owner);
-            lost.extend(set.err().map(|error| failed(Preserved::Ownership, error)));
-            rights.same_owner = trusts_reader && owned();
-        }
-        let attributes = self.attributes.unpack();
-        let attributes = attributes.as_deref();
-        if self.wants(Preserve::Xattr) {
-            lost.extend(with_write_permission(file, || apply_attributes(attributes, file, false, rights)));
-        }
-        if self.wants(Preserve::Mode) {
-            let mode = if rights.same_owner { stat.mode } else { stat.mode & sys::MODE_WITHOUT_SETID };
-            lost.extend(sys::set_mode(file, mode).err().map(|error| failed(Preserved::Mode, error)));
-            if mode != stat.mode {
-                let reason = if trusts_reader { LossReason::OtherOwner } else { LossReason::OtherUser };
-                lost.push(Loss { what: Preserved::SetIdBits, reason });
-            }
-        }
-        // The access list comes after the mode, which is a part of it.
-        if self.wants(Preserve::Acl) {
-            if attributes.into_iter().flatten().all(|(name, _)| name != ACCESS_LIST) {
-                // The file may have inherited one from its directory.
-                sys::remove_attribute(file, OsStr::new(ACCESS_LIST));
-            }
-            lost.extend(apply_attributes(attributes, file, true, rights));
-        }
-        if self.wants(Preserve::Timestamps) {
-            let set = sys::set_times(file, stat.accessed, stat.modified);
-            lost.extend(set.err().map(|error| failed(Preserved::Timestamps, error)));
-        }
-        lost
-    }
-}
-
-/// Runs `act` while the file may be written to: attributes of users can be set on no other file, even if it is open.
-fn with_write_permission<T>(file: &File, act: impl FnOnce() -> T) -> T {
-    let mode = sys::fstat(file).map(|stat| stat.mode);
-    let changed =
-        mode.as_ref().is_ok_and(|mode| mode & 0o200 == 0 && sys::set_mode(file, mode | 0o200).is_ok());
-    let result = act();
-    if let (true, Ok(mode)) = (changed, mode) {
-        let _ = sys::set_mode(file, mode);
-    }
-    result
-}
-
-/// Sets the access `lists`, or all other attributes. Returns what could not be set.
-fn apply_attributes(attributes: Option<&[Attribute]>, file: &File, lists: bool, rights: Rights) -> Vec<Loss> {
-    let (all, supported) = if lists {
-        (Preserved::AccessLists, sys::HAS_ACCESS_LISTS)
-    } else {
-        (Preserved::Attributes, sys::HAS_ATTRIBUTES)
-    };
-    let attributes = match attributes {
-        _ if !supported => return vec![Loss { what: all, reason: LossReason::Unsupported }],
-        None => return vec![Loss { what: all, reason: LossReason::NotReceived }],
-        Some(attributes) => attributes,
-    };
-    let wanted = attributes.iter().filter(|(name, _)| (name == ACCESS_LIST) == lists);
-    wanted
-        .filter_map(|(name, value)| {
-            let gives_rights = !lists && !name.as_encoded_bytes().starts_with(b"user.");
-            let reason = match value {
-                None => LossReason::Unreadable,
-                Some(_) if gives_rights && !rights.trusts_reader => LossReason::OtherUser,
-                Some(_) if name == CAPABILITIES && !rights.same_owner => LossReason::OtherOwner,
-                Some(value) => LossReason::System(sys::set_attribute(file, name, value).err()?.into()),
+            let rights = match around.existing {
+                Some(existing) => Rights::handed_on(existing, group_kept),
+                None => Rights::of_new_file(source.stat.mode, around.umask, around.default_list),
             };
-            Some(Loss { what: Preserved::Attribute(name.clone()), reason })
-        })
-        .collect()
+            let replaces_list = wants(Preserve::Acl) && lost_list.is_none();
+            if replaces_list { rights.with_list(source_list.clone()) } else { rights }
+        };
+        let lost_owner = self.set_owner(file, around, decide(false, true).mode)?;
+        let owner = sys::fstat(file)?.owner;
+        missing.of_source.extend(lost_owner);
+        let kept = around.existing.is_none_or(|existing| existing.owner == owner);
+        missing.other_owner = !kept && !wants(Preserve::Ownership);
+        let same_owner = trusts_reader && sys::is_owned_by(file, source.stat.owner);
+        if wants(Preserve::Xattr) {
+            let privileged = xattr::set_privileged(received, file, trusts_reader, same_owner);
+            missing.of_source.extend(privileged);
+        }
+        // A group that was asked for is as good as the old one.
+        let group_kept = around.existing.is_none_or(|existing| existing.owner.1 == owner.1)
+            || wants(Preserve::Ownership) && source.stat.owner.1 == owner.1;
+        let rights = decide(same_owner, group_kept);
+        let refused = rights.give(file)?;
+        missing.of_source.extend((!is_stream).then_some(lost_list).flatten());
+        self.add_refused(&mut missing, refused, around);
+        self.add_set_id(&mut missing, around, &rights);
+        if wants(Preserve::Timestamps) {
+            let set = sys::set_times(file, source.stat.accessed, source.stat.modified);
+            missing.of_source.extend(set.err().map(|error| failed(Preserved::Timestamps, error)));
+        }
+        Ok(missing)
+    }
+
+    /// Returns what is to be preserved and a file that an earlier Writer has put in place does not have. Nothing about
+    /// such a file is changed.
+    pub fn missing(&self, file: &File, source: &SourceRecord, trusts_reader: bool) -> Vec<Loss> {
+        if source.is_stream {
+            let all = Loss { what: Preserved::Everything, reason: LossReason::Stream };
+            return if self.is_empty() { Vec::new() } else { vec![all] };
+        }
+        let in_place = |what| Loss { what, reason: LossReason::InPlace };
+        let mut missing = Vec::new();
+        let received = self.attributes.unpack();
+        let received = received.as_deref();
+        let stat = sys::fstat(file).ok();
+        let same_owner = sys::is_owned_by(file, source.stat.owner);
+        if self.wants(Preserve::Ownership) && !same_owner {
+            missing.push(in_place(Preserved::Ownership));
+        }
+        if self.wants(Preserve::Xattr) {
+            missing.extend(xattr::missing(received, file, trusts_reader, same_owner));
+        }
+        let (list, lost_list) = self.source_list(received, source);
+        let wants_list = self.wants(Preserve::Mode) || self.wants(Preserve::Acl);
+        if wants_list && lost_list.is_none() && sys::access_list(file).ok() != Some(list.clone()) {
+            missing.push(in_place(Preserved::AccessLists));
+        }
+        missing.extend(lost_list);
+        if self.wants(Preserve::Mode) {
+            let rights = Rights::of_source(source.stat.mode, list, trusts_reader && same_owner);
+            if stat.is_none_or(|stat| stat.mode != rights.whole_mode()) {
+                missing.push(in_place(Preserved::Mode));
+            }
+            missing.extend(lost_set_id(source, &rights, trusts_reader));
+        }
+        if self.wants(Preserve::Timestamps) && stat.is_none_or(|stat| stat.modified != source.stat.modified) {
+            missing.push(in_place(Preserved::Timestamps));
+        }
+        missing
+    }
+
+    /// Returns the source's access list if it is to be preserved, which it is with the mode, too: without the list the
+    /// mode says something else.
+    fn source_list(&self, received: Option<&[Attribute]>, source: &SourceRecord) -> SourceList {
+        let (asked, with_mode) = (self.wants(Preserve::Acl), self.wants(Preserve::Mode) && source.has_list);
+        let fails = |what, reason| (None, Some(Loss { what, reason }));
+        match received {
+            _ if !asked && !with_mode => (None, None),
+            _ if !sys::HAS_ACCESS_LISTS => fails(Preserved::AccessLists, LossReason::Unsupported),
+            None => fails(Preserved::AccessLists, LossReason::NotReceived),
+            Some(received) => match received.iter().find(|(name, _)| name == xattr::ACCESS_LIST) {
+                None => (None, None),
+                Some((name, value)) => match value.as_deref().and_then(AccessList::parse) {
+                    Some(list) => ((!list.is_minimal()).then_some(list), None),
+                    None => fails(Preserved::Attribute(name.clone()), LossReason::Unreadable),
+                },
+            },
+        }
+    }
+
+    /// Gives the file its owner: that of the source if it is asked for, or else that of the replaced file, or else this
+    /// user. The owner gets no more than this mode.
+    fn set_owner(&self, file: &File, around: &Surroundings, mode: u32) -> io::Result<Option<Loss>> {
+        let mut lost = None;
+        if self.wants(Preserve::Ownership) && !around.source.is_stream {
+            match rights::give_to(file, around.source.stat.owner, mode) {
+                Ok(()) => return Ok(None),
+                Err(error) => lost = Some(failed(Preserved::Ownership, error)),
+            }
+        }
+        match around.existing {
+            Some(existing) if sys::HAS_OWNERS => {
+                // If this fails, the file gets fewer rights.
+                let _ = rights::give_to(file, existing.owner, mode);
+            }
+            Some(_) => {}
+            None => {
+                let owner = sys::fstat(file)?.owner;
+                // An earlier attempt may have given the file to the owner of a file that is gone. A file system that
+                // decides about owners itself refuses this.
+                if let Some(user) = sys::effective_user().filter(|user| *user != owner.0) {
+                    let _ = sys::set_user(file, user);
+                }
+            }
+        }
+        Ok(lost)
+    }
+
+    fn add_refused(&self, missing: &mut Missing, refused: Refused, around: &Surroundings) {
+        let of_source = !around.source.is_stream;
+        if let Some(error) = refused.list {
+            if of_source && (self.wants(Preserve::Mode) || self.wants(Preserve::Acl)) {
+                let what = Preserved::Attribute(xattr::ACCESS_LIST.into());
+                missing.of_source.push(failed(what, error));
+            } else {
+                missing.of_existing.push(Preserved::AccessLists);
+            }
+        }
+        if let Some(error) = refused.mode {
+            if of_source && self.wants(Preserve::Mode) {
+                missing.of_source.push(failed(Preserved::Mode, error));
+            } else if around.existing.is_some() {
+                missing.of_existing.push(Preserved::Mode);
+            }
+        }
+    }
+
+    fn add_set_id(&self, missing: &mut Missing, around: &Surroundings, rights: &Rights) {
+        let has_set_id = |mode: u32| mode & sys::MODE_WITHOUT_SETID != mode;
+        if self.wants(Preserve::Mode) && !around.source.is_stream {
+            missing.of_source.extend(lost_set_id(around.source, rights, around.trusts_reader));
+        } else if around.existing.is_some_and(|existing| has_set_id(existing.mode)) {
+            missing.of_existing.push(Preserved::SetIdBits);
+        }
+    }
+}
+
+fn failed(what: Preserved, error: io::Error) -> Loss {
+    Loss { what, reason: LossReason::System(error.into()) }
+}
+
+/// Returns the loss of the source's set-ID bits if it has some that the copy does not get.
+fn lost_set_id(source: &SourceRecord, rights: &Rights, trusts_reader: bool) -> Option<Loss> {
+    let set_id = |mode: u32| mode & !sys::MODE_WITHOUT_SETID;
+    let reason = if trusts_reader { LossReason::OtherOwner } else { LossReason::OtherUser };
+    (set_id(source.stat.mode) != set_id(rights.mode)).then_some(Loss { what: Preserved::SetIdBits, reason })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    #[cfg(unix)]
-    use crate::digest::Kind;
-
-    fn lost(metadata: &SourceMetadata, source: &SourceRecord, trusts_reader: bool) -> Vec<Loss> {
-        let file = tempfile::tempfile().unwrap();
-        metadata.apply(&file, source, trusts_reader)
-    }
-
-    #[test]
-    fn a_stream_has_nothing_but_content() {
-        let everything = [Loss { what: Preserved::Everything, reason: LossReason::Stream }];
-        let metadata = SourceMetadata::new(&[Preserve::Mode]);
-        assert_eq!(lost(&metadata, &SourceRecord::STREAM, true), everything);
-        assert_eq!(lost(&SourceMetadata::new(&[]), &SourceRecord::STREAM, true), []);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn set_id_bits_are_for_one_user_and_one_owner() {
-        let mut stat = sys::fstat(&tempfile::tempfile().unwrap()).unwrap();
-        stat.mode = 0o4755;
-        let of = |owner| {
-            let mut stat = stat;
-            stat.owner = owner;
-            SourceRecord::of_file(stat, Kind::Nothing)
-        };
-        let metadata = SourceMetadata::new(&[Preserve::Mode]);
-        let bits = |reason| vec![Loss { what: Preserved::SetIdBits, reason }];
-        let other = (stat.owner.0 + 1, stat.owner.1);
-        assert_eq!(lost(&metadata, &of(stat.owner), true), []);
-        assert_eq!(lost(&metadata, &of(other), true), bits(LossReason::OtherOwner));
-        assert_eq!(lost(&metadata, &of(stat.owner), false), bits(LossReason::OtherUser));
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn each_attribute_that_is_not_set_is_reported_with_its_reason() {
-        use crate::attributes::{pack, pieces};
-        let mut metadata = SourceMetadata::new(&[Preserve::Xattr]);
-        let source = SourceRecord::of_file(SourceRecord::STREAM.stat, Kind::Nothing);
-        let none = [Loss { what: Preserved::Attributes, reason: LossReason::NotReceived }];
-        assert_eq!(lost(&metadata, &source, true), none);
-        let attributes = [("trusted.a".into(), Some(vec![1])), ("user.b".into(), None)];
-        assert!(pieces(&pack(&attributes), 100).all(|piece| metadata.add_attributes(&piece)));
-        let loss = |name: &str, reason| Loss { what: Preserved::Attribute(name.into()), reason };
-        let expected = [loss("trusted.a", LossReason::OtherUser), loss("user.b", LossReason::Unreadable)];
-        assert_eq!(lost(&metadata, &source, false), expected);
-    }
-}
+mod tests;

@@ -15,11 +15,14 @@ pub mod journal;
 mod metadata;
 mod open;
 mod path;
+mod rights;
+mod settle;
 mod sparse;
 mod staging;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod xattr;
 
 pub use contract::{Destination, Policy, Staged, WritePlan};
 pub use inspect::{Found, inspect, inspect_early};

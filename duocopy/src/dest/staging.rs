@@ -270,7 +270,9 @@ fn resumable(
 ) -> Option<(ResumePoint, Journal)> {
     let (journal, theirs, Recorded { durable, .. }) = Journal::open(&path.directory, &path.journal())?;
     let ours = heading(path, policy, source, left).ok()?;
-    let fits = ours.fits(&theirs) && ours.target.is_same_file(&theirs.target) && sys::is_own_file(left);
+    // An earlier Writer may have given it its final owner and mode. Others may have it open for writing since.
+    let is_ours = sys::is_own_file(left) && journal.is_alike(left).ok()?;
+    let fits = ours.fits(&theirs) && ours.target.is_same_file(&theirs.target) && is_ours;
     (fits && sys::fstat(left).ok()?.length >= durable.position).then_some((durable, journal))
 }
 

@@ -27,7 +27,8 @@ pub fn open(path: &Path, digest: Kind, streams: bool) -> Result<Box<dyn Source>,
         return Ok(Box::new(FileSource::new(file, path, digest).map_err(opening)?));
     }
     // A copy must not be readable for users who may not read the source.
-    let mode = if standard { None } else { sys::fstat(&file).ok().map(|stat| stat.mode) };
+    let mode =
+        if standard { None } else { sys::fstat(&file).ok().map(|stat| sys::plain_mode(&file, stat.mode).0) };
     let record = SourceRecord { digest, ..SourceRecord::STREAM };
     let record = match mode {
         Some(mode) => SourceRecord { stat: sys::Stat { mode, ..record.stat }, ..record },

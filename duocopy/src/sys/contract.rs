@@ -1,5 +1,6 @@
 //! The types that all systems share.
 
+use super::access_list::AccessList;
 use std::ffi::OsString;
 
 /// Identifies a file of this machine for as long as the file exists.
@@ -38,6 +39,32 @@ pub struct Stat {
     pub birth_time: u64,
     /// Whether the file takes less space than its length says.
     pub has_holes: bool,
+}
+
+/// An extended attribute; no value if it could not be read.
+pub type Attribute = (OsString, Option<Vec<u8>>);
+
+/// What a file that is about to be replaced can hand on to the new one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Existing {
+    /// User and group; zeros on Windows.
+    pub owner: (u32, u32),
+    /// The mode for a file without a list: its group bits are what the owning group may do, and not the mask.
+    pub mode: u32,
+    pub list: Option<AccessList>,
+    /// All extended attributes but those that are another form of mode or list.
+    pub attributes: Vec<Attribute>,
+}
+
+/// What a directory says about the access lists of new files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DefaultList {
+    /// Nothing: a new file has no list, and the umask limits its mode.
+    Absent,
+    /// A new file gets this list, and the umask does not count.
+    Given(AccessList),
+    /// It could not be read.
+    Unknown,
 }
 
 /// What an open file or a path is.

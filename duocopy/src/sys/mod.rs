@@ -11,12 +11,14 @@
 //! | content | [`open_source`], [`read_at`], [`write_at`], [`next_data`], [`preallocate`], [`while_others_may_read`] |
 //! | page cache | [`set_direct`], [`drop_cached`], [`CAN_DROP_CACHED`], [`is_cached`], [`free_memory`] |
 //! | streams | [`standard_input`], [`standard_output`], [`open_stream_output`], [`poll_ready`], [`sync_stream`], [`PIPE_BUF`] |
-//! | metadata | [`set_mode`], [`set_owner`], [`is_owned_by`], [`set_times`], [`umask`], [`MODE_WITHOUT_SETID`] |
-//! | extended attributes | [`attributes`], [`set_attribute`], [`remove_attribute`], [`attribute_name`], [`HAS_ATTRIBUTES`], [`HAS_ACCESS_LISTS`] |
+//! | metadata | [`set_mode`], [`set_owner`], [`set_user`], [`is_owned_by`], [`others_may_write`], [`set_times`], [`umask`], [`MODE_WITHOUT_SETID`] |
+//! | extended attributes | [`attributes`], [`set_attribute`], [`remove_attribute`], [`attribute_name`], [`HAS_ATTRIBUTES`] |
+//! | access lists | [`AccessList`], [`access_list`], [`set_access_list`], [`plain_mode`], [`HAS_ACCESS_LISTS`] |
 //! | paths and words | [`normalize`], [`case_fold`], [`shell_quote`] |
 //! | users | [`effective_user`], [`user_id`], [`group_id`], [`user_name`], [`is_member`], [`group_members`], [`HAS_OWNERS`] |
 //! | this process | [`Signals`], [`confine`], [`terminal_id`] |
 
+mod access_list;
 mod contract;
 #[cfg(unix)]
 mod unix;
@@ -25,7 +27,11 @@ mod unsupported;
 #[cfg(windows)]
 mod windows;
 
-pub use contract::{BadPath, Entry, FileId, FileKind, SandboxGap, SandboxPolicy, Stat, Unconfined};
+pub use access_list::AccessList;
+pub use contract::{
+    Attribute, BadPath, DefaultList, Entry, Existing, FileId, FileKind, SandboxGap, SandboxPolicy, Stat,
+    Unconfined,
+};
 #[cfg(unix)]
 pub use unix::*;
 #[cfg(windows)]

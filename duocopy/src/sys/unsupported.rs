@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each system uses only the items that it lacks")]
 #![allow(clippy::unnecessary_wraps, reason = "the signatures are those of the systems that have the call")]
 
+use super::access_list::AccessList;
 use super::contract::{SandboxPolicy, Unconfined};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -94,6 +95,23 @@ pub fn set_attribute(_file: &File, _name: &OsStr, _value: &[u8]) -> io::Result<(
 /// Does nothing: there is no attribute to remove.
 pub fn remove_attribute(_file: &File, _name: &OsStr) {}
 
+// Access lists.
+
+/// Returns no list.
+pub fn access_list(_file: &File) -> io::Result<Option<AccessList>> {
+    Ok(None)
+}
+
+/// Fails, unless there is no list to set.
+pub fn set_access_list(_file: &File, list: Option<&AccessList>) -> io::Result<()> {
+    if list.is_some() { unsupported() } else { Ok(()) }
+}
+
+/// Returns the mode, and `false`: no list changes the meaning of a mode.
+pub fn plain_mode(_file: &File, mode: u32) -> (u32, bool) {
+    (mode, false)
+}
+
 // Users and owners.
 
 /// Users and groups have no numbers.
@@ -134,6 +152,16 @@ pub fn group_members(_group: u32) -> Vec<u32> {
 
 /// Fails: owners have no numbers.
 pub fn set_owner(_file: &File, _owner: (u32, u32)) -> io::Result<()> {
+    unsupported()
+}
+
+/// Returns `false`: a mode says nothing about others.
+pub fn others_may_write(_mode: u32) -> bool {
+    false
+}
+
+/// Fails: owners have no numbers.
+pub fn set_user(_file: &File, _user: u32) -> io::Result<()> {
     unsupported()
 }
 

@@ -104,6 +104,10 @@ pub fn warning(warning: &Warning, to: &Audience) -> String {
                 to.show(path)
             )
         }
+        Warning::NotHandedOn { path, what } => {
+            let what = what.iter().map(property).collect::<Vec<_>>().join(", ");
+            format!("the new file does not have this of the file that it replaced: {what}: {}", to.show(path))
+        }
         Warning::RereadCached => {
             "the copy was read back through the page cache: this file system has no direct reads".into()
         }
@@ -157,8 +161,8 @@ pub fn not_preserved(lost: &[Loss], to: &Audience) -> Option<String> {
         .then(|| format!("copied, but not everything was preserved: {destination}: {properties}; {remedy}"))
 }
 
-fn loss(Loss { what, reason }: &Loss) -> String {
-    let what = match what {
+fn property(what: &Preserved) -> String {
+    match what {
         Preserved::Everything => "all metadata".into(),
         Preserved::Ownership => "ownership".into(),
         Preserved::Mode => "mode".into(),
@@ -167,7 +171,11 @@ fn loss(Loss { what, reason }: &Loss) -> String {
         Preserved::Attributes => "extended attributes".into(),
         Preserved::AccessLists => "access lists".into(),
         Preserved::Attribute(name) => printable(&name.to_string_lossy()),
-    };
+    }
+}
+
+fn loss(Loss { what, reason }: &Loss) -> String {
+    let what = property(what);
     let reason = match reason {
         LossReason::Stream => "the source is a stream".into(),
         LossReason::System(cause) => printable(&cause.to_string()),
@@ -176,6 +184,9 @@ fn loss(Loss { what, reason }: &Loss) -> String {
         LossReason::Unreadable => "it could not be read".into(),
         LossReason::OtherUser => "it grants rights, and the other process may belong to another user".into(),
         LossReason::OtherOwner => "it grants rights, and the copy has another owner".into(),
+        LossReason::InPlace => {
+            "an earlier run has put the copy in place without it; copy again to set it".into()
+        }
     };
     format!("{what} ({reason})")
 }

@@ -42,8 +42,9 @@ fn a_new_file_gets_the_mode_of_the_source_and_an_old_one_keeps_its_own() {
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     for (old, source, trusts_reader, expected) in [
         (None, 0o4777, true, 0o750),
-        (Some(0o4711), 0o600, true, 0o4711),
-        (Some(0o4711), 0o600, false, 0o711),
+        (None, 0o4777, false, 0o750),
+        (Some(0o711), 0o600, true, 0o711),
+        (Some(0o1711), 0o600, false, 0o1711),
     ] {
         let folder = if old.is_some() { Folder::with_old() } else { Folder::new() };
         fs::set_permissions(folder.path("source"), fs::Permissions::from_mode(source)).unwrap();
@@ -53,6 +54,104 @@ fn a_new_file_gets_the_mode_of_the_source_and_an_old_one_keeps_its_own() {
         copy(&folder, &Policy { umask: 0o027, trusts_reader, ..policy() }).unwrap();
         assert_eq!(mode(&folder.destination()), expected, "{old:?} {source:o}");
     }
+}
+
+/// New content is another program.
+#[cfg(unix)]
+#[test]
+fn set_id_bits_of_the_old_file_are_not_for_the_new_content() {
+    for trusts_reader in [true, false] {
+        let folder = Folder::with_old();
+        sys::set_mode(&fs::File::open(folder.destination()).unwrap(), 0o6711).unwrap();
+        let mut destination = folder.open(&Policy { trusts_reader, ..policy() }, true).unwrap();
+        let staged = write(&mut *destination, NEW.len()).unwrap();
+        let (ready, prepared) = staged.prepare(point(NEW), &SourceMetadata::new(&[]), true).unwrap();
+        let path = folder.destination();
+        let what = vec![crate::api::Preserved::SetIdBits];
+        assert_eq!(prepared.warnings, [Warning::NotHandedOn { path, what }]);
+        ready.commit().unwrap();
+        assert_eq!(sys::stat(&folder.destination()).unwrap().mode, 0o711);
+    }
+}
+
+/// The mode counts that the old file has when it is replaced.
+#[cfg(unix)]
+#[test]
+fn a_destination_that_was_made_private_during_the_copy_stays_private() {
+    let set_mode = |folder: &Folder, mode| {
+        sys::set_mode(&fs::File::open(folder.destination()).unwrap(), mode).unwrap();
+    };
+    for before_it_is_prepared in [true, false] {
+        let folder = Folder::with_old();
+        set_mode(&folder, 0o644);
+        let mut destination = folder.open(&policy(), true).unwrap();
+        let staged = write(&mut *destination, NEW.len()).unwrap();
+        if before_it_is_prepared {
+            set_mode(&folder, 0o600);
+        }
+        let (ready, _) = staged.prepare(point(NEW), &SourceMetadata::new(&[]), true).unwrap();
+        if !before_it_is_prepared {
+            set_mode(&folder, 0o600);
+        }
+        ready.commit().unwrap();
+        assert_eq!(sys::stat(&folder.destination()).unwrap().mode, 0o600, "{before_it_is_prepared}");
+    }
+    // A file that is gone by then counts as little as one that never was.
+    let folder = Folder::with_old();
+    set_mode(&folder, 0o666);
+    let mut destination = folder.open(&Policy { umask: 0o077, ..policy() }, true).unwrap();
+    let staged = write(&mut *destination, NEW.len()).unwrap();
+    fs::remove_file(folder.destination()).unwrap();
+    let (ready, _) = staged.prepare(point(NEW), &SourceMetadata::new(&[]), true).unwrap();
+    ready.commit().unwrap();
+    assert_eq!(sys::stat(&folder.destination()).unwrap().mode, 0o600);
+}
+
+/// Whoever may write to a leftover may have it open for that.
+#[cfg(unix)]
+#[test]
+fn a_leftover_that_was_given_to_others_is_not_resumed() {
+    for (mode, expected) in [(0o600, 8), (0o644, 8), (0o660, 0), (0o602, 0)] {
+        let folder = Folder::new();
+        interrupt(&folder, 8);
+        let left = fs::File::open(temporary_path(&folder.destination()).unwrap()).unwrap();
+        sys::set_mode(&left, mode).unwrap();
+        let destination = folder.open(&policy(), true).unwrap();
+        assert_eq!(destination.resume_point().position, expected, "{mode:o}");
+    }
+    let folder = Folder::new();
+    interrupt(&folder, 8);
+    let left = fs::File::open(temporary_path(&folder.destination()).unwrap()).unwrap();
+    // Only root can give a file away.
+    if sys::set_owner(&left, (65534, 65534)).is_ok() {
+        assert_eq!(folder.open(&policy(), true).unwrap().resume_point().position, 0);
+    }
+}
+
+/// A file that is in place belongs to whoever finds it there.
+#[cfg(unix)]
+#[test]
+fn a_copy_that_is_in_place_already_is_not_changed() {
+    let folder = Folder::new();
+    interrupt(&folder, 8);
+    let mut destination = folder.open(&policy(), true).unwrap();
+    // Killed before `tidy`.
+    drop(commit(&mut *destination).unwrap());
+    drop(destination);
+    sys::set_mode(&fs::File::open(folder.destination()).unwrap(), 0o600).unwrap();
+    let before = sys::stat(&folder.destination()).unwrap();
+    let mut destination = open(&folder.destination(), &policy(), &folder.source(), true).unwrap();
+    assert!(destination.already_committed());
+    let staged = write(&mut *destination, NEW.len()).unwrap();
+    let metadata = SourceMetadata::new(&[Preserve::Mode, Preserve::Timestamps, Preserve::Ownership]);
+    let (ready, prepared) = staged.prepare(point(NEW), &metadata, true).unwrap();
+    let in_place = |what| crate::api::Loss { what, reason: crate::api::LossReason::InPlace };
+    // The owner is the right one.
+    let expected = [crate::api::Preserved::Mode, crate::api::Preserved::Timestamps].map(in_place);
+    assert_eq!(prepared.not_preserved, expected);
+    ready.commit().unwrap();
+    let after = sys::stat(&folder.destination()).unwrap();
+    assert_eq!((after.mode, after.modified, after.changed), (before.mode, before.modified, before.changed));
 }
 
 #[test]

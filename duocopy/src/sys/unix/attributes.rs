@@ -1,5 +1,8 @@
 //! Extended attributes, all of them read and written through the open file.
 
+use super::system::HAS_ACCESS_LISTS;
+use crate::sys::access_list::AccessList;
+use crate::sys::contract::{Attribute, DefaultList};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -10,17 +13,19 @@ use xattr::FileExt;
 /// Files can have extended attributes.
 pub const HAS_ATTRIBUTES: bool = true;
 
+/// The access list of a file, and the one that a directory gives to new files.
+const ACCESS_LIST: &str = "system.posix_acl_access";
+const DEFAULT_LIST: &str = "system.posix_acl_default";
+
 /// What a file system without extended attributes answers.
 const UNSUPPORTED: [Errno; 3] = [Errno::OPNOTSUPP, Errno::NOTSUP, Errno::NOSYS];
 
 /// Returns all attributes that this user may see, each with its value if this user may read it. A file system without
 /// attributes has none.
-pub fn attributes(file: &File) -> io::Result<Vec<(OsString, Option<Vec<u8>>)>> {
+pub fn attributes(file: &File) -> io::Result<Vec<Attribute>> {
     let names = match file.list_xattr() {
         Ok(names) => names,
-        Err(error) if Errno::from_io_error(&error).is_some_and(|error| UNSUPPORTED.contains(&error)) => {
-            return Ok(Vec::new());
-        }
+        Err(error) if is_unsupported(&error) => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
     let with_value = |name: OsString| {
@@ -43,4 +48,55 @@ pub fn remove_attribute(file: &File, name: &OsStr) {
 /// Returns the name of an attribute that came from another process; `None` if it is empty or contains a NUL.
 pub fn attribute_name(name: &[u8]) -> Option<OsString> {
     (!name.is_empty() && !name.contains(&0)).then(|| OsString::from_vec(name.to_vec()))
+}
+
+/// Returns the access list of a file; `None` if its mode says everything.
+pub fn access_list(file: &File) -> io::Result<Option<AccessList>> {
+    read_list(file, ACCESS_LIST).map(|list| list.filter(|list| !list.is_minimal()))
+}
+
+/// Gives a file an access list, or takes the list that it has. The list also sets the permission bits of the mode; without
+/// it they stay what they were.
+pub fn set_access_list(file: &File, list: Option<&AccessList>) -> io::Result<()> {
+    match list {
+        Some(list) => file.set_xattr(ACCESS_LIST, &list.pack()),
+        None if access_list(file)?.is_none() => Ok(()),
+        None => file.remove_xattr(ACCESS_LIST),
+    }
+}
+
+/// Returns the mode for a copy of this file that does not get its access list: the group bits are the rights of the
+/// owning group, and not the mask. The second value says whether the file has a list.
+pub fn plain_mode(file: &File, mode: u32) -> (u32, bool) {
+    match access_list(file) {
+        Ok(None) => (mode, false),
+        Ok(Some(list)) => (mode & !0o777 | list.plain_mode(), true),
+        // Nobody may get more than the list gave, so the group gets nothing.
+        Err(_) => (mode & !0o070, true),
+    }
+}
+
+/// Returns the access list that this open directory gives to new files.
+pub(super) fn default_list(directory: &File) -> DefaultList {
+    match read_list(directory, DEFAULT_LIST) {
+        Ok(Some(list)) => DefaultList::Given(list),
+        Ok(None) => DefaultList::Absent,
+        Err(_) => DefaultList::Unknown,
+    }
+}
+
+fn read_list(file: &File, name: &str) -> io::Result<Option<AccessList>> {
+    if !HAS_ACCESS_LISTS {
+        return Ok(None);
+    }
+    match file.get_xattr(name) {
+        Ok(None) => Ok(None),
+        Err(error) if is_unsupported(&error) => Ok(None),
+        Ok(Some(bytes)) => AccessList::parse(&bytes).map(Some).ok_or(io::ErrorKind::InvalidData.into()),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_unsupported(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|error| UNSUPPORTED.contains(&error))
 }

@@ -1,8 +1,9 @@
 //! Calls relative to a directory descriptor.
 
-use super::file::{fstat, set_mode};
+use super::attributes::{access_list, attributes, default_list, plain_mode};
+use super::file::fstat;
 use super::system;
-use crate::sys::contract::{Entry, FileId, Stat};
+use crate::sys::contract::{DefaultList, Entry, Existing, FileId, Stat};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -10,7 +11,6 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Holds a directory open. All names are relative to it.
@@ -82,12 +82,19 @@ impl Directory {
     pub fn create_new(&self, name: &OsStr, _mode: u32) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR))?;
-        // The next copy of this user must be able to open the file, whatever the umask took away.
-        if let Err(error) = rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR) {
-            let _ = self.remove(name);
-            return Err(error.into());
+        // The next copy of this user must be able to open the file, whatever the umask or the directory took away.
+        let set_mode = || match rustix::fs::fstat(&file)?.st_mode & 0o7777 {
+            0o600 => Ok(()),
+            _ => rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR),
+        };
+        match set_mode() {
+            // A file system that refuses modes decides about them itself.
+            Ok(()) | Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(file.into()),
+            Err(error) => {
+                let _ = self.remove(name);
+                Err(error.into())
+            }
         }
-        Ok(file.into())
     }
 
     /// Opens an existing file for reading and writing, or for one of the two. Links are not followed.
@@ -170,25 +177,44 @@ impl Directory {
         rustix::fs::accessat(&self.0, c".", access, AtFlags::EACCESS).is_ok()
     }
 
-    /// Gives the file the mode and, as far as this user may, the owner of `old`, which has this name here and is about to
-    /// be replaced.
+    /// Returns what the regular file of this name can hand on to the file that replaces it; `None` if there is none.
     ///
-    /// Returns whether user and group are those of the old file. Where they are not, the file does not get the rights
-    /// that were meant for them.
-    #[expect(clippy::unused_self, reason = "Windows reads the attributes anew, by the name")]
-    pub fn copy_mode_and_owner(&self, file: &File, _name: &OsStr, old: &Stat) -> io::Result<bool> {
-        let (user, group) = old.owner;
-        // The owner comes first, because changing it clears the set-user-ID bit.
-        let both = fchown(file, Some(user), Some(group));
-        let has_group = both.is_ok() || fchown(file, None, Some(group)).is_ok();
-        let has_user = file.metadata()?.uid() == user;
-        let allowed = match (has_user, has_group) {
-            (true, true) => 0o7777,
-            (false, true) => 0o1777,
-            (_, false) => 0o1707,
+    /// If this user may neither read nor write it, its access list and its attributes cannot be read. Then the mode
+    /// gives its group nothing, because the group bits may be the mask of a list.
+    pub fn existing(&self, name: &OsStr) -> io::Result<Option<Existing>> {
+        // Opening anything else could have an effect.
+        if !matches!(self.entry(name)?, Some(Entry::Regular(_))) {
+            return Ok(None);
+        }
+        let file = match self.open_existing(name) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(_) => {
+                let Stat { owner, mode, .. } = match self.stat(name) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                    other => other?,
+                };
+                let mode = if system::HAS_ACCESS_LISTS { mode & !0o070 } else { mode };
+                return Ok(Some(Existing { owner, mode, list: None, attributes: Vec::new() }));
+            }
         };
-        set_mode(file, old.mode & allowed)?;
-        Ok(has_user && has_group)
+        let Stat { owner, mode, .. } = fstat(&file)?;
+        let list = access_list(&file);
+        let (mode, _) = plain_mode(&file, mode);
+        let mut attributes = attributes(&file)?;
+        attributes.retain(|(name, _)| !name.as_encoded_bytes().starts_with(b"system."));
+        Ok(Some(Existing { owner, mode, list: list.ok().flatten(), attributes }))
+    }
+
+    /// Returns what the directory says about the access lists of new files.
+    pub fn default_list(&self) -> DefaultList {
+        self.0.try_clone().map_or(DefaultList::Unknown, |directory| default_list(&directory.into()))
+    }
+
+    /// Does nothing: Unix has no attributes that are neither in the mode nor extended ones.
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "Windows has such attributes")]
+    pub fn copy_system_attributes(&self, _file: &File, _name: &OsStr) -> io::Result<()> {
+        Ok(())
     }
 
     /// Makes the names in the directory durable. A file system that cannot do that succeeds without it.

@@ -137,6 +137,11 @@ pub fn is_writable(file: &File) -> bool {
     rustix::fs::fcntl_getfl(file).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
 }
 
+/// Checks whether a mode lets anybody write but the owner. With an access list it may.
+pub fn others_may_write(mode: u32) -> bool {
+    mode & 0o022 != 0
+}
+
 /// Sets the permission bits.
 pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))
@@ -147,6 +152,11 @@ pub fn set_owner(file: &File, (user, group): (u32, u32)) -> io::Result<()> {
     fchown(file, Some(user), Some(group)).inspect_err(|_| {
         let _ = fchown(file, None, Some(group));
     })
+}
+
+/// Gives the file to another user, which only the superuser may do.
+pub fn set_user(file: &File, user: u32) -> io::Result<()> {
+    fchown(file, Some(user), None)
 }
 
 /// Checks that the file belongs to this user and this group.

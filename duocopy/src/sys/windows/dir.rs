@@ -6,7 +6,7 @@ use super::constants::{
     FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_ATTRIBUTES, GENERIC_READ, MODE_HIDDEN, MODE_SYSTEM,
 };
 use super::file::Information;
-use crate::sys::contract::{Entry, FileId, Stat};
+use crate::sys::contract::{DefaultList, Entry, Existing, FileId, Stat};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
@@ -228,11 +228,28 @@ impl Directory {
         true
     }
 
-    /// Gives the file the attributes of the file of this name, which it is about to replace. Owner and access list come
-    /// from the directory.
-    pub fn copy_mode_and_owner(&self, file: &File, name: &OsStr, _old: &Stat) -> io::Result<bool> {
-        file.set_permissions(fs::symlink_metadata(self.path.join(name))?.permissions())?;
-        Ok(true)
+    /// Returns what the regular file of this name can hand on to the file that replaces it; `None` if there is none.
+    /// Owner and access list come from the directory.
+    pub fn existing(&self, name: &OsStr) -> io::Result<Option<Existing>> {
+        Ok(match self.entry(name)? {
+            Some(Entry::Regular(_)) => {
+                let Stat { owner, mode, .. } = self.stat(name)?;
+                Some(Existing { owner, mode, list: None, attributes: Vec::new() })
+            }
+            _ => None,
+        })
+    }
+
+    /// Returns that there is none: the system gives a new file its access list.
+    #[expect(clippy::unused_self, reason = "Linux asks the directory")]
+    pub fn default_list(&self) -> DefaultList {
+        DefaultList::Absent
+    }
+
+    /// Gives the file the attributes of the file of this name: read-only, and *hidden* and *system*, which no mode can
+    /// set.
+    pub fn copy_system_attributes(&self, file: &File, name: &OsStr) -> io::Result<()> {
+        file.set_permissions(fs::symlink_metadata(self.path.join(name))?.permissions())
     }
 
     /// Makes the name of this open file durable, which syncing the file does: NTFS writes its log with it.

@@ -1,0 +1,93 @@
+//! Gives the temporary file its metadata, and again if the file that it replaces changes before the rename.
+
+use super::contract::Policy;
+use super::metadata::{Missing, SourceMetadata, Surroundings};
+use super::path::DestinationPath;
+use crate::api::{Error, Operation, Preserve};
+use crate::record::SourceRecord;
+use crate::sys::{DefaultList, Existing};
+use std::fs::File;
+
+/// How often the metadata is given anew while another program keeps changing the file that is about to be replaced.
+const MAX_ROUNDS: usize = 3;
+
+/// What the metadata of the temporary file follows from.
+#[derive(Debug)]
+pub struct Settled {
+    metadata: SourceMetadata,
+    /// The file at the destination, as it was then.
+    existing: Option<Existing>,
+    durable: bool,
+}
+
+/// The temporary file of a copy from this source to this path.
+#[derive(Clone, Copy, Debug)]
+pub struct Temporary<'a> {
+    pub file: &'a File,
+    pub path: &'a DestinationPath,
+    pub source: &'a SourceRecord,
+    pub policy: &'a Policy,
+}
+
+impl Settled {
+    /// Gives the file its metadata. Returns also what it has not got.
+    pub fn give(
+        temporary: Temporary,
+        metadata: &SourceMetadata,
+        durable: bool,
+    ) -> Result<(Self, Missing), Error> {
+        let existing = existing(temporary)?;
+        let settled = Self { metadata: metadata.clone(), existing, durable };
+        let missing = settled.apply(temporary)?;
+        Ok((settled, missing))
+    }
+
+    /// Gives the file its metadata anew if mode, owner, list or attributes of the file at the destination are not what
+    /// they were: a file that was made private meanwhile must not become public again.
+    pub fn renew(&mut self, temporary: Temporary) -> Result<(), Error> {
+        for _ in 0..MAX_ROUNDS {
+            let existing = existing(temporary)?;
+            if existing == self.existing {
+                break;
+            }
+            self.existing = existing;
+            self.apply(temporary)?;
+            if self.durable {
+                temporary.file.sync_all().map_err(|error| failed(temporary, Operation::Flush, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&self, temporary: Temporary) -> Result<Missing, Error> {
+        let Temporary { file, path, source, policy } = temporary;
+        let default_list = match self.existing {
+            Some(_) => DefaultList::Absent,
+            None => path.directory.default_list(),
+        };
+        let existing = self.existing.as_ref();
+        let around = Surroundings {
+            source,
+            umask: policy.umask,
+            trusts_reader: policy.trusts_reader,
+            existing,
+            default_list: &default_list,
+        };
+        let given = self.metadata.apply(file, &around).and_then(|missing| {
+            if existing.is_some() && !self.metadata.wants(Preserve::Mode) {
+                path.directory.copy_system_attributes(file, &path.name)?;
+            }
+            Ok(missing)
+        });
+        given.map_err(|error| failed(temporary, Operation::SetMode, error))
+    }
+}
+
+fn existing(temporary: Temporary) -> Result<Option<Existing>, Error> {
+    let path = temporary.path;
+    path.directory.existing(&path.name).map_err(|error| failed(temporary, Operation::Stat, error))
+}
+
+fn failed(temporary: Temporary, operation: Operation, error: std::io::Error) -> Error {
+    Error::destination(&temporary.path.path, operation, error)
+}

@@ -1,0 +1,166 @@
+//! Which extended attributes a copy gets, from the source and from the file that it replaces.
+
+use crate::api::{Loss, LossReason, Preserved};
+use crate::attributes::Attribute;
+use crate::sys;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+
+/// The access list of a file, which is set with its mode.
+pub const ACCESS_LIST: &str = "system.posix_acl_access";
+/// Rights that a program has, whichever user starts it.
+const CAPABILITIES: &str = "security.capability";
+
+/// Attributes of users in which programs keep owners, modes or capabilities of files that they cannot set for real. To
+/// these programs they are rights: with them a stranger's file is a set-user-ID program of root.
+const RIGHTS_OF_USERS: [&str; 11] = [
+    // containers/storage (Podman, Buildah, CRI-O) and fuse-overlayfs: owner and mode in `override_stat`.
+    "user.containers.",
+    "user.fuseoverlayfs.",
+    // overlayfs of Linux, mounted with `userxattr`: redirections to other files, and where content comes from.
+    "user.overlay.",
+    // rootlesscontaine.rs, which umoci and PRoot follow: the owner.
+    "user.rootlesscontainers",
+    // `rsync --fake-super`: owner, mode, access lists and attributes such as capabilities.
+    "user.rsync.",
+    // QEMU's 9p file system with `security_model=mapped-xattr`: owner and mode.
+    "user.virtfs.",
+    // virtiofsd and the virtiofs of crosvm: attributes of the guest's `security.` and `trusted.`.
+    "user.virtiofsd.",
+    "user.virtiofs.",
+    // OSTree repositories of the kind `bare-user`: owner, mode and attributes.
+    "user.ostreemeta",
+    // pseudo (Yocto): owner and mode.
+    "user.pseudo_data",
+    // Samba, where `acl_xattr:security_acl_name` names it as its documentation does: a Windows access list.
+    "user.NTACL",
+];
+
+/// Labels of security modules that a file keeps when its content changes.
+const LABELS: [&str; 2] = ["security.selinux", "security.SMACK64"];
+/// Checksums of the content that the kernel makes.
+const OF_CONTENT: [&str; 2] = ["security.ima", "security.evm"];
+
+fn is_of_users(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"user.")
+}
+
+/// Returns whether an attribute can give rights to whoever sees the file.
+fn gives_rights(name: &OsStr) -> bool {
+    let is_in = |prefix: &&str| name.as_encoded_bytes().starts_with(prefix.as_bytes());
+    !is_of_users(name) || RIGHTS_OF_USERS.iter().any(is_in)
+}
+
+/// Gives a private file the attributes of the file that it replaces, and removes those that an earlier attempt has left.
+/// Returns what the replaced file has and the new one does not get.
+///
+/// What gives rights to a program, and what gives rights to the content of a stranger, was meant for the old content.
+pub fn hand_on(existing: &[Attribute], file: &File, trusts_reader: bool) -> io::Result<Vec<Preserved>> {
+    let has = sys::attributes(file)?;
+    for (name, _) in &has {
+        let is_own = is_of_users(name) || name.as_encoded_bytes().starts_with(b"trusted.");
+        if is_own && existing.iter().all(|(other, _)| other != name) {
+            sys::remove_attribute(file, name);
+        }
+        if name == CAPABILITIES {
+            sys::remove_attribute(file, name);
+            if sys::attributes(file)?.iter().any(|(name, _)| name == CAPABILITIES) {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+        }
+    }
+    let is_handed_on = |name: &OsString| {
+        LABELS.iter().any(|label| name == label)
+            || is_of_users(name) && (trusts_reader || !gives_rights(name))
+    };
+    let mut lost = Vec::new();
+    for attribute in existing {
+        let (name, value) = attribute;
+        if OF_CONTENT.iter().any(|checksum| name == checksum) {
+            continue;
+        }
+        let set = |value: &Vec<u8>| has.contains(attribute) || sys::set_attribute(file, name, value).is_ok();
+        if !is_handed_on(name) || !value.as_ref().is_some_and(set) {
+            if is_of_users(name) {
+                sys::remove_attribute(file, name);
+            }
+            lost.push(Preserved::Attribute(name.clone()));
+        }
+    }
+    Ok(lost)
+}
+
+/// Sets the source's attributes that belong to users. Returns what the copy does not get.
+pub fn set_users(received: Option<&[Attribute]>, file: &File, trusts_reader: bool) -> Vec<Loss> {
+    match check(received) {
+        Err(lost) => vec![lost],
+        Ok(received) => {
+            let received = received.iter().filter(|(name, _)| is_of_users(name));
+            received.filter_map(|attribute| set(attribute, file, trusts_reader, false)).collect()
+        }
+    }
+}
+
+/// Sets all other attributes of the source. Returns what the copy does not get.
+pub fn set_privileged(
+    received: Option<&[Attribute]>,
+    file: &File,
+    trusts_reader: bool,
+    same_owner: bool,
+) -> Vec<Loss> {
+    let received = check(received).unwrap_or_default().iter();
+    let received = received.filter(|(name, _)| !is_of_users(name) && name != ACCESS_LIST);
+    received.filter_map(|attribute| set(attribute, file, trusts_reader, same_owner)).collect()
+}
+
+/// Returns which attributes of the source a file does not have.
+pub fn missing(
+    received: Option<&[Attribute]>,
+    file: &File,
+    trusts_reader: bool,
+    same_owner: bool,
+) -> Vec<Loss> {
+    let received = match check(received) {
+        Err(lost) => return vec![lost],
+        Ok(received) => received.iter().filter(|(name, _)| name != ACCESS_LIST),
+    };
+    let has = sys::attributes(file).unwrap_or_default();
+    let lost = |attribute: &Attribute| match refusal(attribute, trusts_reader, same_owner) {
+        None if has.contains(attribute) => None,
+        reason => Some(loss(&attribute.0, reason.unwrap_or(LossReason::InPlace))),
+    };
+    received.filter_map(lost).collect()
+}
+
+fn check(received: Option<&[Attribute]>) -> Result<&[Attribute], Loss> {
+    let lost = |reason| Loss { what: Preserved::Attributes, reason };
+    match received {
+        _ if !sys::HAS_ATTRIBUTES => Err(lost(LossReason::Unsupported)),
+        None => Err(lost(LossReason::NotReceived)),
+        Some(received) => Ok(received),
+    }
+}
+
+fn set(attribute: &Attribute, file: &File, trusts_reader: bool, same_owner: bool) -> Option<Loss> {
+    let (name, value) = attribute;
+    let reason = refusal(attribute, trusts_reader, same_owner).or_else(|| {
+        let set = sys::set_attribute(file, name, value.as_deref().unwrap_or_default());
+        set.err().map(|error| LossReason::System(error.into()))
+    });
+    reason.map(|reason| loss(name, reason))
+}
+
+/// Returns why a copy must not have an attribute, if that is so.
+fn refusal((name, value): &Attribute, trusts_reader: bool, same_owner: bool) -> Option<LossReason> {
+    match value {
+        None => Some(LossReason::Unreadable),
+        Some(_) if gives_rights(name) && !trusts_reader => Some(LossReason::OtherUser),
+        Some(_) if name == CAPABILITIES && !same_owner => Some(LossReason::OtherOwner),
+        Some(_) => None,
+    }
+}
+
+fn loss(name: &OsStr, reason: LossReason) -> Loss {
+    Loss { what: Preserved::Attribute(name.to_owned()), reason }
+}
