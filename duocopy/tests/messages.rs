@@ -237,6 +237,11 @@ fn the_destination(book: &mut Book) {
     book.tell("A destination that will not do", &scene);
 
     let mut scene = Scene::new();
+    scene.folder.set_mode("dst", 0o4755);
+    scene.run("cp src dst");
+    book.tell("A set-user-ID program that is replaced", &scene);
+
+    let mut scene = Scene::new();
     scene.folder.write("src", bytes(2 * MIB, 1));
     let both = held_in_the_middle(&scene.folder, &format!("{SMALL_BLOCKS} src dst"));
     scene.run("cp src dst");

@@ -173,7 +173,9 @@ mod unix {
     fn attributes_and_access_lists_are_preserved_on_request() {
         let folder = with_attributes();
         for (flags, xattr, acl) in [
-            ("-p", false, false),
+            // The mode without its list would say something else.
+            ("-p", false, true),
+            ("--preserve=timestamps", false, false),
             ("--preserve=xattr", true, false),
             ("--preserve=mode,acl", false, true),
             ("--preserve=all", true, true),

@@ -155,7 +155,7 @@ pub enum Sparse {
 /// Metadata of the source that the copy can preserve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Preserve {
-    /// Permission bits (on Windows: whether the file may be written to).
+    /// Permission bits, on Linux with the access list (on Windows: whether the file may be written to).
     Mode,
     /// User and group.
     Ownership,

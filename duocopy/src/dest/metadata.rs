@@ -98,9 +98,10 @@ impl SourceMetadata {
             missing.of_source.extend(xattr::set_users(received, file, trusts_reader));
         }
         let (source_list, lost_list) = self.source_list(received, source);
-        let decide = |set_id, group_kept| {
+        let decide = |set_id, group_kept, group_asked_for| {
             if wants(Preserve::Mode) {
-                return Rights::of_source(source.stat.mode, source_list.clone(), set_id);
+                let rights = Rights::of_source(source.stat.mode, source_list.clone(), set_id);
+                return if group_asked_for { rights } else { rights.without_group() };
             }
             let rights = match around.existing {
                 Some(existing) => Rights::handed_on(existing, group_kept),
@@ -109,7 +110,7 @@ impl SourceMetadata {
             let replaces_list = wants(Preserve::Acl) && lost_list.is_none();
             if replaces_list { rights.with_list(source_list.clone()) } else { rights }
         };
-        let lost_owner = self.set_owner(file, around, decide(false, true).mode)?;
+        let lost_owner = self.set_owner(file, around, decide(false, true, true).mode)?;
         let owner = sys::fstat(file)?.owner;
         missing.of_source.extend(lost_owner);
         let kept = around.existing.is_none_or(|existing| existing.owner == owner);
@@ -120,13 +121,17 @@ impl SourceMetadata {
             missing.of_source.extend(privileged);
         }
         // A group that was asked for is as good as the old one.
+        let has_group = !sys::HAS_OWNERS || source.stat.owner.1 == owner.1;
         let group_kept = around.existing.is_none_or(|existing| existing.owner.1 == owner.1)
-            || wants(Preserve::Ownership) && source.stat.owner.1 == owner.1;
-        let rights = decide(same_owner, group_kept);
+            || wants(Preserve::Ownership) && has_group;
+        let rights = decide(same_owner, group_kept, has_group || !wants(Preserve::Ownership));
         let refused = rights.give(file)?;
         missing.of_source.extend((!is_stream).then_some(lost_list).flatten());
         self.add_refused(&mut missing, refused, around);
         self.add_set_id(&mut missing, around, &rights);
+        if wants(Preserve::Mode) && (rights.mode ^ source.stat.mode) & 0o777 != 0 {
+            missing.of_source.push(Loss { what: Preserved::Mode, reason: LossReason::OtherOwner });
+        }
         if wants(Preserve::Timestamps) {
             let set = sys::set_times(file, source.stat.accessed, source.stat.modified);
             missing.of_source.extend(set.err().map(|error| failed(Preserved::Timestamps, error)));

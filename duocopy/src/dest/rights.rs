@@ -58,6 +58,16 @@ impl Rights {
         Self { mode: if set_id { mode } else { mode & sys::MODE_WITHOUT_SETID }, list }
     }
 
+    /// Returns these rights for a file that does not have the group that they were meant for: neither its group nor the
+    /// others get more than both were to get.
+    pub fn without_group(mut self) -> Self {
+        let both = self.mode & self.mode >> 3 & 0o007;
+        if let Some(list) = &mut self.list {
+            list.limit(both, both);
+        }
+        Self { mode: self.mode & !0o077 | both << 3 | both, list: self.list }
+    }
+
     /// Returns these rights with another list, which then says what everybody may do.
     pub fn with_list(&self, list: Option<AccessList>) -> Self {
         let mode = list.as_ref().map_or(self.mode, |list| self.mode & !0o777 | list.plain_mode());
@@ -184,6 +194,18 @@ mod tests {
             let rights = Rights::of_new_file(mode, 0o022, &default);
             assert_eq!((rights.mode, rights.whole_mode()), (expected, whole), "{mode:o} {default:?}");
         }
+    }
+
+    #[test]
+    fn another_group_gets_no_more_than_others() {
+        for (mode, expected) in
+            [(0o644, 0o644), (0o755, 0o755), (0o640, 0o600), (0o664, 0o644), (0o604, 0o600), (0o751, 0o711)]
+        {
+            let rights = Rights { mode, list: None }.without_group();
+            assert_eq!(rights, Rights { mode: expected, list: None }, "{mode:o}");
+        }
+        let rights = Rights { mode: 0o640, list: Some(list([6, 6, 4, 6, 0])) }.without_group();
+        assert_eq!(rights, Rights { mode: 0o600, list: Some(list([6, 6, 0, 6, 0])) });
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use super::contract::Policy;
 use super::journal::{Heading, Journal, Recorded};
 use super::path::DestinationPath;
+use super::rights;
 use crate::api::{Aftermath, Error, ErrorKind, Operation, Stop, Warning};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
@@ -165,6 +166,8 @@ impl Claim<'_> {
         let directory = &self.path.directory;
         match self.resume.then(|| resumable(self.path, self.policy, self.source, &left)).flatten() {
             Some((begins, journal)) if sys::is_writable(&left) => {
+                // An earlier Writer may have given others the right to read it.
+                rights::make_private(&left).map_err(|error| self.failed(error))?;
                 return Ok(Some(Staging { begins, journal: Some(journal), ..Staging::new(left) }));
             }
             // An earlier Writer was killed after it had set the final mode, which does not allow writing. The next

@@ -120,8 +120,8 @@ struct Case {
     stranger: bool,
     options: &'static str,
     prepare: fn(&Folder),
-    /// The mode in the end, and the owner.
-    expected: (u32, u32),
+    /// The mode in the end, the owner, and whether the copy has capabilities.
+    expected: (u32, u32, bool),
 }
 
 const CASES: [Case; 7] = [
@@ -133,7 +133,7 @@ const CASES: [Case; 7] = [
             folder.write("to/dst", OLD);
             give(folder, "to/dst", 0, 0, 0o6755);
         },
-        expected: (0o755, 0),
+        expected: (0o755, 0, false),
     },
     Case {
         name: "a stranger replaces a program with capabilities",
@@ -145,7 +145,7 @@ const CASES: [Case; 7] = [
             set(&path, CAPABILITIES, &capabilities());
             set(&folder.path("from/src"), CAPABILITIES, &capabilities());
         },
-        expected: (0o750, THIRD),
+        expected: (0o750, THIRD, false),
     },
     Case {
         name: "another user's file with a list is replaced",
@@ -156,7 +156,7 @@ const CASES: [Case; 7] = [
             give(folder, "to/dst", THIRD, GROUP, 0o600);
             set(&path, ACCESS, &list(WRITER, [6, 6, 0, 6, 0]));
         },
-        expected: (0o660, THIRD),
+        expected: (0o660, THIRD, false),
     },
     Case {
         name: "another user's read-only file is replaced",
@@ -166,14 +166,14 @@ const CASES: [Case; 7] = [
             folder.write("to/dst", OLD);
             give(folder, "to/dst", THIRD, GROUP, 0o440);
         },
-        expected: (0o440, THIRD),
+        expected: (0o440, THIRD, false),
     },
     Case {
         name: "another user's set-user-ID program is copied",
         stranger: false,
         options: "-p",
         prepare: |folder| give(folder, "from/src", THIRD, GROUP, 0o6711),
-        expected: (0o6711, THIRD),
+        expected: (0o6711, THIRD, false),
     },
     Case {
         name: "a file with a list and capabilities takes the place of a public one",
@@ -187,14 +187,14 @@ const CASES: [Case; 7] = [
             set(&path, CAPABILITIES, &capabilities());
             set(&path, ACCESS, &list(WRITER, [7, 5, 0, 5, 0]));
         },
-        expected: (0o750, THIRD),
+        expected: (0o750, THIRD, true),
     },
     Case {
         name: "a new file appears in a directory that gives a list",
         stranger: false,
         options: "",
         prepare: |folder| set(&folder.path("to"), DEFAULT, &list(WRITER, [7, 7, 0, 7, 0])),
-        expected: (0o640, 0),
+        expected: (0o640, 0, false),
     },
 ];
 
@@ -236,7 +236,8 @@ fn at_no_call_does_anybody_get_more_than_in_the_end() {
         (case.prepare)(&folder);
         assert!(!case.run(&folder, None));
         let end = Access::of(&folder.path("to/dst"));
-        assert_eq!((end.mode, end.owner.0), case.expected, "{}: {end:?}", case.name);
+        let found = (end.mode, end.owner.0, end.capabilities.is_some());
+        assert_eq!(found, case.expected, "{}: {end:?}", case.name);
         let (mut kills, mut left_complete) = (0, 0);
         for call in CALLS {
             for number in 1.. {
@@ -342,11 +343,13 @@ fn a_destination_that_was_given_away_during_the_copy_stays_given_away() {
         let folder = folders();
         folder.write("to/dst", OLD);
         folder.set_mode("to/dst", 0o644);
-        let slow = format!("-f -e trace={call} -e inject={call}:delay_enter=700000:when=1");
+        let slow = format!("-f -e trace={call} -e inject={call}:delay_enter=2000000:when=1");
         let line = "--wait=20s from/src to/dst";
         let both = [folder.duocopy(line).start_reader(), folder.duocopy(line).traced(&slow).start()];
-        both[1].has_called(call, 1);
+        // The call has begun, and takes long enough for everything that follows.
+        until("the call", || both[1].trace().contains(&format!("{call}(")).then_some(()));
         give(&folder, "to/dst", THIRD, THIRD, 0o600);
+        assert_eq!(folder.read("to/dst"), OLD, "the machine is too busy");
         complete(both);
         folder.assert_same("from/src", "to/dst");
         let access = Access::of(&folder.path("to/dst"));
@@ -405,4 +408,37 @@ fn a_replaced_file_hands_on_its_attributes_and_no_rights_of_its_content() {
     set(&folder.path("from/src"), "user.other", b"x");
     folder.duocopy("cp --preserve=xattr from/src to/dst").end().expect(0, &[]);
     assert!(get(&old, "user.tag").is_some() && get(&old, "user.other").is_some());
+}
+
+/// Rights that were meant for a group that the copy does not have are nobody's.
+#[test(needs = [root, extended_attributes])]
+fn without_its_group_a_copy_gives_neither_the_own_group_nor_others_more() {
+    let folder = folders();
+    give(&folder, "to", WRITER, WRITER, 0o755);
+    give(&folder, "from", READER, READER, 0o755);
+    let copy = |line: &str| folder.duocopy(line).by_user(WRITER, WRITER).end();
+    // The mode; that of the copy that replaces such a file; and that of a copy that preserves it.
+    for (mode, replaced, preserved) in
+        [(0o664, 0o604, 0o644), (0o644, 0o604, 0o644), (0o604, 0o600, 0o600), (0o757, 0o705, 0o755)]
+    {
+        folder.write("to/dst", OLD);
+        give(&folder, "to/dst", THIRD, GROUP, mode);
+        copy("cp from/src to/dst").expect(0, &["cannot keep the owner and group of the old file"]);
+        assert_eq!(folder.mode("to/dst"), replaced, "replaced {mode:o}");
+        give(&folder, "from/src", THIRD, GROUP, mode);
+        copy("cp -p from/src to/dst").expect(3, &["ownership ("]);
+        assert_eq!(folder.mode("to/dst"), preserved, "preserved {mode:o}");
+        fs::remove_file(folder.path("to/dst")).expect("root may");
+    }
+    // A list still says what named users may do. A file that cannot be read may have one.
+    folder.write("to/dst", OLD);
+    give(&folder, "to/dst", THIRD, GROUP, 0o600);
+    set(&folder.path("to/dst"), ACCESS, &list(READER, [6, 6, 6, 6, 4]));
+    copy("cp from/src to/dst").expect(0, &[]);
+    assert!(may(&folder, READER, READER, 'w', "to/dst"));
+    assert!(!may(&folder, THIRD, WRITER, 'r', "to/dst") && !may(&folder, THIRD, GROUP, 'w', "to/dst"));
+    give(&folder, "to/dst", THIRD, WRITER, 0o000);
+    set(&folder.path("to/dst"), ACCESS, &list(READER, [0, 6, 0, 6, 0]));
+    copy("cp from/src to/dst").expect(0, &[]);
+    assert_eq!(folder.mode("to/dst"), 0);
 }

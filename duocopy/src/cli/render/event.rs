@@ -106,7 +106,7 @@ pub fn warning(warning: &Warning, to: &Audience) -> String {
         }
         Warning::NotHandedOn { path, what } => {
             let what = what.iter().map(property).collect::<Vec<_>>().join(", ");
-            format!("the new file does not have this of the file that it replaced: {what}: {}", to.show(path))
+            format!("did not keep these properties of the old file: {what}: {}", to.show(path))
         }
         Warning::RereadCached => {
             "the copy was read back through the page cache: this file system has no direct reads".into()

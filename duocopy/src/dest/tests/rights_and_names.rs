@@ -118,6 +118,9 @@ fn a_leftover_that_was_given_to_others_is_not_resumed() {
         sys::set_mode(&left, mode).unwrap();
         let destination = folder.open(&policy(), true).unwrap();
         assert_eq!(destination.resume_point().position, expected, "{mode:o}");
+        // It is private again while the rest is written.
+        let now = sys::stat(&temporary_path(&folder.destination()).unwrap()).unwrap();
+        assert_eq!(now.mode, 0o600, "{mode:o}");
     }
     let folder = Folder::new();
     interrupt(&folder, 8);

@@ -1,6 +1,6 @@
 //! Calls relative to a directory descriptor.
 
-use super::attributes::{access_list, attributes, default_list, plain_mode};
+use super::attributes::{access_list, attributes, default_list};
 use super::file::fstat;
 use super::system;
 use crate::sys::contract::{DefaultList, Entry, Existing, FileId, Stat};
@@ -186,9 +186,13 @@ impl Directory {
         if !matches!(self.entry(name)?, Some(Entry::Regular(_))) {
             return Ok(None);
         }
-        let file = match self.open_existing(name) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let open =
+            |access| retry_on_intr(|| rustix::fs::openat(&self.0, name, flags | access, Mode::empty()));
+        // Opening it for writing could have an effect, too: some file systems copy the file, others tell other programs.
+        let file = match open(OFlags::RDONLY).or_else(|error| open(OFlags::WRONLY).map_err(|_| error)) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT) => return Ok(None),
             Err(_) => {
                 let Stat { owner, mode, .. } = match self.stat(name) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -199,11 +203,16 @@ impl Directory {
             }
         };
         let Stat { owner, mode, .. } = fstat(&file)?;
-        let list = access_list(&file);
-        let (mode, _) = plain_mode(&file, mode);
-        let mut attributes = attributes(&file)?;
+        let (mode, list) = match access_list(&file) {
+            Ok(Some(list)) => (mode & !0o777 | list.plain_mode(), Some(list)),
+            Ok(None) => (mode, None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => (mode & !0o070, None),
+            Err(error) => return Err(error),
+        };
+        // On other systems the names do not tell which attributes belong to users.
+        let mut attributes = if cfg!(target_os = "linux") { attributes(&file)? } else { Vec::new() };
         attributes.retain(|(name, _)| !name.as_encoded_bytes().starts_with(b"system."));
-        Ok(Some(Existing { owner, mode, list: list.ok().flatten(), attributes }))
+        Ok(Some(Existing { owner, mode, list, attributes }))
     }
 
     /// Returns what the directory says about the access lists of new files.
