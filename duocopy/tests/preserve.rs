@@ -273,6 +273,32 @@ mod unix {
         assert!(ended.code == 0 || ended.messages.contains("user.long (") && ended.code == 3, "{ended:?}");
     }
 
+    /// Some file systems of other systems, and some mounts, refuse every mode. `cp` copies there.
+    #[test(needs = [strace])]
+    fn a_file_system_that_refuses_modes_is_reported_only_if_the_mode_was_asked_for() {
+        let copy = |options: &str, injection: &str| {
+            let folder = prepared();
+            let line = format!("--wait=20s {options} src dst");
+            let traced = format!("-f -e trace=fchmod{injection}");
+            let reader = folder.duocopy(&line).start_reader();
+            let writer = folder.duocopy(&line).traced(&traced).start();
+            reader.end();
+            until("the Writer's end", || writer.ended());
+            let calls = writer.calls("fchmod").len();
+            folder.assert_same("src", "dst");
+            (writer.end(), calls, folder.mode("dst"))
+        };
+        for (options, code, message) in [("", 0, ""), ("-p", 3, "dst: mode (")] {
+            // The mode of the copy is the last one that is set.
+            let (ended, calls, mode) = copy(options, "");
+            ended.expect(0, &[]);
+            assert_eq!(mode, 0o644);
+            let (ended, _, mode) = copy(options, &format!(" -e inject=fchmod:error=EPERM:when={calls}+"));
+            ended.expect(code, &[message]);
+            assert_eq!(mode, 0o600, "{options}");
+        }
+    }
+
     /// Hundreds of kilobytes of attributes are a mistake or an attack.
     #[test]
     fn a_reader_that_sends_too_many_attributes_is_refused() {

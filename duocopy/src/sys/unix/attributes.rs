@@ -7,8 +7,10 @@ use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
-use xattr::FileExt;
+use std::path::PathBuf;
+use xattr::{FileExt, XAttrs};
 
 /// Files can have extended attributes.
 pub const HAS_ATTRIBUTES: bool = true;
@@ -20,16 +22,57 @@ const DEFAULT_LIST: &str = "system.posix_acl_default";
 /// What a file system without extended attributes answers.
 const UNSUPPORTED: [Errno; 3] = [Errno::OPNOTSUPP, Errno::NOTSUP, Errno::NOSYS];
 
+/// A file whose attributes can be read.
+pub(super) trait Readable {
+    fn list(&self) -> io::Result<XAttrs>;
+    fn get(&self, name: &OsStr) -> io::Result<Option<Vec<u8>>>;
+}
+
+impl Readable for File {
+    fn list(&self) -> io::Result<XAttrs> {
+        self.list_xattr()
+    }
+
+    fn get(&self, name: &OsStr) -> io::Result<Option<Vec<u8>>> {
+        self.get_xattr(name)
+    }
+}
+
+/// A file that is open only for finding it. Its attributes have no other name than this path.
+pub(super) struct Found(PathBuf);
+
+impl Found {
+    /// Returns `None` if `/proc` is not mounted.
+    pub fn new(file: &File) -> Option<Self> {
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        path.exists().then_some(Self(path))
+    }
+}
+
+impl Readable for Found {
+    fn list(&self) -> io::Result<XAttrs> {
+        xattr::list_deref(&self.0)
+    }
+
+    fn get(&self, name: &OsStr) -> io::Result<Option<Vec<u8>>> {
+        xattr::get_deref(&self.0, name)
+    }
+}
+
 /// Returns all attributes that this user may see, each with its value if this user may read it. A file system without
 /// attributes has none.
 pub fn attributes(file: &File) -> io::Result<Vec<Attribute>> {
-    let names = match file.list_xattr() {
+    attributes_of(file)
+}
+
+pub(super) fn attributes_of(file: &impl Readable) -> io::Result<Vec<Attribute>> {
+    let names = match file.list() {
         Ok(names) => names,
         Err(error) if is_unsupported(&error) => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
     let with_value = |name: OsString| {
-        let value = file.get_xattr(&name).ok().flatten();
+        let value = file.get(&name).ok().flatten();
         (name, value)
     };
     Ok(names.map(with_value).collect())
@@ -52,6 +95,10 @@ pub fn attribute_name(name: &[u8]) -> Option<OsString> {
 
 /// Returns the access list of a file; `None` if its mode says everything.
 pub fn access_list(file: &File) -> io::Result<Option<AccessList>> {
+    access_list_of(file)
+}
+
+pub(super) fn access_list_of(file: &impl Readable) -> io::Result<Option<AccessList>> {
     read_list(file, ACCESS_LIST).map(|list| list.filter(|list| !list.is_minimal()))
 }
 
@@ -85,11 +132,11 @@ pub(super) fn default_list(directory: &File) -> DefaultList {
     }
 }
 
-fn read_list(file: &File, name: &str) -> io::Result<Option<AccessList>> {
+fn read_list(file: &impl Readable, name: &str) -> io::Result<Option<AccessList>> {
     if !HAS_ACCESS_LISTS {
         return Ok(None);
     }
-    match file.get_xattr(name) {
+    match file.get(OsStr::new(name)) {
         Ok(None) => Ok(None),
         Err(error) if is_unsupported(&error) => Ok(None),
         Ok(Some(bytes)) => AccessList::parse(&bytes).map(Some).ok_or(io::ErrorKind::InvalidData.into()),

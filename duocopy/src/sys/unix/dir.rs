@@ -1,6 +1,6 @@
 //! Calls relative to a directory descriptor.
 
-use super::attributes::{access_list, attributes, default_list};
+use super::attributes::{Found, Readable, access_list_of, attributes_of, default_list};
 use super::file::fstat;
 use super::system;
 use crate::sys::contract::{DefaultList, Entry, Existing, FileId, Stat};
@@ -179,40 +179,34 @@ impl Directory {
 
     /// Returns what the regular file of this name can hand on to the file that replaces it; `None` if there is none.
     ///
-    /// If this user may neither read nor write it, its access list and its attributes cannot be read. Then the mode
-    /// gives its group nothing, because the group bits may be the mask of a list.
+    /// The file is opened only for finding it. Opening it for reading would need the right to do so, and other programs
+    /// could notice. If that is not enough, the mode gives its group nothing, because the group bits may be the mask of
+    /// a list.
     pub fn existing(&self, name: &OsStr) -> io::Result<Option<Existing>> {
-        // Opening anything else could have an effect.
         if !matches!(self.entry(name)?, Some(Entry::Regular(_))) {
             return Ok(None);
         }
-        let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open =
             |access| retry_on_intr(|| rustix::fs::openat(&self.0, name, flags | access, Mode::empty()));
-        // Opening it for writing could have an effect, too: some file systems copy the file, others tell other programs.
-        let file = match open(OFlags::RDONLY).or_else(|error| open(OFlags::WRONLY).map_err(|_| error)) {
+        let file = match open(system::LOOKUP) {
             Ok(file) => File::from(file),
             Err(Errno::NOENT) => return Ok(None),
-            Err(_) => {
-                let Stat { owner, mode, .. } = match self.stat(name) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                    other => other?,
-                };
-                let mode = if system::HAS_ACCESS_LISTS { mode & !0o070 } else { mode };
-                return Ok(Some(Existing { owner, mode, list: None, attributes: Vec::new() }));
-            }
+            Err(error) => return Err(error.into()),
         };
         let Stat { owner, mode, .. } = fstat(&file)?;
-        let (mode, list) = match access_list(&file) {
-            Ok(Some(list)) => (mode & !0o777 | list.plain_mode(), Some(list)),
-            Ok(None) => (mode, None),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => (mode & !0o070, None),
-            Err(error) => return Err(error),
-        };
+        let plain = Existing { owner, mode, list: None, attributes: Vec::new() };
         // On other systems the names do not tell which attributes belong to users.
-        let mut attributes = if cfg!(target_os = "linux") { attributes(&file)? } else { Vec::new() };
-        attributes.retain(|(name, _)| !name.as_encoded_bytes().starts_with(b"system."));
-        Ok(Some(Existing { owner, mode, list, attributes }))
+        if !system::HAS_ACCESS_LISTS {
+            return Ok(Some(plain));
+        }
+        if let Some(found) = Found::new(&file) {
+            return with_attributes(plain, &found).map(Some);
+        }
+        match open(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
+            Ok(file) => with_attributes(plain, &File::from(file)).map(Some),
+            Err(_) => Ok(Some(Existing { mode: mode & !0o070, ..plain })),
+        }
     }
 
     /// Returns what the directory says about the access lists of new files.
@@ -239,6 +233,21 @@ impl AsFd for Directory {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+fn with_attributes(mut existing: Existing, file: &impl Readable) -> io::Result<Existing> {
+    match access_list_of(file) {
+        Ok(None) => {}
+        Ok(Some(list)) => {
+            existing.mode = existing.mode & !0o777 | list.plain_mode();
+            existing.list = Some(list);
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => existing.mode &= !0o070,
+        Err(error) => return Err(error),
+    }
+    existing.attributes = attributes_of(file)?;
+    existing.attributes.retain(|(name, _)| !name.as_encoded_bytes().starts_with(b"system."));
+    Ok(existing)
 }
 
 fn file_id(stat: &rustix::fs::Stat) -> FileId {

@@ -49,6 +49,9 @@ const ANY_ARGUMENTS: &[libc::c_long] = &[
     libc::SYS_fdatasync,
     libc::SYS_fchmod,
     libc::SYS_fchown,
+    // The attributes of the file that is replaced, which is not opened for reading.
+    libc::SYS_getxattr,
+    libc::SYS_listxattr,
     libc::SYS_flistxattr,
     libc::SYS_fgetxattr,
     libc::SYS_fsetxattr,
