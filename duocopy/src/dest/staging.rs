@@ -258,6 +258,10 @@ fn take_over_from(
         }
         pause();
     };
+    if !is_committed {
+        // The dead Writer may have given others the right to read it.
+        rights::make_private(&file).map_err(failed)?;
+    }
     let is_its = |heading: &Heading| heading.target.is_same_file(dead);
     let journal = Journal::open(&path.directory, &path.journal());
     let journal = journal.and_then(|(journal, heading, _)| is_its(&heading).then_some(journal));
