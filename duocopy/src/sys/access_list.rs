@@ -48,6 +48,7 @@ impl AccessList {
     }
 
     /// Returns the bytes of the extended attribute.
+    #[cfg_attr(windows, allow(dead_code, reason = "Windows has other access lists"))]
     pub fn pack(&self) -> Vec<u8> {
         let entry = |Entry { kind, rights, id }: &Entry| {
             [&kind.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()

@@ -57,6 +57,7 @@ pub struct Existing {
 }
 
 /// What a directory says about the access lists of new files.
+#[cfg_attr(windows, allow(dead_code, reason = "Windows has other access lists"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DefaultList {
     /// Nothing: a new file has no list, and the umask limits its mode.
