@@ -2,7 +2,7 @@
 //! one.
 
 use crate::digest::Kind;
-use crate::sys::{FileId, Stat};
+use crate::sys::{self, FileId, Stat};
 
 /// A packed record: 16 little-endian words.
 pub type Packed = [u8; 128];
@@ -83,7 +83,7 @@ impl SourceRecord {
             let stat = record.stat;
             (stat.length, stat.modified, stat.changed, stat.birth_time)
         };
-        let same_file = self.stat.file.is_same_across_mounts(other.stat.file);
+        let same_file = may_be_same_file(self.stat.file, other.stat.file);
         !self.is_stream && same_file && version(self) == version(other)
     }
 
@@ -136,7 +136,7 @@ impl Origin {
 impl TargetRecord {
     /// Returns whether both are the same file. Inode numbers are reused, so the birth time is compared, too.
     pub fn is_same_file(&self, other: &Self) -> bool {
-        self.file.is_same_across_mounts(other.file) && self.birth_time == other.birth_time
+        may_be_same_file(self.file, other.file) && self.birth_time == other.birth_time
     }
 
     pub fn pack(&self) -> Packed {
@@ -149,6 +149,13 @@ impl TargetRecord {
         let (is_stream, wants_attributes) = (flags & 1 != 0, flags & 2 != 0);
         Self { file: FileId { device, inode }, birth_time, terminal, is_stream, wants_attributes }
     }
+}
+
+/// Returns whether both can be the same file, even if its file system was mounted again in between: some get another
+/// device number each time. Then the caller must compare more than this.
+pub fn may_be_same_file(one: FileId, other: FileId) -> bool {
+    let anonymous = |id: FileId| sys::is_anonymous_device(id.device);
+    one.inode == other.inode && (one.device == other.device || anonymous(one) && anonymous(other))
 }
 
 fn pack<const N: usize>(words: [u64; N]) -> Packed {

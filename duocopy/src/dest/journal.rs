@@ -14,7 +14,7 @@
 //! match is not a journal.
 
 use crate::digest;
-use crate::record::{Origin, Packed, ResumePoint, SourceRecord, TargetRecord};
+use crate::record::{Origin, Packed, ResumePoint, SourceRecord, TargetRecord, may_be_same_file};
 use crate::sys::{self, Directory, FileId};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -68,7 +68,7 @@ impl Heading {
     pub fn fits_but_for_content(&self, other: &Self) -> bool {
         self.origin.is_of_same_party(&other.origin)
             && self.origin.source.is_stream == other.origin.source.is_stream
-            && self.directory.is_same_across_mounts(other.directory)
+            && may_be_same_file(self.directory, other.directory)
             && self.name == other.name
     }
 

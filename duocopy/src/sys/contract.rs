@@ -10,15 +10,6 @@ pub struct FileId {
     pub inode: u64,
 }
 
-impl FileId {
-    /// Returns whether both may be the same file, even if its file system was mounted again in between: some get another
-    /// device number each time. Then the caller must compare more than the inode.
-    pub fn is_same_across_mounts(self, other: Self) -> bool {
-        let anonymous = |id: Self| super::is_anonymous_device(id.device);
-        self.inode == other.inode && (self.device == other.device || anonymous(self) && anonymous(other))
-    }
-}
-
 /// What `stat` tells about a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
