@@ -354,9 +354,15 @@ impl<T: Trust> Pipe<T> {
         let snapshot = || Box::new(Snapshot::take(&shared, producer, consumer).with_users(&shared, seats));
         match (producer, consumer) {
             (false, false) if magic == 0 => {
-                self.init_header(header)?;
                 // The header first: a process killed in between must not leave a taken seat over an old header.
-                self.take_seat(seats, shared, requested.unwrap_or(Side::Producer), Entry::First)
+                let side = requested.unwrap_or(Side::Producer);
+                let arrival =
+                    self.init_header(header).and_then(|()| self.take_seat(seats, shared, side, Entry::First));
+                if arrival.is_err() {
+                    // Nobody has a seat, and nobody waits for this pipe: it must not stay.
+                    let _ = seats.unlink();
+                }
+                arrival
             }
             (false, false) => {
                 // A file serves one pairing, so that nothing old can be mistaken for new, and no mapping ever shrinks.
@@ -424,9 +430,7 @@ impl<T: Trust> Pipe<T> {
         header.waits_since[side as usize].store(0, Ordering::Relaxed);
         let attached = Attached::new(Arc::clone(seats), shared, side, self.options.clone())
             .map_err(JoinError::io("opening the bells"))?;
-        seats
-            .publish_user(side, attached.generation)
-            .map_err(JoinError::io("publishing this process's user"))?;
+        seats.publish_user(side, attached.generation)?;
         step();
         if !attached.secure_region() {
             return Ok(Arrival::Leaving(Box::new(Snapshot::take(&attached.shared, false, false))));

@@ -225,6 +225,65 @@ mod unix {
         fs::remove_file(pipe.with_extension("moved")).unwrap();
     }
 
+    /// Another user, or a mistake, can put something in the directory that this library cannot remove.
+    #[test]
+    fn what_has_the_name_of_a_card_is_reported_and_no_pipe_is_left() {
+        let _watchdog = Watchdog::new(60);
+        let (place, name) = (Place::new(0o2770), Name::new());
+        for side in ["producer", "consumer"] {
+            let card = place.0.join(format!("{:032x}-{side}-user", name.key()));
+            fs::create_dir(&card).unwrap();
+            let pipe = place.pipe(&name);
+            for _ in 0..2 {
+                let error = match side {
+                    "producer" => pipe.join_as_producer().unwrap_err(),
+                    _ => pipe.join_as_consumer().unwrap_err(),
+                };
+                let JoinError::Foreign { path, what } = &error else { panic!("{error}") };
+                assert_eq!((Path::new(path), *what), (&*card, "a directory has the name of a user card"));
+                assert_eq!(place.files(), std::slice::from_ref(&card));
+            }
+            fs::remove_dir(card).unwrap();
+        }
+        drop(producer(&place.pipe(&name)));
+    }
+
+    /// The peer waits with its pipe, which must stay.
+    #[test]
+    fn a_process_that_cannot_publish_its_card_does_not_disturb_the_one_that_waits() {
+        let _watchdog = Watchdog::new(60);
+        let (place, name) = (Place::new(0o2770), Name::new());
+        let _producer = producer(&place.pipe(&name));
+        let card = place.0.join(format!("{:032x}-consumer-user", name.key()));
+        fs::create_dir(&card).unwrap();
+        let refused = place.pipe(&name).join_as_consumer().unwrap_err();
+        assert!(matches!(&refused, JoinError::Foreign { path, .. } if Path::new(path) == card), "{refused}");
+        fs::remove_dir(card).unwrap();
+        place.pipe(&name).join_as_consumer().unwrap();
+    }
+
+    #[test(needs = [root])]
+    fn what_another_user_has_put_there_is_reported_by_its_path() {
+        let _watchdog = Watchdog::new(60);
+        let (mine, theirs, group) = (20_001, 20_003, 20_000);
+        // With the sticky bit, a user can remove no file of another.
+        let (place, name) = (Place::new(0o3770), Name::new());
+        chown(&place.0, Some(0), Some(group)).unwrap();
+        let mut actor = User::new(mine, group).actor();
+        let (pipe, card) = (place.0.join(format!("{:032x}", name.key())), card(&place, &name));
+        for (path, mode, what) in [
+            (&card, 0o660, "a file of another user has the name of a user card"),
+            (&pipe, 0o600, "this user may not open it"),
+        ] {
+            fs::write(path, "").unwrap();
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+            chown(path, Some(theirs), Some(group)).unwrap();
+            actor.expect_refusal(&place.join(&name), what);
+            assert_eq!(place.files(), std::slice::from_ref(path));
+            fs::remove_file(path).unwrap();
+        }
+    }
+
     #[test(needs = [root])]
     fn two_users_meet_and_know_each_other() {
         let _watchdog = Watchdog::new(60);

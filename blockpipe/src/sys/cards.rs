@@ -1,10 +1,10 @@
 //! User cards: files in a directory of several users that prove which user holds a seat.
 
-use super::contract::Side;
+use super::contract::{OpenError, Side};
 use super::folder::{Folder, OPEN_FLAGS, side_name};
 use super::system;
 use rustix::fd::OwnedFd;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::retry_on_intr;
 use std::io;
 
@@ -17,16 +17,39 @@ impl Folder {
         key: &str,
         side: Side,
         generation: u64,
-    ) -> io::Result<Option<OwnedFd>> {
+    ) -> Result<Option<OwnedFd>, OpenError> {
         if !self.shared {
             return Ok(None);
         }
         let name = card_name(key, side);
-        // Remove the card of an earlier pairing, or of a dead process that is being replaced.
-        match self.remove(&name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        let path = format!("{}/{name}", self.path.to_string_lossy());
+        self.remove_old_card(&name, &path)?;
+        let card = self.make_card(pipe, key, side, generation);
+        card.map(Some).map_err(|source| OpenError::Io { doing: format!("creating {path}"), source })
+    }
+
+    /// Removes the card of an earlier pairing, or of a dead process that is being replaced.
+    fn remove_old_card(&self, name: &str, path: &str) -> Result<(), OpenError> {
+        let foreign = |what| Err(OpenError::Foreign { path: path.into(), what });
+        match self.remove(name) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(_) if self.is_directory(name) => foreign("a directory has the name of a user card"),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.sticky => foreign(
+                "a file of another user has the name of a user card, and the directory has the sticky bit, so that only \
+                 that user or root can remove it",
+            ),
+            Err(source) => Err(OpenError::Io { doing: format!("removing {path}"), source }),
         }
+    }
+
+    fn is_directory(&self, name: &str) -> bool {
+        rustix::fs::statat(&self.descriptor, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+    }
+
+    fn make_card(&self, pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<OwnedFd> {
+        let name = card_name(key, side);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OPEN_FLAGS;
         let mode = self.mode & (Mode::RUSR | Mode::RGRP | Mode::ROTH);
         let file = retry_on_intr(|| rustix::fs::openat(&self.descriptor, &name, flags, mode))?;
@@ -34,7 +57,7 @@ impl Folder {
         self.give(&file, mode)?;
         let text = card_text(pipe, key, side, generation)?;
         let written = retry_on_intr(|| rustix::io::write(&file, text.as_bytes()))?;
-        if written == text.len() { Ok(Some(file)) } else { Err(io::ErrorKind::WriteZero.into()) }
+        if written == text.len() { Ok(file) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
     /// Returns the user who holds the seat now. The kernel vouches for who created the file and that it is locked for

@@ -86,6 +86,10 @@ impl Folder {
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 return Err(OpenError::Foreign { path: shown, what: "not a directory" });
             }
+            // The directory of another user need not be readable for this one.
+            Err(Errno::ACCESS) if !is_own(path) => {
+                return Err(OpenError::Foreign { path: shown, what: "belongs to another user" });
+            }
             Err(error) => return Err(doing("opening", &shown, error)),
         };
         let stat = checked(&descriptor, &shown)?;
@@ -209,6 +213,11 @@ impl Folder {
         }
     }
 
+    /// Returns whether there is something of this name.
+    pub fn has(&self, name: &str) -> bool {
+        rustix::fs::statat(&self.descriptor, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
     /// Returns the names in the directory that are valid text.
     pub fn names(&self) -> rustix::io::Result<Vec<String>> {
         let entries = rustix::fs::Dir::read_from(&self.descriptor)?;
@@ -231,6 +240,11 @@ pub(crate) fn own(usual: &str) -> OsString {
         }
         _ => usual.into(),
     }
+}
+
+/// Returns whether what has this path belongs to this user. Links are not followed.
+fn is_own(path: &OsStr) -> bool {
+    rustix::fs::lstat(path).is_ok_and(|stat| stat.st_uid == rustix::process::geteuid().as_raw())
 }
 
 /// Returns whether this user owns the directory, or could create it.

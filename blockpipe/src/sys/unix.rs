@@ -40,7 +40,7 @@ impl Seats {
     pub(crate) fn open(directory: Option<&OsStr>, key: u128) -> Result<(Self, bool), OpenError> {
         let (folder, name) = (Folder::open(directory, &system::directory())?, name_of(key));
         let path = format!("{}/{name}", folder.path.to_string_lossy());
-        let (file, new) = folder.open_or_create(&name).map_err(|error| cannot_open(&path, error))?;
+        let (file, new) = folder.open_or_create(&name).map_err(|error| cannot_open(&folder, &name, error))?;
         let seats = Self {
             folder,
             name,
@@ -61,7 +61,7 @@ impl Seats {
         let file = match retry_on_intr(open) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(cannot_open(&path, error)),
+            Err(error) => return Err(cannot_open(&folder, &name, error)),
         };
         let seats = Self {
             folder,
@@ -124,14 +124,9 @@ impl Seats {
         matches!(read, Ok(8)).then_some(magic)
     }
 
-    pub(crate) fn publish_user(&self, side: Side, generation: u64) -> io::Result<()> {
-        let published = self.folder.publish_user(&self.file, &self.name, side, generation);
-        let is_free = |side| matches!(self.is_held(side), Ok(false));
-        if published.is_err() && is_free(Side::Producer) && is_free(Side::Consumer) {
-            // The caller will take no seat, and nobody else has one: a pipe that it has just made must not stay.
-            let _ = self.unlink();
-        }
-        if let Some(card) = published? {
+    pub(crate) fn publish_user(&self, side: Side, generation: u64) -> Result<(), OpenError> {
+        let card = self.folder.publish_user(&self.file, &self.name, side, generation)?;
+        if let Some(card) = card {
             let _ = self.card.set(card);
         }
         Ok(())
@@ -302,12 +297,13 @@ fn name_of(key: u128) -> String {
     format!("{key:032x}")
 }
 
-fn cannot_open(path: &str, error: Errno) -> OpenError {
+fn cannot_open(folder: &Folder, name: &str, error: Errno) -> OpenError {
+    let path = format!("{}/{name}", folder.path.to_string_lossy());
     match error {
         // Links are not followed, and directories and sockets cannot be opened for writing.
-        Errno::LOOP | Errno::ISDIR | Errno::NXIO => {
-            OpenError::Foreign { path: path.into(), what: "not a regular file" }
-        }
+        Errno::LOOP | Errno::ISDIR | Errno::NXIO => OpenError::Foreign { path, what: "not a regular file" },
+        // The file may be missing, and the directory closed to this user.
+        Errno::ACCESS if folder.has(name) => OpenError::Foreign { path, what: "this user may not open it" },
         _ => OpenError::Io { doing: format!("opening {path}"), source: error.into() },
     }
 }

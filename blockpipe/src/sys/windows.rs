@@ -126,7 +126,7 @@ impl Seats {
         clippy::unused_self,
         reason = "on other systems other users may join"
     )]
-    pub(crate) fn publish_user(&self, _side: Side, _generation: u64) -> io::Result<()> {
+    pub(crate) fn publish_user(&self, _side: Side, _generation: u64) -> Result<(), OpenError> {
         Ok(())
     }
 
