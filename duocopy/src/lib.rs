@@ -57,7 +57,9 @@ pub use api::{
     Warning,
 };
 pub use engine::{Plan, PlannedDestination, PlannedSource, preflight, resolve, run, second_process};
-pub use process::{HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, Signals, shell_quote, umask, user_name};
+pub use process::{
+    HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, Signals, printable, shell_quote, umask, user_name,
+};
 
 /// The pipes that exist now, seen from outside.
 pub mod status {

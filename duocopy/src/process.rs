@@ -53,7 +53,15 @@ pub fn user_name(user: u32) -> Option<String> {
     sys::user_name(user)
 }
 
-/// Quotes a word for the user's shell, whatever bytes it has. The result contains no control characters.
+/// Returns text that a terminal can show as it is. What could move the cursor, or hide or reorder text, is escaped as in
+/// a string of Rust, and bytes that are no UTF-8 as `\x` and two digits.
+#[must_use]
+pub fn printable(text: &[u8]) -> String {
+    sys::printable(text)
+}
+
+/// Quotes a word for the user's shell, whatever bytes it has. The result contains nothing that [`printable`] would
+/// escape.
 #[must_use]
 pub fn shell_quote(word: &[u8]) -> String {
     sys::shell_quote(word)

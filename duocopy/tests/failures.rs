@@ -11,8 +11,9 @@ use std::path::Path;
 /// Starts a pair whose Reader opens the source slowly, so that the Writer is there when that fails.
 #[cfg(unix)]
 fn slow_to_open(folder: &Folder, line: &str) -> [Process; 2] {
-    let source = folder.path(line.split(' ').next().unwrap());
-    let slow = format!("-P {} -e trace=openat -e inject=openat:delay_enter=1000000", source.display());
+    // Each name of a path is opened by itself, and `strace` compares the names.
+    let name = line.split([' ', '/']).next().unwrap();
+    let slow = format!("-P {name} -e trace=openat -e inject=openat:delay_enter=1000000");
     pair(
         folder.duocopy(line).traced(&slow),
         folder.duocopy(line).traced("-f -e trace=open,openat,openat2,creat"),

@@ -59,7 +59,7 @@ fn a_lone_reader_can_be_interrupted() {
 /// Starts a Reader that opens its source slowly, and a Writer that waits for it.
 fn waiting_for_the_source(folder: &Folder, time: Duration) -> [Process; 2] {
     let opening = format!("openat:delay_enter={}", time.as_micros());
-    let slow = format!("-P {} -e trace=openat -e inject={opening}", folder.text("src"));
+    let slow = format!("-P src -e trace=openat -e inject={opening}");
     let processes = pair(folder.duocopy("src dst").traced(&slow), folder.duocopy("src dst"));
     // From outside nothing shows that it waits.
     pause(milliseconds(200));

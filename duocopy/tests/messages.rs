@@ -8,7 +8,7 @@
 use crate::util::*;
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::{FileExt, symlink};
+use std::os::unix::fs::{FileExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
 type Change = fn(&Folder);
@@ -240,6 +240,28 @@ fn the_destination(book: &mut Book) {
     scene.folder.set_mode("dst", 0o4755);
     scene.run("cp src dst");
     book.tell("A set-user-ID program that is replaced", &scene);
+
+    let mut scene = Scene::new();
+    let (folder, theirs) = (&scene.folder, Some(20_003));
+    folder.make("drop");
+    folder.set_mode("drop", 0o1777);
+    symlink(folder.path("dst"), folder.path("drop/link")).unwrap();
+    folder.write("drop/file", OLD);
+    folder.make_fifo("drop/fifo");
+    folder.make_fifo("fifo");
+    for name in ["drop/link", "drop/file", "drop/fifo", "fifo"] {
+        lchown(folder.path(name), theirs, theirs).unwrap();
+    }
+    for line in [
+        "cp src drop/link",
+        "cp drop/link new",
+        "cp src drop/file",
+        "write --dry-run -f drop/fifo x",
+        "write --dry-run fifo x",
+    ] {
+        scene.run(line);
+    }
+    book.tell("Files of another user", &scene);
 
     let mut scene = Scene::new();
     scene.folder.write("src", bytes(2 * MIB, 1));

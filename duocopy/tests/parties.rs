@@ -187,11 +187,18 @@ fn the_directory_may_come_from_the_environment() {
     start("write dst x").end().expect(0, &[]);
     reader.end().expect(0, &[]);
     folder.duocopy("status x").after(here).end().expect(1, &["there is no pipe \u{201c}x\u{201d}"]);
-    // An empty variable counts as missing; and `cp` ignores it.
+    // An empty variable counts as missing.
     let [reader, writer] = ["read src x", "write --force dst x"]
         .map(|line| folder.duocopy(line).after("export DUOCOPY_DIR=").start());
     assert_eq!([reader.end().code, writer.end().code], [0, 0]);
-    folder.duocopy("cp src other").after("export DUOCOPY_DIR=nowhere").end().expect(0, &[]);
+    // `cp` meets there, too, and nobody else can take the place of its second process.
+    folder
+        .duocopy("cp src other")
+        .after("export DUOCOPY_DIR=nowhere")
+        .end()
+        .expect(1, &["nowhere: No such file"]);
+    folder.duocopy("cp src other").after(here).end().expect(0, &[]);
+    folder.assert_same("src", "other");
 }
 
 #[test(needs = [root, user_namespaces])]

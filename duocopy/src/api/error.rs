@@ -1,5 +1,6 @@
 //! Errors of a copy: kinds that a program can tell apart, without sentences for people.
 
+use super::aftermath::Aftermath;
 use super::request::Role;
 use super::system_error::SystemError;
 use serde::{Deserialize, Serialize};
@@ -77,7 +78,8 @@ pub enum ErrorKind {
     NoSuchDirectory,
     /// The path that must name a directory names something else (6).
     NotADirectory,
-    /// Another file has the name of the temporary file or the journal, and cannot be used or removed (6).
+    /// Another file has the name of the temporary file, the journal or the backup's link, and cannot be used or removed
+    /// (6).
     NameTaken {
         /// Its path.
         #[serde(with = "super::os_path")]
@@ -110,6 +112,22 @@ pub enum ErrorKind {
     LinkToDirectory,
     /// The destination is a link, and this copy follows none (12).
     LinkNotFollowed,
+    /// A symbolic link on the way to the source or the destination belongs to another user, in a sticky directory that
+    /// others can write to (12).
+    ForeignLink {
+        /// Its path.
+        #[serde(with = "super::os_path")]
+        found: PathBuf,
+    },
+    /// The destination, or the backup that would be replaced, belongs to another user, in a sticky directory that others
+    /// can write to (12).
+    ForeignFile {
+        /// Its path.
+        #[serde(with = "super::os_path")]
+        found: PathBuf,
+    },
+    /// The destination is a named pipe of another user, and this copy replaces nothing (12).
+    ForeignFifo,
     /// The destination exists, and may not be replaced (12).
     DestinationExists,
     /// The destination was created during the copy, and may not be replaced (12).
@@ -188,8 +206,13 @@ pub enum ErrorKind {
         /// The processes there.
         processes: Vec<u32>,
     },
-    /// Something that is not a pipe of this user has the pipe's name, or the directory to meet in is not safe (12).
+    /// Something that is not a pipe of this user has the name of the pipe or of one of its files (12).
     ForeignPipe {
+        /// The problem, for people.
+        what: String,
+    },
+    /// The directory to meet in is not safe, or is not a directory of this user (12).
+    ForeignDirectory {
         /// The problem, for people.
         what: String,
     },
@@ -291,10 +314,13 @@ impl ErrorKind {
             Self::NameTaken { .. } => Self::NameTaken { found: none() },
             Self::DestinationBusy { .. } => Self::DestinationBusy { copy: none() },
             Self::NoLocks { .. } => Self::NoLocks { found: none() },
+            Self::ForeignLink { .. } => Self::ForeignLink { found: none() },
+            Self::ForeignFile { .. } => Self::ForeignFile { found: none() },
             Self::BackupIsSource { .. } => Self::BackupIsSource { backup: none() },
             Self::BackupIsSpecial { .. } => Self::BackupIsSpecial { backup: none() },
             Self::NameInUse { .. } => Self::NameInUse { there: Vec::new(), processes: Vec::new() },
             Self::ForeignPipe { .. } => Self::ForeignPipe { what: String::new() },
+            Self::ForeignDirectory { .. } => Self::ForeignDirectory { what: String::new() },
             Self::SharedMemory { .. } => Self::SharedMemory { step: String::new() },
             Self::Meeting { .. } => Self::Meeting { step: String::new() },
             Self::Pipe { .. } => Self::Pipe { what: String::new() },
@@ -378,47 +404,6 @@ pub enum Operation {
     Rename,
     /// Flushing the name to the disk, after the copy was complete.
     FlushName,
-}
-
-/// The state of the destination after a failure.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Aftermath {
-    /// The kind of failure implies it, or nothing could have changed yet.
-    #[default]
-    Unmentioned,
-    /// The destination is unchanged.
-    Unchanged,
-    /// The destination is unchanged, and a part of the copy is kept beside it, which the next run resumes.
-    Kept {
-        /// Bytes from the start that are safe on the disk.
-        bytes: u64,
-    },
-    /// The destination is unchanged. A temporary file may remain, which the next run resumes or removes.
-    PartialMayRemain {
-        /// Its path, if this process may know it.
-        #[serde(with = "super::os_path::option")]
-        path: Option<PathBuf>,
-    },
-    /// The destination has a part of the copy, because a stream output cannot be rolled back.
-    Incomplete,
-    /// The whole copy was written, perhaps not all of it to the disk: the Writer of a stream output died at the end.
-    Written,
-    /// The destination is the copy, but a power failure now may bring back the old file.
-    Complete,
-    /// The destination was the copy, but has been written to since.
-    Changed,
-    /// The destination is the copy or unchanged, and this process cannot tell which.
-    Undetermined,
-}
-
-impl Aftermath {
-    /// Removes the path, unless the peer may learn it.
-    pub(crate) fn without_path(self, unless: bool) -> Self {
-        match self {
-            Self::PartialMayRemain { .. } if !unless => Self::PartialMayRemain { path: None },
-            other => other,
-        }
-    }
 }
 
 impl Error {

@@ -1,5 +1,6 @@
 //! The vocabulary of a copy: plain data that every other module, and every other program, may use.
 
+mod aftermath;
 mod error;
 mod event;
 mod os_path;
@@ -7,7 +8,8 @@ mod outcome;
 mod request;
 mod system_error;
 
-pub use error::{Aftermath, Error, ErrorKind, Operation, SharedOption, SourceChange};
+pub use aftermath::Aftermath;
+pub use error::{Error, ErrorKind, Operation, SharedOption, SourceChange};
 pub use event::{Event, LayoutReason, Observer, Presence, Progress, SandboxGap, Stats, Step, Stop, Warning};
 pub use outcome::{Checksum, Loss, LossReason, Outcome, Preserved};
 pub use system_error::SystemError;

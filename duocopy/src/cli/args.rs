@@ -3,11 +3,13 @@
 use super::options::{
     Blocks, Both, Common, Copied, Environment, Meeting, Output, Safety, Settings, meeting_directory,
 };
+use super::render::printable_lines;
 use super::values::size;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use duocopy::{Backup, Overwrite, Parties, Request, Verify};
 use std::ffi::{OsStr, OsString};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 /// The task that the command line asks for.
@@ -168,7 +170,8 @@ const NOT_FOR_ANY: Hints = &[(
     "duocopy copies one file at a time, and no directories: name a file",
 )];
 const NOT_FOR_CP: Hints = &[
-    ("--dir --peer-user --peer-group", "`cp` starts both processes, as the same user: leave out this option"),
+    ("--dir", "`cp` starts both processes, as the same user: leave out --dir, or set DUOCOPY_DIR"),
+    ("--peer-user --peer-group", "`cp` starts both processes, as the same user: leave out this option"),
     ("--wait", "`cp` starts both processes and never waits for one: leave out --wait"),
     (
         "--replace-within",
@@ -195,7 +198,16 @@ const NOT_FOR_WRITE: Hints = &[
 /// Reads the command line and the environment; ends the process for `--help`, `--version` and wrong usage.
 pub fn parse() -> Task {
     let typed: Vec<_> = std::env::args_os().collect();
-    parse_from(&typed, &|name| std::env::var_os(name)).unwrap_or_else(|error| error.exit())
+    parse_from(&typed, &|name| std::env::var_os(name)).unwrap_or_else(|error| {
+        // An error repeats what was typed.
+        let text = error.render().to_string();
+        let shown = printable_lines(&text);
+        if shown == text {
+            error.exit();
+        }
+        let _ = write!(io::stderr(), "{shown}");
+        std::process::exit(error.exit_code())
+    })
 }
 
 fn parse_from(typed: &[OsString], environment: Environment) -> Result<Task, clap::Error> {
@@ -241,7 +253,8 @@ fn pair(typed: Pair, environment: Environment) -> Result<Task, clap::Error> {
 fn cp(typed: Cp, environment: Environment) -> Result<Task, clap::Error> {
     let Cp { source, destination, both, output } = typed;
     let parties = Parties::Both { source, destination: both.destination(destination) };
-    let request = both.request(parties, environment).map_err(|what| wrong::<Cp>(&what))?;
+    let mut request = both.request(parties, environment).map_err(|what| wrong::<Cp>(&what))?;
+    request.dir = meeting_directory(None, environment);
     Ok(copy(request, &output))
 }
 

@@ -19,9 +19,9 @@ const OBJECT_EVERY: Duration = Duration::from_secs(1);
 /// The time over which rates are taken.
 const RATE_OVER: Duration = Duration::from_secs(2);
 
-/// Writes one line to standard error, which may be closed.
+/// Writes one line, or several, to standard error, which may be closed.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "duocopy: {text}");
+    let _ = writeln!(io::stderr(), "duocopy: {}", render::printable_lines(text));
 }
 
 /// Shows the events of a copy.

@@ -77,7 +77,7 @@ fn list(query: &Query, stop: &Stop) -> Result<(), Failure> {
             return match &query.name {
                 Some(_) if !now.others.is_empty() => Err(failure(&now.others[0], query)),
                 Some(name) if seen.is_empty() => {
-                    let name = quoted(&render::printable(&name.to_string_lossy()));
+                    let name = quoted(&render::show_name(name));
                     Err((1, format!("there is no pipe {name}; `duocopy status` shows all that exist")))
                 }
                 _ => Ok(()),
@@ -117,7 +117,7 @@ fn clean(query: &Query) -> Result<(), Failure> {
 
 /// Writes to standard output: what was asked for is the output of this command.
 fn print(text: &str) {
-    let _ = writeln!(io::stdout(), "{text}");
+    let _ = writeln!(io::stdout(), "{}", render::printable_lines(text));
 }
 
 /// All pipes at one moment.

@@ -13,11 +13,11 @@ use super::path::DestinationPath;
 use super::settle::{Settled, Temporary};
 use super::staging::{self, Staging};
 use super::{backup, sparse};
-use crate::api::{Aftermath, Error, ErrorKind, Operation, Overwrite, Sparse, Warning};
+use crate::api::{Aftermath, Error, ErrorKind, Operation, Overwrite, Preserve, Sparse, Warning};
 use crate::cache::{CachePolicy, Pages};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
-use crate::sys::{self, Directory, Entry};
+use crate::sys::{self, Directory, Entry, Stat};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -102,7 +102,7 @@ impl AtomicFile {
     ) -> Result<Self, Error> {
         let Staging { file, begins, is_committed, mut journal } = staging;
         let heading = staging::heading(&path, policy, source, &file).map_err(|error| {
-            if !is_committed && journal.is_none() {
+            if !is_committed && journal.is_none() && path.leads_to_open(&path.temporary(), &file) {
                 // If this fails too, the next copy removes the file.
                 let _ = path.directory.remove(&path.temporary());
             }
@@ -225,6 +225,7 @@ impl AtomicFile {
                 if overwrite == Overwrite::ReplaceIfOlder {
                     self.check_still_older()?;
                 }
+                self.path.check_owner(name)?;
                 backup::keep(&self.path, &self.policy, self.source().stat.file)?;
                 if let Some(mut settled) = self.settled.take() {
                     settled.renew(self.as_temporary())?;
@@ -259,7 +260,26 @@ impl AtomicFile {
 
     fn remove_journal(&self) {
         // If this fails, the next copy to this destination removes it.
-        let _ = self.path.directory.remove_if_exists(&self.path.journal());
+        let _ = Journal::remove(&self.path.directory, &self.path.journal());
+    }
+
+    /// Makes sure that a journal names the temporary file before root gives it to another user. If root is killed
+    /// afterwards, its next run must know this file from one that only has its name.
+    fn claim(&self, metadata: &SourceMetadata) -> Result<(), Error> {
+        let is_other = |stat: &Stat| stat.owner.0 != 0;
+        let old = self.path.directory.stat(&self.path.name);
+        let gives_away = old.is_ok_and(|old| is_other(&old))
+            || metadata.wants(Preserve::Ownership) && is_other(&self.source().stat);
+        let has_journal = self.recorder.as_ref().is_some_and(Recorder::has_journal);
+        if sys::effective_user() != Some(0) || !gives_away || has_journal {
+            return Ok(());
+        }
+        let name = self.path.journal();
+        let created = Journal::create(&self.path.directory, &name, &self.heading);
+        created.map(drop).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => staging::name_taken(&self.path, &name, None),
+            _ => self.failed(Operation::Journal, error),
+        })
     }
 
     fn failed(&self, operation: Operation, error: io::Error) -> Error {
@@ -415,6 +435,7 @@ impl<'a> Staged<'a> for Open<'a> {
         } else {
             // Preallocation may have made the file longer than the copy.
             file.file.set_len(whole.position).map_err(|error| file.failed(Operation::SetLength, error))?;
+            file.claim(metadata)?;
             let missing = file.set_metadata(metadata, durable)?;
             if durable {
                 file.flush(whole)?;

@@ -2,6 +2,7 @@
 
 use super::contract::Policy;
 use super::path::DestinationPath;
+use super::staging;
 use crate::api::{Backup, Error, ErrorKind, Operation};
 use crate::sys::{Entry, FileId};
 use std::ffi::{OsStr, OsString};
@@ -29,6 +30,9 @@ pub fn keep(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<(
         }
     };
     kept.map_err(|error| {
+        if error.kind() == io::ErrorKind::AlreadyExists && is_link_foreign(path) {
+            return staging::name_taken(path, &path.backup(), None);
+        }
         // The file system has no hard links, or only the owner of the file may create one.
         let unsupported =
             matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied);
@@ -56,15 +60,31 @@ pub fn check(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<
         Ok(Some(Entry::Directory | Entry::Other)) => {
             ErrorKind::BackupIsSpecial { backup: PathBuf::from(name) }
         }
+        Ok(Some(Entry::Regular(_))) if is_link_foreign(path) => {
+            return Err(staging::name_taken(path, &path.backup(), None));
+        }
+        Ok(Some(Entry::Regular(_))) => return path.check_owner(&name),
         _ => return Ok(()),
     };
     Err(Error::at(kind, &path.path))
 }
 
 /// Removes the extra link to the destination that remains if a copy was killed while it replaced a simple backup.
+///
+/// The link may belong to another user, as the old destination did. What tells that it is ours, and that nothing is lost
+/// with it, is that it still leads to the same file as the destination.
 pub fn remove_leftover(path: &DestinationPath) {
-    if let Ok(Some(Entry::Regular(_))) = path.directory.entry(&path.backup()) {
+    if matches!(path.directory.entry(&path.backup()), Ok(Some(_))) && !is_link_foreign(path) {
         let _ = path.directory.remove_if_exists(&path.backup());
+    }
+}
+
+/// Returns whether the name of the extra link leads to something that is not the destination.
+fn is_link_foreign(path: &DestinationPath) -> bool {
+    match (path.directory.entry(&path.backup()), path.directory.entry(&path.name)) {
+        (Ok(None), _) => false,
+        (Ok(Some(Entry::Regular(link))), Ok(Some(Entry::Regular(destination)))) => link != destination,
+        _ => true,
     }
 }
 
@@ -99,7 +119,7 @@ fn simple(path: &DestinationPath, suffix: &str) -> io::Result<()> {
     path.directory.link(&path.name, &between)?;
     let renamed = path.directory.rename_over(&between, &backup);
     // rename(2) does nothing if both names are links to one file. Then the extra one is still there.
-    path.directory.remove_if_exists(&between)?;
+    remove_leftover(path);
     renamed
 }
 

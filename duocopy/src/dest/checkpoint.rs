@@ -93,7 +93,7 @@ impl Recorder {
     /// process that replaces this one must not continue with that data, even if this process is killed next. Until then
     /// this process holds the file's lock.
     fn destroy(&self) {
-        let _ = self.directory.remove_if_exists(&self.journal_name);
+        let _ = Journal::remove(&self.directory, &self.journal_name);
         let ours = Some(Entry::Regular(self.heading.target.file));
         if self.directory.entry(&self.temporary).ok().flatten() == ours {
             let _ = self.directory.remove(&self.temporary);

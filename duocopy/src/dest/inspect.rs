@@ -49,7 +49,7 @@ pub fn inspect(
 /// it may be the complete copy of a Writer that was killed before it could report that.
 pub fn inspect_early(path: &Path, policy: &Policy) -> Result<(), Error> {
     if stream::is_stream(path) {
-        return Ok(());
+        return stream::check(path, policy, false);
     }
     let has_journal = |path: &DestinationPath| !matches!(path.directory.entry(&path.journal()), Ok(None));
     inspect_file(path, policy, &SourceRecord::STREAM, has_journal).map(drop)
@@ -81,8 +81,10 @@ pub fn examine(
     policy.check_limit(&path.path, source.stat.length)?;
     let existing = staging::inspect(path, source)?;
     if let Some(old) = &existing {
-        if policy.overwrite != Overwrite::Replace && !is_own() {
+        let owned = path.check_owner(&path.name);
+        if (policy.overwrite != Overwrite::Replace || owned.is_err()) && !is_own() {
             check_overwrite(&path.path, policy, old, source)?;
+            owned?;
         }
         backup::check(path, policy, source.stat.file)?;
     }

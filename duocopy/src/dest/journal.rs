@@ -100,9 +100,9 @@ impl Heading {
 }
 
 impl Journal {
-    /// Creates a journal and flushes it with its name to the disk. A file that has the name is removed.
+    /// Creates a journal and flushes it with its name to the disk. An older journal of this name is removed.
     pub fn create(directory: &Directory, name: &OsStr, heading: &Heading) -> io::Result<Self> {
-        directory.remove_if_exists(name)?;
+        Self::remove(directory, name)?;
         let file = directory.create_new(name, 0o600)?;
         let sector = heading.pack();
         let mut content = [0; LENGTH];
@@ -113,14 +113,32 @@ impl Journal {
         Ok(Self { file, heading_sum: sum_of(&sector), number: 0 })
     }
 
+    /// Removes the journal of this name if there is one: a file of this user that has no other name. Anything else stays,
+    /// with an error of the kind `AlreadyExists`.
+    pub fn remove(directory: &Directory, name: &OsStr) -> io::Result<()> {
+        let file = match directory.open_existing(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        if sys::is_own_file(&file) {
+            directory.remove_if_exists(name)
+        } else {
+            Err(io::ErrorKind::AlreadyExists.into())
+        }
+    }
+
+    /// Returns whether the journal of this name, which only this user can have written, was made for this file.
+    pub fn names(directory: &Directory, name: &OsStr, target: &File) -> bool {
+        let Some(content) = read(directory, name).map(|(_, content)| content) else { return false };
+        let heading = Heading::unpack(content[..SECTOR].try_into().expect("one sector"));
+        let Ok(stat) = sys::fstat(target) else { return false };
+        let target = TargetRecord { file: stat.file, birth_time: stat.birth_time, ..TargetRecord::default() };
+        heading.is_some_and(|heading| heading.target.is_same_file(&target))
+    }
+
     /// Opens the journal that an earlier copy left. `None` if there is none that can be trusted.
     pub fn open(directory: &Directory, name: &OsStr) -> Option<(Self, Heading, Recorded)> {
-        let file = directory.open_existing(name).ok()?;
-        if !sys::is_private_file(&file) {
-            return None;
-        }
-        let mut content = [0; LENGTH];
-        sys::read_at(&file, &mut content, 0).ok()?;
+        let (file, content) = read(directory, name)?;
         let (heading, recorded) = parse(&content)?;
         Some((
             Self { file, heading_sum: sum_of(&heading.pack()), number: recorded.number },
@@ -148,6 +166,17 @@ impl Journal {
         sys::write_at(&self.file, &sector, (1 + self.number % 2) * SECTOR as u64)?;
         self.file.sync_data()
     }
+}
+
+/// Reads a file that only this user can have written; `None` if it is not one, or too short for a journal.
+fn read(directory: &Directory, name: &OsStr) -> Option<(File, [u8; LENGTH])> {
+    let file = directory.open_existing(name).ok()?;
+    if !sys::is_private_file(&file) {
+        return None;
+    }
+    let mut content = [0; LENGTH];
+    sys::read_at(&file, &mut content, 0).ok()?;
+    Some((file, content))
 }
 
 /// Returns the heading, and the newer one of the entries that belong to it.

@@ -2,7 +2,7 @@
 
 use crate::api::{Error, ErrorKind, Operation};
 use crate::digest;
-use crate::sys::{self, Directory, Entry, FileId};
+use crate::sys::{self, Directory, Entry, FileId, FileOwner};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -28,7 +28,7 @@ impl DestinationPath {
     /// Resolves a path in order to write there.
     ///
     /// A link stands for the file that it names, in that file's own directory; or it is refused, if links are not to be
-    /// followed.
+    /// followed, or if another user made it in a sticky directory.
     pub fn resolve(path: &Path, follow_links: bool) -> Result<Self, Error> {
         let found = Self::open_path(path, follow_links)?;
         let failed = |error: io::Error| Error::destination(path, Operation::OpenDirectory, error);
@@ -37,15 +37,20 @@ impl DestinationPath {
 
     /// Resolves a path in order to inspect what is there: the directory is opened for lookups only.
     pub fn open_path(path: &Path, follow_links: bool) -> Result<Self, Error> {
-        let opening = |error: io::Error| Error::destination(path, Operation::OpenDirectory, error);
-        let inspecting = |error: io::Error| Error::destination(path, Operation::Stat, error);
+        let failed = |below: &Path, operation, error: io::Error| match sys::foreign_link(&error) {
+            Some(link) => Error::at(ErrorKind::ForeignLink { found: below.join(link) }, path),
+            None => Error::destination(path, operation, error),
+        };
         let refused = |kind| Err(Error::at(kind, path));
         let Some(mut name) = path.file_name().map(OsStr::to_owned) else {
             return refused(ErrorKind::DestinationIsDirectory);
         };
-        let mut directory = Directory::open_path(parent(path).unwrap_or(Path::new("."))).map_err(opening)?;
+        let mut directory = Directory::open_path(parent(path).unwrap_or(Path::new(".")))
+            .map_err(|error| failed(Path::new(""), Operation::OpenDirectory, error))?;
         let mut real = path.to_owned();
         for links in 0..=MAX_LINKS {
+            let below = real.parent().unwrap_or(Path::new("")).to_owned();
+            let inspecting = |error| failed(&below, Operation::Stat, error);
             let Some(target) = directory.read_link(&name).map_err(inspecting)? else {
                 if links > 0 && directory.entry(&name).map_err(inspecting)?.is_none() {
                     return refused(ErrorKind::DanglingLink);
@@ -63,7 +68,7 @@ impl DestinationPath {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
                         return refused(ErrorKind::DanglingLink);
                     }
-                    other => other.map_err(opening)?,
+                    other => other.map_err(|error| failed(&below, Operation::OpenDirectory, error))?,
                 };
             }
             next.clone_into(&mut name);
@@ -101,6 +106,19 @@ impl DestinationPath {
             (there, self.directory.id()),
             (Ok((Ok(there), name)), Ok(here)) if there == here && name == self.name
         )
+    }
+
+    /// Returns an error if this name leads to a file that this user did not put there and that only a sticky directory
+    /// protects: see [`FileOwner::Suspect`]. Replacing it would give the copy to its owner, whose mode and ownership the
+    /// copy would keep. The kernel forbids that only to ordinary users.
+    pub fn check_owner(&self, name: &OsStr) -> Result<(), Error> {
+        let foreign = || Err(Error::at(ErrorKind::ForeignFile { found: self.sibling(name) }, &self.path));
+        match self.directory.owner_of(name) {
+            Ok(FileOwner::Suspect) => foreign(),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::destination(&self.path, Operation::Stat, error)),
+        }
     }
 
     /// Returns whether this name leads to this file.

@@ -141,7 +141,7 @@ impl Claim<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|error| name_taken(path, &self.name, Some(error)))?,
         };
-        if !sys::is_own_file(&left) {
+        if !sys::is_own_file(&left) && !self.was_given_away(&left) {
             return Err(name_taken(path, &self.name, None));
         }
         match left.try_lock() {
@@ -161,6 +161,12 @@ impl Claim<'_> {
         }
     }
 
+    /// Returns whether this file of another user is what a copy of this user left: only root gives its temporary file to
+    /// the owner that the copy will have, and writes a journal for it first.
+    fn was_given_away(&self, left: &File) -> bool {
+        sys::is_only_name(left) && Journal::names(&self.path.directory, &self.path.journal(), left)
+    }
+
     /// Resumes a leftover that is locked, or removes it.
     fn resume_or_remove(&self, left: File, warnings: &mut Vec<Warning>) -> Result<Option<Staging>, Error> {
         let directory = &self.path.directory;
@@ -177,9 +183,14 @@ impl Claim<'_> {
                 if self.resume && Journal::open(directory, &self.path.journal()).is_some() {
                     warnings.push(Warning::Restarted);
                 }
+                let remove = || directory.remove(&self.name);
+                let failed = |error| name_taken(self.path, &self.name, Some(error));
+                if !sys::is_own_file(&left) {
+                    // Only its journal tells that it is ours.
+                    return remove().map(|()| None).map_err(failed);
+                }
                 remove_journal(self.path)?;
-                let removed = directory.remove(&self.name);
-                removed.map_err(|error| name_taken(self.path, &self.name, Some(error)))?;
+                remove().map_err(failed)?;
             }
         }
         Ok(None)
@@ -352,18 +363,15 @@ fn find(path: &DestinationPath, name: &OsStr, target: &TargetRecord) -> Option<S
 /// Removes the journal of a temporary file that does not exist any more, and nothing else that may have its name.
 fn remove_journal(path: &DestinationPath) -> Result<(), Error> {
     let name = path.journal();
-    let removed = match path.directory.open_existing(&name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(file) if sys::is_own_file(&file) => path.directory.remove_if_exists(&name),
-        Ok(_) => return Err(name_taken(path, &name, None)),
-    };
-    removed.map_err(|error| name_taken(path, &name, Some(error)))
+    Journal::remove(&path.directory, &name).map_err(|error| {
+        let is_foreign = error.kind() == io::ErrorKind::AlreadyExists;
+        name_taken(path, &name, (!is_foreign).then_some(error))
+    })
 }
 
 /// Returns the error for a name that belongs to something that cannot be opened or removed: another user's leftover, a
 /// link, a directory. Without a cause it is no file of this user that has only this name.
-fn name_taken(path: &DestinationPath, name: &OsStr, cause: Option<io::Error>) -> Error {
+pub fn name_taken(path: &DestinationPath, name: &OsStr, cause: Option<io::Error>) -> Error {
     let error = Error::at(ErrorKind::NameTaken { found: path.sibling(name) }, &path.path);
     Error { operation: Some(Operation::Temporary), cause: cause.map(Into::into), ..error }
 }

@@ -2,11 +2,12 @@
 
 use super::contract::{Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::metadata::SourceMetadata;
+use super::path::DestinationPath;
 use crate::api::{Error, ErrorKind, Loss, LossReason, Operation, Overwrite, Preserved, Warning, is_standard};
 use crate::cache::{CachePolicy, Pages};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::record::{ResumePoint, TargetRecord};
-use crate::sys::{self, Directory, FileKind};
+use crate::sys::{self, Directory, FileKind, FileOwner};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -22,11 +23,33 @@ pub fn check(path: &Path, policy: &Policy, rereads: bool) -> Result<(), Error> {
     if rereads {
         return Err(Error::at(ErrorKind::CannotReread, path));
     }
-    let is_disk = !is_standard(path) && sys::file_kind_at(path).is_ok_and(|kind| kind == FileKind::Disk);
-    if is_disk && policy.overwrite != Overwrite::Replace {
-        return Err(Error::at(ErrorKind::DiskNotReplaced, path));
+    if is_standard(path) {
+        return Ok(());
     }
-    Ok(())
+    let stream = DestinationPath::open_path(path, false)?;
+    let inspecting = |error: io::Error| Error::destination(path, Operation::Stat, error);
+    let kind = sys::file_kind_at(path).map_err(inspecting)?;
+    check_owner(&stream, policy, kind, stream.directory.owner_of(&stream.name).map_err(inspecting)?)
+}
+
+/// Returns an error if this user must not write to a stream of this kind and this owner.
+///
+/// Any user can create a FIFO and read what is written to it. So a FIFO of another user needs `--force`, as replacing a
+/// file does, and so does a disk, because its content is lost. Other devices need nothing: only root can create them.
+fn check_owner(
+    stream: &DestinationPath,
+    policy: &Policy,
+    kind: FileKind,
+    owner: FileOwner,
+) -> Result<(), Error> {
+    let refused = |kind| Err(Error::at(kind, &stream.path));
+    let is_forced = policy.overwrite == Overwrite::Replace;
+    match (kind, owner) {
+        (_, FileOwner::Suspect) => refused(ErrorKind::ForeignFile { found: stream.path.clone() }),
+        (FileKind::Disk, _) if !is_forced => refused(ErrorKind::DiskNotReplaced),
+        (FileKind::Pipe, FileOwner::Other) if !is_forced => refused(ErrorKind::ForeignFifo),
+        _ => Ok(()),
+    }
 }
 
 /// A stream output that is open.
@@ -53,11 +76,15 @@ impl StreamOutput {
             let is_pipe = sys::file_kind(&file).map_err(opening)? == FileKind::Pipe;
             (file, if is_pipe { sys::PIPE_BUF } else { usize::MAX })
         } else {
+            let stream = DestinationPath::open_path(path, false)?;
             let kind = sys::file_kind_at(path).map_err(opening)?;
-            let Some(file) = sys::open_stream_output(path).map_err(opening)? else { return Ok(None) };
+            let opened = sys::open_stream_output(&stream.directory, &stream.name).map_err(opening)?;
+            let Some(file) = opened else { return Ok(None) };
             if sys::file_kind(&file).map_err(opening)? != kind {
                 return Err(Error::at(ErrorKind::OutputReplaced, path));
             }
+            // Nothing has been written yet, and from now on nobody can exchange the stream.
+            check_owner(&stream, policy, kind, stream.directory.owner_of_open(&file).map_err(opening)?)?;
             (file, usize::MAX)
         };
         let (path, policy, cache) = (path.to_path_buf(), policy.clone(), CachePolicy::default());

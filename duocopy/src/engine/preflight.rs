@@ -35,6 +35,7 @@ pub fn early_refusal(request: &Request) -> Result<(), Error> {
 /// Inspects a source. Pipes and standard input are not opened, because the process at their other end would notice.
 fn inspect_source(path: &Path, request: &Request) -> Result<(PlannedSource, Option<SourceRecord>), Error> {
     if request.is_half() && source::is_stream(path) {
+        source::look_up(path)?;
         return Ok((PlannedSource { path: path.into(), length: None }, None));
     }
     let source = source::open(path, Kind::of(request), request.is_half())?;

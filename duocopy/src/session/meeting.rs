@@ -139,7 +139,13 @@ pub fn meeting_error(error: JoinError, dir: Option<&std::path::Path>) -> Error {
         }
         JoinError::OtherVersion { ours, theirs } => ErrorKind::OtherVersion { ours, theirs }.into(),
         JoinError::Foreign { path, what } => {
-            Error::at(ErrorKind::ForeignPipe { what: what.into() }, path.as_ref())
+            let directory = dir.map(|dir| dir.as_os_str().to_owned()).or_else(|| Pipe::named("").directory());
+            match directory.filter(|directory| directory.to_string_lossy() == path) {
+                Some(directory) => {
+                    Error::at(ErrorKind::ForeignDirectory { what: what.into() }, directory.as_ref())
+                }
+                None => Error::at(ErrorKind::ForeignPipe { what: what.into() }, path.as_ref()),
+            }
         }
         JoinError::Busy => ErrorKind::PipeBusy.into(),
         JoinError::Io { doing: step, source } => {

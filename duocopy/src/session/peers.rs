@@ -1,6 +1,6 @@
 //! The users to whom the peer may belong.
 
-use crate::api::{Error, ErrorKind, Request};
+use crate::api::{Error, ErrorKind, Parties, Request};
 use crate::sys;
 use std::io;
 
@@ -13,6 +13,12 @@ pub struct Peers {
 
 impl Peers {
     pub fn of(request: &Request) -> Result<Self, Error> {
+        // The second process of `cp` runs as this user, and no other process may take its place.
+        if let (Parties::Both { .. }, Some(_), Some(own)) =
+            (&request.parties, &request.dir, sys::effective_user())
+        {
+            return Ok(Self { users: vec![own], groups: Vec::new() });
+        }
         let mut peers = Self {
             users: numbers(&request.peer_users, sys::user_id, ErrorKind::UnknownUser)?,
             groups: numbers(&request.peer_groups, sys::group_id, ErrorKind::UnknownGroup)?,

@@ -9,4 +9,4 @@ mod stream;
 
 pub use contract::{Piece, Source, Supply};
 pub use file::LONGEST_HOLE;
-pub use open::{check_continues, is_stream, open};
+pub use open::{check_continues, is_stream, look_up, open};

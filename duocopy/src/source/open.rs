@@ -6,13 +6,13 @@ use super::stream::StreamSource;
 use crate::api::{Error, ErrorKind, Operation, is_standard};
 use crate::digest::Kind;
 use crate::record::SourceRecord;
-use crate::sys::{self, FileKind};
+use crate::sys::{self, Directory, FileKind};
 use std::io;
 use std::path::Path;
 
 /// Opens a source. It may be something other than a regular file only with `streams`.
 pub fn open(path: &Path, digest: Kind, streams: bool) -> Result<Box<dyn Source>, Error> {
-    let opening = |error: io::Error| Error::source(path, Operation::Open, error);
+    let opening = |error: io::Error| not_opened(path, error);
     let standard = is_standard(path);
     let file = if standard { sys::standard_input() } else { sys::open_source(path) }.map_err(opening)?;
     let kind = sys::file_kind(&file).map_err(opening)?;
@@ -36,6 +36,21 @@ pub fn open(path: &Path, digest: Kind, streams: bool) -> Result<Box<dyn Source>,
     };
     let own_fifo = kind == FileKind::Pipe && !standard;
     Ok(Box::new(StreamSource::new(file, path, record, own_fifo)))
+}
+
+/// Checks that a pipe or a device can be found, without opening it.
+pub fn look_up(path: &Path) -> Result<(), Error> {
+    let parent = path.parent().filter(|_| !is_standard(path));
+    parent.map_or(Ok(()), |parent| {
+        Directory::open_path(parent).map(drop).map_err(|error| not_opened(path, error))
+    })
+}
+
+fn not_opened(path: &Path, error: io::Error) -> Error {
+    match sys::foreign_link(&error) {
+        Some(link) => Error::at(ErrorKind::ForeignLink { found: link.into() }, path),
+        None => Error::source(path, Operation::Open, error),
+    }
 }
 
 /// Returns whether another program would notice that the source is opened: it is a standard stream, a pipe or a device.

@@ -2,6 +2,8 @@
 
 use super::access_list::AccessList;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 /// Identifies a file of this machine for as long as the file exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +80,37 @@ pub enum Entry {
     Regular(FileId),
     Directory,
     Other,
+}
+
+/// Whose file a name leads to, as far as it decides whether this process may use the file.
+#[cfg_attr(windows, expect(dead_code, reason = "Windows has no sticky directories"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileOwner {
+    /// It belongs to the user of this process.
+    ThisUser,
+    /// It belongs to another user.
+    Other,
+    /// It belongs to another user, who may have put it there for this process to find: neither to the user of this
+    /// process nor to the owner of the directory, in a sticky directory that others can write to.
+    Suspect,
+}
+
+/// A symbolic link that is not followed, because its owner may have put it there for this process to find.
+#[derive(Debug)]
+pub struct ForeignLink(pub PathBuf);
+
+impl fmt::Display for ForeignLink {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "a symbolic link of another user in a sticky directory: {}", self.0.display())
+    }
+}
+
+impl std::error::Error for ForeignLink {}
+
+/// Returns the path of the link because of which a path was not followed. It is relative to the directory at which the
+/// path began.
+pub fn foreign_link(error: &io::Error) -> Option<&Path> {
+    Some(&error.get_ref()?.downcast_ref::<ForeignLink>()?.0)
 }
 
 /// Why a path cannot name a file. Only Windows has such paths.

@@ -6,20 +6,21 @@
 //!
 //! | part | provides |
 //! |---|---|
-//! | directories | [`Directory`]: calls relative to an open directory, so that nobody can move it away in between |
-//! | open files | [`fstat`], [`stat`], [`file_kind`], [`file_kind_at`], [`is_pseudo_fs`], [`is_private_file`], [`is_own_file`], [`is_writable`], [`is_busy`] |
+//! | directories | [`Directory`]: calls relative to an open directory, so that nobody can move it away in between; [`foreign_link`] |
+//! | open files | [`fstat`], [`stat`], [`file_kind`], [`file_kind_at`], [`is_pseudo_fs`], [`is_private_file`], [`is_own_file`], [`is_only_name`], [`is_writable`], [`is_busy`] |
 //! | content | [`open_source`], [`read_at`], [`write_at`], [`next_data`], [`preallocate`], [`while_others_may_read`] |
 //! | page cache | [`set_direct`], [`drop_cached`], [`CAN_DROP_CACHED`], [`is_cached`], [`free_memory`] |
 //! | streams | [`standard_input`], [`standard_output`], [`open_stream_output`], [`poll_ready`], [`sync_stream`], [`PIPE_BUF`] |
 //! | metadata | [`set_mode`], [`set_owner`], [`set_user`], [`is_owned_by`], [`others_may_write`], [`set_times`], [`umask`], [`MODE_WITHOUT_SETID`] |
 //! | extended attributes | [`attributes`], [`set_attribute`], [`remove_attribute`], [`attribute_name`], [`HAS_ATTRIBUTES`] |
 //! | access lists | [`AccessList`], [`access_list`], [`set_access_list`], [`plain_mode`], [`HAS_ACCESS_LISTS`] |
-//! | paths and words | [`normalize`], [`case_fold`], [`shell_quote`] |
+//! | paths and words | [`normalize`], [`case_fold`], [`shell_quote`], [`printable`] |
 //! | users | [`effective_user`], [`user_id`], [`group_id`], [`user_name`], [`is_member`], [`group_members`], [`HAS_OWNERS`] |
 //! | this process | [`Signals`], [`confine`], [`terminal_id`] |
 
 mod access_list;
 mod contract;
+mod text;
 #[cfg(unix)]
 mod unix;
 #[cfg(not(target_os = "linux"))]
@@ -29,9 +30,10 @@ mod windows;
 
 pub use access_list::AccessList;
 pub use contract::{
-    Attribute, BadPath, DefaultList, Entry, Existing, FileId, FileKind, SandboxGap, SandboxPolicy, Stat,
-    Unconfined,
+    Attribute, BadPath, DefaultList, Entry, Existing, FileId, FileKind, FileOwner, SandboxGap, SandboxPolicy,
+    Stat, Unconfined, foreign_link,
 };
+pub use text::printable;
 #[cfg(unix)]
 pub use unix::*;
 #[cfg(windows)]

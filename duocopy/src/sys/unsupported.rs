@@ -12,7 +12,6 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
 
 /// Fails in a way that a caller can tell from other errors.
 fn unsupported<T>() -> io::Result<T> {
@@ -52,6 +51,11 @@ pub fn set_direct(_file: &File, _direct: bool) -> io::Result<()> {
     unsupported()
 }
 
+/// Returns `false`: the text of every link leads to what the link stands for.
+pub fn has_magic_links<D>(_directory: &D) -> bool {
+    false
+}
+
 /// Returns `false`: file systems whose lengths mean nothing are seldom mounted, or do not exist.
 pub fn is_pseudo_fs(_file: &File) -> bool {
     false
@@ -60,7 +64,7 @@ pub fn is_pseudo_fs(_file: &File) -> bool {
 // Streams.
 
 /// Fails: named pipes and devices cannot be opened by a path for writing.
-pub fn open_stream_output(_path: &Path) -> io::Result<Option<File>> {
+pub fn open_stream_output<D>(_directory: &D, _name: &OsStr) -> io::Result<Option<File>> {
     unsupported()
 }
 

@@ -2,3 +2,4 @@
 
 mod claims;
 mod rights;
+mod sticky;

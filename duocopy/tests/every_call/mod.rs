@@ -52,10 +52,9 @@ fn a_question_that_fails_late_does_not_make_a_complete_copy_a_failed_one() {
         let copy = Before::OldFile.prepare();
         // The first five calls on this file belong to the arrival. The source opens late, so that the Writer is there.
         let question = format!(
-            "-P {} -P {} -e trace=fcntl,openat -e inject=openat:delay_enter=300000 \
+            "-P {} -P src -e trace=fcntl,openat -e inject=openat:delay_enter=300000 \
              -e inject=fcntl:error=EIO:delay_exit=400000:when=6",
-            copy.pipe.display(),
-            copy.folder.text("src")
+            copy.pipe.display()
         );
         let reader = copy.folder.duocopy(LINE).traced(&question).start();
         until("the Reader's seat", || copy.is_seated().then_some(()));

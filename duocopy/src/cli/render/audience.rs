@@ -1,6 +1,7 @@
 //! Who reads a message, and how names and paths are shown.
 
 use duocopy::{Parties, Request, Role};
+use std::ffi::OsStr;
 use std::path::Path;
 
 /// Plus the number of the signal: the exit code of a process that was interrupted.
@@ -62,7 +63,7 @@ impl Audience {
     /// Returns the pipe with its name, if it has one that a user can know.
     pub fn pipe(&self) -> String {
         let name = match self.request.name() {
-            Some(name) => printable(&name.to_string_lossy()),
+            Some(name) => show_name(name),
             None if self.started_both() => String::new(),
             None => self.tag(),
         };
@@ -83,12 +84,18 @@ pub fn quoted(name: &str) -> String {
 
 /// Shows the name or the tag of a pipe: two paths are separated by a NUL.
 pub fn show_tag(tag: &[u8]) -> String {
-    printable(&String::from_utf8_lossy(tag).replacen('\0', " -> ", 1))
+    let paths = tag.splitn(2, |byte| *byte == 0).map(duocopy::printable);
+    paths.collect::<Vec<_>>().join(" -> ")
 }
 
-/// Shows a path as it is, except that control characters are escaped.
+/// Shows a path as it is, except for what a terminal would hide or obey.
 pub fn show(path: &Path) -> String {
-    printable(&path.to_string_lossy())
+    show_name(path.as_os_str())
+}
+
+/// Shows a name as it is, except for what a terminal would hide or obey.
+pub fn show_name(name: &OsStr) -> String {
+    duocopy::printable(name.as_encoded_bytes())
 }
 
 /// Shows the path of a half, which may be a standard stream.
@@ -102,12 +109,13 @@ pub fn show_half(path: &Path, role: Role) -> String {
 
 /// Escapes what could move the cursor, or hide or reorder text on a terminal.
 pub fn printable(text: &str) -> String {
-    // Also characters that change the direction of text, or have no width.
-    let hides = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    text.chars().flat_map(|c| if hides(c) { c.escape_default().collect() } else { vec![c] }).collect()
+    duocopy::printable(text.as_bytes())
+}
+
+/// Escapes the same in each line. Names and paths are escaped where they become a part of a sentence; this is for what
+/// was forgotten there.
+pub fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
 pub fn user(number: u32) -> String {
@@ -124,6 +132,8 @@ mod tests {
     #[test]
     fn control_characters_are_escaped_and_others_kept() {
         assert_eq!(printable("a\n\x1b[2J\u{202e}ü"), "a\\n\\u{1b}[2J\\u{202e}ü");
+        assert_eq!(show_tag(b"/a\xff\0/b\0c"), "/a\\xff -> /b\\u{0}c");
+        assert_eq!(printable_lines("a\n\x1b[2J\u{202e}ü"), "a\n\\u{1b}[2J\\u{202e}ü");
         assert_eq!(show_tag(b"/a\n\0/b"), "/a\\n -> /b");
     }
 }

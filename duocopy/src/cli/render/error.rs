@@ -74,7 +74,14 @@ pub fn message(error: &Error, to: &Audience) -> String {
 /// Returns the path to name; `None` if there is none, or if what is left at the destination names it.
 fn path(error: &Error) -> Option<&Path> {
     match &error.kind {
-        Kind::NameTaken { found } | Kind::NoLocks { found } if !found.as_os_str().is_empty() => Some(found),
+        Kind::NameTaken { found }
+        | Kind::NoLocks { found }
+        | Kind::ForeignLink { found }
+        | Kind::ForeignFile { found }
+            if !found.as_os_str().is_empty() =>
+        {
+            Some(found)
+        }
         _ if happened_to_a_process(error) && error.aftermath != Aftermath::Unmentioned => None,
         _ => error.path.as_deref(),
     }
@@ -83,7 +90,9 @@ fn path(error: &Error) -> Option<&Path> {
 /// Returns what the system, or the pipe, said.
 fn reason(error: &Error) -> Option<String> {
     match (&error.kind, &error.cause) {
-        (Kind::ForeignPipe { what }, None) if !what.is_empty() => Some(printable(what)),
+        (Kind::ForeignPipe { what } | Kind::ForeignDirectory { what }, None) if !what.is_empty() => {
+            Some(printable(what))
+        }
         (_, cause) => cause.as_ref().map(|cause| printable(&cause.to_string())),
     }
 }
@@ -185,7 +194,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             if to.request.is_half() { "name a file" } else { "create it first, or name a file" }),
         Kind::NotADirectory => row(DESTINATION, "not a directory", "name a directory, or leave out -t"),
         Kind::NameTaken { .. } => row(DESTINATION,
-            "another file has the name of the temporary file or the journal of this copy",
+            "another file has the name of a temporary file of this copy",
             "remove it, or ask its owner to remove it"),
         Kind::DestinationBusy { copy } => row(DESTINATION, "another program has the destination open",
             format!("the complete copy is kept{}: end that program and copy again, or rename the copy yourself", named(" in ", copy) )),
@@ -208,6 +217,14 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::LinkToDirectory => row(REFUSED, "the destination is a link to a directory", NAME_FILE),
         Kind::LinkNotFollowed => row(REFUSED, "the destination is a link, which `write` does not follow",
             "name the file itself"),
+        Kind::ForeignLink { .. } => row(REFUSED,
+            "a symbolic link of another user, in a sticky directory that others can write to, is not followed",
+            "name the file itself, or have its owner remove the link"),
+        Kind::ForeignFile { .. } => row(REFUSED,
+            "a file of another user, in a sticky directory that others can write to, is neither replaced nor written to",
+            "name another destination, or have its owner remove the file"),
+        Kind::ForeignFifo => row(REFUSED, "the destination is a named pipe of another user",
+            "find out who reads from it, then write to it with --force"),
         Kind::DestinationExists => row(REFUSED, "the destination exists", replace_remedy(to)),
         Kind::DestinationAppeared => row(REFUSED, "the destination was created during the copy",
             replace_remedy(to)),
@@ -277,9 +294,11 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::NameInUse { there, processes } => row(REFUSED,
             format!("{pipe} is in use for another copy:\n  there: {} ({})\n  here:  {}", show_tag(there), list(processes), to.tag() ),
             "choose another NAME, or wait until that copy ends"),
-        Kind::ForeignPipe { .. } if error.path.is_some() && error.path == to.request.dir => row(REFUSED,
-            "cannot use the directory of the pipe",
-            "name a directory in which only the two users can write (chmod 2770, and a group of both)"),
+        Kind::ForeignDirectory { .. } => row(REFUSED, "cannot use the directory of the pipe",
+            match &to.request.dir {
+                Some(_) => "name a directory in which only the two users can write (chmod 2770, and a group of both)",
+                None => "make it a private directory of this user (chmod 700), or set DUOCOPY_DIR to one",
+            }),
         Kind::ForeignPipe { .. } => row(REFUSED, "cannot use the pipe",
             "it was left alone: find out who created it, and remove it if it is not needed"),
 

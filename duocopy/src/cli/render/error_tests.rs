@@ -38,6 +38,9 @@ fn examples() -> Vec<Kind> {
         Kind::LinkLoop,
         Kind::LinkToDirectory,
         Kind::LinkNotFollowed,
+        Kind::ForeignLink { found: path() },
+        Kind::ForeignFile { found: path() },
+        Kind::ForeignFifo,
         Kind::DestinationExists,
         Kind::DestinationAppeared,
         Kind::DestinationChangedType,
@@ -64,6 +67,7 @@ fn examples() -> Vec<Kind> {
         Kind::PeerUnproven,
         Kind::NameInUse { there: b"/c\0/d".into(), processes: vec![7] },
         Kind::ForeignPipe { what: text() },
+        Kind::ForeignDirectory { what: text() },
         Kind::Mismatch { reread: false, resumed: 0 },
         Kind::PeerDied,
         Kind::PeerInterrupted,
@@ -119,6 +123,9 @@ fn expected_code(kind: &Kind) -> u8 {
         | LinkLoop
         | LinkToDirectory
         | LinkNotFollowed
+        | ForeignLink { .. }
+        | ForeignFile { .. }
+        | ForeignFifo
         | DestinationExists
         | DestinationAppeared
         | DestinationChangedType
@@ -144,12 +151,13 @@ fn expected_code(kind: &Kind) -> u8 {
         | PeerChanged { .. }
         | PeerUnproven
         | NameInUse { .. }
-        | ForeignPipe { .. } => 12,
+        | ForeignPipe { .. }
+        | ForeignDirectory { .. } => 12,
         Interrupted => 130,
     }
 }
 
-const KINDS: usize = 75;
+const KINDS: usize = 79;
 
 #[test]
 fn every_kind_has_its_code_and_a_sentence_with_the_path() {
@@ -171,7 +179,10 @@ fn every_kind_has_its_code_and_a_sentence_with_the_path() {
             assert_eq!(exit_code(&error, to, Some(2)), expected_code(&kind), "{kind:?}");
             let said = message(&error, to);
             let path = match &kind {
-                Kind::NameTaken { .. } | Kind::NoLocks { .. } => "/meet/x",
+                Kind::NameTaken { .. }
+                | Kind::NoLocks { .. }
+                | Kind::ForeignLink { .. }
+                | Kind::ForeignFile { .. } => "/meet/x",
                 _ => "/where/\\u{1b}",
             };
             assert!(said.contains(path), "{said}");

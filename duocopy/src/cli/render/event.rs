@@ -1,6 +1,6 @@
 //! Events and outcomes.
 
-use super::audience::{Audience, printable, quoted, role_name, show, show_half, show_tag};
+use super::audience::{Audience, printable, quoted, role_name, show, show_half, show_name, show_tag};
 use super::error::message;
 use duocopy::{
     Backup, LayoutReason, Loss, LossReason, Plan, PlannedDestination, Preserved, Role, SandboxGap, Step,
@@ -170,7 +170,7 @@ fn property(what: &Preserved) -> String {
         Preserved::Timestamps => "timestamps".into(),
         Preserved::Attributes => "extended attributes".into(),
         Preserved::AccessLists => "access lists".into(),
-        Preserved::Attribute(name) => printable(&name.to_string_lossy()),
+        Preserved::Attribute(name) => show_name(name),
     }
 }
 

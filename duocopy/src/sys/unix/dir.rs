@@ -2,8 +2,8 @@
 
 use super::attributes::{Found, Readable, access_list_of, attributes_of, default_list};
 use super::file::fstat;
-use super::system;
-use crate::sys::contract::{DefaultList, Entry, Existing, FileId, Stat};
+use super::{system, walk};
+use crate::sys::contract::{DefaultList, Entry, Existing, FileId, FileOwner, Stat};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -20,14 +20,12 @@ pub struct Directory(OwnedFd);
 impl Directory {
     /// Opens a directory for looking up names in it and below it, which a confined process may do anywhere.
     pub fn open_path(path: &Path) -> io::Result<Self> {
-        let flags = system::LOOKUP | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?))
+        Ok(Self(walk::open_directory(None, path)?))
     }
 
     /// Opens a directory for looking up names, by a path that is absolute or relative to this directory.
     pub fn open_path_at(&self, path: &Path) -> io::Result<Self> {
-        let flags = system::LOOKUP | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(retry_on_intr(|| rustix::fs::openat(&self.0, path, flags, Mode::empty()))?))
+        Ok(Self(walk::open_directory(Some(&self.0), path)?))
     }
 
     /// Opens the same directory for everything: listing it and syncing it, too.
@@ -41,13 +39,21 @@ impl Directory {
         Ok(Self(self.0.try_clone()?))
     }
 
-    /// Returns the target of a symbolic link; `None` if the name is not a link, or does not exist.
+    /// Returns the target of a symbolic link; `None` if the name is not a link, or does not exist. A link that must not
+    /// be followed is an error, which [`foreign_link`](crate::sys::foreign_link) recognises.
     pub fn read_link(&self, name: &OsStr) -> io::Result<Option<PathBuf>> {
-        match rustix::fs::readlinkat(&self.0, name, Vec::new()) {
-            Ok(target) => Ok(Some(OsString::from_vec(target.into_bytes()).into())),
-            Err(Errno::INVAL | Errno::NOENT) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        walk::read_link(&self.0, name)
+    }
+
+    /// Returns whose file has this name. Links are not followed.
+    pub fn owner_of(&self, name: &OsStr) -> io::Result<FileOwner> {
+        let file = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(walk::owner(&rustix::fs::fstat(&self.0)?, file.st_uid))
+    }
+
+    /// Returns whose file this is, which was opened in this directory.
+    pub fn owner_of_open(&self, file: &File) -> io::Result<FileOwner> {
+        Ok(walk::owner(&rustix::fs::fstat(&self.0)?, rustix::fs::fstat(file)?.st_uid))
     }
 
     /// Returns the identity of the directory itself.
@@ -104,8 +110,10 @@ impl Directory {
             |access| retry_on_intr(|| rustix::fs::openat(&self.0, name, flags | access, Mode::empty()));
         // A file that an interrupted copy left may have its final mode already, which can be read-only. Any access is
         // enough to lock it.
-        let file = open(OFlags::RDWR)
-            .or_else(|error| open(OFlags::RDONLY).or_else(|_| open(OFlags::WRONLY)).map_err(|_| error))?;
+        let file = open(OFlags::RDWR).or_else(|error| match error {
+            Errno::NOENT => Err(error),
+            _ => open(OFlags::RDONLY).or_else(|_| open(OFlags::WRONLY)).map_err(|_| error),
+        })?;
         Ok(file.into())
     }
 

@@ -1,13 +1,13 @@
 //! Open files: what they are, their content, and their mode, owner and times.
 
-use super::system;
+use super::{system, walk};
 use crate::sys::contract::{FileId, FileKind, Stat};
 use rustix::fs::{FallocateFlags, OFlags, SeekFrom, Timestamps, seek};
 use rustix::io::{Errno, retry_on_intr};
-use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -61,10 +61,10 @@ fn kind_in(metadata: &Metadata) -> FileKind {
     }
 }
 
-/// Opens a file or a stream for reading it once from the start. Opening a FIFO that has no writer does not block.
+/// Opens a file or a stream for reading it once from the start. Opening a FIFO that has no writer does not block. A link
+/// that must not be followed is an error, which [`foreign_link`](crate::sys::foreign_link) recognises.
 pub fn open_source(path: &Path) -> io::Result<File> {
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = walk::open_file(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
     system::advise_sequential(&file);
     Ok(file)
 }
@@ -125,11 +125,15 @@ pub fn is_private_file(file: &File) -> bool {
         .is_ok_and(|it| it.is_file() && it.uid() == own && it.nlink() == 1 && it.mode() & 0o7777 == 0o600)
 }
 
-/// Checks that this is a regular file of this user with one name. The superuser may own it whoever its owner is.
+/// Checks that this is a regular file of this user with one name.
 pub fn is_own_file(file: &File) -> bool {
-    let own = rustix::process::geteuid();
-    file.metadata()
-        .is_ok_and(|it| it.is_file() && it.nlink() == 1 && (it.uid() == own.as_raw() || own.is_root()))
+    let own = rustix::process::geteuid().as_raw();
+    is_only_name(file) && file.metadata().is_ok_and(|it| it.uid() == own)
+}
+
+/// Checks that this is a regular file with one name, whoever its owner is.
+pub fn is_only_name(file: &File) -> bool {
+    file.metadata().is_ok_and(|it| it.is_file() && it.nlink() == 1)
 }
 
 /// Checks that the file was opened for reading and writing.

@@ -8,6 +8,7 @@ mod signals;
 mod stream;
 mod system;
 mod users;
+mod walk;
 
 pub use attributes::{
     HAS_ATTRIBUTES, access_list, attribute_name, attributes, plain_mode, remove_attribute, set_access_list,
@@ -15,9 +16,9 @@ pub use attributes::{
 };
 pub use dir::Directory;
 pub use file::{
-    MODE_WITHOUT_SETID, file_kind, file_kind_at, fstat, is_busy, is_own_file, is_owned_by, is_private_file,
-    is_writable, next_data, open_source, others_may_write, preallocate, read_at, set_mode, set_owner,
-    set_times, set_user, stat, while_others_may_read, write_at,
+    MODE_WITHOUT_SETID, file_kind, file_kind_at, fstat, is_busy, is_only_name, is_own_file, is_owned_by,
+    is_private_file, is_writable, next_data, open_source, others_may_write, preallocate, read_at, set_mode,
+    set_owner, set_times, set_user, stat, while_others_may_read, write_at,
 };
 pub use paths::{case_fold, normalize, shell_quote};
 pub use signals::Signals;

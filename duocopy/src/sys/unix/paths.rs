@@ -1,6 +1,7 @@
 //! Paths, and words for a shell.
 
 use crate::sys::contract::BadPath;
+use crate::sys::text::is_hidden;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -15,15 +16,19 @@ pub fn case_fold(name: &OsStr) -> OsString {
     name.to_owned()
 }
 
-/// Quotes a word for a POSIX shell, whatever bytes it has. The result contains no control characters.
+/// Quotes a word for a POSIX shell, whatever bytes it has. The result contains nothing that [`printable`](crate::sys::printable) would
+/// escape.
 pub fn shell_quote(word: &[u8]) -> String {
     match std::str::from_utf8(word) {
         Ok(text)
-            if !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "/._-+=:,@%".contains(c)) =>
+            if !text.is_empty()
+                && text
+                    .chars()
+                    .all(|c| (c.is_alphanumeric() && !is_hidden(c)) || "/._-+=:,@%".contains(c)) =>
         {
             text.into()
         }
-        Ok(text) if !text.contains(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
+        Ok(text) if !text.contains(is_hidden) => format!("'{}'", text.replace('\'', r"'\''")),
         // `$'...'` is known to bash, zsh, ksh and newer POSIX shells; \ooo is one byte.
         _ => {
             let escaped = word.iter().map(|byte| match byte {
@@ -45,5 +50,7 @@ mod tests {
         let words = ["duocopy", "/a b/c", "it's", "", "/plain-1.2"].map(|word| shell_quote(word.as_bytes()));
         assert_eq!(words.join(" "), r"duocopy '/a b/c' 'it'\''s' '' /plain-1.2");
         assert_eq!(shell_quote(b"a'\n\xff\\"), r"$'a\'\012\377\\'");
+        assert_eq!(shell_quote("\u{202e}a".as_bytes()), r"$'\342\200\256a'");
+        assert_eq!(shell_quote("\u{3164}a".as_bytes()), r"$'\343\205\244a'");
     }
 }

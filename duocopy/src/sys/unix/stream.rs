@@ -1,29 +1,31 @@
 //! Pipes, devices and standard streams.
 
-use super::file::{file_kind, file_kind_at};
+use super::dir::Directory;
+use super::file::file_kind;
 use super::system;
 use crate::sys::contract::FileKind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
 
 /// How long [`poll_ready`] waits at most: a twentieth of a second.
 const POLL_TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// Opens a named pipe or a device for writing; returns `None` for a pipe that no process reads yet. Links are not
-/// followed.
-pub fn open_stream_output(path: &Path) -> io::Result<Option<File>> {
+/// Opens a named pipe or a device in this directory for writing; returns `None` for a pipe that no process reads yet.
+/// Links are not followed.
+pub fn open_stream_output(directory: &Directory, name: &OsStr) -> io::Result<Option<File>> {
     let access = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
     // Opening a disk exclusively fails while it is mounted.
-    let exclusive = if file_kind_at(path)? == FileKind::Disk { OFlags::EXCL } else { OFlags::empty() };
-    match retry_on_intr(|| rustix::fs::open(path, access | exclusive, Mode::empty())) {
+    let exclusive = if kind == FileType::BlockDevice { OFlags::EXCL } else { OFlags::empty() };
+    match retry_on_intr(|| rustix::fs::openat(directory, name, access | exclusive, Mode::empty())) {
         Ok(file) => Ok(Some(file.into())),
-        Err(Errno::NXIO) if std::fs::symlink_metadata(path)?.file_type().is_fifo() => Ok(None),
+        Err(Errno::NXIO) if kind == FileType::Fifo => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -6,7 +6,7 @@ use super::constants::{
     FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_ATTRIBUTES, GENERIC_READ, MODE_HIDDEN, MODE_SYSTEM,
 };
 use super::file::Information;
-use crate::sys::contract::{DefaultList, Entry, Existing, FileId, Stat};
+use crate::sys::contract::{DefaultList, Entry, Existing, FileId, FileOwner, Stat};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
@@ -67,6 +67,18 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Checks nothing: only the directory's access control list decides who may put a file there.
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "Unix has sticky directories")]
+    pub fn owner_of(&self, _name: &OsStr) -> io::Result<FileOwner> {
+        Ok(FileOwner::ThisUser)
+    }
+
+    /// Checks nothing, as [`Self::owner_of`].
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "Unix has sticky directories")]
+    pub fn owner_of_open(&self, _file: &File) -> io::Result<FileOwner> {
+        Ok(FileOwner::ThisUser)
     }
 
     /// Returns the identity of the directory itself.

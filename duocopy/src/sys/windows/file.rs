@@ -161,6 +161,11 @@ pub fn is_private_file(file: &File) -> bool {
 
 /// Checks that this is a regular file with one name.
 pub fn is_own_file(file: &File) -> bool {
+    is_only_name(file)
+}
+
+/// Checks that this is a regular file with one name.
+pub fn is_only_name(file: &File) -> bool {
     let is_own = |it: Information| it.metadata.is_file() && !it.metadata.is_symlink() && it.links == 1;
     Information::of(file).is_ok_and(is_own)
 }

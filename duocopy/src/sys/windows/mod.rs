@@ -16,8 +16,9 @@ pub use super::unsupported::{
 };
 pub use dir::Directory;
 pub use file::{
-    attribute_name, file_kind, file_kind_at, fstat, is_busy, is_own_file, is_private_file, is_writable,
-    open_source, preallocate, read_at, set_mode, set_times, stat, while_others_may_read, write_at,
+    attribute_name, file_kind, file_kind_at, fstat, is_busy, is_only_name, is_own_file, is_private_file,
+    is_writable, open_source, preallocate, read_at, set_mode, set_times, stat, while_others_may_read,
+    write_at,
 };
 pub use paths::{case_fold, normalize, shell_quote};
 pub use signals::Signals;

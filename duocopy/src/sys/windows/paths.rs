@@ -1,6 +1,7 @@
 //! Paths, and words for the command interpreter.
 
 use crate::sys::contract::BadPath;
+use crate::sys::text::is_hidden;
 use std::ffi::{OsStr, OsString};
 use std::os::windows::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf, Prefix};
@@ -64,10 +65,11 @@ pub fn case_fold(name: &OsStr) -> OsString {
     name.to_str().map_or_else(|| name.to_ascii_lowercase(), |name| name.to_lowercase().into())
 }
 
-/// Quotes a word for the command interpreter. The result contains no control characters.
+/// Quotes a word for the command interpreter. What a terminal would hide or obey becomes a
+/// question mark.
 pub fn shell_quote(word: &[u8]) -> String {
     let word = String::from_utf8_lossy(word);
-    let is_plain = |c: char| c.is_alphanumeric() || r"\/._-+:@~".contains(c);
+    let is_plain = |c: char| c.is_alphanumeric() && !is_hidden(c) || r"\/._-+:@~".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.into();
     }
@@ -78,7 +80,7 @@ pub fn shell_quote(word: &[u8]) -> String {
             quoted.extend(std::iter::repeat_n('\\', backslashes + 1));
         }
         backslashes = if c == '\\' { backslashes + 1 } else { 0 };
-        if c.is_control() { quoted.push('?') } else { quoted.push(c) }
+        if is_hidden(c) { quoted.push('?') } else { quoted.push(c) }
     }
     quoted.extend(std::iter::repeat_n('\\', backslashes));
     quoted.push('"');

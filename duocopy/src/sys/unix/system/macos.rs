@@ -1,8 +1,8 @@
 //! What macOS has of its own.
 
 pub use crate::sys::unsupported::{
-    CAN_DROP_CACHED, HAS_ACCESS_LISTS, confine, drop_cached, free_memory, is_anonymous_device, is_cached,
-    is_pseudo_fs,
+    CAN_DROP_CACHED, HAS_ACCESS_LISTS, confine, drop_cached, free_memory, has_magic_links,
+    is_anonymous_device, is_cached, is_pseudo_fs,
 };
 
 use rustix::fd::OwnedFd;
@@ -14,6 +14,10 @@ use std::io;
 
 /// How to open a file or a directory only to look it up. This user must be allowed to read it.
 pub const LOOKUP: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
+
+/// How to open a directory on the way to a file, which needs no right to read it: `O_EXEC` of fcntl.h, which rustix does
+/// not have. With `O_DIRECTORY` it is `O_SEARCH`.
+pub const WALK: OFlags = OFlags::from_bits_retain(0x4000_0000);
 
 /// `PIPE_BUF` of limits.h: a pipe that is ready for writing takes at least this many bytes.
 pub const PIPE_BUF: usize = 512;

@@ -15,6 +15,9 @@ use std::fs::File;
 /// How to open a file or a directory only to look it up, which needs no right to read it.
 pub const LOOKUP: OFlags = OFlags::PATH;
 
+/// How to open a directory on the way to a file.
+pub const WALK: OFlags = OFlags::PATH;
+
 /// `PIPE_BUF` of limits.h: a pipe that is ready for writing takes at least this many bytes.
 pub const PIPE_BUF: usize = 4096;
 
@@ -29,6 +32,12 @@ const PSEUDO: [FsWord; 7] =
 /// Checks whether the file system produces content when it is read, so that a file's length means nothing.
 pub fn is_pseudo_fs(file: &File) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(|about| PSEUDO.contains(&about.f_type))
+}
+
+/// Checks whether links in this directory may lead elsewhere than their text says, as those of `/proc/self/fd`. Only the
+/// kernel can follow them.
+pub fn has_magic_links(directory: &OwnedFd) -> bool {
+    rustix::fs::fstatfs(directory).is_ok_and(|about| about.f_type == PSEUDO[0])
 }
 
 /// Converts a device number as the standard library does.
