@@ -87,7 +87,7 @@ pub fn open_file(path: &Path, access: OFlags) -> io::Result<File> {
 }
 
 /// Returns the target of a symbolic link; `None` if the name is not a link, or does not exist. A link that must not be
-/// followed is an error, which [`foreign_link`](crate::sys::foreign_link) recognises.
+/// followed is an error, which [`foreign_link`] recognises.
 pub fn read_link(directory: &OwnedFd, name: &OsStr) -> io::Result<Option<PathBuf>> {
     // Each attempt fails only if somebody has replaced the link in between.
     for _ in 0..MAX_LINKS {
