@@ -16,6 +16,8 @@ mod committing;
 #[cfg(not(loom))]
 mod consumer;
 #[cfg(not(loom))]
+mod directory;
+#[cfg(not(loom))]
 mod end;
 #[cfg(not(loom))]
 mod error;
@@ -72,5 +74,5 @@ pub use {
     producer::Producer,
     reason::Reason,
     ring::{BlockHeader, ResumePoint, Trailer},
-    sys::Side,
+    sys::{Directory, Side},
 };

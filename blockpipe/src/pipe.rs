@@ -241,9 +241,9 @@ impl<T: Trust> Pipe<T> {
         overview::inspect(self.chosen_directory(), fingerprint(&self.name))
     }
 
-    /// Returns the directory that holds the pipe's file, for messages of a process that waits, and for one that drops
-    /// privileges once it has joined and still needs to read and remove files there. It is looked up again in each call,
-    /// and need not exist before a process has joined. `None` on Windows, where a pipe is not a file.
+    /// Returns the path of the directory that holds the pipe's file, for messages. It is looked up again in each call,
+    /// and need not exist before a process has joined. `None` on Windows, where a pipe is not a file. For a sandbox, an
+    /// end has the directory that it has opened ([`Producer::directory`]).
     ///
     /// On Linux it is `/dev/shm/blockpipe-<user id>`. If that is missing and cannot be created, is read-only or belongs
     /// to another user, it is a directory of the same name in `XDG_RUNTIME_DIR`, if that is set and belongs to this user

@@ -31,7 +31,7 @@ use std::time::Duration;
 #[doc = include_str!("../docs/producer.md")]
 #[derive(Debug)]
 pub struct Producer<T: Trust = UntrustedPeer> {
-    end: Attached,
+    pub(crate) end: Attached,
     predecessor: Option<Vec<u8>>,
     filler: Filler,
     /// Once it is ready.

@@ -46,6 +46,14 @@ mod unix {
 
         let mut producer = producer(&pipe);
         assert_eq!(pipe.directory().unwrap(), place.0, "what a process that waits can tell its user");
+        // What a sandbox is given is the directory that was opened, whatever is at its path now.
+        let (path, moved) = (Path::new(&place.0).to_owned(), Path::new(&place.0).with_extension("moved"));
+        fs::rename(&path, &moved).unwrap();
+        std::os::unix::fs::symlink("/", &path).unwrap();
+        let opened = rustix::fs::fstat(producer.directory().unwrap()).unwrap();
+        assert_eq!(opened.st_ino, fs::metadata(&moved).unwrap().ino());
+        fs::remove_file(&path).unwrap();
+        fs::rename(&moved, &path).unwrap();
         let lonely = pipe.inspect().unwrap().unwrap();
         assert_eq!(
             (lonely.phase, lonely.users, lonely.producer_hello),

@@ -185,7 +185,7 @@ fn named(folder: &Folder) -> Pipe {
 }
 
 /// Returns what the program tells the Writer about a source of this length (`record.rs`).
-fn origin(folder: &Folder, length: u64) -> [u8; 128] {
+pub fn origin(folder: &Folder, length: u64) -> [u8; 128] {
     let metadata = folder.path("src").metadata().expect("it is there");
     packed([metadata.dev(), metadata.ino(), length, 0, 0, 0, 0, 0o644, 1 << 8])
 }

@@ -72,6 +72,19 @@ fn two_users_copy_what_neither_could_alone() {
     }
 }
 
+/// A confined half cannot read the user database when its peer comes.
+#[test(needs = [root])]
+fn a_peer_is_shown_by_name() {
+    let output = Command::new("id").args(["-un", &NOBODY.to_string()]).output().expect("id is everywhere");
+    let name = String::from_utf8(output.stdout).expect("a readable name");
+    let folder = two_parties();
+    chown(folder.path("store"), Some(NOBODY), Some(GROUP)).expect("root may");
+    let nobody = folder.duocopy("write --dir=meet --wait=20s store/dst nightly").by_user(NOBODY, GROUP);
+    let [reader, writer] = [reader(&folder, ""), nobody].map(Run::start).map(Process::end);
+    reader.expect(0, &[&format!("the Writer belongs to user {} ({NOBODY})", name.trim())]);
+    writer.expect(0, &[&format!("the Reader belongs to user {BACKUP}")]);
+}
+
 #[test(needs = [root])]
 fn an_unexpected_user_is_refused_by_both() {
     let folder = two_parties();

@@ -108,8 +108,10 @@ fn the_journal_records_only_what_is_on_the_disk() {
     // Each thread makes one call after the other, so the lines are in the order of the calls.
     let step = |call: &str| {
         let name = call.split('(').next()?.split_whitespace().next_back()?.to_owned();
-        let file = [".part>", ".journal>"].into_iter().find(|file| call.contains(file)).unwrap_or(".>");
-        let step = match &file[1..file.len() - 1] {
+        // The journal is opened without a name, and its descriptor is shown so even after it has one.
+        let files = [(".part>", "part"), (".journal>", "journal"), ("/#", "journal")];
+        let file = files.iter().find(|(shown, _)| call.contains(shown)).map_or("", |(_, file)| file);
+        let step = match file {
             "" if name.starts_with("rename") => "rename".to_owned(),
             file => format!("{name}:{file}"),
         };

@@ -20,7 +20,8 @@
 //! - `take(seat)`: only under the gate. `release(seat)`: explicit; the kernel does it for a dead process.
 //! - `unlink()`: only under the gate; from then on the key leads nowhere. Holders keep their object.
 //!   `peer_can_unlink()`: `false` if this process may be the only one of the pair that is able to.
-//! - `location()`: for messages. `directory(chosen)`: the directory of all pipes, if they are files.
+//! - `location()`: for messages. `directory(chosen)`: the path of the directory of all pipes, if they are files, for
+//!   messages, too. `Seats::directory()`: that directory as it was opened, for a sandbox.
 //!
 //! **[`Segment`]** is memory that two processes share, page-aligned and zero at first.
 //! - `Seats::header()`: 8192 bytes, reserved. It lives as long as it is mapped and never shrinks.
@@ -81,7 +82,11 @@ pub(crate) use forks::forks;
 #[cfg(all(unix, feature = "readiness"))]
 pub use readiness::Readiness;
 #[cfg(unix)]
+pub use unix::Directory;
+#[cfg(unix)]
 pub(crate) use unix::{Bell, Seats, Segment, directory};
+#[cfg(windows)]
+pub use windows::Directory;
 #[cfg(all(windows, feature = "readiness"))]
 pub use windows::Readiness;
 #[cfg(windows)]

@@ -9,7 +9,7 @@ use super::folder::{self, Folder, OPEN_FLAGS};
 use super::forks::forks;
 use super::lock::Lock;
 use super::system::{self, Locks};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{MapFlags, ProtFlags};
@@ -136,6 +136,11 @@ impl Seats {
         self.folder.user(&self.file, &self.name, side, generation).map(Some)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "on Windows pipes are not files")]
+    pub(crate) fn directory(&self) -> Option<Directory<'_>> {
+        Some(Directory(self.folder.descriptor.as_fd()))
+    }
+
     pub(crate) fn location(&self) -> &str {
         &self.path
     }
@@ -251,6 +256,30 @@ impl Seats {
     /// Takes a lock. Returns `false` if another process has it.
     fn lock(&self, lock: Lock) -> io::Result<bool> {
         self.locks.take(&self.folder, &self.name, &self.file, lock)
+    }
+}
+
+/// The directory of a pipe's files as an end has opened it ([`Producer::directory`](crate::Producer::directory),
+/// [`Consumer::directory`](crate::Consumer::directory)). On Unix it gives its descriptor (`AsFd`).
+///
+/// # Examples
+/// ```
+/// # #[cfg(unix)] {
+/// # mod setup { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/setup.rs")); }
+/// use std::os::fd::AsFd;
+///
+/// # let (producer, consumer) = setup::pair();
+/// let directory = producer.directory().expect("on Unix pipes are files");
+/// let descriptor = directory.as_fd(); // for `landlock_add_rule`, say
+/// # assert!(descriptor.try_clone_to_owned().is_ok() && consumer.directory().is_some());
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Directory<'a>(BorrowedFd<'a>);
+
+impl AsFd for Directory<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0
     }
 }
 

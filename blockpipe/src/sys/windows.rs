@@ -135,6 +135,11 @@ impl Seats {
         Ok(None)
     }
 
+    #[expect(clippy::unused_self, reason = "on other systems it is a part of the seats")]
+    pub(crate) fn directory(&self) -> Option<Directory<'_>> {
+        None
+    }
+
     pub(crate) fn location(&self) -> &str {
         self.names.prefix()
     }
@@ -268,6 +273,10 @@ impl Seats {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The directory of a pipe's files, where pipes are files. No value of this type exists on Windows.
+#[derive(Clone, Copy, Debug)]
+pub struct Directory<'a>(std::convert::Infallible, std::marker::PhantomData<&'a ()>);
 
 /// Returns `None`: kernel objects are in no directory.
 pub(crate) fn directory(_directory: Option<&OsStr>) -> Option<OsString> {

@@ -254,6 +254,7 @@ pub struct Request {
     pub umask: u32,
     /// Whether to give up all rights that the half does not need, once its file is open. This confines the calling
     /// thread, and the threads that it starts later, for good: ask for it only in a process that exists for this copy.
+    /// The Writer's file stays open until that process ends.
     /// Linux only; elsewhere nothing happens.
     /// Own.
     pub sandbox: bool,

@@ -4,20 +4,22 @@
 
 mod prefix;
 
-use super::checkpoint::{Checkpoints, Recorder};
-use super::contract::{Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
+use super::contract::{Access, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::inspect::{check_overwrite, examine};
 use super::journal::{Heading, Journal};
 use super::metadata::{Missing, SourceMetadata};
 use super::path::DestinationPath;
+use super::progress::Progress;
 use super::settle::{Settled, Temporary};
 use super::staging::{self, Staging};
 use super::{backup, sparse};
-use crate::api::{Aftermath, Error, ErrorKind, Operation, Overwrite, Preserve, Sparse, Warning};
+use crate::api::{
+    Aftermath, Backup, Error, ErrorKind, Operation, Overwrite, Preserve, Sparse, Verify, Warning,
+};
 use crate::cache::{CachePolicy, Pages};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
-use crate::sys::{self, Directory, Entry, Stat};
+use crate::sys::{self, DirectoryRight, Entry, Stat};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -40,11 +42,7 @@ pub struct AtomicFile {
     keep_temporary: bool,
     warnings: Vec<Warning>,
     cache: CachePolicy,
-    /// The journal that an interrupted copy left, until checkpoints begin.
-    journal: Option<Journal>,
-    checkpoints: Option<Checkpoints>,
-    /// The recorder of the checkpoints, after they have ended.
-    recorder: Option<Recorder>,
+    progress: Progress,
 }
 
 impl AtomicFile {
@@ -110,10 +108,14 @@ impl AtomicFile {
         })?;
         if policy.journals_at_once && journal.is_none() {
             // If this fails, only a replacement is impossible.
-            journal = Journal::create(&path.directory, &path.journal(), &heading).ok();
+            journal = Journal::create(&path.directory, &path.journal(), None, &heading).ok();
             if let Some(journal) = &mut journal {
                 let _ = journal.record(ResumePoint::default(), (0, 0));
             }
+        }
+        let mut progress = Progress::of(journal);
+        if (policy.records_progress(source) || is_root()) && !is_committed {
+            progress.prepare(&path);
         }
         Ok(Self {
             path,
@@ -126,9 +128,7 @@ impl AtomicFile {
             keep_temporary: false,
             warnings: Vec::new(),
             cache: CachePolicy::default(),
-            journal,
-            checkpoints: None,
-            recorder: None,
+            progress,
         })
     }
 
@@ -150,21 +150,13 @@ impl AtomicFile {
     }
 
     fn start_checkpoints(&mut self) -> Result<(), Error> {
-        let (name, journal) = (self.current_name(), self.journal.take());
-        let recorder = Recorder::new(&self.path, (&self.file, &name), self.heading, journal);
-        let started = recorder.and_then(Checkpoints::start);
-        self.checkpoints = Some(started.map_err(|error| self.failed(Operation::Journal, error))?);
-        Ok(())
+        let name = self.current_name();
+        let started = self.progress.start(&self.path, (&self.file, &name), self.heading);
+        started.map_err(|error| self.failed(Operation::Journal, error))
     }
 
     fn end_checkpoints(&mut self) -> Result<(), Error> {
-        let Some(checkpoints) = self.checkpoints.take() else { return Ok(()) };
-        let (recorder, result) = checkpoints.end();
-        // After an error there is no recorder, and nothing more is recorded: data that may have been lost between the
-        // cache and the disk must not be trusted.
-        result.map_err(|error| self.failed(Operation::Flush, error))?;
-        self.recorder = Some(recorder);
-        Ok(())
+        self.progress.end().map_err(|error| self.failed(Operation::Flush, error))
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
@@ -190,17 +182,11 @@ impl AtomicFile {
         if let Err(error) = self.file.sync_all() {
             // Data that may have been lost between the cache and the disk must not be trusted, and a second flush would
             // not report the loss.
-            self.recorder = None;
+            self.progress.forget();
             self.discard();
             return Err(self.failed(Operation::Flush, error));
         }
-        if let Some(recorder) = &mut self.recorder
-            && recorder.has_journal()
-            && let Ok(stat) = sys::fstat(&self.file)
-        {
-            // If this fails and the process is killed while it commits, the next run only has to copy again.
-            let _ = recorder.record(whole, stat.modified);
-        }
+        self.progress.record_whole(whole, &self.file);
         Ok(())
     }
 
@@ -265,19 +251,16 @@ impl AtomicFile {
 
     /// Makes sure that a journal names the temporary file before root gives it to another user. If root is killed
     /// afterwards, its next run must know this file from one that only has its name.
-    fn claim(&self, metadata: &SourceMetadata) -> Result<(), Error> {
+    fn claim(&mut self, metadata: &SourceMetadata) -> Result<(), Error> {
         let is_other = |stat: &Stat| stat.owner.0 != 0;
         let old = self.path.directory.stat(&self.path.name);
         let gives_away = old.is_ok_and(|old| is_other(&old))
             || metadata.wants(Preserve::Ownership) && is_other(&self.source().stat);
-        let has_journal = self.recorder.as_ref().is_some_and(Recorder::has_journal);
-        if sys::effective_user() != Some(0) || !gives_away || has_journal {
+        if !is_root() || !gives_away {
             return Ok(());
         }
-        let name = self.path.journal();
-        let created = Journal::create(&self.path.directory, &name, &self.heading);
-        created.map(drop).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => staging::name_taken(&self.path, &name, None),
+        self.progress.make_journal(&self.path, &self.heading).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => staging::name_taken(&self.path, &self.path.journal(), None),
             _ => self.failed(Operation::Journal, error),
         })
     }
@@ -291,13 +274,26 @@ impl AtomicFile {
     }
 }
 
+/// Only root can give a file to another user.
+fn is_root() -> bool {
+    sys::effective_user() == Some(0)
+}
+
 impl Destination for AtomicFile {
     fn record(&self) -> TargetRecord {
         TargetRecord { terminal: sys::terminal_id(), ..self.heading.target }
     }
 
-    fn directory(&self) -> Option<&Directory> {
-        Some(&self.path.directory)
+    fn access(&self) -> Option<Access<'_>> {
+        let mut rights = vec![DirectoryRight::RenameFiles];
+        if self.policy.verify == Verify::Reread {
+            rights.push(DirectoryRight::ReadFiles);
+        }
+        if matches!(self.policy.backup, Backup::Numbered | Backup::Existing) {
+            // To find the highest number that a backup has.
+            rights.push(DirectoryRight::ListNames);
+        }
+        Some(Access { directory: &self.path.directory, rights, file: &self.file })
     }
 
     fn resume_point(&self) -> ResumePoint {
@@ -324,7 +320,7 @@ impl Destination for AtomicFile {
         let digest = self.digest_at(plan.digest, at)?;
         let warnings = self.cache.set(&self.file, &self.path.path, at.position, plan.cache);
         self.warnings.extend(warnings);
-        if plan.checkpoints {
+        if self.policy.records_progress(self.source()) {
             self.start_checkpoints()?;
         }
         Ok((Box::new(Open(self)), digest))
@@ -332,19 +328,13 @@ impl Destination for AtomicFile {
 
     fn keep(&mut self, reached: Option<ResumePoint>) -> u64 {
         let ended = self.end_checkpoints().is_ok();
-        let recorded = match (&mut self.recorder, reached.filter(|reached| reached.position > 0)) {
-            (Some(recorder), Some(reached)) => recorder.flush(reached).is_ok(),
-            _ => true,
-        };
-        let journal = Journal::open(&self.path.directory, &self.path.journal());
-        match journal {
-            Some((_, heading, recorded_last))
-                if ended
-                    && recorded
-                    && heading.target.is_same_file(&self.heading.target)
-                    && recorded_last.durable.position > 0 =>
-            {
-                recorded_last.durable.position
+        let reached = reached.filter(|reached| reached.position > 0);
+        let recorded = reached.is_none_or(|reached| self.progress.flush(reached));
+        match self.progress.durable() {
+            durable if durable > 0 && ended && recorded => {
+                // The descriptor may stay open in a process that lives on, and the next copy needs the lock.
+                let _ = self.file.unlock();
+                durable
             }
             _ => {
                 self.discard();
@@ -411,7 +401,7 @@ impl<'a> Staged<'a> for Open<'a> {
 
     fn reached(&mut self, point: ResumePoint) -> Result<(), Error> {
         self.0.cache.written_up_to(&self.0.file, point.position);
-        if self.0.checkpoints.as_ref().is_none_or(|checkpoints| checkpoints.reached(point)) {
+        if self.0.progress.reached(point) {
             return Ok(());
         }
         self.0.end_checkpoints()
@@ -470,7 +460,7 @@ impl<'a> Ready<'a> for Open<'a> {
             return Err(error);
         }
         // A copy that cannot be read back is not resumed.
-        file.recorder = None;
+        file.progress.forget();
         file.discard();
         Err(error)
     }

@@ -20,7 +20,11 @@ pub fn keep(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<(
         // A destination that cannot be inspected cannot be replaced either, and that reports why.
         _ => return Ok(()),
     }
-    let kept = match (policy.backup, highest(path)) {
+    let numbers = match policy.backup {
+        Backup::Numbered | Backup::Existing => highest(path),
+        Backup::None | Backup::Simple => Ok(None),
+    };
+    let kept = match (policy.backup, numbers) {
         (_, Err(error)) => Err(error),
         (Backup::Numbered, Ok(highest)) => numbered(path, highest.unwrap_or(0)),
         (Backup::Existing, Ok(Some(highest))) => numbered(path, highest),

@@ -27,6 +27,8 @@ pub struct Recorder {
     heading: Heading,
     /// The journal of the copy that this one resumes. Without one it is created once there is something to record.
     journal: Option<Journal>,
+    /// The file that becomes the journal, on systems where a confined process cannot create one.
+    prepared: Option<File>,
 }
 
 /// The thread that makes checkpoints.
@@ -56,6 +58,7 @@ impl Recorder {
         (file, name): (&File, &OsStr),
         heading: Heading,
         journal: Option<Journal>,
+        prepared: Option<File>,
     ) -> io::Result<Self> {
         Ok(Self {
             file: path.directory.open_again(file, name)?,
@@ -64,12 +67,13 @@ impl Recorder {
             temporary: path.temporary(),
             heading,
             journal,
+            prepared,
         })
     }
 
-    /// Returns whether anything has been recorded.
-    pub fn has_journal(&self) -> bool {
-        self.journal.is_some()
+    /// Returns the journal, once there is one.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
     }
 
     /// Flushes the copy up to this point and records it. Returns whether the record succeeded. An error means that the
@@ -82,11 +86,23 @@ impl Recorder {
     /// Records that the copy is on the disk up to this point, which the caller has made sure of. If this fails, the
     /// older records are still true, and the copy can do without a new one.
     pub fn record(&mut self, reached: ResumePoint, modified: (i64, i64)) -> io::Result<()> {
-        let journal = match &mut self.journal {
-            Some(journal) => journal,
-            none => none.insert(Journal::create(&self.directory, &self.journal_name, &self.heading)?),
-        };
-        journal.record(reached, modified)
+        self.make_journal()?.record(reached, modified)
+    }
+
+    /// Returns the journal, which is created if there is none.
+    pub fn make_journal(&mut self) -> io::Result<&mut Journal> {
+        match &mut self.journal {
+            Some(journal) => Ok(journal),
+            none => {
+                let prepared = self.prepared.take();
+                Ok(none.insert(Journal::create(
+                    &self.directory,
+                    &self.journal_name,
+                    prepared,
+                    &self.heading,
+                )?))
+            }
+        }
     }
 
     /// Removes the journal and the temporary file. The system reports only once that data did not reach the disk: a

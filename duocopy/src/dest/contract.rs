@@ -1,12 +1,13 @@
 //! The interface between the Writer and a destination.
 
 use super::metadata::SourceMetadata;
-use crate::api::{Backup, Error, ErrorKind, Loss, Overwrite, Request, Sparse, Stop, Warning};
+use crate::api::{Backup, Error, ErrorKind, Fsync, Loss, Overwrite, Request, Sparse, Stop, Verify, Warning};
 use crate::cache::CacheUse;
 use crate::digest::{Digest, Kind, Value};
 use crate::record::{Origin, ResumePoint, SourceRecord, TargetRecord};
-use crate::sys::{self, Directory};
+use crate::sys::{self, Directory, DirectoryRight};
 use std::fmt::Debug;
+use std::fs::File;
 use std::path::Path;
 
 /// The options that concern the destination.
@@ -22,6 +23,8 @@ pub struct Policy {
     pub sparse: Sparse,
     /// Permission bits that a new file does not get.
     pub umask: u32,
+    pub fsync: Fsync,
+    pub verify: Verify,
     /// Whether to honour set-ID bits, capabilities and privileged attributes: only between processes of one user.
     pub trusts_reader: bool,
     /// Whether only processes of this user can write to the shared memory. Otherwise what it says about a dead Writer is
@@ -45,6 +48,8 @@ impl Policy {
             max_bytes: request.max_bytes,
             sparse: request.sparse,
             umask: request.umask,
+            fsync: request.fsync,
+            verify: request.verify,
             trusts_reader: request.dir.is_none() && !request.is_half(),
             trusts_memory: request.dir.is_none(),
             journals_at_once: request.dir.is_some() && request.replace_within.is_some(),
@@ -56,6 +61,12 @@ impl Policy {
     /// Returns where a copy of this source comes from.
     pub fn origin(&self, source: &SourceRecord) -> Origin {
         Origin { source: *source, reader: self.reader }
+    }
+
+    /// Returns whether to record from time to time how much of the copy is on the disk, so that the next copy can resume
+    /// there.
+    pub fn records_progress(&self, source: &SourceRecord) -> bool {
+        self.fsync == Fsync::End && !source.is_stream
     }
 
     /// Returns an error if this many bytes must not be written to this path.
@@ -75,9 +86,8 @@ pub trait Destination: Debug {
     /// Returns the record that identifies the destination, for the Reader and for a process that replaces this one.
     fn record(&self) -> TargetRecord;
 
-    /// Returns the directory in which names are created and renamed, if there is one. The sandbox must leave it
-    /// accessible.
-    fn directory(&self) -> Option<&Directory>;
+    /// Returns what the sandbox must leave accessible. `None` if the output, which is open, is enough.
+    fn access(&self) -> Option<Access<'_>>;
 
     /// Returns how much of the copy is on the disk already.
     fn resume_point(&self) -> ResumePoint;
@@ -104,6 +114,16 @@ pub trait Destination: Debug {
     fn discard(&mut self);
 }
 
+/// What a Writer needs of its destination's directory once the destination is open.
+#[derive(Debug)]
+pub struct Access<'a> {
+    /// The directory in which names are renamed and removed.
+    pub directory: &'a Directory,
+    pub rights: Vec<DirectoryRight>,
+    /// The file that is written.
+    pub file: &'a File,
+}
+
 /// The options for writing a destination.
 #[derive(Clone, Copy, Debug)]
 pub struct WritePlan {
@@ -111,8 +131,6 @@ pub struct WritePlan {
     pub digest: Kind,
     /// How to use the page cache.
     pub cache: CacheUse,
-    /// Whether to flush from time to time, and to record the flushed part in a journal.
-    pub checkpoints: bool,
 }
 
 /// A destination that is being written.

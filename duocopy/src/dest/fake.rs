@@ -1,11 +1,10 @@
 //! A destination for tests: it notes what is done with it, and fails at a step if the test asks for it.
 
 use super::SourceMetadata;
-use super::contract::{Committed, Destination, Prepared, Ready, Staged, WritePlan};
+use super::contract::{Access, Committed, Destination, Prepared, Ready, Staged, WritePlan};
 use crate::api::{Error, ErrorKind, Warning};
 use crate::digest::{Digest, Kind, Value};
 use crate::record::{ResumePoint, TargetRecord};
-use crate::sys::Directory;
 use std::cell::RefCell;
 
 #[derive(Debug, Default)]
@@ -39,7 +38,7 @@ impl Destination for FakeDestination {
         self.record
     }
 
-    fn directory(&self) -> Option<&Directory> {
+    fn access(&self) -> Option<Access<'_>> {
         None
     }
 

@@ -55,6 +55,7 @@ pub struct Journal {
     file: File,
     heading_sum: u64,
     number: u64,
+    durable: u64,
 }
 
 impl Heading {
@@ -100,23 +101,39 @@ impl Heading {
 }
 
 impl Journal {
-    /// Creates a journal and flushes it with its name to the disk. An older journal of this name is removed.
-    pub fn create(directory: &Directory, name: &OsStr, heading: &Heading) -> io::Result<Self> {
-        Self::remove(directory, name)?;
-        let file = directory.create_new(name, 0o600)?;
+    /// Creates a journal, from a prepared file if there is one, and flushes it with its name to the disk. An older journal of
+    /// this name is removed.
+    pub fn create(
+        directory: &Directory,
+        name: &OsStr,
+        prepared: Option<File>,
+        heading: &Heading,
+    ) -> io::Result<Self> {
+        if !prepared.as_ref().is_some_and(sys::is_only_name) {
+            Self::remove(directory, name)?;
+        }
+        let file = match prepared {
+            Some(file) => sys::name_prepared(directory, file, name)?,
+            None => directory.create_new(name, 0o600)?,
+        };
         let sector = heading.pack();
         let mut content = [0; LENGTH];
         content[..SECTOR].copy_from_slice(&sector);
         sys::write_at(&file, &content, 0)?;
         file.sync_all()?;
         directory.sync(&file)?;
-        Ok(Self { file, heading_sum: sum_of(&sector), number: 0 })
+        Ok(Self { file, heading_sum: sum_of(&sector), number: 0, durable: 0 })
+    }
+
+    /// Returns the position up to which the last record says that everything is on the disk; 0 without a record.
+    pub fn durable(&self) -> u64 {
+        self.durable
     }
 
     /// Removes the journal of this name if there is one: a file of this user that has no other name. Anything else stays,
     /// with an error of the kind `AlreadyExists`.
     pub fn remove(directory: &Directory, name: &OsStr) -> io::Result<()> {
-        let file = match directory.open_existing(name) {
+        let file = match directory.look_up(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other?,
         };
@@ -140,11 +157,8 @@ impl Journal {
     pub fn open(directory: &Directory, name: &OsStr) -> Option<(Self, Heading, Recorded)> {
         let (file, content) = read(directory, name)?;
         let (heading, recorded) = parse(&content)?;
-        Some((
-            Self { file, heading_sum: sum_of(&heading.pack()), number: recorded.number },
-            heading,
-            recorded,
-        ))
+        let (number, durable) = (recorded.number, recorded.durable.position);
+        Some((Self { file, heading_sum: sum_of(&heading.pack()), number, durable }, heading, recorded))
     }
 
     /// Returns whether a file can only have been written to by who has created it, as the journal was: it has been given
@@ -164,7 +178,9 @@ impl Journal {
         put(&mut sector, 0, &words);
         seal(&mut sector);
         sys::write_at(&self.file, &sector, (1 + self.number % 2) * SECTOR as u64)?;
-        self.file.sync_data()
+        self.file.sync_data()?;
+        self.durable = durable.position;
+        Ok(())
     }
 }
 
@@ -245,7 +261,9 @@ mod tests {
     fn journal() -> (tempfile::TempDir, Directory, Journal) {
         let folder = tempfile::tempdir().unwrap();
         let directory = Directory::open_path(folder.path()).unwrap().reopen().unwrap();
-        let journal = Journal::create(&directory, OsStr::new("j"), &heading()).unwrap();
+        let name = OsStr::new("j");
+        let prepared = sys::prepare_file(&directory, name);
+        let journal = Journal::create(&directory, name, prepared, &heading()).unwrap();
         (folder, directory, journal)
     }
 

@@ -15,6 +15,7 @@ pub mod journal;
 mod metadata;
 mod open;
 mod path;
+mod progress;
 mod rights;
 mod settle;
 mod sparse;

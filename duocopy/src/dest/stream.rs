@@ -1,13 +1,13 @@
 //! A stream output as the destination: standard output, a pipe or a device. Its output cannot be rolled back.
 
-use super::contract::{Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
+use super::contract::{Access, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::metadata::SourceMetadata;
 use super::path::DestinationPath;
 use crate::api::{Error, ErrorKind, Loss, LossReason, Operation, Overwrite, Preserved, Warning, is_standard};
 use crate::cache::{CachePolicy, Pages};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::record::{ResumePoint, TargetRecord};
-use crate::sys::{self, Directory, FileKind, FileOwner};
+use crate::sys::{self, FileKind, FileOwner};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -106,7 +106,7 @@ impl Destination for StreamOutput {
         TargetRecord { terminal: sys::terminal_id(), is_stream: true, ..TargetRecord::default() }
     }
 
-    fn directory(&self) -> Option<&Directory> {
+    fn access(&self) -> Option<Access<'_>> {
         None
     }
 
@@ -240,7 +240,6 @@ mod tests {
         let plan = WritePlan {
             digest: Kind::Nothing,
             cache: CacheUse { direct: false, drops: false, flushes: false },
-            checkpoints: false,
         };
         let open_stream = |path: &Path, rereads| StreamOutput::open(path, &policy, rereads);
         let middle = ResumePoint { position: 1, sum: 0 };
@@ -251,7 +250,7 @@ mod tests {
         let mut reader = sys::open_source(&path).unwrap();
         let mut output = open_stream(&path, false).unwrap().unwrap();
         assert_eq!(output.take_warnings(), [Warning::Irreversible { path: path.clone() }]);
-        assert!(output.record().is_stream && output.directory().is_none());
+        assert!(output.record().is_stream && output.access().is_none());
         assert_eq!(output.stage(middle, plan).err().unwrap().kind, ErrorKind::OutputNotResumable);
         let (mut staged, _) = output.stage(ResumePoint::default(), plan).unwrap();
         assert_eq!(staged.write(0, b"abc"), Ok(3));

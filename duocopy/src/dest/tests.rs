@@ -4,7 +4,7 @@ mod rights_and_names;
 
 use super::contract::*;
 use super::*;
-use crate::api::{Aftermath, Backup, Error, ErrorKind, Overwrite, Preserve, Request, Warning};
+use crate::api::{Aftermath, Backup, Error, ErrorKind, Fsync, Overwrite, Preserve, Request, Warning};
 use crate::cache::CacheUse;
 use crate::digest::Kind;
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
@@ -16,11 +16,8 @@ use std::time::{Duration, SystemTime};
 
 const OLD: &str = "the old one";
 const NEW: &str = "the content of the source";
-const PLAN: WritePlan = WritePlan {
-    digest: Kind::Crc64,
-    cache: CacheUse { direct: false, drops: false, flushes: false },
-    checkpoints: true,
-};
+const PLAN: WritePlan =
+    WritePlan { digest: Kind::Crc64, cache: CacheUse { direct: false, drops: false, flushes: false } };
 
 /// A directory with the source and, perhaps, an old destination.
 struct Folder(tempfile::TempDir);
@@ -387,13 +384,12 @@ fn a_committed_copy_is_recognized_as_long_as_nobody_writes_to_it() {
 
 #[test]
 fn a_replacement_takes_over_the_very_file_of_the_dead_writer() {
-    let (folder, policy) = (Folder::with_old(), policy());
+    let (folder, policy) = (Folder::with_old(), Policy { fsync: Fsync::None, ..policy() });
     let take_over =
         |dead, committing| take_over(&folder.destination(), &policy, &folder.source(), &dead, committing);
     let mut destination = folder.open(&policy, true).unwrap();
     let dead = destination.record();
-    let plan = WritePlan { checkpoints: false, ..PLAN };
-    let (mut staged, _) = destination.stage(ResumePoint::default(), plan).unwrap();
+    let (mut staged, _) = destination.stage(ResumePoint::default(), PLAN).unwrap();
     assert_eq!(staged.write(0, &NEW.as_bytes()[..8]), Ok(8));
     drop(staged);
     drop(destination);
@@ -401,8 +397,8 @@ fn a_replacement_takes_over_the_very_file_of_the_dead_writer() {
     assert_eq!((second.record(), second.already_committed()), (dead, false));
     // A file that is shorter than what was acknowledged is not that Writer's. (The source's length is reserved.)
     let past_the_end = ResumePoint { position: NEW.len() as u64 + 1, sum: 0 };
-    assert_eq!(second.stage(past_the_end, plan).err().unwrap().kind, ErrorKind::TemporaryFileGone);
-    drop(second.stage(point(&NEW[..5]), plan).unwrap());
+    assert_eq!(second.stage(past_the_end, PLAN).err().unwrap().kind, ErrorKind::TemporaryFileGone);
+    drop(second.stage(point(&NEW[..5]), PLAN).unwrap());
     drop(second);
     let other = TargetRecord { file: FileId { inode: dead.file.inode + 1, ..dead.file }, ..dead };
     assert_eq!(take_over(other, false).unwrap_err().kind, ErrorKind::TemporaryFileGone);

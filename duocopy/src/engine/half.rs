@@ -3,8 +3,8 @@
 use super::feed::Feed;
 use super::paths;
 use crate::api::{Error, ErrorKind, Request, Role, SandboxGap, Stop, Warning};
-use crate::session::{Consumer, Halt, Meeting, Peers, PipeError, Trust, check_peer, wire};
-use crate::sys::{self, Directory, SandboxPolicy};
+use crate::session::{Consumer, Halt, Meeting, Peers, PipeDirectory, PipeError, Trust, check_peer, wire};
+use crate::sys::{self, Directory, DirectoryRight, SandboxPolicy};
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
@@ -69,17 +69,22 @@ impl<'a> Half<'a> {
         }
     }
 
-    /// Enters the sandbox: gives up all rights except those to these directories.
-    pub fn confine(&self, writable: Option<&Directory>, readable: Option<&Directory>, feed: &Feed) {
+    /// Returns the rights that a confined half needs in the pipe's directory.
+    pub fn rights_at_the_pipe(&self) -> Vec<DirectoryRight> {
+        let mut rights = vec![DirectoryRight::RemoveFiles];
+        if !self.meeting.is_private() {
+            // The files that prove which user the peer is are there, and change with the peer.
+            rights.push(DirectoryRight::ReadFiles);
+        }
+        rights
+    }
+
+    /// Enters the sandbox: gives up all rights except those in the policy.
+    pub fn confine(&self, policy: &SandboxPolicy<PipeDirectory<'_>, &Directory>, feed: &Feed) {
         if !self.request.sandbox {
             return;
         }
-        let policy = SandboxPolicy {
-            pipe_dir: self.meeting.directory(),
-            writable_dir: writable,
-            readable_dir: readable,
-        };
-        for sys::Unconfined { gap, reason } in sys::confine(&policy) {
+        for sys::Unconfined { gap, reason } in sys::confine(policy) {
             let gap = match gap {
                 sys::SandboxGap::Paths => SandboxGap::Paths,
                 sys::SandboxGap::SystemCalls => SandboxGap::SystemCalls,

@@ -17,6 +17,7 @@ use crate::session::{
     pack_trailer, unpack_trailer, wire,
 };
 use crate::source::{self, Piece, Source};
+use crate::sys::{DirectoryRight, SandboxPolicy};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -88,7 +89,7 @@ pub fn send<T: Trust>(
     let layout = layout_for(source, half, feed);
     let starts_second = matches!(request.parties, Parties::Both { .. });
     let started = starts_second.then(|| Started::start(request, &half.meeting.name)).transpose()?;
-    half.confine(None, half.destination.and_then(dest::readable_directory).as_ref(), feed);
+    confine(producer, half, feed);
     if let Some(started) = started {
         *second = Some(started.watch(&half.peer_ended, feed.sender())?);
     }
@@ -126,6 +127,18 @@ pub fn send<T: Trust>(
     }
     let checksum = Kind::of(request).checksum(&digest);
     Ok(Outcome::Complete { bytes, checksum, not_preserved: wire::losses_of(&producer.remark()) })
+}
+
+/// Gives up all rights that the Reader does not need once its source is open.
+fn confine<T: Trust>(producer: &Producer<T>, half: &Half, feed: &Feed) {
+    let destination = half.destination.and_then(dest::readable_directory);
+    let policy = SandboxPolicy {
+        pipe: producer.directory().map(|directory| (directory, half.rights_at_the_pipe())),
+        // If the Writer dies while it commits, this process checks what became of the destination.
+        destination: destination.as_ref().map(|directory| (directory, vec![DirectoryRight::ReadFiles])),
+        changeable: None,
+    };
+    half.confine(&policy, feed);
 }
 
 /// Checks that this process can continue the copy of a dead Reader.

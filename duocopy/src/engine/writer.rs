@@ -15,6 +15,7 @@ use crate::session::{
     self, Consumer, FilledBlock, Frame, Halt, Hello, Trust, advance, pack_point, unpack_trailer,
 };
 use crate::source::LONGEST_HOLE;
+use crate::sys::SandboxPolicy;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -152,6 +153,17 @@ fn destination_of<'a>(half: &Half<'a>) -> &'a Path {
     half.destination.expect("a process that may write knows the destination")
 }
 
+/// Gives up all rights that the Writer does not need once its destination is open.
+fn confine<T: Trust>(consumer: &Consumer<T>, destination: &dyn Destination, half: &Half, feed: &Feed) {
+    let access = destination.access();
+    let policy = SandboxPolicy {
+        pipe: consumer.directory().map(|directory| (directory, half.rights_at_the_pipe())),
+        changeable: access.as_ref().map(|access| access.file),
+        destination: access.map(|access| (access.directory, access.rights)),
+    };
+    half.confine(&policy, feed);
+}
+
 /// Writes all blocks, and commits. `reached` is the last point that was written, even if this fails.
 fn receive<T: Trust>(
     consumer: &mut Consumer<T>,
@@ -161,7 +173,7 @@ fn receive<T: Trust>(
     feed: &mut Feed,
 ) -> Result<Outcome, Halt> {
     let (request, digest) = (half.request, Kind::of(half.request));
-    half.confine(destination.directory(), None, feed);
+    confine(consumer, destination, half, feed);
     feed.warn(destination.take_warnings());
     let (begins, committed) = (destination.resume_point(), destination.already_committed());
     if begins.position > 0 {
@@ -178,7 +190,7 @@ fn receive<T: Trust>(
         drops: request.drop_cache,
         flushes: durable || request.verify == Verify::Reread,
     };
-    let plan = WritePlan { digest, cache, checkpoints: durable && !source.is_stream };
+    let plan = WritePlan { digest, cache };
     feed.send(Event::Started {
         role: Role::Writer,
         pipe: half.meeting.name.clone(),

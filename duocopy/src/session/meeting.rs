@@ -12,7 +12,6 @@ use crate::sys;
 use blockpipe::{
     Consumer, End, Geometry, JoinError, Monitor, Phase, Pipe, PipeError, Producer, Side, Trust, TrustedPeer,
 };
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -56,11 +55,6 @@ impl Meeting {
             Some(dir) => pipe.in_directory(dir),
             None => pipe,
         }
-    }
-
-    /// Returns the directory with the pipe's files, if it has any. The sandbox must leave it accessible.
-    pub fn directory(&self) -> Option<OsString> {
-        self.place().directory()
     }
 
     /// Takes the end for this role, or the one that is free. `peer_ended` interrupts every wait, as `stop` does.

@@ -12,6 +12,7 @@ mod peers;
 pub mod status;
 pub mod wire;
 
+pub use blockpipe::Directory as PipeDirectory;
 pub use blockpipe::ResumePoint as PipePoint;
 pub use blockpipe::{
     Consumer, FilledBlock, Geometry, Pipe, PipeError, Producer, Reason, Side, Snapshot, Trust,

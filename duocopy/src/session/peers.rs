@@ -27,7 +27,10 @@ impl Peers {
         if request.dir.is_none() && !allows_own() {
             return Err(ErrorKind::OwnUserNotAllowed.into());
         }
-        // Looked up now: a confined process may not be able to do it later.
+        // Looked up now, because a confined process cannot do it.
+        if request.sandbox && request.dir.is_some() {
+            sys::remember_names();
+        }
         let members: Vec<u32> = peers.groups.iter().flat_map(|group| sys::group_members(*group)).collect();
         peers.users.extend(members);
         Ok(peers)
@@ -35,6 +38,8 @@ impl Peers {
 
     /// Returns an error if a process of this user must not be the peer.
     pub fn check(&self, user: Option<u32>) -> Result<(), Error> {
+        // The Reader is confined before the Writer comes, and finds no members here: it goes by the list of users, which
+        // lacks those whose primary group only a network directory knows. They cannot be listed in advance.
         let is_member = |user| self.groups.iter().any(|group| sys::is_member(user, *group).unwrap_or(false));
         let is_allowed = |user| self.users.contains(&user) || is_member(user);
         if self.users.is_empty() && self.groups.is_empty() || user.is_some_and(is_allowed) {

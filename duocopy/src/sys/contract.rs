@@ -2,6 +2,7 @@
 
 use super::access_list::AccessList;
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -125,17 +126,30 @@ pub enum BadPath {
     TooLong,
 }
 
-/// The paths that a confined process may still use. `D` is an open directory, such as `&Directory`.
+/// A right that a confined process keeps in a directory and in everything below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirectoryRight {
+    /// Open files for reading.
+    ReadFiles,
+    /// List names.
+    ListNames,
+    /// Remove files.
+    RemoveFiles,
+    /// Rename and remove files, and give them second names.
+    RenameFiles,
+}
+
+/// What a confined process may still do, besides using what it has open. `P` and `D` are open directories.
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has a sandbox"))]
-#[expect(clippy::struct_field_names, reason = "the names say what a directory may be used for")]
 #[derive(Clone, Debug)]
-pub struct SandboxPolicy<D> {
-    /// The directory of the pipe: read and remove files.
-    pub pipe_dir: Option<OsString>,
-    /// The directory of the destination, and everything below it: create, change and remove files.
-    pub writable_dir: Option<D>,
-    /// A directory in which, and below which, files may be read.
-    pub readable_dir: Option<D>,
+pub struct SandboxPolicy<'a, P, D> {
+    /// The directory of the pipe's files.
+    pub pipe: Option<(P, Vec<DirectoryRight>)>,
+    /// The directory of the destination.
+    pub destination: Option<(D, Vec<DirectoryRight>)>,
+    /// The only file whose length, mode, owner, attributes and times may change. It stays open until the process ends,
+    /// because another file would get the number of its descriptor, by which the system knows it.
+    pub changeable: Option<&'a File>,
 }
 
 /// A part of the sandbox that could not be set up.

@@ -6,7 +6,7 @@
 //!
 //! | part | provides |
 //! |---|---|
-//! | directories | [`Directory`]: calls relative to an open directory, so that nobody can move it away in between; [`foreign_link`] |
+//! | directories | [`Directory`]: calls relative to an open directory, so that nobody can move it away in between; [`foreign_link`]; [`prepare_file`], [`name_prepared`] |
 //! | open files | [`fstat`], [`stat`], [`file_kind`], [`file_kind_at`], [`is_pseudo_fs`], [`is_private_file`], [`is_own_file`], [`is_only_name`], [`is_writable`], [`is_busy`] |
 //! | content | [`open_source`], [`read_at`], [`write_at`], [`next_data`], [`preallocate`], [`while_others_may_read`] |
 //! | page cache | [`set_direct`], [`drop_cached`], [`CAN_DROP_CACHED`], [`is_cached`], [`free_memory`] |
@@ -15,7 +15,7 @@
 //! | extended attributes | [`attributes`], [`set_attribute`], [`remove_attribute`], [`attribute_name`], [`HAS_ATTRIBUTES`] |
 //! | access lists | [`AccessList`], [`access_list()`], [`set_access_list`], [`plain_mode`], [`HAS_ACCESS_LISTS`] |
 //! | paths and words | [`normalize`], [`case_fold`], [`shell_quote`], [`printable`] |
-//! | users | [`effective_user`], [`user_id`], [`group_id`], [`user_name`], [`is_member`], [`group_members`], [`HAS_OWNERS`] |
+//! | users | [`effective_user`], [`user_id`], [`group_id`], [`user_name`], [`remember_names`], [`is_member`], [`group_members`], [`HAS_OWNERS`] |
 //! | this process | [`Signals`], [`confine`], [`terminal_id`] |
 
 mod access_list;
@@ -30,8 +30,8 @@ mod windows;
 
 pub use access_list::AccessList;
 pub use contract::{
-    Attribute, BadPath, DefaultList, Entry, Existing, FileId, FileKind, FileOwner, SandboxGap, SandboxPolicy,
-    Stat, Unconfined, foreign_link,
+    Attribute, BadPath, DefaultList, DirectoryRight, Entry, Existing, FileId, FileKind, FileOwner,
+    SandboxGap, SandboxPolicy, Stat, Unconfined, foreign_link,
 };
 pub use text::printable;
 #[cfg(unix)]

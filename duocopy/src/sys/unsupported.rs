@@ -19,8 +19,18 @@ fn unsupported<T>() -> io::Result<T> {
 }
 
 /// Does nothing: there is no sandbox that a running process can enter by itself.
-pub fn confine<D>(_policy: &SandboxPolicy<D>) -> Vec<Unconfined> {
+pub fn confine<P, D>(_policy: &SandboxPolicy<P, D>) -> Vec<Unconfined> {
     Vec::new()
+}
+
+/// Returns `None`: without a sandbox, a file can be created when it is needed.
+pub fn prepare_file<D>(_directory: &D, _name: &OsStr) -> Option<File> {
+    None
+}
+
+/// Fails: no file is ever prepared.
+pub fn name_prepared<D>(_directory: &D, _file: File, _name: &OsStr) -> io::Result<File> {
+    unsupported()
 }
 
 // The page cache.
@@ -143,6 +153,9 @@ pub fn group_id(_name: &str) -> io::Result<u32> {
 pub fn is_member(_user: u32, _group: u32) -> io::Result<bool> {
     unsupported()
 }
+
+/// Does nothing: users have no numbers.
+pub fn remember_names() {}
 
 /// Returns `None`: users have no numbers.
 pub fn user_name(_user: u32) -> Option<String> {

@@ -77,9 +77,13 @@ impl Directory {
 
     /// Returns the metadata of the regular file of this name without opening it for reading.
     pub fn stat(&self, name: &OsStr) -> io::Result<Stat> {
+        fstat(&self.look_up(name)?)
+    }
+
+    /// Opens a file for its metadata only, which a confined process may do with any file. Links are not followed.
+    pub fn look_up(&self, name: &OsStr) -> io::Result<File> {
         let flags = system::LOOKUP | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty()))?;
-        fstat(&file.into())
+        Ok(retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty()))?.into())
     }
 
     /// Creates a file that only this user can open; fails if the name is taken.
@@ -194,13 +198,9 @@ impl Directory {
         if !matches!(self.entry(name)?, Some(Entry::Regular(_))) {
             return Ok(None);
         }
-        let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open =
-            |access| retry_on_intr(|| rustix::fs::openat(&self.0, name, flags | access, Mode::empty()));
-        let file = match open(system::LOOKUP) {
-            Ok(file) => File::from(file),
-            Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(error.into()),
+        let file = match self.look_up(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
         };
         let Stat { owner, mode, .. } = fstat(&file)?;
         let plain = Existing { owner, mode, list: None, attributes: Vec::new() };
@@ -211,7 +211,8 @@ impl Directory {
         if let Some(found) = Found::new(&file) {
             return with_attributes(plain, &found).map(Some);
         }
-        match open(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
+        let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        match retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty())) {
             Ok(file) => with_attributes(plain, &File::from(file)).map(Some),
             Err(_) => Ok(Some(Existing { mode: mode & !0o070, ..plain })),
         }

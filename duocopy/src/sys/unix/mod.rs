@@ -25,6 +25,8 @@ pub use signals::Signals;
 pub use stream::{open_stream_output, poll_ready, standard_input, standard_output, sync_stream, terminal_id};
 pub use system::{
     CAN_DROP_CACHED, HAS_ACCESS_LISTS, PIPE_BUF, confine, drop_cached, free_memory, is_anonymous_device,
-    is_cached, is_pseudo_fs, set_direct,
+    is_cached, is_pseudo_fs, name_prepared, prepare_file, set_direct,
 };
-pub use users::{HAS_OWNERS, effective_user, group_id, group_members, is_member, umask, user_id, user_name};
+pub use users::{
+    HAS_OWNERS, effective_user, group_id, group_members, is_member, remember_names, umask, user_id, user_name,
+};

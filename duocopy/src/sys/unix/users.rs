@@ -3,7 +3,9 @@
 use super::system;
 use nix::unistd::{Group, User};
 use rustix::fs::Mode;
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::OnceLock;
 
 /// Users and groups have numbers, and each file has one of each.
 pub const HAS_OWNERS: bool = true;
@@ -23,9 +25,39 @@ fn id_of(name: &str, what: &str, look_up: impl FnOnce() -> io::Result<Option<u32
     number.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no such {what}")))
 }
 
+/// The names of the users that this system itself knows, once they were read.
+static NAMES: OnceLock<BTreeMap<u32, String>> = OnceLock::new();
+
+/// Reads the names of the users that this system itself knows. A confined process cannot do that later.
+pub fn remember_names() {
+    NAMES.get_or_init(|| local_users().into_iter().map(|local| (local.user, local.name)).collect());
+}
+
 /// Returns the name of a user; `None` if the user database has none.
 pub fn user_name(user: u32) -> Option<String> {
-    User::from_uid(user.into()).ok().flatten().map(|user| user.name)
+    let remembered = NAMES.get().and_then(|names| names.get(&user)).cloned();
+    remembered.or_else(|| User::from_uid(user.into()).ok().flatten().map(|user| user.name))
+}
+
+/// A user in `/etc/passwd`.
+struct LocalUser {
+    name: String,
+    user: u32,
+    primary_group: u32,
+}
+
+/// Returns the users in `/etc/passwd`, whose lines begin with name, password, user, group. The first line of a user
+/// counts.
+fn local_users() -> Vec<LocalUser> {
+    let content = std::fs::read("/etc/passwd").unwrap_or_default();
+    let content = String::from_utf8_lossy(&content);
+    let local = |line: &str| {
+        let mut fields = line.split(':');
+        let (name, _) = (fields.next()?.to_owned(), fields.next()?);
+        let (user, primary_group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        Some(LocalUser { name, user, primary_group })
+    };
+    content.lines().rev().filter_map(local).collect()
 }
 
 /// Checks in the user database whether a user belongs to a group.
@@ -40,14 +72,9 @@ pub fn group_members(group: u32) -> Vec<u32> {
     let known = Group::from_gid(group.into()).ok().flatten();
     let named = known.map_or(Vec::new(), |group| group.mem);
     let named = named.into_iter().filter_map(|name| user_id(&name).ok());
-    // A user whose primary group it is need not be listed in the group, only in this file: name, password, user, group.
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let primary = users.lines().filter_map(|line| {
-        let mut fields = line.split(':').skip(2);
-        let (user, primary) = (fields.next()?.parse().ok()?, fields.next()?.parse::<u32>().ok()?);
-        (primary == group).then_some(user)
-    });
-    named.chain(primary).collect()
+    // A user whose primary group it is need not be listed in the group.
+    let primary = local_users().into_iter().filter(|local| local.primary_group == group);
+    named.chain(primary.map(|local| local.user)).collect()
 }
 
 /// Returns the user that this process runs as.
@@ -80,6 +107,8 @@ mod tests {
         assert_eq!((user_id(&root).unwrap(), user_id("0").unwrap(), user_id("4711").unwrap()), (0, 0, 4711));
         assert_eq!(user_id("nobody-at-all").unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(user_name(u32::MAX - 7), None);
+        remember_names();
+        assert_eq!((user_name(0), user_name(u32::MAX - 7)), (Some(root), None));
     }
 
     #[test]

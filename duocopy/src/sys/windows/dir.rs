@@ -109,8 +109,13 @@ impl Directory {
     }
 
     fn information(&self, name: &OsStr) -> io::Result<Information> {
+        Information::of(&self.look_up(name)?)
+    }
+
+    /// Opens a file for its metadata only. Links are not followed.
+    pub fn look_up(&self, name: &OsStr) -> io::Result<File> {
         let flags = FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT;
-        Information::of(&OpenOptions::new().access_mode(0).custom_flags(flags).open(self.path.join(name))?)
+        OpenOptions::new().access_mode(0).custom_flags(flags).open(self.path.join(name))
     }
 
     /// Creates a file; fails if the name is taken.

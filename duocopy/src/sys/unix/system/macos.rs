@@ -2,7 +2,7 @@
 
 pub use crate::sys::unsupported::{
     CAN_DROP_CACHED, HAS_ACCESS_LISTS, confine, drop_cached, free_memory, has_magic_links,
-    is_anonymous_device, is_cached, is_pseudo_fs,
+    is_anonymous_device, is_cached, is_pseudo_fs, name_prepared, prepare_file,
 };
 
 use rustix::fd::OwnedFd;

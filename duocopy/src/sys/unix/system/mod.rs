@@ -20,5 +20,5 @@ use macos as this;
 pub use this::{
     CAN_DROP_CACHED, HAS_ACCESS_LISTS, LOOKUP, PIPE_BUF, WALK, advise_sequential, confine, device,
     drop_cached, free_memory, has_magic_links, is_anonymous_device, is_cached, is_pseudo_fs, mode_bits,
-    open_direct, read_umask, rename_no_replace, set_direct, sync_directory,
+    name_prepared, open_direct, prepare_file, read_umask, rename_no_replace, set_direct, sync_directory,
 };

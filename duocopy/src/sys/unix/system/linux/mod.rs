@@ -1,10 +1,12 @@
 //! What Linux has of its own.
 
 mod cache;
+mod prepared;
 mod sandbox;
 mod syscalls;
 
 pub use cache::{CAN_DROP_CACHED, drop_cached, free_memory, is_cached, open_direct, set_direct};
+pub use prepared::{name_prepared, prepare_file};
 pub use sandbox::confine;
 
 use rustix::fd::OwnedFd;

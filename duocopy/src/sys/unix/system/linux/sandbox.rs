@@ -1,66 +1,74 @@
 //! The sandbox: Landlock restricts which paths a process can open, a seccomp filter which system calls it can make.
 
-use super::syscalls;
-use crate::sys::contract::{SandboxGap, SandboxPolicy, Unconfined};
+use super::syscalls::{self, Needs};
+use crate::sys::contract::{DirectoryRight, SandboxGap, SandboxPolicy, Unconfined};
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetError, RulesetStatus, Scope,
 };
 use rustix::fd::AsFd;
+use std::os::fd::AsRawFd;
 
 /// The version of Landlock that is asked for, that of Linux 6.12. Older kernels enforce the part that they know.
 const LANDLOCK: ABI = ABI::V6;
 
-/// The files that the C library reads to find the name of a user.
-const USER_DATABASE: [&str; 3] = ["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"];
-
-/// Confines this thread, and the threads that it starts from now on, to the paths in the policy, to the system calls of
-/// a copy, and to what is open already. Returns what this kernel could not enforce.
-pub fn confine<D: AsFd>(policy: &SandboxPolicy<D>) -> Vec<Unconfined> {
+/// Confines this thread, and the threads that it starts from now on, to the directories in the policy, to the system
+/// calls of a copy, and to what is open already. Returns what this kernel could not enforce.
+pub fn confine<P: AsFd, D: AsFd>(policy: &SandboxPolicy<P, D>) -> Vec<Unconfined> {
     let gap = |gap, confined: Result<(), String>| confined.err().map(|reason| Unconfined { gap, reason });
     let paths = gap(SandboxGap::Paths, confine_paths(policy));
-    let calls = gap(SandboxGap::SystemCalls, syscalls::confine());
+    let calls = gap(SandboxGap::SystemCalls, syscalls::confine(&needs(policy)));
     [paths, calls].into_iter().flatten().collect()
 }
 
-fn confine_paths<D: AsFd>(policy: &SandboxPolicy<D>) -> Result<(), String> {
+/// Returns the system calls that this policy needs besides those of every half.
+fn needs<P, D>(policy: &SandboxPolicy<P, D>) -> Needs {
+    let has = |right| policy.destination.as_ref().is_some_and(|(_, rights)| rights.contains(&right));
+    Needs {
+        renames: has(DirectoryRight::RenameFiles),
+        lists: has(DirectoryRight::ListNames),
+        changeable: policy.changeable.map(AsRawFd::as_raw_fd),
+    }
+}
+
+fn confine_paths<P: AsFd, D: AsFd>(policy: &SandboxPolicy<P, D>) -> Result<(), String> {
     let status = restrict_paths(policy).map_err(|error| error.to_string())?;
     if status == RulesetStatus::NotEnforced { Err("this kernel has no Landlock".into()) } else { Ok(()) }
 }
 
-fn restrict_paths<D: AsFd>(policy: &SandboxPolicy<D>) -> Result<RulesetStatus, RulesetError> {
+fn restrict_paths<P: AsFd, D: AsFd>(policy: &SandboxPolicy<P, D>) -> Result<RulesetStatus, RulesetError> {
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(LANDLOCK))?
         .handle_access(AccessNet::from_all(LANDLOCK))?
         .scope(Scope::from_all(LANDLOCK))?
         .create()?;
-    // A path that does not exist needs no rule.
-    if let Some(Ok(pipes)) = policy.pipe_dir.as_ref().map(PathFd::new) {
-        rules = rules.add_rule(PathBeneath::new(pipes, AccessFs::ReadFile | AccessFs::RemoveFile))?;
+    if let Some((directory, rights)) = &policy.pipe {
+        rules = rules.add_rule(PathBeneath::new(directory.as_fd(), access(rights)))?;
     }
-    if let Some(directory) = &policy.writable_dir {
-        let write = AccessFs::ReadDir
-            | AccessFs::ReadFile
-            | AccessFs::WriteFile
-            | AccessFs::MakeReg
-            | AccessFs::RemoveFile
-            | AccessFs::Truncate;
-        rules = rules.add_rule(PathBeneath::new(directory.as_fd(), write))?;
-    }
-    if let Some(directory) = &policy.readable_dir {
-        let read = AccessFs::ReadDir | AccessFs::ReadFile;
-        rules = rules.add_rule(PathBeneath::new(directory.as_fd(), read))?;
-    }
-    for path in USER_DATABASE.map(PathFd::new).into_iter().flatten() {
-        rules = rules.add_rule(PathBeneath::new(path, AccessFs::ReadFile))?;
+    if let Some((directory, rights)) = &policy.destination {
+        rules = rules.add_rule(PathBeneath::new(directory.as_fd(), access(rights)))?;
     }
     Ok(rules.restrict_self()?.ruleset)
+}
+
+/// Returns what Landlock calls these rights.
+fn access(rights: &[DirectoryRight]) -> BitFlags<AccessFs> {
+    let access = rights.iter().map(|right| match right {
+        DirectoryRight::ReadFiles => AccessFs::ReadFile.into(),
+        DirectoryRight::ListNames => AccessFs::ReadDir.into(),
+        DirectoryRight::RemoveFiles => AccessFs::RemoveFile.into(),
+        // A name is removed, and another one is made. The filter of system calls keeps the process from making new files.
+        DirectoryRight::RenameFiles => AccessFs::RemoveFile | AccessFs::MakeReg,
+    });
+    access.fold(BitFlags::empty(), |all, some: BitFlags<AccessFs>| all | some)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::Directory;
+    use crate::sys::{Directory, set_mode, set_owner, set_times};
+    use rustix::fs::{AtFlags, Timespec, Timestamps, utimensat};
+    use std::ffi::OsStr;
     use std::fs::{self, File, OpenOptions};
     use std::io::{self, Write};
     use std::net::TcpListener;
@@ -75,49 +83,64 @@ mod tests {
     #[expect(clippy::print_stdout, reason = "the other test reads it")]
     fn confined() {
         let Some(folder) = std::env::var_os("DUOCOPY_TEST_DIR").map(PathBuf::from) else { return };
-        let directory = |name| Directory::open_path(&folder.join(name)).unwrap();
-        let (writable, readable) = (directory("writable"), directory("readable"));
+        let directory = |name| Directory::open_path(&folder.join(name)).unwrap().reopen().unwrap();
+        let (pipes, destination) = (directory("pipes"), directory("destination"));
         let mut open = File::create(folder.join("open")).unwrap();
+        let other = File::create(folder.join("other")).unwrap();
+        let number = open.as_raw_fd();
         let missing = confine(&SandboxPolicy {
-            pipe_dir: Some(folder.join("pipes").into()),
-            writable_dir: Some(&writable),
-            readable_dir: Some(&readable),
+            pipe: Some((&pipes, vec![DirectoryRight::ReadFiles, DirectoryRight::RemoveFiles])),
+            destination: Some((&destination, vec![DirectoryRight::RenameFiles])),
+            changeable: Some(&open),
         });
         let mut could = Vec::new();
         let mut try_to =
             |action: &'static str, done: io::Result<()>| could.extend(done.is_ok().then_some(action));
         let at = |name: &str| folder.join(name);
-        let make = |path: PathBuf| File::create_new(path).map(drop);
+        let (file, renamed, new) = (OsStr::new("file"), OsStr::new("renamed"), OsStr::new("new"));
+        let times = (1, 0);
         try_to("write to what is open", open.write_all(b"x"));
-        try_to("make a file", make(at("writable/new")));
-        try_to("rename it", fs::rename(at("writable/new"), at("writable/newer")));
+        try_to("set its mode", set_mode(&open, 0o640));
+        try_to("set its times", set_times(&open, times, times));
+        try_to("rename a file", destination.rename_over(file, renamed));
+        try_to("give it a second name", destination.link(renamed, file));
         try_to("read a pipe", File::open(at("pipes/file")).map(drop));
-        try_to("remove a pipe", fs::remove_file(at("pipes/file")));
-        try_to("read the destination", File::open(at("readable/file")).map(drop));
+        try_to("remove a pipe", pipes.remove(file));
         try_to(
             "start a thread",
             std::thread::Builder::new().spawn(|| {}).map(|thread| thread.join().unwrap()),
         );
+        try_to("set another mode", set_mode(&other, 0o640));
+        try_to("set another owner", set_owner(&other, (1, 1)));
+        try_to("set other times", set_times(&other, times, times));
+        try_to("set another length", other.set_len(0));
+        drop(open);
+        let reused = File::open(at("pipes/other")).unwrap().as_raw_fd() == number;
+        try_to("reuse the number", reused.then_some(()).ok_or(io::ErrorKind::Other.into()));
         try_to("read another file", File::open(at("secret")).map(drop));
+        try_to("read in the destination", File::open(at("destination/file")).map(drop));
         try_to("list a directory", fs::read_dir(&folder).map(drop));
+        try_to("list the destination", destination.names().map(drop));
         try_to("write to another file", OpenOptions::new().append(true).open(at("secret")).map(drop));
-        try_to("write to the readable directory", make(at("readable/new")));
-        try_to("make a pipe", make(at("pipes/new")));
-        try_to("make a file elsewhere", make(at("new")));
-        try_to("remove a file elsewhere", fs::remove_file(at("secret")));
-        try_to("move a file out", fs::rename(at("writable/newer"), at("new")));
-        try_to("make a link", std::os::unix::fs::symlink("/", at("writable/link")));
-        try_to("make a directory", fs::create_dir(at("writable/directory")));
+        try_to(
+            "write in the destination",
+            OpenOptions::new().write(true).open(at("destination/file")).map(drop),
+        );
+        try_to("make a file", destination.create_new(new, 0).map(drop));
+        try_to("make a pipe", pipes.create_new(new, 0).map(drop));
+        try_to("make a file elsewhere", File::create_new(at("new")).map(drop));
+        let outside = Directory::open_path(&folder).unwrap();
+        try_to("remove a file elsewhere", outside.remove(OsStr::new("secret")));
+        try_to("move a file out", fs::rename(at("destination/file"), at("new")));
+        try_to("make a link", std::os::unix::fs::symlink("/", at("destination/link")));
+        try_to("make a directory", fs::create_dir(at("destination/directory")));
         try_to("start a program", Command::new("true").status().map(drop));
         try_to("listen", TcpListener::bind("127.0.0.1:0").map(drop));
         try_to("connect", UnixStream::connect(at("socket")).map(drop));
-        let times = rustix::fs::Timestamps {
-            last_access: rustix::fs::Timespec { tv_sec: 1, tv_nsec: 0 },
-            last_modification: rustix::fs::Timespec { tv_sec: 1, tv_nsec: 0 },
-        };
-        let named =
-            rustix::fs::utimensat(rustix::fs::CWD, at("secret"), &times, rustix::fs::AtFlags::empty());
-        try_to("set another file's times", named.map_err(Into::into));
+        let time = Timespec { tv_sec: 1, tv_nsec: 0 };
+        let times = Timestamps { last_access: time, last_modification: time };
+        let named = utimensat(rustix::fs::CWD, at("secret"), &times, AtFlags::empty());
+        try_to("set the times of a name", named.map_err(Into::into));
         try_to("change the working directory", rustix::process::chdir("/").map_err(Into::into));
         println!("missing: {missing:?}; could: {}", could.join(", "));
     }
@@ -125,10 +148,10 @@ mod tests {
     #[test]
     fn a_confined_process_can_do_its_work_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["writable", "readable", "pipes"] {
+        for name in ["destination", "pipes"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
-        for name in ["pipes/file", "readable/file", "secret"] {
+        for name in ["pipes/file", "pipes/other", "destination/file", "secret"] {
             fs::write(folder.path().join(name), "x").unwrap();
         }
         let _listens = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
@@ -139,15 +162,15 @@ mod tests {
         let output = String::from_utf8(child.output().unwrap().stdout).unwrap();
         let report = output.lines().find_map(|line| line.split_once("missing: ")).map(|(_, report)| report);
         let report = report.unwrap_or_else(|| panic!("{output}"));
-        let needed = "write to what is open, make a file, rename it, read a pipe, remove a pipe, read the \
-                      destination, start a thread";
+        let needed = "write to what is open, set its mode, set its times, rename a file, give it a second name, \
+                      read a pipe, remove a pipe, start a thread";
         let (missing, could) = report.split_once("; could: ").unwrap();
         assert!(could.starts_with(needed), "{report}");
         if missing == "[]" {
             assert_eq!(could, needed);
         }
         // A kernel that lacks one of the two parts still has to refuse what the other one covers.
-        for action in ["start a program", "listen", "connect"] {
+        for action in ["start a program", "listen", "connect", "another mode", "reuse", "make a file"] {
             assert!(missing.contains("SystemCalls") || !could.contains(action), "{report}");
         }
         for action in ["read another file", "list a directory", "remove a file elsewhere"] {

@@ -1,0 +1,102 @@
+//! The record of how much of a copy is on the disk: a journal, and the thread that writes it.
+
+use super::checkpoint::{Checkpoints, Recorder};
+use super::journal::{Heading, Journal};
+use super::path::DestinationPath;
+use crate::record::ResumePoint;
+use crate::sys;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+
+/// A journal in each of its states.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// The journal that an interrupted copy left, until checkpoints begin.
+    journal: Option<Journal>,
+    /// An empty file for a journal, until checkpoints begin.
+    prepared: Option<File>,
+    checkpoints: Option<Checkpoints>,
+    /// The recorder of the checkpoints, after they have ended.
+    recorder: Option<Recorder>,
+}
+
+impl Progress {
+    /// Continues a journal that an interrupted copy left.
+    pub fn of(journal: Option<Journal>) -> Self {
+        Self { journal, ..Self::default() }
+    }
+
+    /// Opens a file for a journal, unless there is one. A confined process can only give it a name.
+    pub fn prepare(&mut self, path: &DestinationPath) {
+        if self.journal.is_none() {
+            self.prepared = sys::prepare_file(&path.directory, &path.journal());
+        }
+    }
+
+    /// Starts checkpoints of this open file, which has this name now.
+    pub fn start(
+        &mut self,
+        path: &DestinationPath,
+        file: (&File, &OsStr),
+        heading: Heading,
+    ) -> io::Result<()> {
+        let recorder = Recorder::new(path, file, heading, self.journal.take(), self.prepared.take());
+        self.checkpoints = Some(recorder.and_then(Checkpoints::start)?);
+        Ok(())
+    }
+
+    /// Notes that the copy has reached this point. Returns `false` if an earlier part could not be flushed.
+    pub fn reached(&self, point: ResumePoint) -> bool {
+        self.checkpoints.as_ref().is_none_or(|checkpoints| checkpoints.reached(point))
+    }
+
+    /// Ends the checkpoints.
+    pub fn end(&mut self) -> io::Result<()> {
+        let Some(checkpoints) = self.checkpoints.take() else { return Ok(()) };
+        let (recorder, result) = checkpoints.end();
+        // After an error there is no recorder, and nothing more is recorded: data that may have been lost between the
+        // cache and the disk must not be trusted.
+        result?;
+        self.recorder = Some(recorder);
+        Ok(())
+    }
+
+    /// Records nothing more, and forgets what was recorded.
+    pub fn forget(&mut self) {
+        (self.journal, self.recorder) = (None, None);
+    }
+
+    /// Flushes the copy up to this point and records it. Returns `false` if the copy is not on the disk.
+    pub fn flush(&mut self, reached: ResumePoint) -> bool {
+        self.recorder.as_mut().is_none_or(|recorder| recorder.flush(reached).is_ok())
+    }
+
+    /// Records that the whole copy is on the disk, if there are earlier records.
+    pub fn record_whole(&mut self, whole: ResumePoint, file: &File) {
+        if let Some(recorder) = &mut self.recorder
+            && recorder.journal().is_some()
+            && let Ok(stat) = sys::fstat(file)
+        {
+            // If this fails and the process is killed while it commits, the next run only has to copy again.
+            let _ = recorder.record(whole, stat.modified);
+        }
+    }
+
+    /// Makes sure that there is a journal, even if nothing is on the disk yet.
+    pub fn make_journal(&mut self, path: &DestinationPath, heading: &Heading) -> io::Result<()> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.make_journal()?;
+        } else if self.journal.is_none() {
+            let prepared = self.prepared.take();
+            self.journal = Some(Journal::create(&path.directory, &path.journal(), prepared, heading)?);
+        }
+        Ok(())
+    }
+
+    /// Returns the position up to which the copy is recorded to be on the disk; 0 if nothing is recorded.
+    pub fn durable(&self) -> u64 {
+        let journal = self.recorder.as_ref().map_or(self.journal.as_ref(), Recorder::journal);
+        journal.map_or(0, Journal::durable)
+    }
+}
