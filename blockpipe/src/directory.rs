@@ -6,8 +6,8 @@ use crate::producer::Producer;
 use crate::sys::Directory;
 
 impl<T: Trust> Producer<T> {
-    /// Returns the open directory of the pipe's files, from which this end removes them when it leaves. Use it, and not
-    /// the path, to tell a sandbox which directory that is: the path may lead elsewhere by now. `None` on Windows.
+    /// Returns the open directory of the pipe's files, from which this end removes them when it leaves; `None` on
+    /// Windows. Pass this directory to a sandbox, and not its path, which may lead elsewhere by now.
     /// Example: [`Directory`].
     pub fn directory(&self) -> Option<Directory<'_>> {
         self.end.seats.directory()

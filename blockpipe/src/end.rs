@@ -21,7 +21,8 @@ pub(crate) const ARRIVAL_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing
 /// The time for which a wait tries to lock the gate before it sleeps again.
 const GATE_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 50 });
 
-/// How long an end whose peer is dead waits for a gate that another process holds, before it leaves as if it were killed.
+/// The time that an end with a dead peer waits for a gate that another process holds. Then it leaves as if it were
+/// killed.
 const GATE_PATIENCE: Duration = Duration::from_secs(if cfg!(fuzzing) { 0 } else { 1 });
 
 /// The shortest time between two wake-ups of a producer that sleeps because all blocks are full, unless it is urgent:
@@ -82,9 +83,9 @@ pub(crate) struct Attached {
     pub alone_since: Cell<Option<Instant>>,
     /// When a call that does not wait has last checked whether the peer is alive.
     pub last_check: Cell<Option<Instant>>,
-    /// Since when an interrupt has been too late, because the consumer is committing.
+    /// The time at which an interrupt came too late, because the consumer was committing.
     pub too_late_since: Cell<Option<Instant>>,
-    /// Since when another process has held the gate whenever this one wanted it.
+    /// The time since which every attempt to lock the gate has failed, because another process holds it.
     gate_held_since: Cell<Option<Instant>>,
     over: Cell<bool>,
     /// Whether the header says that this side is waiting.
@@ -372,11 +373,12 @@ impl Attached {
         })
     }
 
-    /// Runs `act` under the gate. Also returns `false` if another process holds the gate for a while: the caller's wait
-    /// will try again.
+    /// Runs `act` under the gate, with the argument `true`. Returns `false` without running it if another process holds
+    /// the gate: the caller's wait tries again.
     ///
-    /// If that process does not let it go, because it was stopped or wants to do harm, `act` runs without the gate
-    /// (`false`). This end then only gives up its own seat, as if it were killed, which may happen at any moment.
+    /// If that process keeps the gate, because it was stopped or wants to do harm, `act` runs without the gate, with
+    /// the argument `false`. Then this end only gives up its own seat, as if it were killed, which may happen at any
+    /// moment.
     fn with_gate(&self, act: impl FnOnce(bool) -> Result<bool, PipeError>) -> Result<bool, PipeError> {
         let until = Instant::now() + GATE_LIMIT;
         if !self.seats.lock_gate(until).map_err(PipeError::io("locking the gate"))? {

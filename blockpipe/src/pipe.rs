@@ -158,8 +158,9 @@ impl<T: Trust> Pipe<T> {
     }
 
     /// Ends every wait within 50 ms after `flag` becomes true (a signal handler may set it): the pipe is aborted with
-    /// `reason`, which the peer receives, and the call returns [`PipeError::Interrupted`]. While the consumer commits, it is
-    /// too late for that: the wait continues for up to 10 seconds, and then returns [`PipeError::DiedCommitting`].
+    /// `reason`, which the peer receives, and the call returns [`PipeError::Interrupted`]. While the consumer commits,
+    /// it is too late to abort: the wait continues for up to 10 seconds, and then fails with
+    /// [`PipeError::DiedCommitting`].
     ///
     /// May be called several times: each flag interrupts with its own reason. If several are set, the one given first
     /// counts. Example: [interrupting](#interrupting).
@@ -242,8 +243,8 @@ impl<T: Trust> Pipe<T> {
     }
 
     /// Returns the path of the directory that holds the pipe's file, for messages. It is looked up again in each call,
-    /// and need not exist before a process has joined. `None` on Windows, where a pipe is not a file. For a sandbox, an
-    /// end has the directory that it has opened ([`Producer::directory`]).
+    /// and need not exist before a process has joined. `None` on Windows, where a pipe is not a file. For a sandbox,
+    /// use the directory that an end has opened ([`Producer::directory`]).
     ///
     /// On Linux it is `/dev/shm/blockpipe-<user id>`. If that is missing and cannot be created, is read-only or belongs
     /// to another user, it is a directory of the same name in `XDG_RUNTIME_DIR`, if that is set and belongs to this user
@@ -359,7 +360,7 @@ impl<T: Trust> Pipe<T> {
                 let arrival =
                     self.init_header(header).and_then(|()| self.take_seat(seats, shared, side, Entry::First));
                 if arrival.is_err() {
-                    // Nobody has a seat, and nobody waits for this pipe: it must not stay.
+                    // Nobody has a seat, and nobody waits for this pipe, so nobody else would remove it.
                     let _ = seats.unlink();
                 }
                 arrival

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 /// The longest sleep of a wait before it asks the kernel whether the peer is still alive.
 pub(crate) const PARK_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 50 });
 
-/// How long an interrupted end waits for the verdict of a consumer that is committing. A consumer that takes longer may
-/// never give one.
+/// The time that an interrupted end waits for the verdict of a consumer that is committing. A consumer that takes
+/// longer may never decide.
 pub(crate) const COMMIT_LIMIT: Duration = Duration::from_secs(if cfg!(fuzzing) { 0 } else { 10 });
 
 /// The time limit of a call.

@@ -46,7 +46,7 @@ mod unix {
 
         let mut producer = producer(&pipe);
         assert_eq!(pipe.directory().unwrap(), place.0, "what a process that waits can tell its user");
-        // What a sandbox is given is the directory that was opened, whatever is at its path now.
+        // The end returns the directory that it has opened, even if its path leads elsewhere now.
         let (path, moved) = (Path::new(&place.0).to_owned(), Path::new(&place.0).with_extension("moved"));
         fs::rename(&path, &moved).unwrap();
         std::os::unix::fs::symlink("/", &path).unwrap();

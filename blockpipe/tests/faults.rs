@@ -18,7 +18,7 @@ fn kill_and_expect(victim: &mut Actor, survivor: &mut Actor, answer: &str) {
     assert!(noticed < SOON, "noticed after {noticed:?}");
 }
 
-/// The process that keeps the gate may have been stopped, or want to do harm.
+/// A process can keep the gate because it was stopped, or because it wants to do harm.
 #[test]
 fn a_gate_that_is_kept_hides_no_death() {
     let _watchdog = Watchdog::new(60);

@@ -113,7 +113,7 @@ fn in_a_sticky_directory_each_user_removes_its_own() {
     let remedy =
         "belongs to another user, and the directory has the sticky bit; only that user or root can remove it";
     assert!(refused.contains(place.file(&name).to_str().unwrap()) && refused.contains(remedy), "{refused}");
-    // Its owner needs no help, and whoever comes first next time can be anybody.
+    // The owner can join without help, and then processes of any user can come first.
     copy(&place, &name, &mut first, &mut second, false);
     copy(&place, &name, &mut bob, &mut second, true);
     assert_eq!(place.files(), Vec::<PathBuf>::new());

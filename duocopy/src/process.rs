@@ -53,8 +53,8 @@ pub fn user_name(user: u32) -> Option<String> {
     sys::user_name(user)
 }
 
-/// Returns text that a terminal can show as it is. What could move the cursor, or hide or reorder text, is escaped as in
-/// a string of Rust, and bytes that are no UTF-8 as `\x` and two digits.
+/// Returns text that a terminal can show as it is. Characters that could move the cursor, or hide or reorder text, are
+/// escaped as in a string of Rust, and bytes that are not UTF-8 as `\x` and two digits.
 #[must_use]
 pub fn printable(text: &[u8]) -> String {
     sys::printable(text)

@@ -13,7 +13,7 @@ pub struct SourceRecord {
     /// The status of the file. For a stream, only the mode has a meaning. The group bits of the mode are what the
     /// owning group may do, and not the mask of an access list.
     pub stat: Stat,
-    /// Whether the source has an access list, which says more than its mode.
+    /// True if the source has an access list, which says more than its mode.
     pub has_list: bool,
     /// Whether the source is a stream, which can be read only once, and whose length is known only at the end.
     pub is_stream: bool,
@@ -21,7 +21,7 @@ pub struct SourceRecord {
     pub digest: Kind,
 }
 
-/// Where a copy comes from, as its Writer knows it.
+/// The origin of a copy, as its Writer knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub source: SourceRecord,
@@ -151,8 +151,8 @@ impl TargetRecord {
     }
 }
 
-/// Returns whether both can be the same file, even if its file system was mounted again in between: some get another
-/// device number each time. Then the caller must compare more than this.
+/// Returns whether both can be the same file. Some file systems get another device number each time they are mounted;
+/// for those only the inode number is compared, and the caller must compare more.
 pub fn may_be_same_file(one: FileId, other: FileId) -> bool {
     let anonymous = |id: FileId| sys::is_anonymous_device(id.device);
     one.inode == other.inode && (one.device == other.device || anonymous(one) && anonymous(other))

@@ -159,7 +159,7 @@ fn a_backup_replaces_neither_the_source_nor_a_directory() {
     let left_name = left.file_name().and_then(|name| name.to_str()).expect("a readable name").to_owned();
     folder.duocopy(&format!("cp {left_name} other")).end().expect(12, &["rename the source first"]);
     assert_eq!(folder.read(&left_name), b"left");
-    // What is not the destination itself is not such a left-over.
+    // A link to another file than the destination is not such a left-over.
     folder.duocopy("cp src other").end().expect(0, &[]);
     assert_eq!(folder.read(&left_name), b"left");
     fs::remove_file(&left).expect("ours");

@@ -204,7 +204,7 @@ fn the_directory_may_come_from_the_environment() {
     let [reader, writer] = ["read src x", "write --force dst x"]
         .map(|line| folder.duocopy(line).after("export DUOCOPY_DIR=").start());
     assert_eq!([reader.end().code, writer.end().code], [0, 0]);
-    // `cp` meets there, too, and nobody else can take the place of its second process.
+    // `cp` meets there, too, and admits no process of another user.
     folder
         .duocopy("cp src other")
         .after("export DUOCOPY_DIR=nowhere")

@@ -173,7 +173,7 @@ mod unix {
     fn attributes_and_access_lists_are_preserved_on_request() {
         let folder = with_attributes();
         for (flags, xattr, acl) in [
-            // The mode without its list would say something else.
+            // Without its list, the mode would mean something else.
             ("-p", false, true),
             ("--preserve=timestamps", false, false),
             ("--preserve=xattr", true, false),

@@ -249,7 +249,7 @@ fn survive_kills(copies: u32, length: usize) {
         let [one, other] = halves;
         let (first, other) = if first == 0 { (one, other) } else { (other, one) };
         let first = first.end();
-        // A process that replaces one killed after the verdict may arrive while the peer is still ending.
+        // If a process was killed after the verdict, its replacement may arrive while the peer is still ending.
         if !(first.code == 9 && first.messages.contains("is still ending")) {
             first.expect(0, &[]);
         }

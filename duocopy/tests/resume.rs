@@ -108,7 +108,7 @@ fn the_journal_records_only_what_is_on_the_disk() {
     // Each thread makes one call after the other, so the lines are in the order of the calls.
     let step = |call: &str| {
         let name = call.split('(').next()?.split_whitespace().next_back()?.to_owned();
-        // The journal is opened without a name, and its descriptor is shown so even after it has one.
+        // The journal is opened without a name, and `strace` shows its descriptor so even after it has one.
         let files = [(".part>", "part"), (".journal>", "journal"), ("/#", "journal")];
         let file = files.iter().find(|(shown, _)| call.contains(shown)).map_or("", |(_, file)| file);
         let step = match file {

@@ -9,8 +9,8 @@ use rustix::io::retry_on_intr;
 use std::io;
 
 impl Folder {
-    /// Publishes the user who takes a seat: a file that only its owner can have written, about this pairing and no
-    /// other, and locked as only its owner can lock it, for as long as the returned file lives.
+    /// Publishes the user who takes a seat: writes a file for this pairing alone, which only its owner can write to,
+    /// and locks it in a way that only its owner can, for as long as the returned file lives.
     pub fn publish_user(
         &self,
         pipe: &OwnedFd,
@@ -60,8 +60,8 @@ impl Folder {
         if written == text.len() { Ok(file) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
-    /// Returns the user who holds the seat now. The kernel vouches for who created the file and that it is locked for
-    /// writing: the card of a dead owner proves nothing, and other users cannot lock it so.
+    /// Returns the user who holds the seat now. The kernel reports the owner of the card, and that the card is locked
+    /// for writing: the card of a dead process is not locked, and other users cannot lock it so.
     pub fn user(&self, pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<u32> {
         let own = rustix::process::geteuid().as_raw();
         if !self.shared {
@@ -98,7 +98,8 @@ impl Folder {
         }
     }
 
-    /// Removes this user card, unless another process has replaced it: the end that removes the pipe may not be able to.
+    /// Removes this user card, unless another process has replaced it. The end that removes the pipe may lack the right
+    /// to remove this card.
     pub fn unlink_card(&self, card: &OwnedFd, key: &str, side: Side) {
         let name = card_name(key, side);
         if self.leads_to(&name, card).unwrap_or(false) {

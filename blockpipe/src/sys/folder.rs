@@ -86,7 +86,7 @@ impl Folder {
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 return Err(OpenError::Foreign { path: shown, what: "not a directory" });
             }
-            // The directory of another user need not be readable for this one.
+            // This user may not be allowed to read the directory of another user.
             Err(Errno::ACCESS) if !is_own(path) => {
                 return Err(OpenError::Foreign { path: shown, what: "belongs to another user" });
             }
@@ -213,7 +213,7 @@ impl Folder {
         }
     }
 
-    /// Returns whether there is something of this name.
+    /// Returns whether a file or directory of this name exists.
     pub fn has(&self, name: &str) -> bool {
         rustix::fs::statat(&self.descriptor, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
@@ -242,7 +242,7 @@ pub(crate) fn own(usual: &str) -> OsString {
     }
 }
 
-/// Returns whether what has this path belongs to this user. Links are not followed.
+/// Returns whether the file or directory at this path belongs to this user. Links are not followed.
 fn is_own(path: &OsStr) -> bool {
     rustix::fs::lstat(path).is_ok_and(|stat| stat.st_uid == rustix::process::geteuid().as_raw())
 }

@@ -31,7 +31,7 @@ pub(crate) struct Seats {
     path: String,
     file: OwnedFd,
     locks: Locks,
-    /// The file that proves which user this is.
+    /// The user card of this end: the file that proves its user.
     card: OnceLock<OwnedFd>,
     origin: Origin,
 }
@@ -259,8 +259,8 @@ impl Seats {
     }
 }
 
-/// The directory of a pipe's files as an end has opened it ([`Producer::directory`](crate::Producer::directory),
-/// [`Consumer::directory`](crate::Consumer::directory)). On Unix it gives its descriptor (`AsFd`).
+/// The open directory of a pipe's files ([`Producer::directory`](crate::Producer::directory),
+/// [`Consumer::directory`](crate::Consumer::directory)). On Unix it has a descriptor (`AsFd`).
 ///
 /// # Examples
 /// ```
@@ -331,7 +331,7 @@ fn cannot_open(folder: &Folder, name: &str, error: Errno) -> OpenError {
     match error {
         // Links are not followed, and directories and sockets cannot be opened for writing.
         Errno::LOOP | Errno::ISDIR | Errno::NXIO => OpenError::Foreign { path, what: "not a regular file" },
-        // The file may be missing, and the directory closed to this user.
+        // The same error is returned for a missing file in a directory that this user may not enter.
         Errno::ACCESS if folder.has(name) => OpenError::Foreign { path, what: "this user may not open it" },
         _ => OpenError::Io { doing: format!("opening {path}"), source: error.into() },
     }

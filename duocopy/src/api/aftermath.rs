@@ -1,4 +1,4 @@
-//! What a failed copy leaves.
+//! The state of the destination after a failed copy.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -6,12 +6,12 @@ use std::path::PathBuf;
 /// The state of the destination after a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Aftermath {
-    /// The kind of failure implies it, or nothing could have changed yet.
+    /// The kind of failure implies the state, or nothing could have changed yet.
     #[default]
     Unmentioned,
     /// The destination is unchanged.
     Unchanged,
-    /// The destination is unchanged, and a part of the copy is kept beside it, which the next run resumes.
+    /// The destination is unchanged. A part of the copy is kept beside it, and the next run resumes it.
     Kept {
         /// Bytes from the start that are safe on the disk.
         bytes: u64,
@@ -30,7 +30,7 @@ pub enum Aftermath {
     Complete,
     /// The destination was the copy, but has been written to since.
     Changed,
-    /// The destination is the copy or unchanged, and this process cannot tell which.
+    /// The destination is either the copy or unchanged, and this process cannot tell which.
     Undetermined,
 }
 

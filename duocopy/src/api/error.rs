@@ -126,7 +126,7 @@ pub enum ErrorKind {
         #[serde(with = "super::os_path")]
         found: PathBuf,
     },
-    /// The destination is a named pipe of another user, and this copy replaces nothing (12).
+    /// The destination is a named pipe of another user, and the copy may not replace anything (12).
     ForeignFifo,
     /// The destination exists, and may not be replaced (12).
     DestinationExists,
@@ -230,8 +230,8 @@ pub enum ErrorKind {
     PeerInterrupted,
     /// The peer failed, and this version does not understand why (1).
     PeerFailed,
-    /// The Writer died while it committed, or just before it, or had not finished 10 s after this process was asked to stop
-    /// (8): the [`Aftermath`] says what is known.
+    /// The Writer died while it committed, or just before, or had not finished 10 s after this process was asked to
+    /// stop (8). The [`Aftermath`] says what is known.
     DiedCommitting,
     /// The second process ended before it met this one (8).
     SecondProcessEnded,
@@ -429,7 +429,8 @@ impl Error {
         Self::failed(ErrorKind::Destination, path, operation, cause.into())
     }
 
-    /// System calls that are interrupted are repeated, so an interrupt is a [`Stop`](crate::Stop) that ended a loop.
+    /// Converts the error of a system call. Interrupted calls are repeated, so an interrupt means that a
+    /// [`Stop`](crate::Stop) has ended a loop.
     fn failed(kind: ErrorKind, path: &Path, operation: Operation, cause: SystemError) -> Self {
         if cause.kind() == io::ErrorKind::Interrupted {
             return Self::at(ErrorKind::Interrupted, path);

@@ -230,7 +230,7 @@ pub enum Warning {
         /// The destination.
         #[serde(with = "super::os_path")]
         path: PathBuf,
-        /// What it does not have.
+        /// The missing properties.
         what: Vec<Preserved>,
     },
     /// The copy was read back through the page cache, because the file system has no direct reads.
@@ -284,7 +284,7 @@ impl Stop {
     }
 
     /// Asks the copy to stop. Both processes end within 50 ms, unless the Writer has begun to commit: then it
-    /// is too late, and the copy completes. A Reader waits for that for at most 10 s more
+    /// is too late, and the copy completes. A Reader waits at most 10 s for that
     /// ([`ErrorKind::DiedCommitting`](crate::ErrorKind::DiedCommitting)).
     pub fn request(&self) {
         self.0.store(true, Ordering::Relaxed);

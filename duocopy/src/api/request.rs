@@ -376,7 +376,7 @@ impl Request {
         matches!(self.overwrite, Overwrite::Skip | Overwrite::ReplaceIfOlder)
     }
 
-    /// Returns whether the copy preserves any extended attribute. A mode needs the access list that it belongs to.
+    /// Returns whether the copy preserves any extended attribute. Preserving the mode requires the access list.
     pub(crate) fn preserves_attributes(&self) -> bool {
         self.preserve.iter().any(|what| matches!(what, Preserve::Mode | Preserve::Xattr | Preserve::Acl))
     }

@@ -199,7 +199,7 @@ const NOT_FOR_WRITE: Hints = &[
 pub fn parse() -> Task {
     let typed: Vec<_> = std::env::args_os().collect();
     parse_from(&typed, &|name| std::env::var_os(name)).unwrap_or_else(|error| {
-        // An error repeats what was typed.
+        // The message repeats the arguments, which may contain control characters.
         let text = error.render().to_string();
         let shown = printable_lines(&text);
         if shown == text {

@@ -32,13 +32,13 @@ pub struct AtomicFile {
     policy: Policy,
     file: File,
     heading: Heading,
-    /// The metadata that the file has got, once it is complete.
+    /// The metadata that was given to the file, once it is complete.
     settled: Option<Settled>,
     /// The point from which this side can resume.
     begins: ResumePoint,
-    /// Whether the file is the destination already: an earlier Writer died after it had committed.
+    /// True if the file is the destination already: an earlier Writer died after it had committed.
     already_committed: bool,
-    /// Whether the temporary file is complete, and only the rename failed.
+    /// True if the temporary file is complete, and only the rename failed.
     keep_temporary: bool,
     warnings: Vec<Warning>,
     cache: CachePolicy,
@@ -84,7 +84,7 @@ impl AtomicFile {
         if policy.trusts_memory {
             staging::inspect(&path, source)?;
         } else {
-            // That there was an earlier Writer, which had been allowed to replace the destination, is only a claim.
+            // The shared memory claims that an earlier Writer was allowed to replace the destination. Check again.
             examine(&path, policy, source, || staging::already_committed(&path, policy, source).is_some())?;
         }
         let staging = staging::take_over(&path, policy, source, dead, committing)?;
@@ -165,7 +165,7 @@ impl AtomicFile {
         written.map_err(|error| self.failed(Operation::Write, error))
     }
 
-    /// Gives the file its final owner, mode and attributes. Returns what it has not got.
+    /// Gives the file its final owner, mode and attributes. Returns those that could not be set.
     fn set_metadata(&mut self, metadata: &SourceMetadata, durable: bool) -> Result<Missing, Error> {
         let (settled, missing) = Settled::give(self.as_temporary(), metadata, durable)?;
         self.settled = Some(settled);
@@ -250,7 +250,7 @@ impl AtomicFile {
     }
 
     /// Makes sure that a journal names the temporary file before root gives it to another user. If root is killed
-    /// afterwards, its next run must know this file from one that only has its name.
+    /// afterwards, its next run recognises the file by the journal: another user can create a file with the same name.
     fn claim(&mut self, metadata: &SourceMetadata) -> Result<(), Error> {
         let is_other = |stat: &Stat| stat.owner.0 != 0;
         let old = self.path.directory.stat(&self.path.name);
@@ -290,7 +290,7 @@ impl Destination for AtomicFile {
             rights.push(DirectoryRight::ReadFiles);
         }
         if matches!(self.policy.backup, Backup::Numbered | Backup::Existing) {
-            // To find the highest number that a backup has.
+            // The names in the directory show which number the next backup gets.
             rights.push(DirectoryRight::ListNames);
         }
         Some(Access { directory: &self.path.directory, rights, file: &self.file })
@@ -417,7 +417,7 @@ impl<'a> Staged<'a> for Open<'a> {
         file.end_checkpoints()?;
         let mut prepared = Prepared::default();
         if file.already_committed {
-            // The Writer that committed it has given it its metadata, and others may have changed that since.
+            // The Writer that committed the file has set its metadata, and others may have changed it since.
             prepared.not_preserved = metadata.missing(&file.file, file.source(), file.policy.trusts_reader);
             if durable {
                 file.file.sync_all().map_err(|error| file.failed(Operation::Flush, error))?;

@@ -75,8 +75,8 @@ pub fn check(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<
 
 /// Removes the extra link to the destination that remains if a copy was killed while it replaced a simple backup.
 ///
-/// The link may belong to another user, as the old destination did. What tells that it is ours, and that nothing is lost
-/// with it, is that it still leads to the same file as the destination.
+/// The link may belong to another user, as the old destination did. A link to the same file as the destination can be
+/// removed without losing anything; any other file of this name is not ours.
 pub fn remove_leftover(path: &DestinationPath) {
     if matches!(path.directory.entry(&path.backup()), Ok(Some(_))) && !is_link_foreign(path) {
         let _ = path.directory.remove_if_exists(&path.backup());

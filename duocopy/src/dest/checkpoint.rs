@@ -27,7 +27,7 @@ pub struct Recorder {
     heading: Heading,
     /// The journal of the copy that this one resumes. Without one it is created once there is something to record.
     journal: Option<Journal>,
-    /// The file that becomes the journal, on systems where a confined process cannot create one.
+    /// An open file for the journal, on systems where a confined process cannot create one.
     prepared: Option<File>,
 }
 
@@ -89,7 +89,7 @@ impl Recorder {
         self.make_journal()?.record(reached, modified)
     }
 
-    /// Returns the journal, which is created if there is none.
+    /// Returns the journal, and creates it if there is none.
     pub fn make_journal(&mut self) -> io::Result<&mut Journal> {
         match &mut self.journal {
             Some(journal) => Ok(journal),

@@ -25,12 +25,12 @@ pub struct Policy {
     pub umask: u32,
     pub fsync: Fsync,
     pub verify: Verify,
-    /// Whether to honour set-ID bits, capabilities and privileged attributes: only between processes of one user.
+    /// True to honour set-ID bits, capabilities and privileged attributes: only between processes of one user.
     pub trusts_reader: bool,
-    /// Whether only processes of this user can write to the shared memory. Otherwise what it says about a dead Writer is
-    /// only a claim, which this user's own journal has to confirm.
+    /// True if only processes of this user can write to the shared memory. Otherwise this user's own journal has to
+    /// confirm what the memory says about a dead Writer.
     pub trusts_memory: bool,
-    /// Whether to write the journal from the start, so that a replacement of this process finds that confirmation.
+    /// True to write the journal from the start, so that a replacement of this process finds that confirmation.
     pub journals_at_once: bool,
     /// The user of the Reader; `None` if only one user can take part.
     pub reader: Option<u32>,
@@ -58,7 +58,7 @@ impl Policy {
         }
     }
 
-    /// Returns where a copy of this source comes from.
+    /// Returns the origin of a copy of this source.
     pub fn origin(&self, source: &SourceRecord) -> Origin {
         Origin { source: *source, reader: self.reader }
     }
@@ -86,7 +86,7 @@ pub trait Destination: Debug {
     /// Returns the record that identifies the destination, for the Reader and for a process that replaces this one.
     fn record(&self) -> TargetRecord;
 
-    /// Returns what the sandbox must leave accessible. `None` if the output, which is open, is enough.
+    /// Returns the access that the sandbox must allow; `None` if the open output is enough.
     fn access(&self) -> Option<Access<'_>>;
 
     /// Returns how much of the copy is on the disk already.
@@ -114,7 +114,7 @@ pub trait Destination: Debug {
     fn discard(&mut self);
 }
 
-/// What a Writer needs of its destination's directory once the destination is open.
+/// The rights that a Writer needs in its destination's directory once the destination is open.
 #[derive(Debug)]
 pub struct Access<'a> {
     /// The directory in which names are renamed and removed.

@@ -22,7 +22,7 @@ use std::io;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"DUOCOPYJ");
 const VERSION: u64 = 3;
-/// In place of the Reader's user, where only one user can take part.
+/// Stands for the Reader's user where only one user can take part.
 const ONE_USER: u64 = u64::MAX;
 const SECTOR: usize = 512;
 /// Length of the file.
@@ -64,8 +64,8 @@ impl Heading {
         self.origin.source.same_version(&other.origin.source) && self.fits_but_for_content(other)
     }
 
-    /// Returns whether a copy with this heading may take over one with the other, of which nothing is trusted but that it
-    /// was for the same Reader and destination. A stream cannot be recognised by more than that.
+    /// Returns whether a copy with this heading may take over the file of one with the other, and read it again: both
+    /// have the same Reader and destination. The source is not compared, because a stream has no identity.
     pub fn fits_but_for_content(&self, other: &Self) -> bool {
         self.origin.is_of_same_party(&other.origin)
             && self.origin.source.is_stream == other.origin.source.is_stream
@@ -130,8 +130,8 @@ impl Journal {
         self.durable
     }
 
-    /// Removes the journal of this name if there is one: a file of this user that has no other name. Anything else stays,
-    /// with an error of the kind `AlreadyExists`.
+    /// Removes the journal of this name if there is one: a file of this user that has no other name. Anything else is
+    /// left alone, and the error is of the kind `AlreadyExists`.
     pub fn remove(directory: &Directory, name: &OsStr) -> io::Result<()> {
         let file = match directory.look_up(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -161,8 +161,8 @@ impl Journal {
         Some((Self { file, heading_sum: sum_of(&heading.pack()), number, durable }, heading, recorded))
     }
 
-    /// Returns whether a file can only have been written to by who has created it, as the journal was: it has been given
-    /// neither to another owner nor to others for writing.
+    /// Returns whether only the user who created the journal can have written to the file: it belongs to that user, and
+    /// its mode does not let others write.
     pub fn is_alike(&self, file: &File) -> io::Result<bool> {
         let (ours, theirs) = (sys::fstat(&self.file)?, sys::fstat(file)?);
         Ok(ours.owner == theirs.owner && !sys::others_may_write(theirs.mode))

@@ -20,33 +20,33 @@ pub struct SourceMetadata {
     attributes: Received,
 }
 
-/// What the metadata of a copy follows from, besides the options.
+/// The facts that decide on the metadata of a copy, besides the options.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
     pub source: &'a SourceRecord,
     /// Permission bits that a new file does not get.
     pub umask: u32,
-    /// Whether Reader and Writer belong to one user.
+    /// True if Reader and Writer belong to one user.
     pub trusts_reader: bool,
     /// The file that the copy replaces.
     pub existing: Option<&'a Existing>,
-    /// What the directory gives to new files.
+    /// The access list that the directory gives to new files.
     pub default_list: &'a DefaultList,
 }
 
-/// What a copy has not got.
+/// The metadata that a copy should have and does not have.
 #[derive(Debug, Default)]
 pub struct Missing {
-    /// What was to be preserved of the source.
+    /// Metadata of the source that was to be preserved.
     pub of_source: Vec<Loss>,
-    /// What the replaced file had.
+    /// Metadata of the replaced file.
     pub of_existing: Vec<Preserved>,
-    /// Whether the copy has not got the owner of the file that it replaces.
+    /// True if the copy does not have the owner of the file that it replaces.
     pub other_owner: bool,
 }
 
 impl Missing {
-    /// Returns the warnings about what the replaced file had.
+    /// Returns the warnings about metadata of the replaced file.
     pub fn warnings(&self, path: &Path) -> Vec<Warning> {
         let owner = self.other_owner.then(|| Warning::OwnerNotKept { path: path.into() });
         let what = self.of_existing.clone();
@@ -55,7 +55,7 @@ impl Missing {
     }
 }
 
-/// The source's access list, and what is wrong with it.
+/// The source's access list, or the reason why it cannot be preserved.
 type SourceList = (Option<AccessList>, Option<Loss>);
 
 impl SourceMetadata {
@@ -77,10 +77,10 @@ impl SourceMetadata {
         self.attributes.add(piece)
     }
 
-    /// Gives a temporary file its metadata. Returns what it has not got.
+    /// Gives a temporary file its metadata. Returns the part that could not be set.
     ///
-    /// The order matters: attributes of users need a file that can be written to; a new owner takes a program's
-    /// capabilities away; and only a file with its final owner gets the mode and the list.
+    /// The order matters: users' attributes can be set only on a file that this user may write to; changing the owner
+    /// removes a program's capabilities; and only a file with its final owner may get the mode and the list.
     pub fn apply(&self, file: &File, around: &Surroundings) -> io::Result<Missing> {
         let mut missing = Missing::default();
         let (source, trusts_reader) = (around.source, around.trusts_reader);
@@ -120,7 +120,7 @@ impl SourceMetadata {
             let privileged = xattr::set_privileged(received, file, trusts_reader, same_owner);
             missing.of_source.extend(privileged);
         }
-        // A group that was asked for is as good as the old one.
+        // If `--preserve=ownership` asked for this group, it counts like the old one.
         let has_group = !sys::HAS_OWNERS || source.stat.owner.1 == owner.1;
         let group_kept = around.existing.is_none_or(|existing| existing.owner.1 == owner.1)
             || wants(Preserve::Ownership) && has_group;
@@ -139,8 +139,8 @@ impl SourceMetadata {
         Ok(missing)
     }
 
-    /// Returns what is to be preserved and a file that an earlier Writer has put in place does not have. Nothing about
-    /// such a file is changed.
+    /// Returns the requested metadata that a file lacks. An earlier Writer has put the file in place, so nothing about
+    /// it is changed.
     pub fn missing(&self, file: &File, source: &SourceRecord, trusts_reader: bool) -> Vec<Loss> {
         if source.is_stream {
             let all = Loss { what: Preserved::Everything, reason: LossReason::Stream };
@@ -177,8 +177,8 @@ impl SourceMetadata {
         missing
     }
 
-    /// Returns the source's access list if it is to be preserved, which it is with the mode, too: without the list the
-    /// mode says something else.
+    /// Returns the source's access list if it is to be preserved. Preserving the mode requires the list, too, because
+    /// the list changes the meaning of the group bits.
     fn source_list(&self, received: Option<&[Attribute]>, source: &SourceRecord) -> SourceList {
         let (asked, with_mode) = (self.wants(Preserve::Acl), self.wants(Preserve::Mode) && source.has_list);
         let fails = |what, reason| (None, Some(Loss { what, reason }));
@@ -196,8 +196,8 @@ impl SourceMetadata {
         }
     }
 
-    /// Gives the file its owner: that of the source if it is asked for, or else that of the replaced file, or else this
-    /// user. The owner gets no more than this mode.
+    /// Gives the file its owner: that of the source if requested, or else that of the replaced file, or else this user.
+    /// The owner gets no more rights than this mode allows.
     fn set_owner(&self, file: &File, around: &Surroundings, mode: u32) -> io::Result<Option<Loss>> {
         let mut lost = None;
         if self.wants(Preserve::Ownership) && !around.source.is_stream {
@@ -208,7 +208,7 @@ impl SourceMetadata {
         }
         match around.existing {
             Some(existing) if sys::HAS_OWNERS => {
-                // If this fails, the file gets fewer rights.
+                // If this fails, `apply` gives the file fewer rights.
                 let _ = rights::give_to(file, existing.owner, mode);
             }
             Some(_) => {}

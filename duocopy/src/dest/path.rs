@@ -108,9 +108,9 @@ impl DestinationPath {
         )
     }
 
-    /// Returns an error if this name leads to a file that this user did not put there and that only a sticky directory
-    /// protects: see [`FileOwner::Suspect`]. Replacing it would give the copy to its owner, whose mode and ownership the
-    /// copy would keep. The kernel forbids that only to ordinary users.
+    /// Returns an error if another user may have put this file into a sticky directory: see [`FileOwner::Suspect`]. The
+    /// copy would get the owner and mode of the file that it replaces. The kernel prevents that only for ordinary
+    /// users.
     pub fn check_owner(&self, name: &OsStr) -> Result<(), Error> {
         let foreign = || Err(Error::at(ErrorKind::ForeignFile { found: self.sibling(name) }, &self.path));
         match self.directory.owner_of(name) {

@@ -27,7 +27,7 @@ impl Progress {
         Self { journal, ..Self::default() }
     }
 
-    /// Opens a file for a journal, unless there is one. A confined process can only give it a name.
+    /// Opens a file for a journal, unless there is one: a confined process can give it a name, but not create it.
     pub fn prepare(&mut self, path: &DestinationPath) {
         if self.journal.is_none() {
             self.prepared = sys::prepare_file(&path.directory, &path.journal());
@@ -62,7 +62,7 @@ impl Progress {
         Ok(())
     }
 
-    /// Records nothing more, and forgets what was recorded.
+    /// Closes the journal, so that nothing more is recorded.
     pub fn forget(&mut self) {
         (self.journal, self.recorder) = (None, None);
     }

@@ -1,15 +1,15 @@
-//! The mode and the access list of a copy: decided in one place, and given in one step.
+//! The mode and the access list of a copy: decided in one place, and set in one step.
 //!
-//! Until then the temporary file is private. No call ever gives it more than it has in the end.
+//! Until then the temporary file is private. No call gives it more rights than the finished file has.
 
 use crate::sys::{self, AccessList, DefaultList, Existing};
 use std::fs::File;
 use std::io;
 
-/// The mode that only the owner can use.
+/// The mode of a file that only its owner can use.
 const PRIVATE: u32 = 0o600;
 
-/// Who may do what with a file.
+/// The rights that a file gives to its owner, its group and others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rights {
     /// The mode for a file without a list: its group bits are what the owning group may do, and not the mask.
@@ -17,7 +17,7 @@ pub struct Rights {
     pub list: Option<AccessList>,
 }
 
-/// What the file system has refused.
+/// The errors of a file system that refused a list or a mode.
 #[derive(Debug, Default)]
 pub struct Refused {
     pub list: Option<io::Error>,
@@ -25,9 +25,9 @@ pub struct Refused {
 }
 
 impl Rights {
-    /// Returns the rights of a file that replaces another one. It never has the set-ID bits, which were meant for the
-    /// old content. If it does not have the group either, nobody gets what was meant for the group, and the members of
-    /// the old group get no more as others than they had.
+    /// Returns the rights of a file that replaces another one. They never include the set-ID bits, which were meant for
+    /// the old content. If the new file has another group, that group gets nothing, and others get no more than the old
+    /// group had, because its members are among the others now.
     pub fn handed_on(existing: &Existing, group_kept: bool) -> Self {
         let (mode, mut list) = (existing.mode & sys::MODE_WITHOUT_SETID, existing.list.clone());
         if group_kept {
@@ -58,8 +58,8 @@ impl Rights {
         Self { mode: if set_id { mode } else { mode & sys::MODE_WITHOUT_SETID }, list }
     }
 
-    /// Returns these rights for a file that does not have the group that they were meant for: neither its group nor the
-    /// others get more than both were to get.
+    /// Returns these rights for a file that does not have the group that they were meant for: its group
+    /// and others get only the rights that were meant for both.
     pub fn without_group(mut self) -> Self {
         let both = self.mode & self.mode >> 3 & 0o007;
         if let Some(list) = &mut self.list {
@@ -79,10 +79,11 @@ impl Rights {
         self.list.as_ref().map_or(self.mode, |list| self.mode & !0o777 | list.mode())
     }
 
-    /// Gives a private file, which has its final owner, these rights: the list first, because the set-ID bits come last.
+    /// Gives these rights to a private file that has its final owner. The list comes first, so that the set-ID bits are
+    /// set last.
     ///
-    /// A file system that cannot store the list gets the mode without it. One that refuses modes decides about them
-    /// itself, which is no error of the copy.
+    /// If the file system cannot store the list, the file gets the mode without it. If it refuses modes, it decides
+    /// about them itself, and the copy does not fail.
     pub fn give(&self, file: &File) -> io::Result<Refused> {
         let mut refused = Refused::default();
         let mut mode = self.mode;
@@ -97,7 +98,7 @@ impl Rights {
     }
 }
 
-/// Takes from the temporary file whatever an earlier attempt has given to others.
+/// Makes the temporary file private again after an earlier attempt to give it rights.
 pub fn make_private(file: &File) -> io::Result<()> {
     limit_to_owner(file, PRIVATE)?;
     // The mode comes first: without the list its group bits would be the rights of the group.
@@ -164,7 +165,7 @@ mod tests {
             (0o1664, true, 0o1664),
             (0o2664, false, 0o604),
             (0o660, false, 0o600),
-            // Others had more than the members of the group, who are others now.
+            // Others had more rights than the group, and its members are others now.
             (0o604, false, 0o600),
             (0o617, false, 0o601),
         ] {

@@ -8,14 +8,14 @@ use crate::record::SourceRecord;
 use crate::sys::{DefaultList, Existing};
 use std::fs::File;
 
-/// How often the metadata is given anew while another program keeps changing the file that is about to be replaced.
+/// The most times to set the metadata again while another program keeps changing the file to be replaced.
 const MAX_ROUNDS: usize = 3;
 
-/// What the metadata of the temporary file follows from.
+/// The facts from which the metadata of the temporary file was derived.
 #[derive(Debug)]
 pub struct Settled {
     metadata: SourceMetadata,
-    /// The file at the destination, as it was then.
+    /// The file at the destination, as it was at that time.
     existing: Option<Existing>,
     durable: bool,
 }
@@ -30,7 +30,7 @@ pub struct Temporary<'a> {
 }
 
 impl Settled {
-    /// Gives the file its metadata. Returns also what it has not got.
+    /// Gives the file its metadata. Also returns the part that could not be set.
     pub fn give(
         temporary: Temporary,
         metadata: &SourceMetadata,
@@ -42,8 +42,8 @@ impl Settled {
         Ok((settled, missing))
     }
 
-    /// Gives the file its metadata anew if mode, owner, list or attributes of the file at the destination are not what
-    /// they were: a file that was made private meanwhile must not become public again.
+    /// Sets the metadata again if the mode, owner, list or attributes of the file at the destination have changed: a
+    /// file that was made private meanwhile must not become public again.
     pub fn renew(&mut self, temporary: Temporary) -> Result<(), Error> {
         for _ in 0..MAX_ROUNDS {
             let existing = existing(temporary)?;

@@ -29,7 +29,7 @@ pub struct Staging {
     pub file: File,
     /// The point from which the copy can resume.
     pub begins: ResumePoint,
-    /// Whether the file is the destination already: an earlier Writer died after it had committed.
+    /// True if the file is the destination already: an earlier Writer died after it had committed.
     pub is_committed: bool,
     pub journal: Option<Journal>,
 }
@@ -161,8 +161,8 @@ impl Claim<'_> {
         }
     }
 
-    /// Returns whether this file of another user is what a copy of this user left: only root gives its temporary file to
-    /// the owner that the copy will have, and writes a journal for it first.
+    /// Returns whether a copy of this user left this file of another user. Only root gives its temporary file to the
+    /// future owner, and it writes a journal for the file first.
     fn was_given_away(&self, left: &File) -> bool {
         sys::is_only_name(left) && Journal::names(&self.path.directory, &self.path.journal(), left)
     }
@@ -186,7 +186,7 @@ impl Claim<'_> {
                 let remove = || directory.remove(&self.name);
                 let failed = |error| name_taken(self.path, &self.name, Some(error));
                 if !sys::is_own_file(&left) {
-                    // Only its journal tells that it is ours.
+                    // The journal alone shows that the file is ours, so it stays until the file is removed.
                     return remove().map(|()| None).map_err(failed);
                 }
                 remove_journal(self.path)?;
@@ -209,8 +209,8 @@ impl Claim<'_> {
 /// Opens and locks the file of a Writer that died during the copy, and its journal. If that Writer was `committing`,
 /// the file may be the destination already.
 ///
-/// Where others can write to the shared memory, `dead` and `committing` may be their invention. The file is then the one
-/// in this user's journal, if that is about the same copy.
+/// Where others can write to the shared memory, they may have forged `dead` and `committing`. Then the file is the one
+/// that this user's journal names, if that journal fits this copy.
 pub fn take_over(
     path: &DestinationPath,
     policy: &Policy,
@@ -288,7 +288,8 @@ fn resumable(
 ) -> Option<(ResumePoint, Journal)> {
     let (journal, theirs, Recorded { durable, .. }) = Journal::open(&path.directory, &path.journal())?;
     let ours = heading(path, policy, source, left).ok()?;
-    // An earlier Writer may have given it its final owner and mode. Others may have it open for writing since.
+    // An earlier Writer may have given the file its final owner and mode. Since then others may have opened it for
+    // writing.
     let is_ours = sys::is_own_file(left) && journal.is_alike(left).ok()?;
     let fits = ours.fits(&theirs) && ours.target.is_same_file(&theirs.target) && is_ours;
     (fits && sys::fstat(left).ok()?.length >= durable.position).then_some((durable, journal))
@@ -344,7 +345,7 @@ pub fn fate(path: &Path, target: &TargetRecord, length: u64, kind: Kind, sent: &
         let mut digest = Digest::new(kind);
         if stat.length == length && kind != Kind::Nothing {
             let file = path.directory.open_existing(&path.name).ok()?;
-            // Also after a stop: this is what its user wants to know.
+            // A stop does not end this: after it, the user wants to know the state of the destination.
             digest.update_from(&file, length, &mut vec![0; PIECE], &Stop::new()).ok()?;
         }
         let same = stat.length == length && digest.value() == *sent;

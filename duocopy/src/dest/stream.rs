@@ -32,10 +32,10 @@ pub fn check(path: &Path, policy: &Policy, rereads: bool) -> Result<(), Error> {
     check_owner(&stream, policy, kind, stream.directory.owner_of(&stream.name).map_err(inspecting)?)
 }
 
-/// Returns an error if this user must not write to a stream of this kind and this owner.
+/// Returns an error if this user must not write to a stream of this kind and owner.
 ///
-/// Any user can create a FIFO and read what is written to it. So a FIFO of another user needs `--force`, as replacing a
-/// file does, and so does a disk, because its content is lost. Other devices need nothing: only root can create them.
+/// Any user can create a FIFO and read what is written to it. So a FIFO of another user needs `--force`, and so does
+/// a disk, because its content is lost. Other devices need no `--force`: only root can create them.
 fn check_owner(
     stream: &DestinationPath,
     policy: &Policy,
@@ -83,7 +83,7 @@ impl StreamOutput {
             if sys::file_kind(&file).map_err(opening)? != kind {
                 return Err(Error::at(ErrorKind::OutputReplaced, path));
             }
-            // Nothing has been written yet, and from now on nobody can exchange the stream.
+            // Nothing has been written yet, and nobody can replace a stream that is open.
             check_owner(&stream, policy, kind, stream.directory.owner_of_open(&file).map_err(opening)?)?;
             (file, usize::MAX)
         };

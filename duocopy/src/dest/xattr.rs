@@ -1,4 +1,4 @@
-//! Which extended attributes a copy gets, from the source and from the file that it replaces.
+//! The extended attributes that a copy gets, from the source and from the file that it replaces.
 
 use crate::api::{Loss, LossReason, Preserved};
 use crate::attributes::Attribute;
@@ -9,16 +9,16 @@ use std::io;
 
 /// The access list of a file, which is set with its mode.
 pub const ACCESS_LIST: &str = "system.posix_acl_access";
-/// Rights that a program has, whichever user starts it.
+/// The capabilities of a program, whichever user starts it.
 const CAPABILITIES: &str = "security.capability";
 
-/// Attributes of users in which programs keep owners, modes or capabilities of files that they cannot set for real. To
-/// these programs they are rights: with them a stranger's file is a set-user-ID program of root.
+/// Users' attributes in which programs keep owners, modes or capabilities that they cannot give to the file itself.
+/// These programs treat them as rights: a peer that could set them could create a set-user-ID program of root.
 const RIGHTS_OF_USERS: [&str; 11] = [
     // containers/storage (Podman, Buildah, CRI-O) and fuse-overlayfs: owner and mode in `override_stat`.
     "user.containers.",
     "user.fuseoverlayfs.",
-    // overlayfs of Linux, mounted with `userxattr`: redirections to other files, and where content comes from.
+    // overlayfs of Linux, mounted with `userxattr`: redirections to other files, and the origin of content.
     "user.overlay.",
     // rootlesscontaine.rs, which umoci and PRoot follow: the owner.
     "user.rootlesscontainers",
@@ -33,29 +33,30 @@ const RIGHTS_OF_USERS: [&str; 11] = [
     "user.ostreemeta",
     // pseudo (Yocto): owner and mode.
     "user.pseudo_data",
-    // Samba, where `acl_xattr:security_acl_name` names it as its documentation does: a Windows access list.
+    // Samba, with the value of `acl_xattr:security_acl_name` that its documentation uses: a Windows access list.
     "user.NTACL",
 ];
 
 /// Labels of security modules that a file keeps when its content changes.
 const LABELS: [&str; 2] = ["security.selinux", "security.SMACK64"];
-/// Checksums of the content that the kernel makes.
+/// Checksums of the content that the kernel computes.
 const OF_CONTENT: [&str; 2] = ["security.ima", "security.evm"];
 
 fn is_of_users(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"user.")
 }
 
-/// Returns whether an attribute can give rights to whoever sees the file.
+/// Returns whether the kernel or another program may treat an attribute as rights.
 fn gives_rights(name: &OsStr) -> bool {
     let is_in = |prefix: &&str| name.as_encoded_bytes().starts_with(prefix.as_bytes());
     !is_of_users(name) || RIGHTS_OF_USERS.iter().any(is_in)
 }
 
-/// Gives a private file the attributes of the file that it replaces, and removes those that an earlier attempt has left.
-/// Returns what the replaced file has and the new one does not get.
+/// Gives a private file the attributes of the file that it replaces, and removes those that an earlier attempt has
+/// left. Returns the attributes of the replaced file that the new one does not get.
 ///
-/// What gives rights to a program, and what gives rights to the content of a stranger, was meant for the old content.
+/// Attributes that give rights to a program were meant for the old content, and so were those that would give rights to
+/// content from another user.
 pub fn hand_on(existing: &[Attribute], file: &File, trusts_reader: bool) -> io::Result<Vec<Preserved>> {
     let has = sys::attributes(file)?;
     for (name, _) in &has {
@@ -91,7 +92,7 @@ pub fn hand_on(existing: &[Attribute], file: &File, trusts_reader: bool) -> io::
     Ok(lost)
 }
 
-/// Sets the source's attributes that belong to users. Returns what the copy does not get.
+/// Sets the source's attributes that belong to users. Returns those that the copy does not get.
 pub fn set_users(received: Option<&[Attribute]>, file: &File, trusts_reader: bool) -> Vec<Loss> {
     match check(received) {
         Err(lost) => vec![lost],

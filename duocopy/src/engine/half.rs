@@ -46,7 +46,7 @@ impl<'a> Half<'a> {
         })
     }
 
-    /// Returns the user of the peer, which has this role, or an error if it is not allowed.
+    /// Returns the user of the peer, which has this role, or an error if that user is not allowed.
     pub fn check_peer(
         &self,
         role: Role,
@@ -73,7 +73,7 @@ impl<'a> Half<'a> {
     pub fn rights_at_the_pipe(&self) -> Vec<DirectoryRight> {
         let mut rights = vec![DirectoryRight::RemoveFiles];
         if !self.meeting.is_private() {
-            // The files that prove which user the peer is are there, and change with the peer.
+            // The user cards are there, and each new peer has a new one.
             rights.push(DirectoryRight::ReadFiles);
         }
         rights
@@ -93,8 +93,8 @@ impl<'a> Half<'a> {
         }
     }
 
-    /// Returns an error if the copy was asked to stop. It is too late for that once an earlier Writer may have
-    /// committed, unless that is only a claim of others who can write to the shared memory.
+    /// Returns an error if the copy was asked to stop. Once an earlier Writer may have committed, it is too late
+    /// for that; but where others can write to the shared memory, its claim that a Writer did so does not count.
     pub fn stop_if_requested<T: Trust>(&self, consumer: &Consumer<T>) -> Result<(), Halt> {
         let too_late = || self.meeting.is_private() && consumer.predecessor_was_committing();
         if !self.stop.is_requested() || too_late() {

@@ -116,7 +116,7 @@ pub fn send<T: Trust>(
     if let Some(before) = producer.monitor().snapshot().trailer
         && unpack_trailer(&before) != (bytes, digest)
     {
-        // An earlier Reader, or whoever pretends to be one, has ended the stream with other bytes than these.
+        // An earlier Reader, or a process that pretends to be one, has ended the stream with other bytes than these.
         return Err(Error::at(ErrorKind::SourceDiffers, source_of(half)).into());
     }
     half.check_peer_again(|| producer.peer_user())?;

@@ -12,7 +12,8 @@ use std::hash::{BuildHasher, RandomState};
 /// Makes a copy, as one of its two processes or by starting the second one.
 ///
 /// Blocks until both processes know the verdict: as long as the copy takes, and before that until the peer arrives
-/// ([`Request::connect_timeout`]). `stop` ends it early; while the Writer commits, that is too late.
+/// ([`Request::connect_timeout`]). `stop` ends it early. Once the Writer commits, it is too late to abort, and the
+/// Reader waits for up to 10 s more.
 ///
 /// Killed at any moment, this process leaves the destination as it was or complete. Its peer ends with an error, or
 /// waits for a replacement ([`Request::replace_within`]). What a killed Writer left beside the destination is resumed

@@ -41,7 +41,7 @@ impl Half<'_> {
                 Some(self.explain_abort(Role::Reader, Role::Writer, &reason, outlook))
             }
             Ok(()) if producer.monitor().snapshot().trailer.is_some() => {
-                // That an earlier Reader had sent everything may be an invention of whoever can write to the memory.
+                // Others who can write to the memory may have forged the trailer, so its presence proves nothing.
                 (!self.meeting.is_private()).then_some(Error { aftermath: Aftermath::Undetermined, ..error })
             }
             _ => Some(self.own_error(Role::Reader, error, outlook)),
@@ -123,7 +123,7 @@ impl Half<'_> {
     /// Converts the reason of the side that aborted into an error of this process, which has the role `own`.
     fn explain_abort(&self, own: Role, by: Role, reason: &Reason, outlook: Outlook) -> Error {
         if by == own {
-            // This process returns its own failures without asking the shared memory.
+            // This process knows its own failures, and never reads them from the shared memory.
             return ErrorKind::Pipe { what: "another process has aborted in the name of this one".into() }
                 .into();
         }
@@ -140,8 +140,8 @@ impl Half<'_> {
         }
     }
 
-    /// Returns whether the overwrite policy keeps the destination that is there. A Writer that says so is believed only
-    /// if nobody else can speak in its name.
+    /// Returns whether the overwrite policy keeps the existing destination. The Writer's word is enough only if nobody
+    /// else can write to the shared memory; otherwise this process inspects the destination itself.
     fn would_skip(&self) -> bool {
         if self.meeting.is_private() {
             return true;

@@ -38,8 +38,9 @@ impl Peers {
 
     /// Returns an error if a process of this user must not be the peer.
     pub fn check(&self, user: Option<u32>) -> Result<(), Error> {
-        // The Reader is confined before the Writer comes, and finds no members here: it goes by the list of users, which
-        // lacks those whose primary group only a network directory knows. They cannot be listed in advance.
+        // The Reader is confined before the Writer comes, so it cannot look up members here and relies on the list of
+        // users. That list lacks users whose primary group only a network directory knows: they cannot be listed in
+        // advance.
         let is_member = |user| self.groups.iter().any(|group| sys::is_member(user, *group).unwrap_or(false));
         let is_allowed = |user| self.users.contains(&user) || is_member(user);
         if self.users.is_empty() && self.groups.is_empty() || user.is_some_and(is_allowed) {

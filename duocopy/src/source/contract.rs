@@ -15,8 +15,8 @@ pub trait Source: Debug {
     /// Returns where the bytes will come from, as far as that can be known.
     fn supply(&self, past_the_cache: bool) -> Supply;
 
-    /// Moves to this point. Returns the state of the checksum there. For that the beginning is read again, unless the
-    /// recorded sum is enough and is trusted.
+    /// Moves to this point. Returns the state of the checksum there, for which the beginning is read again unless the
+    /// recorded sum is sufficient and trusted.
     fn resume(&mut self, at: ResumePoint, trusts_sum: bool, stop: &Stop) -> Result<Digest, Error>;
 
     /// Sets how the page cache is used from this position on. Returns warnings about what is not possible.

@@ -30,7 +30,7 @@ pub struct FileSource {
 impl FileSource {
     pub fn new(file: File, path: &Path, digest: Kind) -> io::Result<Self> {
         let mut record = SourceRecord::of_file(sys::fstat(&file)?, digest);
-        // A copy must not give the group what the list gives to others.
+        // A copy must not give the group the rights that the list gives to named users.
         (record.stat.mode, record.has_list) = sys::plain_mode(&file, record.stat.mode);
         // A file that takes all of its space has no holes to look for.
         let data = 0..if record.stat.has_holes { 0 } else { u64::MAX };

@@ -1,7 +1,7 @@
 //! Access lists, in the form in which Linux stores them in an extended attribute.
 //!
-//! The group bits of the mode of a file that has a list are not the rights of its group but the mask: the most that
-//! anybody gets who is neither the owner nor one of the others.
+//! If a file has a list, the group bits of its mode are not the rights of its group but the mask: the most that the
+//! group and the named users and groups can get.
 
 /// The version of the format, in its first four bytes.
 const VERSION: u32 = 2;
@@ -25,7 +25,7 @@ struct Entry {
 }
 
 impl AccessList {
-    /// Reads a list; `None` if the kernel would not take it.
+    /// Parses a list; `None` if the kernel would not accept it.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (version, entries) = bytes.split_first_chunk()?;
         let (entries, []) = entries.as_chunks::<8>() else { return None };
@@ -67,8 +67,8 @@ impl AccessList {
         [OWNER, group, OTHERS].into_iter().fold(0, |mode, kind| mode << 3 | self.rights(kind).unwrap_or(0))
     }
 
-    /// Returns the permission bits for a file without a list that gives nobody more than this list does: its group bits
-    /// are the rights of the owning group.
+    /// Returns the permission bits for a file without a list, which give nobody more than this list does: the group
+    /// bits are the rights of the owning group.
     pub fn plain_mode(&self) -> u32 {
         let group = self.rights(OWNING_GROUP).unwrap_or(0) & self.rights(MASK).unwrap_or(7);
         self.mode() & !0o070 | group << 3
@@ -127,7 +127,7 @@ mod tests {
             assert_eq!(AccessList::parse(&packed[..length]), None, "{length}");
         }
         for entries in [
-            // Each kind that a list must have, once; a mask if somebody is named; no other kinds and rights.
+            // Each required kind once, a mask if a user or group is named, and no unknown kinds or rights.
             &[(OWNER, 6), (OWNING_GROUP, 0)][..],
             &[(OWNER, 6), (OWNER, 6), (OWNING_GROUP, 0), (OTHERS, 0)],
             &[(OWNER, 6), (USER, 6), (OWNING_GROUP, 0), (OTHERS, 0)],

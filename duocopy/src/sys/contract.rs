@@ -38,7 +38,7 @@ pub struct Stat {
 /// An extended attribute; no value if it could not be read.
 pub type Attribute = (OsString, Option<Vec<u8>>);
 
-/// What a file that is about to be replaced can hand on to the new one.
+/// The metadata that a file to be replaced can hand on to the new one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Existing {
     /// User and group; zeros on Windows.
@@ -50,15 +50,15 @@ pub struct Existing {
     pub attributes: Vec<Attribute>,
 }
 
-/// What a directory says about the access lists of new files.
+/// The access list that a directory gives to new files.
 #[cfg_attr(windows, allow(dead_code, reason = "Windows has other access lists"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DefaultList {
-    /// Nothing: a new file has no list, and the umask limits its mode.
+    /// None: a new file has no list, and the umask limits its mode.
     Absent,
     /// A new file gets this list, and the umask does not count.
     Given(AccessList),
-    /// It could not be read.
+    /// The directory's list could not be read.
     Unknown,
 }
 
@@ -83,20 +83,20 @@ pub enum Entry {
     Other,
 }
 
-/// Whose file a name leads to, as far as it decides whether this process may use the file.
+/// The owner of a file, for the decision whether this process may use the file.
 #[cfg_attr(windows, expect(dead_code, reason = "Windows has no sticky directories"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileOwner {
-    /// It belongs to the user of this process.
+    /// The user of this process.
     ThisUser,
-    /// It belongs to another user.
+    /// Another user.
     Other,
-    /// It belongs to another user, who may have put it there for this process to find: neither to the user of this
-    /// process nor to the owner of the directory, in a sticky directory that others can write to.
+    /// Another user, who may have put the file there as a trap: the directory is sticky, others can write to it, and
+    /// the file belongs neither to the user of this process nor to the owner of the directory.
     Suspect,
 }
 
-/// A symbolic link that is not followed, because its owner may have put it there for this process to find.
+/// A symbolic link that is not followed, because another user may have put it there as a trap.
 #[derive(Debug)]
 pub struct ForeignLink(pub PathBuf);
 
@@ -108,8 +108,8 @@ impl fmt::Display for ForeignLink {
 
 impl std::error::Error for ForeignLink {}
 
-/// Returns the path of the link because of which a path was not followed. It is relative to the directory at which the
-/// path began.
+/// Returns the path of the link that was not followed, relative to the directory where the lookup began; `None` if the
+/// error has another cause.
 pub fn foreign_link(error: &io::Error) -> Option<&Path> {
     Some(&error.get_ref()?.downcast_ref::<ForeignLink>()?.0)
 }
@@ -139,7 +139,7 @@ pub enum DirectoryRight {
     RenameFiles,
 }
 
-/// What a confined process may still do, besides using what it has open. `P` and `D` are open directories.
+/// The rights that a confined process keeps, besides what it has open. `P` and `D` are open directories.
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has a sandbox"))]
 #[derive(Clone, Debug)]
 pub struct SandboxPolicy<'a, P, D> {
@@ -147,8 +147,8 @@ pub struct SandboxPolicy<'a, P, D> {
     pub pipe: Option<(P, Vec<DirectoryRight>)>,
     /// The directory of the destination.
     pub destination: Option<(D, Vec<DirectoryRight>)>,
-    /// The only file whose length, mode, owner, attributes and times may change. It stays open until the process ends,
-    /// because another file would get the number of its descriptor, by which the system knows it.
+    /// The only file whose length, mode, owner, attributes and times may change. The filter recognises it by the number
+    /// of its descriptor, so it stays open until the process ends: otherwise another file could get that number.
     pub changeable: Option<&'a File>,
 }
 

@@ -1,7 +1,7 @@
 //! Text for a terminal.
 
-/// Returns text that a terminal can show as it is: what could move the cursor, or hide or reorder text, is escaped as in
-/// a string of Rust, and bytes that are no UTF-8 as `\x` and two digits.
+/// Returns text that a terminal can show as it is. Characters that could move the cursor, or hide or reorder text, are
+/// escaped as in a string of Rust, and bytes that are not UTF-8 as `\x` and two digits.
 #[must_use]
 pub fn printable(text: &[u8]) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -21,15 +21,15 @@ pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            // The soft hyphen, and fillers, which look like spaces or like nothing.
+            // The soft hyphen, and fillers, which are blank or invisible.
             '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}'
-            // Directions of text.
+            // Marks that change the direction of text.
             | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-            // Characters without width, separators of lines, invisible operators.
+            // Zero-width characters, line separators, invisible operators.
             | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200d}' | '\u{2028}' | '\u{2029}'
             | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-            // Tags, and selectors that no font needs.
+            // Tags, and variation selectors that no font needs.
             | '\u{e0000}'..='\u{e0fff}'
         )
 }

@@ -41,7 +41,7 @@ pub const CAN_DROP_CACHED: bool = false;
 /// Does nothing: the system has no call that drops a range from the cache.
 pub fn drop_cached(_file: &File, _bytes: Range<u64>) {}
 
-/// Returns `false`: no file system is known there that gets another device number each time that it is mounted.
+/// Returns `false`: no known file system of these systems gets another device number each time it is mounted.
 pub fn is_anonymous_device(_device: u64) -> bool {
     false
 }

@@ -1,4 +1,4 @@
-//! What an attacker tries who has taken over a half.
+//! The attempts of an attacker that has taken over a half.
 
 use super::tracee::{Argument, Tracee};
 use crate::util::*;
@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The rows of the table.
+/// The rows of the table in docs/cli.md.
 const SEE: &str = "see whether a path exists, and the size, times, mode and owner of what is there";
 const SEE_ATTRIBUTES: &str = "see the extended attributes of what is at a path";
 const READ_PIPE: &str = "read a file in or below the pipe's directory";
@@ -26,14 +26,14 @@ const START: &str =
 
 const CURRENT: i32 = libc::AT_FDCWD;
 
-/// What a half has tried.
+/// A system call that a half has tried, and its result.
 pub struct Attempt {
     pub row: &'static str,
     pub what: String,
     pub result: i64,
 }
 
-/// Whether the sandbox, and not the file system, has refused a call.
+/// Returns whether the sandbox, and not the file system, has refused a call.
 pub fn is_refused(result: i64) -> bool {
     let errors = [Errno::NOSYS, Errno::ACCESS, Errno::XDEV, Errno::PERM];
     errors.into_iter().any(|error| result == -i64::from(error.raw_os_error()))
@@ -45,7 +45,7 @@ struct Attacker<'a> {
     folder: &'a Folder,
     /// A file in the directory of the half's pipe.
     pipe: PathBuf,
-    /// What the half had open at first, and what the attacker has opened.
+    /// The descriptors that the half had open at first, and those that the attacker has opened.
     open: Vec<(i64, String)>,
     /// The descriptor of the temporary file.
     own: Option<i64>,
@@ -141,7 +141,7 @@ impl Attacker<'_> {
     fn changes_what_is_open(&mut self) {
         for (number, name) in self.open.clone() {
             let row = if self.own == Some(number) { CHANGE_OWN } else { CHANGE };
-            // The mode that it has: if the sandbox fails, this test must not do what an attacker would.
+            // Set the mode that the file has already: if the sandbox fails, this test must do no harm.
             attempt!(self, row, name, SYS_fchmod, number, self.tracee.mode_of(number));
             attempt!(self, row, name, SYS_fchown, number, -1, -1);
             attempt!(self, row, name, SYS_fsetxattr, number, "user.x", "x", 1, 0);
@@ -152,7 +152,7 @@ impl Attacker<'_> {
             let punch = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
             attempt!(self, CHANGE, name, SYS_fallocate, number, punch, 0, 1);
             if let Some(own) = self.own {
-                // Another file must not get the number.
+                // Another file must not get the number of this descriptor.
                 attempt!(self, CHANGE, name, SYS_dup2, number, own);
                 attempt!(self, CHANGE, name, SYS_dup3, number, own, 0);
             }
@@ -179,7 +179,7 @@ impl Attacker<'_> {
         let (out, elsewhere) = (self.path("out"), self.path("elsewhere"));
         let opened = attempt!(self, LIST_BESIDE, "out", SYS_openat, CURRENT, &*out, libc::O_DIRECTORY);
         attempt!(self, READ, "elsewhere", SYS_openat, CURRENT, &*elsewhere, libc::O_DIRECTORY);
-        // The Writer has it open.
+        // The Writer has this directory open.
         let there = self.open.iter().find(|(_, path)| out.to_str() == Some(path)).map(|(number, _)| *number);
         if let Some(directory) = there.or((opened >= 0).then_some(opened)) {
             let buffer = self.tracee.buffer();

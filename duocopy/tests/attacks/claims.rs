@@ -1,6 +1,6 @@
-//! A peer of another user that writes into shared memory what only this side can know: which file an earlier Writer had,
-//! how far it came, that everything has been sent, that the copy is complete or was skipped. A half reports only what it
-//! did itself, and touches only the files that its own journal confirms.
+//! A peer of another user that writes false claims into the shared memory: which file an earlier Writer had and how far
+//! it came, that everything has been sent, that the copy is complete or was skipped. A half must report only what it
+//! did itself, and touch only files that its own journal confirms.
 //!
 //! The tests run as root, so this process is the hostile user, and the halves run as others.
 
@@ -53,12 +53,12 @@ fn packed<const N: usize>(words: [u64; N]) -> [u8; 128] {
     bytes
 }
 
-/// Returns what a Reader tells about a source of this length (`record.rs`), with the mode 0666.
+/// Returns the record that a Reader sends for a source of this length (`record.rs`), with the mode 0666.
 fn source(length: u64) -> [u8; 128] {
     packed([1, 2, length, 3, 0, 3, 0, 0o666, 1 << 8])
 }
 
-/// Returns what the Reader of this file tells about it.
+/// Returns the record that a Reader sends for this file.
 fn source_at(folder: &Folder, name: &str, mode: u32) -> [u8; 128] {
     let of = folder.path(name).metadata().expect("it is there");
     let times = [of.mtime(), of.mtime_nsec(), of.ctime(), of.ctime_nsec()].map(i64::cast_unsigned);
@@ -89,7 +89,8 @@ fn hostile_reader(folder: &Folder, source: &[u8]) -> Producer {
     reader
 }
 
-/// Writes what a Writer would leave that had this file, had come this far, and died; the stream has ended there, too.
+/// Writes the header that a dead Writer of this file would leave, after it had come this far. The stream ends there,
+/// too.
 fn pretend_writer(memory: &File, file: &std::path::Path, reached: ResumePoint, stage: u64) {
     let of = file.metadata().expect("it is there");
     let born = of.created().expect("it has a birth time").duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -109,7 +110,7 @@ fn point(position: u64, sum: u64) -> ResumePoint {
     point
 }
 
-/// The Writer must neither touch the file nor tell its checksum.
+/// The Writer must neither change the file nor report its checksum.
 #[test(needs = [root])]
 fn an_invented_writer_gets_no_existing_destination() {
     for (flags, stage) in [("", COMMITTING), ("-p", COMMITTING), ("", 0), ("--force -p", COMMITTING)] {
@@ -122,7 +123,7 @@ fn an_invented_writer_gets_no_existing_destination() {
         let memory = memory(&folder);
         pretend_writer(&memory, &file, point(OLD.len() as u64, sum(OLD)), stage);
         let writer = writer(&folder, &format!("{flags} --replace-within=5s")).start();
-        // If it has come to nothing else, an end of the Reader ends it.
+        // If nothing else has ended the Writer, the end of the Reader does.
         let begun = Instant::now();
         while writer.ended().is_none() && begun.elapsed() < milliseconds(1500) {
             pause(milliseconds(10));
@@ -137,7 +138,7 @@ fn an_invented_writer_gets_no_existing_destination() {
     }
 }
 
-/// Leaves what an interrupted copy of `backup` to `store` leaves, and returns its length.
+/// Interrupts a copy from `backup` to `store`, and returns the length that it leaves.
 fn interrupted(folder: &Folder) -> u64 {
     let halves = [reader(folder, "--bwlimit=700K"), writer(folder, "")].map(Run::start);
     until("a checkpoint", || (!folder.temporaries("store").is_empty()).then_some(()));
@@ -158,12 +159,12 @@ fn interrupted(folder: &Folder) -> u64 {
     part.metadata().expect("it is there").len()
 }
 
-/// The same Reader resumes its copy; another user's process, which tells the same source, does not get it.
+/// A Reader of the same user resumes its copy. A process of another user that describes the same source does not.
 #[test(needs = [root])]
 fn a_left_over_copy_is_resumed_only_for_its_reader() {
     let folder = two_parties();
     interrupted(&folder);
-    // The very same description, but for the user.
+    // The description is the same, but the user is another.
     let described = source_at(&folder, "backup/src", 0o600);
     let mut stranger = hostile_reader(&folder, &described);
     let attacked = writer(&folder, "").start();
@@ -181,7 +182,7 @@ fn a_left_over_copy_is_resumed_only_for_its_reader() {
     folder.assert_same("backup/src", "store/dst");
 }
 
-/// A dead Writer that this user's journal does not know is nobody.
+/// A dead Writer that is not in this user's journal is ignored.
 #[test(needs = [root])]
 fn an_invented_writer_gets_no_left_over_copy() {
     for stage in [0, COMMITTING] {
@@ -201,7 +202,7 @@ fn an_invented_writer_gets_no_left_over_copy() {
     }
 }
 
-/// A killed Writer of two honest halves is replaced all the same, even before the first checkpoint.
+/// A real Writer that was killed is replaced, even before its first checkpoint.
 #[test(needs = [root])]
 fn a_real_writer_is_replaced_at_any_time() {
     for (flags, wait) in [("", 0), ("--fsync=none", 300), ("", 1500), ("--hash=blake3", 700)] {
@@ -229,7 +230,7 @@ fn hostile_writer(folder: &Folder, at: ResumePoint) -> Consumer {
     writer
 }
 
-/// A Reader reads everything again that it has not read in this run.
+/// A Reader reads everything again that an earlier Reader seems to have read.
 #[test(needs = [root])]
 fn a_reader_reports_a_checksum_only_of_what_it_has_read() {
     let folder = two_parties();
@@ -241,7 +242,7 @@ fn a_reader_reports_a_checksum_only_of_what_it_has_read() {
     reader.end().expect(0, &[&format!("CRC-64/NVME {:016x}", sum(&content))]);
 }
 
-/// A Reader that replaces a dead one does not believe that this one had sent everything.
+/// A Reader that replaces a dead one does not believe that the dead one had sent everything.
 #[test(needs = [root])]
 fn an_invented_reader_has_sent_nothing() {
     for is_there in [true, false] {
@@ -256,7 +257,7 @@ fn an_invented_reader_has_sent_nothing() {
         let writer = hostile_writer(&folder, ResumePoint::default());
         let memory = memory(&folder);
         drop(dead);
-        // The Reader's end has left; now it looks killed, after it had sent everything.
+        // The Reader's end has left. Make the header look as if it had been killed after it had sent everything.
         memory.write_all_at(&READY.to_le_bytes(), STATE).unwrap();
         memory.write_all_at(&point(length, 7), TRAILER).unwrap();
         set(&memory, CLOSED, 1);
@@ -273,7 +274,7 @@ fn an_invented_reader_has_sent_nothing() {
     }
 }
 
-/// In a directory that others can enter, *skipped* is what this process finds at the destination itself.
+/// In a directory that others can enter, a process reports *skipped* only if it has inspected the destination itself.
 #[test(needs = [root])]
 fn a_half_of_a_pair_is_not_told_that_it_was_skipped() {
     let folder = two_parties();
@@ -281,7 +282,7 @@ fn a_half_of_a_pair_is_not_told_that_it_was_skipped() {
     let line = "--no-clobber --dir=meet --wait=20s backup/src store/dst nightly";
     let pipe = || pipe(&folder).tag(&tag);
     let skipped = r#"{"kind":"Skipped"}"#;
-    // The Reader is told by the Writer. (It runs as root, which may look at both places.)
+    // The Writer claims to have skipped the copy. (The Reader runs as root, which may inspect both files.)
     for exists in [false, true] {
         if exists {
             folder.write("store/dst", OLD);
@@ -293,7 +294,7 @@ fn a_half_of_a_pair_is_not_told_that_it_was_skipped() {
         assert_eq!(ended.code == 0, exists, "{ended:?}");
     }
     std::fs::remove_file(folder.path("store/dst")).expect("it is there");
-    // The Writer reads that it has said so itself. The number is that of --no-clobber without a backup.
+    // The Writer finds its own name under that claim. The number is that of --no-clobber without a backup.
     let mut described = source(5000);
     described[66] = 1 + 2 * 4;
     let mut reader = pipe().join_as_producer().expect("nobody else is there");
@@ -349,7 +350,7 @@ fn nobody_can_take_back_a_commit() {
     assert!(changed > 0, "the moment was never found");
 }
 
-/// A stop ends the wait for a Writer that says that it commits, and then nothing more.
+/// A stop ends the wait for a Writer that announces its commit and then does nothing.
 #[test(needs = [root])]
 fn a_silent_commit_holds_nobody() {
     let folder = two_parties();
@@ -399,7 +400,7 @@ fn a_long_loop_holds_nobody() {
     folder.assert_nothing_left_in("store");
 }
 
-/// A replacement of another user is found out before the copy is committed.
+/// A replacement of another user is detected before the copy is committed.
 #[test(needs = [root])]
 fn a_reader_is_replaced_only_by_its_own_user() {
     let folder = two_parties();

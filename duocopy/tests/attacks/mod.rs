@@ -1,7 +1,7 @@
-//! Hostile peers, hostile third users, and halves that are taken over: what they can do is a waste of time, and what the
-//! manual says.
+//! Hostile peers, hostile third users, and halves that an attacker has taken over: they can waste time, and do no more
+//! than the manual says.
 
-// These make system calls inside other processes, and know the registers of one processor.
+// These modules make system calls inside other processes, and know the registers of one processor.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod attempts;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

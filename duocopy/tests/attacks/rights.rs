@@ -1,4 +1,4 @@
-//! A copy never has more rights than it is to have in the end, at any moment and for any user.
+//! A copy never has more rights than the finished file, at any moment and for any user.
 
 use crate::util::*;
 use rustix::fs::XattrFlags;
@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 use std::process::Command;
 
-/// The group of all, the user who reads, the user who writes, and a user who does neither.
+/// The group of all users, the user of the Reader, the user of the Writer, and a third user.
 const GROUP: u32 = 20_000;
 const READER: u32 = 20_001;
 const WRITER: u32 = 20_002;
@@ -60,7 +60,7 @@ fn give(folder: &Folder, name: &str, owner: u32, group: u32, mode: u32) {
     folder.set_mode(name, mode);
 }
 
-/// Whether a user can open a file: `r` for reading, `w` for writing.
+/// Returns whether a user can open a file: `r` for reading, `w` for writing.
 fn may(folder: &Folder, user: u32, group: u32, how: char, name: &str) -> bool {
     let script = if how == 'r' { ": < \"$0\"" } else { ": >> \"$0\"" };
     let mut command = Command::new("sh");
@@ -68,7 +68,7 @@ fn may(folder: &Folder, user: u32, group: u32, how: char, name: &str) -> bool {
     succeeds(command.stderr(std::process::Stdio::null()))
 }
 
-/// What decides who may do what with a file.
+/// The metadata that decides on access to a file.
 #[derive(Debug, PartialEq)]
 struct Access {
     owner: (u32, u32),
@@ -84,7 +84,7 @@ impl Access {
         Self { owner: (it.uid(), it.gid()), mode: it.mode() & 0o7777, list, capabilities }
     }
 
-    /// Whether nobody but this process has more than with `end`.
+    /// Returns whether nobody but this process has more rights than with `end`.
     fn is_within(&self, end: &Self) -> bool {
         let of_owner = if self.owner.0 == end.owner.0 && end.owner.0 != 0 { 0 } else { 0o600 };
         let is_final = self.owner == end.owner;
@@ -92,7 +92,7 @@ impl Access {
         let most = if is_final { end.mode | of_owner } else { end.mode & 0o600 | of_owner };
         let in_list = self.list.is_none() || self.list == end.list || matches!(self.mode & 0o077, 0);
         let is_able = self.capabilities.is_none() || self.capabilities == end.capabilities && is_final;
-        // The group bits are what the list says.
+        // With a list, the group bits are the mask.
         let group_is_masked = self.list.is_some() || end.list.is_none() || self.mode & 0o070 == 0;
         self.mode & !most == 0 && in_list && is_able && group_is_masked
     }
@@ -116,11 +116,11 @@ fn folders() -> Folder {
 /// A copy whose Writer is root.
 struct Case {
     name: &'static str,
-    /// Whether the Reader is another user.
+    /// True if the Reader belongs to another user.
     stranger: bool,
     options: &'static str,
     prepare: fn(&Folder),
-    /// The mode in the end, the owner, and whether the copy has capabilities.
+    /// The final mode, the owner, and whether the copy has capabilities.
     expected: (u32, u32, bool),
 }
 
@@ -199,7 +199,7 @@ const CASES: [Case; 7] = [
 ];
 
 impl Case {
-    /// Copies, and kills the Writer at its call of this number. Returns whether it came that far.
+    /// Copies, and kills the Writer at its n-th call of this name. Returns whether the Writer made that many.
     fn run(&self, folder: &Folder, kill: Option<(&str, usize)>) -> bool {
         let (options, name) = (self.options, folder.pipe_name());
         let read = folder.duocopy(&format!("read --dir=meet from/src {name}"));
@@ -220,7 +220,7 @@ impl Case {
         let reader = if self.stranger { read.start() } else { folder.duocopy(&line).start_reader() };
         let writer = write.start().end();
         if writer.code == KILLED {
-            // A Writer that was killed before it arrived leaves the Reader waiting.
+            // If the Writer was killed before it arrived, the Reader would wait.
             reader.kill();
         }
         reader.end();
@@ -258,12 +258,12 @@ fn at_no_call_does_anybody_get_more_than_in_the_end() {
                 }
             }
         }
-        // The last calls come after the rights were given.
+        // The last calls come after the rights were set.
         assert!(kills > 4 && left_complete > 0, "{}: {kills} {left_complete}", case.name);
     }
 }
 
-/// The mode of a file with an access list says what the list's mask is, and not what the group may do.
+/// The group bits of a file with an access list are the list's mask, and not the rights of the group.
 #[test(needs = [root, extended_attributes])]
 fn the_group_does_not_get_what_a_list_gives_to_one_user() {
     let secret = |folder: &Folder, name: &str| {
@@ -312,7 +312,7 @@ fn the_group_does_not_get_what_a_list_gives_to_one_user() {
     }
 }
 
-/// As `cp` does it: the list that a directory gives to new files counts, and the umask does not.
+/// As with `cp`, the default access list of a directory counts, and the umask does not.
 #[test(needs = [root, extended_attributes])]
 fn a_new_file_gets_what_its_directory_gives() {
     for (default, mode) in [
@@ -404,20 +404,20 @@ fn a_replaced_file_hands_on_its_attributes_and_no_rights_of_its_content() {
     let access = Access::of(&old);
     assert_eq!((access.mode, access.owner, access.capabilities), (0o755, (THIRD, GROUP), None));
     assert_eq!(get(&old, "user.tag").as_deref(), Some(&b"precious"[..]));
-    // Those of the source are added.
+    // The attributes of the source are added.
     set(&folder.path("from/src"), "user.other", b"x");
     folder.duocopy("cp --preserve=xattr from/src to/dst").end().expect(0, &[]);
     assert!(get(&old, "user.tag").is_some() && get(&old, "user.other").is_some());
 }
 
-/// Rights that were meant for a group that the copy does not have are nobody's.
+/// If the copy cannot get its group, nobody gets the rights that were meant for that group.
 #[test(needs = [root, extended_attributes])]
 fn without_its_group_a_copy_gives_neither_the_own_group_nor_others_more() {
     let folder = folders();
     give(&folder, "to", WRITER, WRITER, 0o755);
     give(&folder, "from", READER, READER, 0o755);
     let copy = |line: &str| folder.duocopy(line).by_user(WRITER, WRITER).end();
-    // The mode; that of the copy that replaces such a file; and that of a copy that preserves it.
+    // The mode of a file; the mode of a copy that replaces it; and the mode of a copy that preserves it.
     for (mode, replaced, preserved) in
         [(0o664, 0o604, 0o644), (0o644, 0o604, 0o644), (0o604, 0o600, 0o600), (0o754, 0o704, 0o744)]
     {
@@ -430,7 +430,7 @@ fn without_its_group_a_copy_gives_neither_the_own_group_nor_others_more() {
         assert_eq!(folder.mode("to/dst"), preserved, "preserved {mode:o}");
         fs::remove_file(folder.path("to/dst")).expect("root may");
     }
-    // A list still says what named users may do, also that of a file that cannot be read.
+    // A list still gives named users their rights, even if this user cannot read the replaced file.
     folder.write("to/dst", OLD);
     give(&folder, "to/dst", THIRD, GROUP, 0o600);
     set(&folder.path("to/dst"), ACCESS, &list(READER, [6, 6, 6, 6, 4]));

@@ -1,6 +1,6 @@
-//! What a confined half can still do is what docs/cli.md says ("What each half gives up").
+//! A confined half can do exactly what docs/cli.md says ("What each half gives up").
 //!
-//! Halves of real copies make the system calls. They belong to root, so that only the sandbox keeps them from anything.
+//! Halves of real copies make the system calls. They run as root, so that only the sandbox restricts them.
 
 use super::attempts::{Attempt, CHANGE_OWN, attempts, is_refused};
 use super::calls::number_of;
@@ -14,7 +14,7 @@ use std::fs;
 use std::path::PathBuf;
 
 const NAME: &str = "a name";
-/// So slow that the copy lasts longer than the test.
+/// Options that make a copy last longer than the test.
 const SLOWLY: &str = "--bwlimit=10K --block-size=4K --buffer-size=16K";
 
 /// The columns of the table.
@@ -174,7 +174,7 @@ fn check(half: &Half, folder: &Folder) {
     let table: Vec<Vec<&str>> = rows.map(|row| row.split('|').map(str::trim).collect()).collect();
     let column = table[0].iter().position(|title| *title == half.column).expect("a column for this half");
     let attempts = attempts(&half.tracee, folder, &half.pipes);
-    // The first two rows are the titles and a line.
+    // Skip the two rows of the table's head.
     for row in table.iter().skip(2) {
         // A Reader writes no file.
         let has_it = row[0] != CHANGE_OWN || half.column == WRITER;
@@ -204,7 +204,7 @@ fn check(half: &Half, folder: &Folder) {
         expected.remove("getdents64");
     }
     let expected: BTreeSet<i64> = expected.iter().map(|name| number_of(name)).collect();
-    // These end the process or its call, or return with these arguments what the filter returns.
+    // These calls end the process, or do not return, or fail with these arguments as if the filter had refused them.
     let never = ["exit", "exit_group", "rt_sigreturn", "restart_syscall", "futex"].map(number_of);
     // The kernel lets `uretprobe` and `uprobe` pass every filter. They are for debuggers' breakpoints only.
     let passing = [335, 336];

@@ -1,8 +1,8 @@
 //! Other users put links, pipes and files where this user's copy will find them: in a directory like `/tmp`, beside the
 //! destination, or where the two processes meet.
 //!
-//! Some of these attacks the kernel prevents in directories that everybody can write to (`fs.protected_symlinks` and its
-//! like). In those that only a group can write to, it prevents none: these cases show that the program has the rule.
+//! In directories that everybody can write to, the kernel prevents some of these attacks (`fs.protected_symlinks` and
+//! its like). In directories that only a group can write to, it prevents none: there, the program's own rule is tested.
 
 use crate::util::*;
 use std::fs::{self, File, OpenOptions};
@@ -10,13 +10,13 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown, lchown, symlink};
 use std::path::PathBuf;
 
-/// The user who copies, another user who attacks, and the group of both.
+/// The user that copies, the user that attacks, and the group of both.
 const VICTIM: u32 = 20_002;
 const MALLORY: u32 = 20_003;
 const GROUP: u32 = 20_000;
 /// Modes of a directory with the sticky bit that others can write to.
 const STICKY: [u32; 2] = [0o1777, 0o1775];
-/// The users who copy: the superuser is protected, too.
+/// The users that copy: the rule protects root, too.
 const USERS: [u32; 2] = [VICTIM, 0];
 
 const NOT_FOLLOWED: &str = "a symbolic link of another user, in a sticky directory that others can write to";
@@ -80,7 +80,7 @@ fn another_users_link_in_a_sticky_directory_is_not_followed() {
     for (mode, user) in STICKY.into_iter().flat_map(|mode| USERS.map(|user| (mode, user))) {
         let folder = with_drop(mode);
         make_link(&folder, "drop/link", "home/private", MALLORY);
-        // The last link of a chain that begins with one of this user.
+        // The last link of a chain that begins with a link of this user.
         make_link(&folder, "home/chain", "drop/link", user);
         // A directory on the way.
         make_link(&folder, "drop/way", "home", MALLORY);
@@ -103,13 +103,13 @@ fn another_users_link_in_a_sticky_directory_is_not_followed() {
                     &[NOT_FOLLOWED, &format!("followed: {named};"), "have its owner remove the link"],
                 );
             }
-            // A source, too: the copy would be where others can read it.
+            // The same holds for a source: the attacker would choose which of the user's files is copied.
             for flags in ["", "--dry-run"] {
                 let ended = run(&folder, user, &format!("cp {flags} {path} drop/copy")).end();
                 ended.expect(12, &[NOT_FOLLOWED, &format!("followed: {named};")]);
             }
         }
-        // A pipe is found, but not opened.
+        // A dry run resolves the path of a pipe, but does not open the pipe.
         folder.make_fifo("home/fifo");
         run(&folder, user, "read --dry-run drop/way/fifo x").end().expect(12, &[NOT_FOLLOWED]);
         let [reader, writer] = halves(&folder, user, "--force", "drop/way/new");
@@ -130,7 +130,7 @@ fn links_that_nobody_else_can_have_made_are_followed() {
         (0o1775, VICTIM, VICTIM),
         // The directory belongs to root.
         (0o1777, 0, VICTIM),
-        // Only the owner can write to the directory, or anybody can replace everything there.
+        // In the first directory only the owner can write; in the second anybody can replace everything.
         (0o1755, MALLORY, VICTIM),
         (0o777, MALLORY, 0),
     ] {
@@ -216,7 +216,7 @@ fn another_users_file_in_a_sticky_directory_is_not_replaced() {
         }
         let [_, writer] = halves(&folder, user, "--force", "drop/dst");
         writer.expect(12, &[NOT_WRITTEN]);
-        // What is not replaced is not refused.
+        // A file that the copy does not replace is not refused.
         run(&folder, user, "cp -n home/src drop/dst").end().expect(0, &[]);
         let [_, writer] = halves(&folder, user, "", "drop/dst");
         writer.expect(12, &["the destination exists"]);
@@ -225,7 +225,7 @@ fn another_users_file_in_a_sticky_directory_is_not_replaced() {
             (b"theirs".into(), before)
         );
         folder.assert_nothing_left_in("drop");
-        // Nor is it replaced as an older backup.
+        // Another user's file is not replaced as an older backup, either.
         make_file(&folder, "drop/own", user);
         make_file(&folder, "drop/own~", MALLORY);
         for flags in ["", "--dry-run"] {
@@ -235,7 +235,7 @@ fn another_users_file_in_a_sticky_directory_is_not_replaced() {
         assert_eq!((folder.read("drop/own"), folder.read("drop/own~")), (b"theirs".into(), b"theirs".into()));
         folder.assert_nothing_left_in("drop");
     }
-    // In other directories it is.
+    // In directories without the sticky bit, it is replaced.
     let folder = with_drop(0o775);
     make_file(&folder, "drop/dst", MALLORY);
     run(&folder, 0, "cp home/src drop/dst").end().expect(0, &[]);
@@ -257,7 +257,7 @@ fn a_file_that_another_user_creates_during_the_copy_is_not_replaced() {
     folder.assert_nothing_left_in("drop");
 }
 
-/// Returns the path of this temporary name of a copy to `drop/dst`.
+/// Returns the path of the temporary file with this ending, for a copy to `drop/dst`.
 fn temporary(folder: &Folder, ending: &str) -> PathBuf {
     let name = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, b"dst");
     folder.path(format!("drop/.duocopy-{name:016x}.{ending}"))
@@ -315,7 +315,7 @@ fn what_a_killed_copy_of_root_has_given_away_is_recognised() {
         until("it is given away", || fs::metadata(&part).ok().filter(|it| it.uid() == MALLORY).map(drop));
         processes.iter().for_each(Process::kill);
         end(processes);
-        // Its new owner may change it: it is not resumed.
+        // The new owner may have changed the file, so it is not resumed.
         fs::write(&part, "changed").expect("root may");
         run(&folder, 0, "cp home/src drop/dst").end().expect(0, &[]);
         assert_eq!(folder.read("drop/dst"), b"new");
@@ -336,7 +336,7 @@ fn a_link_that_a_killed_backup_left_is_removed_only_if_the_destination_is_the_sa
         if same {
             fs::hard_link(folder.path("drop/dst"), &link).expect("a file system with links");
         } else {
-            // The last name of a file that another program has replaced.
+            // The destination was replaced, and this is the last name of the old file.
             fs::write(&link, "the only copy").expect("a free name");
         }
         let ended = folder.duocopy("cp --backup=simple src drop/dst").end();
@@ -384,7 +384,7 @@ fn what_has_the_name_of_a_user_card_is_named_and_no_pipe_is_left() {
     }
 }
 
-/// What a name must not bring to a terminal: it moves the cursor, hides or reorders text, or is no text.
+/// A name with characters that move the cursor, or hide or reorder text, and with bytes that are not UTF-8.
 const ODD: &[u8] =
     b"a\x1b[2J\xc2\x9b\xd8\x9c\xe2\x80\x8e\xe2\x80\x8f\xe2\x80\xae\xe2\x81\xa6\xf3\xa0\x81\x81\xff\r\n";
 
@@ -426,7 +426,7 @@ fn no_name_reaches_the_terminal_as_it_is() {
     ] {
         check(&run.end());
     }
-    // An argument that must be text is repeated only if it is.
+    // A message repeats an invalid argument only if it is UTF-8.
     let text = std::str::from_utf8(&ODD[..ODD.len() - 3]).expect("all but the end");
     for word in [format!("--bwlimit={text}"), format!("--{text}"), format!("--peer-user={text}")] {
         let ended = folder.duocopy("src dst --dir=.").word(word).end();
@@ -435,7 +435,7 @@ fn no_name_reaches_the_terminal_as_it_is() {
     }
 }
 
-/// Everybody can take the name of this user's directory in `/dev/shm`.
+/// Any user can create a file with the name of this user's directory in `/dev/shm`.
 #[test(needs = [root, own_mounts])]
 fn a_user_whose_directory_of_pipes_is_taken_can_copy_elsewhere() {
     let taken = pipes_folder();

@@ -1,4 +1,4 @@
-//! Makes system calls inside another process: what a half could do that somebody has taken over.
+//! Makes system calls inside another process, as an attacker that has taken over a half could.
 
 use nix::libc::user_regs_struct;
 use nix::sys::ptrace;
@@ -16,7 +16,7 @@ const SYSCALL: [u8; 2] = [0x0f, 0x05];
 /// An argument of a system call.
 pub enum Argument {
     Number(i64),
-    /// Bytes that the call gets the address of.
+    /// Bytes whose address is passed to the call.
     Bytes(Vec<u8>),
 }
 
@@ -48,7 +48,7 @@ impl From<&Path> for Argument {
 pub struct Tracee {
     process: Pid,
     memory: File,
-    /// Where the process has an instruction for system calls.
+    /// The address of a `syscall` instruction in the process.
     instruction: u64,
     registers: user_regs_struct,
     scratch: u64,
@@ -73,7 +73,7 @@ impl Tracee {
         tracee
     }
 
-    /// Makes a call with numbers only. Returns what the kernel returns: a negative number is an error.
+    /// Makes a call with numbers only. Returns the kernel's result: a negative number is an error.
     pub fn raw(&self, call: libc::c_long, arguments: [i64; 6]) -> i64 {
         let [rdi, rsi, rdx, r10, r8, r9] = arguments.map(i64::cast_unsigned);
         let registers = user_regs_struct {
@@ -95,7 +95,7 @@ impl Tracee {
         ptrace::getregs(self.process).expect("reading registers").rax.cast_signed()
     }
 
-    /// Makes a call. Returns what the kernel returns: a negative number is an error.
+    /// Makes a call. Returns the kernel's result: a negative number is an error.
     pub fn call<const N: usize>(&self, call: libc::c_long, arguments: [Argument; N]) -> i64 {
         let mut used = self.scratch;
         let mut numbers = [0; 6];
@@ -113,7 +113,7 @@ impl Tracee {
         self.raw(call, numbers)
     }
 
-    /// Returns the address of memory for what a call returns.
+    /// Returns the address of memory for the output of a call.
     pub fn buffer(&self) -> i64 {
         (self.scratch + SCRATCH / 2).cast_signed()
     }

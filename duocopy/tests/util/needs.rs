@@ -103,7 +103,7 @@ pub fn loop_devices() -> Met {
     met(succeeds(Command::new("losetup").arg("--find")), "`losetup` finds no free loop device")
 }
 
-/// A file can become a disk with Btrfs.
+/// The kernel knows Btrfs, and `mkfs.btrfs` is installed.
 #[cfg(unix)]
 pub fn btrfs() -> Met {
     let known = std::fs::read_to_string("/proc/filesystems").is_ok_and(|systems| systems.contains("btrfs"));

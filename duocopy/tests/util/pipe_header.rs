@@ -30,7 +30,7 @@ pub const WRITER_RESUME_POINTS: u64 = offsets::CONSUMER_RESUME_POINTS;
 /// Whether the Reader sleeps, 4 bytes, and whether the Writer does.
 pub const READER_SLEEPS: u64 = offsets::PARKED;
 pub const WRITER_SLEEPS: u64 = READER_SLEEPS + 4;
-/// Why the Writer aborted: a code, 4 bytes, the length of a text, 4 bytes, and the text.
+/// The reason why the Writer aborted: a code, 4 bytes, the length of a text, 4 bytes, and the text.
 pub const WRITER_REASON: u64 = offsets::CONSUMER_REASON;
 /// The length of the header.
 pub const LENGTH: usize = offsets::HEADER_LENGTH as usize;

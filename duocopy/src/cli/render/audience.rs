@@ -88,12 +88,12 @@ pub fn show_tag(tag: &[u8]) -> String {
     paths.collect::<Vec<_>>().join(" -> ")
 }
 
-/// Shows a path as it is, except for what a terminal would hide or obey.
+/// Shows a path, and escapes characters that control a terminal or hide text.
 pub fn show(path: &Path) -> String {
     show_name(path.as_os_str())
 }
 
-/// Shows a name as it is, except for what a terminal would hide or obey.
+/// Shows a name, and escapes characters that control a terminal or hide text.
 pub fn show_name(name: &OsStr) -> String {
     duocopy::printable(name.as_encoded_bytes())
 }
@@ -112,8 +112,8 @@ pub fn printable(text: &str) -> String {
     duocopy::printable(text.as_bytes())
 }
 
-/// Escapes the same in each line. Names and paths are escaped where they become a part of a sentence; this is for what
-/// was forgotten there.
+/// Escapes each line like [`printable`], and keeps the line breaks. Names and paths are escaped where they become a
+/// part of a sentence; this catches any that were forgotten.
 pub fn printable_lines(text: &str) -> String {
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }

@@ -287,7 +287,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             row(REFUSED, what, "find out who started it, or allow this user")
         }
         Kind::PeerChanged { user: number } => row(REFUSED,
-            format!("a process of {} has taken the place of the other one, which belonged to another user", user(*number)),
+            format!("a process of {} has taken the place of one that belonged to another user", user(*number)),
             "check who can enter the directory in --dir, or copy without --replace-within"),
         Kind::PeerUnproven => row(REFUSED, "the other process has not proved which user it belongs to",
             "check who can enter the directory in --dir"),

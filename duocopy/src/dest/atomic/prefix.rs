@@ -1,4 +1,4 @@
-//! The part of a file that an earlier Writer has written: whether it can be that Writer's, and its checksum.
+//! The part of a file that an earlier Writer has written: checks that it is long enough, and computes its checksum.
 
 use super::AtomicFile;
 use crate::api::{Error, Operation};
@@ -8,7 +8,7 @@ use crate::record::ResumePoint;
 use crate::sys;
 
 impl AtomicFile {
-    /// Returns whether the file can be that of a Writer that has acknowledged everything up to this position.
+    /// Returns whether a Writer that has acknowledged everything up to this position can have left this file.
     pub(super) fn matches_progress(&self, position: u64) -> bool {
         let length = sys::fstat(&self.file).map(|stat| stat.length);
         if self.already_committed {
@@ -30,8 +30,8 @@ impl AtomicFile {
     }
 
     /// Returns the checksum's state at this point: from the recorded sum, or by reading the beginning again. A
-    /// committed destination is always read, because only a dead Writer has claimed that it is the copy; and everything is
-    /// where others may have written that sum.
+    /// committed destination is always read, because only a dead Writer has claimed that it is the copy. If others may
+    /// have written the recorded sum, the beginning is always read.
     pub(super) fn digest_at(&self, kind: Kind, at: ResumePoint) -> Result<Digest, Error> {
         if !self.already_committed
             && self.policy.trusts_memory

@@ -2,12 +2,12 @@ use super::*;
 #[cfg(unix)]
 use crate::digest::Kind;
 
-/// What a new file gets in a directory that gives nothing.
+/// Describes a new file in a directory without a default access list.
 fn around(source: &SourceRecord, trusts_reader: bool) -> Surroundings<'_> {
     Surroundings { source, umask: 0o022, trusts_reader, existing: None, default_list: &DefaultList::Absent }
 }
 
-/// Applies this to a file, and returns what is lost.
+/// Applies the metadata to a file, and returns the part that is missing.
 fn apply(metadata: &SourceMetadata, file: &File, source: &SourceRecord, trusts_reader: bool) -> Missing {
     metadata.apply(file, &around(source, trusts_reader)).unwrap()
 }
@@ -15,7 +15,7 @@ fn apply(metadata: &SourceMetadata, file: &File, source: &SourceRecord, trusts_r
 fn lost(metadata: &SourceMetadata, source: &SourceRecord, trusts_reader: bool) -> Vec<Loss> {
     let file = tempfile::tempfile().unwrap();
     let lost = apply(metadata, &file, source, trusts_reader).of_source;
-    // What could not be set is also what is missing afterwards, for whatever reason.
+    // `missing` must find everything that `apply` could not set.
     let names = |lost: &[Loss]| lost.iter().map(|loss| loss.what.clone()).collect::<Vec<_>>();
     assert_eq!(names(&metadata.missing(&file, source, trusts_reader)), names(&lost));
     lost

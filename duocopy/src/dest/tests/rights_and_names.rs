@@ -56,7 +56,7 @@ fn a_new_file_gets_the_mode_of_the_source_and_an_old_one_keeps_its_own() {
     }
 }
 
-/// New content is another program.
+/// A program with new content must not run with the rights of the old one.
 #[cfg(unix)]
 #[test]
 fn set_id_bits_of_the_old_file_are_not_for_the_new_content() {
@@ -74,7 +74,7 @@ fn set_id_bits_of_the_old_file_are_not_for_the_new_content() {
     }
 }
 
-/// The mode counts that the old file has when it is replaced.
+/// The copy gets the mode that the old file has at the time of the rename.
 #[cfg(unix)]
 #[test]
 fn a_destination_that_was_made_private_during_the_copy_stays_private() {
@@ -96,7 +96,7 @@ fn a_destination_that_was_made_private_during_the_copy_stays_private() {
         ready.commit().unwrap();
         assert_eq!(sys::stat(&folder.destination()).unwrap().mode, 0o600, "{before_it_is_prepared}");
     }
-    // A file that is gone by then counts as little as one that never was.
+    // If the old file is gone by then, the copy gets the mode of a new file.
     let folder = Folder::with_old();
     set_mode(&folder, 0o666);
     let mut destination = folder.open(&Policy { umask: 0o077, ..policy() }, true).unwrap();
@@ -107,7 +107,7 @@ fn a_destination_that_was_made_private_during_the_copy_stays_private() {
     assert_eq!(sys::stat(&folder.destination()).unwrap().mode, 0o600);
 }
 
-/// Whoever may write to a leftover may have it open for that.
+/// A user who may write to a leftover may have opened it for writing.
 #[cfg(unix)]
 #[test]
 fn a_leftover_that_was_given_to_others_is_not_resumed() {
@@ -118,7 +118,7 @@ fn a_leftover_that_was_given_to_others_is_not_resumed() {
         sys::set_mode(&left, mode).unwrap();
         let destination = folder.open(&policy(), true).unwrap();
         assert_eq!(destination.resume_point().position, expected, "{mode:o}");
-        // It is private again while the rest is written.
+        // The file is private again while the rest is written.
         let now = sys::stat(&temporary_path(&folder.destination()).unwrap()).unwrap();
         assert_eq!(now.mode, 0o600, "{mode:o}");
     }
@@ -131,7 +131,7 @@ fn a_leftover_that_was_given_to_others_is_not_resumed() {
     }
 }
 
-/// A file that is in place belongs to whoever finds it there.
+/// Once a file is in place, other programs may use and change it.
 #[cfg(unix)]
 #[test]
 fn a_copy_that_is_in_place_already_is_not_changed() {
@@ -149,7 +149,7 @@ fn a_copy_that_is_in_place_already_is_not_changed() {
     let metadata = SourceMetadata::new(&[Preserve::Mode, Preserve::Timestamps, Preserve::Ownership]);
     let (ready, prepared) = staged.prepare(point(NEW), &metadata, true).unwrap();
     let in_place = |what| crate::api::Loss { what, reason: crate::api::LossReason::InPlace };
-    // The owner is the right one.
+    // The owner is right already.
     let expected = [crate::api::Preserved::Mode, crate::api::Preserved::Timestamps].map(in_place);
     assert_eq!(prepared.not_preserved, expected);
     ready.commit().unwrap();

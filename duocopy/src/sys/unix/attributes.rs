@@ -1,4 +1,4 @@
-//! Extended attributes, all of them read and written through the open file.
+//! Extended attributes, all of them read and written through the open file, or through its path in `/proc`.
 
 use super::system::HAS_ACCESS_LISTS;
 use crate::sys::access_list::AccessList;
@@ -38,7 +38,7 @@ impl Readable for File {
     }
 }
 
-/// A file that is open only for finding it. Its attributes have no other name than this path.
+/// A file that was opened with `O_PATH`. Its attributes can be read only through its path in `/proc`.
 pub(super) struct Found(PathBuf);
 
 impl Found {
@@ -102,8 +102,8 @@ pub(super) fn access_list_of(file: &impl Readable) -> io::Result<Option<AccessLi
     read_list(file, ACCESS_LIST).map(|list| list.filter(|list| !list.is_minimal()))
 }
 
-/// Gives a file an access list, or takes the list that it has. The list also sets the permission bits of the mode; without
-/// it they stay what they were.
+/// Sets the access list of a file, or removes it. A list also sets the permission bits of the mode; removing the list
+/// does not change them.
 pub fn set_access_list(file: &File, list: Option<&AccessList>) -> io::Result<()> {
     match list {
         Some(list) => file.set_xattr(ACCESS_LIST, &list.pack()),

@@ -45,13 +45,13 @@ impl Directory {
         walk::read_link(&self.0, name)
     }
 
-    /// Returns whose file has this name. Links are not followed.
+    /// Returns the owner of the file with this name. Links are not followed.
     pub fn owner_of(&self, name: &OsStr) -> io::Result<FileOwner> {
         let file = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(walk::owner(&rustix::fs::fstat(&self.0)?, file.st_uid))
     }
 
-    /// Returns whose file this is, which was opened in this directory.
+    /// Returns the owner of this file, which was opened in this directory.
     pub fn owner_of_open(&self, file: &File) -> io::Result<FileOwner> {
         Ok(walk::owner(&rustix::fs::fstat(&self.0)?, rustix::fs::fstat(file)?.st_uid))
     }
@@ -189,11 +189,12 @@ impl Directory {
         rustix::fs::accessat(&self.0, c".", access, AtFlags::EACCESS).is_ok()
     }
 
-    /// Returns what the regular file of this name can hand on to the file that replaces it; `None` if there is none.
+    /// Returns the metadata that the regular file of this name can hand on to the file that replaces it; `None` if
+    /// there is none.
     ///
-    /// The file is opened only for finding it. Opening it for reading would need the right to do so, and other programs
-    /// could notice. If that is not enough, the mode gives its group nothing, because the group bits may be the mask of
-    /// a list.
+    /// The file is opened with `O_PATH`: this user may not be allowed to read it, and other programs could notice an
+    /// open file. If its access list cannot be read that way, the mode gives the group nothing, because the group bits
+    /// may be the mask of a list.
     pub fn existing(&self, name: &OsStr) -> io::Result<Option<Existing>> {
         if !matches!(self.entry(name)?, Some(Entry::Regular(_))) {
             return Ok(None);
@@ -204,7 +205,7 @@ impl Directory {
         };
         let Stat { owner, mode, .. } = fstat(&file)?;
         let plain = Existing { owner, mode, list: None, attributes: Vec::new() };
-        // On other systems the names do not tell which attributes belong to users.
+        // On other systems the names of attributes do not show which ones belong to users.
         if !system::HAS_ACCESS_LISTS {
             return Ok(Some(plain));
         }
@@ -218,7 +219,7 @@ impl Directory {
         }
     }
 
-    /// Returns what the directory says about the access lists of new files.
+    /// Returns the access list that the directory gives to new files.
     pub fn default_list(&self) -> DefaultList {
         self.0.try_clone().map_or(DefaultList::Unknown, |directory| default_list(&directory.into()))
     }

@@ -131,7 +131,7 @@ pub fn is_own_file(file: &File) -> bool {
     is_only_name(file) && file.metadata().is_ok_and(|it| it.uid() == own)
 }
 
-/// Checks that this is a regular file with one name, whoever its owner is.
+/// Checks that this is a regular file with one name. It may belong to any user.
 pub fn is_only_name(file: &File) -> bool {
     file.metadata().is_ok_and(|it| it.is_file() && it.nlink() == 1)
 }
@@ -141,7 +141,7 @@ pub fn is_writable(file: &File) -> bool {
     rustix::fs::fcntl_getfl(file).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
 }
 
-/// Checks whether a mode lets anybody write but the owner. With an access list it may.
+/// Returns whether a mode may let users other than the owner write. With an access list, the group bits are the mask.
 pub fn others_may_write(mode: u32) -> bool {
     mode & 0o022 != 0
 }

@@ -72,7 +72,7 @@ pub fn group_members(group: u32) -> Vec<u32> {
     let known = Group::from_gid(group.into()).ok().flatten();
     let named = known.map_or(Vec::new(), |group| group.mem);
     let named = named.into_iter().filter_map(|name| user_id(&name).ok());
-    // A user whose primary group it is need not be listed in the group.
+    // The group need not list users who have it as their primary group.
     let primary = local_users().into_iter().filter(|local| local.primary_group == group);
     named.chain(primary.map(|local| local.user)).collect()
 }

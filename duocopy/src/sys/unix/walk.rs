@@ -1,11 +1,10 @@
-//! Resolves paths one name at a time, and follows a symbolic link in a sticky directory only if the kernel's rule allows
-//! it.
+//! Resolves paths one name at a time, and does not follow symbolic links of other users in sticky directories.
 //!
-//! In a sticky directory that others can write to, such as `/tmp`, anybody can create a link with an expected name. So a
-//! link there is followed only if it belongs to the user of this process or to the owner of the directory. Linux has the
-//! same rule (`fs.protected_symlinks`), but an administrator can switch it off, it ignores directories that only a group
-//! can write to, and it cannot apply to a link that a program reads and follows itself. Here the rule always applies, to
-//! root as well, for each link on the way and each link of a chain.
+//! In a sticky directory that others can write to, such as `/tmp`, anybody can create a link with an expected name. So
+//! a link there is followed only if it belongs to the user of this process or to the owner of the directory. Linux has
+//! the same rule (`fs.protected_symlinks`), but an administrator can switch it off, it ignores directories that only a
+//! group can write to, and it cannot apply to a link that a program reads and follows itself. Here the rule always
+//! applies: to root as well, and to each link on the way and in a chain.
 
 use super::system;
 use crate::sys::contract::{FileOwner, ForeignLink, foreign_link};
@@ -18,11 +17,11 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// As many links as the kernel follows in one path.
+/// The most links to follow in one path, as in the kernel.
 const MAX_LINKS: usize = 40;
 
-/// The owner that the kernel reports for a user whom this container does not know. Two files with it may belong to two
-/// users.
+/// The owner that the kernel reports for every user that this container does not know. Two files with this owner may
+/// belong to two users.
 const UNKNOWN_USER: u32 = 65534;
 
 /// Opens a directory for looking up names. A relative path starts at `start`, or without one at the current directory.
@@ -93,12 +92,12 @@ pub fn read_link(directory: &OwnedFd, name: &OsStr) -> io::Result<Option<PathBuf
     for _ in 0..MAX_LINKS {
         let Some(before) = stat_link(directory, name)? else { return Ok(None) };
         let target = match rustix::fs::readlinkat(directory, name, Vec::new()) {
-            // The name stands for something else by now.
+            // Another file has this name by now.
             Err(Errno::INVAL | Errno::NOENT) => continue,
             other => other?,
         };
-        // The owner must be that of the link that was read. Nobody else can replace a link of this user or of the
-        // directory's owner in a sticky directory.
+        // Make sure that the owner belongs to the link that was read. In a sticky directory, only the owner of a link
+        // or of the directory can replace it.
         let Some(after) = stat_link(directory, name)? else { continue };
         if (before.st_dev, before.st_ino, before.st_uid) != (after.st_dev, after.st_ino, after.st_uid) {
             continue;
@@ -111,7 +110,7 @@ pub fn read_link(directory: &OwnedFd, name: &OsStr) -> io::Result<Option<PathBuf
     Err(Errno::LOOP.into())
 }
 
-/// Judges a file by its owner and the directory that it is in.
+/// Classifies the owner of a file in this directory.
 pub fn owner(directory: &Stat, user: u32) -> FileOwner {
     let (own, mode) = (rustix::process::geteuid().as_raw(), Mode::from_raw_mode(directory.st_mode));
     let is_shared = mode.contains(Mode::SVTX) && mode.intersects(Mode::WGRP | Mode::WOTH);
@@ -167,7 +166,7 @@ mod tests {
             (0o1757, host, guest, FileOwner::Suspect),
             (0o1755, host, guest, FileOwner::Other),
             (0o0777, host, guest, FileOwner::Other),
-            // Both may be users whom this container does not know.
+            // This container may know neither of the two users.
             (0o1777, UNKNOWN_USER, UNKNOWN_USER, FileOwner::Suspect),
         ];
         for (mode, of_directory, of_file, expected) in cases {

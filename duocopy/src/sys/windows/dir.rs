@@ -245,8 +245,8 @@ impl Directory {
         true
     }
 
-    /// Returns what the regular file of this name can hand on to the file that replaces it; `None` if there is none.
-    /// Owner and access list come from the directory.
+    /// Returns the metadata that the regular file of this name can hand on to the file that replaces it; `None` if
+    /// there is none. Owner and access list come from the directory.
     pub fn existing(&self, name: &OsStr) -> io::Result<Option<Existing>> {
         Ok(match self.entry(name)? {
             Some(Entry::Regular(_)) => {
@@ -257,7 +257,7 @@ impl Directory {
         })
     }
 
-    /// Returns that there is none: the system gives a new file its access list.
+    /// Returns no list: the system itself gives a new file its access list.
     #[expect(clippy::unused_self, reason = "Linux asks the directory")]
     pub fn default_list(&self) -> DefaultList {
         DefaultList::Absent

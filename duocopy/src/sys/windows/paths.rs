@@ -65,8 +65,8 @@ pub fn case_fold(name: &OsStr) -> OsString {
     name.to_str().map_or_else(|| name.to_ascii_lowercase(), |name| name.to_lowercase().into())
 }
 
-/// Quotes a word for the command interpreter. What a terminal would hide or obey becomes a
-/// question mark.
+/// Quotes a word for the command interpreter. Characters that control a terminal or
+/// hide text become question marks.
 pub fn shell_quote(word: &[u8]) -> String {
     let word = String::from_utf8_lossy(word);
     let is_plain = |c: char| c.is_alphanumeric() && !is_hidden(c) || r"\/._-+:@~".contains(c);

@@ -36,8 +36,8 @@ pub fn is_pseudo_fs(file: &File) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(|about| PSEUDO.contains(&about.f_type))
 }
 
-/// Checks whether links in this directory may lead elsewhere than their text says, as those of `/proc/self/fd`. Only the
-/// kernel can follow them.
+/// Returns whether links in this directory may lead elsewhere than their text says, as in `/proc/self/fd`. Only the
+/// kernel can follow such links.
 pub fn has_magic_links(directory: &OwnedFd) -> bool {
     rustix::fs::fstatfs(directory).is_ok_and(|about| about.f_type == PSEUDO[0])
 }
@@ -47,8 +47,8 @@ pub fn device(number: rustix::fs::Dev) -> u64 {
     number
 }
 
-/// Returns whether the file system lies on no block device (Btrfs, overlay, network): the number is given out when it is
-/// mounted.
+/// Returns whether the number belongs to a file system that is not on one block device (Btrfs, overlay, network). The
+/// kernel assigns such a number at each mount.
 pub fn is_anonymous_device(device: u64) -> bool {
     rustix::fs::major(device) == 0
 }

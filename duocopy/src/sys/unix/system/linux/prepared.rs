@@ -1,4 +1,4 @@
-//! Files that are opened before the process is confined, and get their name later.
+//! Files that are opened before the process is confined, and named later.
 
 use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, fstat, linkat, openat};
@@ -15,7 +15,7 @@ pub fn prepare_file<D: AsFd>(directory: &D, name: &OsStr) -> Option<File> {
         retry_on_intr(|| openat(directory, name, flags | OFlags::RDWR | OFlags::CLOEXEC, own))
     };
     let file = match open(OsStr::new("."), OFlags::TMPFILE) {
-        // The file system has no files without a name.
+        // The file system does not support files without a name.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {
             open(name, OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW).ok()?
         }
@@ -31,7 +31,7 @@ pub fn name_prepared<D: AsFd>(directory: &D, file: File, name: &OsStr) -> io::Re
     if fstat(&file)?.st_nlink > 0 {
         return Ok(file);
     }
-    // Kernels before Linux 6.10 allow the first way only to root, and the second one needs `/proc`.
+    // Before Linux 6.10 only root may link by the descriptor alone. The second call needs `/proc`.
     linkat(&file, c"", directory, name, AtFlags::EMPTY_PATH).or_else(|_| {
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         linkat(CWD, path, directory, name, AtFlags::SYMLINK_FOLLOW)

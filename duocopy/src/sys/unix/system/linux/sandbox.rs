@@ -21,7 +21,7 @@ pub fn confine<P: AsFd, D: AsFd>(policy: &SandboxPolicy<P, D>) -> Vec<Unconfined
     [paths, calls].into_iter().flatten().collect()
 }
 
-/// Returns the system calls that this policy needs besides those of every half.
+/// Returns the system calls that this policy needs, besides those that every half needs.
 fn needs<P, D>(policy: &SandboxPolicy<P, D>) -> Needs {
     let has = |right| policy.destination.as_ref().is_some_and(|(_, rights)| rights.contains(&right));
     Needs {
@@ -51,13 +51,13 @@ fn restrict_paths<P: AsFd, D: AsFd>(policy: &SandboxPolicy<P, D>) -> Result<Rule
     Ok(rules.restrict_self()?.ruleset)
 }
 
-/// Returns what Landlock calls these rights.
+/// Converts these rights to those of Landlock.
 fn access(rights: &[DirectoryRight]) -> BitFlags<AccessFs> {
     let access = rights.iter().map(|right| match right {
         DirectoryRight::ReadFiles => AccessFs::ReadFile.into(),
         DirectoryRight::ListNames => AccessFs::ReadDir.into(),
         DirectoryRight::RemoveFiles => AccessFs::RemoveFile.into(),
-        // A name is removed, and another one is made. The filter of system calls keeps the process from making new files.
+        // A rename removes one name and creates another. The seccomp filter prevents the creation of new files.
         DirectoryRight::RenameFiles => AccessFs::RemoveFile | AccessFs::MakeReg,
     });
     access.fold(BitFlags::empty(), |all, some: BitFlags<AccessFs>| all | some)

@@ -13,7 +13,7 @@ use std::os::fd::RawFd;
 pub struct Needs {
     /// Rename files and give them second names, and see the attributes of a file that is replaced.
     pub renames: bool,
-    /// List directories. One that is open already can be listed whatever Landlock says.
+    /// List directories. Landlock does not restrict listing a directory that is already open.
     pub lists: bool,
     /// The descriptor of the only file whose length, mode, owner, attributes and times may change.
     pub changeable: Option<RawFd>,
@@ -115,8 +115,7 @@ const FLAGS_AND_LOCKS: [libc::c_int; 11] = [
 /// `TCGETS`, `TIOCGWINSZ`, `FIONBIO` and `FIOCLEX` of asm-generic/ioctls.h. Each C library gives them another type.
 const TERMINAL_AND_FLAGS: [u64; 4] = [0x5401, 0x5413, 0x5421, 0x5451];
 
-/// Names that change without a descriptor, and the attributes of the file that is replaced, which is not opened for
-/// reading.
+/// Calls that change names, and calls that read the attributes of the replaced file, which is not open for reading.
 const RENAMING: [libc::c_long; 5] =
     [libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_linkat, libc::SYS_getxattr, libc::SYS_listxattr];
 
@@ -141,9 +140,9 @@ fn allowed(needs: &Needs) -> BTreeMap<i64, Vec<SeccompRule>> {
         (libc::SYS_openat, vec![is(2, writing, 0)]),
         #[cfg(target_arch = "x86_64")]
         (libc::SYS_open, vec![is(1, writing, 0)]),
-        // The Reader reserves memory in the pipe's file; this file is open already. Other modes change content.
+        // The Reader reserves memory in the pipe's file, which is open. Other modes of the call change content.
         (libc::SYS_fallocate, vec![is(1, low, 0)]),
-        // A filter cannot see what `clone3` starts, so libraries have to do without.
+        // A filter cannot see what `clone3` starts. Without it, C libraries use `clone`.
         (libc::SYS_clone, vec![is(0, !flag(libc::CLONE_DETACHED), flag(NEW_THREAD))]),
         // Memory that cannot be executed.
         (libc::SYS_mmap, vec![is(2, code, 0)]),
@@ -165,10 +164,10 @@ fn allowed(needs: &Needs) -> BTreeMap<i64, Vec<SeccompRule>> {
     if let Some(changeable) = needs.changeable {
         let this = || condition(0, Dword, SeccompCmpOp::Eq, flag(changeable));
         allowed.extend(CHANGING.map(|call| (call, vec![rule(vec![this()])])));
-        // A name would be the name of any file.
+        // With a name, the call could change any file.
         let no_name = condition(1, Qword, SeccompCmpOp::Eq, 0);
         allowed.insert(libc::SYS_utimensat, vec![rule(vec![this(), no_name])]);
-        // The number must not become that of another file. No other call that is allowed here can close it or reuse it.
+        // No other file may get this number. No other call that is allowed here can close or reuse it.
         let other = condition(0, Dword, SeccompCmpOp::Ne, flag(changeable));
         allowed.insert(libc::SYS_close, vec![rule(vec![other])]);
     }
