@@ -2,14 +2,14 @@
 //! than the manual says.
 
 // These modules make system calls inside other processes, and know the registers of one processor.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64", not(blockpipe_portable)))]
 mod attempts;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64", not(blockpipe_portable)))]
 mod calls;
 mod claims;
 mod rights;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64", not(blockpipe_portable)))]
 mod sandbox;
 mod sticky;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64", not(blockpipe_portable)))]
 mod tracee;

@@ -59,6 +59,9 @@ const ANY_ARGUMENTS: &[libc::c_long] = &[
     libc::SYS_fgetxattr,
     libc::SYS_unlinkat,
     libc::SYS_ppoll,
+    // As if Linux could not reserve memory in a file.
+    #[cfg(blockpipe_portable)]
+    libc::SYS_ftruncate,
     // Memory.
     libc::SYS_munmap,
     libc::SYS_mremap,
