@@ -84,7 +84,7 @@ impl SourceRecord {
             (stat.length, stat.modified, stat.changed, stat.birth_time)
         };
         let same_file = may_be_same_file(self.stat.file, other.stat.file);
-        !self.is_stream && same_file && version(self) == version(other)
+        !self.is_stream && !other.is_stream && same_file && version(self) == version(other)
     }
 
     /// The length, if it is known before the end.

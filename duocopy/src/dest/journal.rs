@@ -61,14 +61,16 @@ pub struct Journal {
 impl Heading {
     /// Returns whether a copy with this heading may resume one with the other, if the temporary file is the same, too.
     pub fn fits(&self, other: &Self) -> bool {
-        self.origin.source.same_version(&other.origin.source) && self.fits_but_for_content(other)
+        !self.origin.source.is_stream && self.may_take_over(other)
     }
 
     /// Returns whether a copy with this heading may take over the file of one with the other, and read it again: both
-    /// have the same Reader and destination. The source is not compared, because a stream has no identity.
-    pub fn fits_but_for_content(&self, other: &Self) -> bool {
-        self.origin.is_of_same_party(&other.origin)
-            && self.origin.source.is_stream == other.origin.source.is_stream
+    /// have the same Reader, source and destination. All streams count as the same source, because a stream has no
+    /// identity.
+    pub fn may_take_over(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.origin.source, &other.origin.source);
+        (ours.same_version(theirs) || ours.is_stream && theirs.is_stream)
+            && self.origin.is_of_same_party(&other.origin)
             && may_be_same_file(self.directory, other.directory)
             && self.name == other.name
     }
@@ -321,7 +323,11 @@ mod tests {
         for change in changes {
             let mut other = heading();
             change(&mut other);
-            assert!(!here.fits(&other));
+            assert!(!here.fits(&other) && !here.may_take_over(&other));
         }
+        let mut stream = heading();
+        stream.origin.source.is_stream = true;
+        assert!(stream.may_take_over(&stream) && !stream.fits(&stream));
+        assert!(!here.may_take_over(&stream) && !stream.may_take_over(&here));
     }
 }

@@ -226,7 +226,7 @@ pub fn take_over(
     let directory =
         path.directory.id().map_err(|error| Error::destination(&path.path, Operation::Stat, error))?;
     let ours = Heading { origin: policy.origin(source), target: theirs.target, directory, name: path.hash() };
-    if !ours.fits_but_for_content(&theirs) {
+    if !ours.may_take_over(&theirs) {
         return Err(lost(path, false));
     }
     take_over_from(path, policy, source, &theirs.target, false)
