@@ -157,6 +157,10 @@ impl Journal {
 
     /// Opens the journal that an earlier copy left. `None` if there is none that can be trusted.
     pub fn open(directory: &Directory, name: &OsStr) -> Option<(Self, Heading, Recorded)> {
+        // There, another user can move a file of this user to this name, from a directory of their own.
+        if directory.is_shared_and_sticky() {
+            return None;
+        }
         let (file, content) = read(directory, name)?;
         let (heading, recorded) = parse(&content)?;
         let (number, durable) = (recorded.number, recorded.durable.position);

@@ -3,9 +3,9 @@
 use super::contract::Policy;
 use super::metadata::{Missing, SourceMetadata, Surroundings};
 use super::path::DestinationPath;
-use crate::api::{Error, Operation, Preserve};
+use crate::api::{Error, ErrorKind, Operation, Overwrite, Preserve};
 use crate::record::SourceRecord;
-use crate::sys::{DefaultList, Existing};
+use crate::sys::{DefaultList, Existing, FileOwner};
 use std::fs::File;
 
 /// The most times to set the metadata again while another program keeps changing the file to be replaced.
@@ -83,9 +83,22 @@ impl Settled {
     }
 }
 
+/// Returns the file that the copy replaces. Another user may have put it there in the meantime, to get its rights to the
+/// copy.
 fn existing(temporary: Temporary) -> Result<Option<Existing>, Error> {
-    let path = temporary.path;
-    path.directory.existing(&path.name).map_err(|error| failed(temporary, Operation::Stat, error))
+    let Temporary { path, policy, .. } = temporary;
+    if matches!(policy.overwrite, Overwrite::Skip | Overwrite::Refuse) {
+        // The rename will fail if there is a file.
+        return Ok(None);
+    }
+    let failed = |error| failed(temporary, Operation::Stat, error);
+    let existing = path.directory.existing(&path.name).map_err(failed)?;
+    if let Some(existing) = &existing
+        && path.directory.owner_of_user(existing.owner.0).map_err(failed)? == FileOwner::Suspect
+    {
+        return Err(Error::at(ErrorKind::ForeignFile { found: path.sibling(&path.name) }, &path.path));
+    }
+    Ok(existing)
 }
 
 fn failed(temporary: Temporary, operation: Operation, error: std::io::Error) -> Error {

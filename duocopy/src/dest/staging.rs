@@ -334,7 +334,14 @@ pub fn lost(path: &DestinationPath, committing: bool) -> Error {
 
 /// Returns the state of the destination after the Writer died while it committed. It depends on which of the two names
 /// its file has, and on whether the content is what the Reader sent.
-pub fn fate(path: &Path, target: &TargetRecord, length: u64, kind: Kind, sent: &Value) -> Aftermath {
+pub fn fate(
+    path: &Path,
+    target: &TargetRecord,
+    length: u64,
+    kind: Kind,
+    sent: &Value,
+    stop: &Stop,
+) -> Aftermath {
     let inspect = || -> Option<Aftermath> {
         let path = DestinationPath::open_path(path, true).ok()?;
         // The temporary name comes first, because the rename takes the file from there to the other one.
@@ -345,8 +352,7 @@ pub fn fate(path: &Path, target: &TargetRecord, length: u64, kind: Kind, sent: &
         let mut digest = Digest::new(kind);
         if stat.length == length && kind != Kind::Nothing {
             let file = path.directory.open_existing(&path.name).ok()?;
-            // A stop does not end this: after it, the user wants to know the state of the destination.
-            digest.update_from(&file, length, &mut vec![0; PIECE], &Stop::new()).ok()?;
+            digest.update_from(&file, length, &mut vec![0; PIECE], stop).ok()?;
         }
         let same = stat.length == length && digest.value() == *sent;
         Some(if same { Aftermath::Complete } else { Aftermath::Changed })
@@ -397,7 +403,9 @@ mod tests {
         let target = TargetRecord { file: stat.file, birth_time: stat.birth_time, ..TargetRecord::default() };
         let mut digest = Digest::new(Kind::Crc64);
         digest.update(b"new");
-        let now = |target: &TargetRecord, length, sent| fate(&path, target, length, Kind::Crc64, &sent);
+        let now = |target: &TargetRecord, length, sent| {
+            fate(&path, target, length, Kind::Crc64, &sent, &Stop::new())
+        };
         assert_eq!(now(&target, 3, digest.value()), Aftermath::Unchanged);
         std::fs::rename(&temporary, &path).unwrap();
         assert_eq!(now(&target, 3, digest.value()), Aftermath::Complete);

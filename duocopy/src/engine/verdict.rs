@@ -1,7 +1,7 @@
 //! Converts the end of a pipe into an error of this process.
 
 use super::half::Half;
-use crate::api::{Aftermath, Error, ErrorKind, Role};
+use crate::api::{Aftermath, Error, ErrorKind, Role, Stop};
 use crate::dest::{self, Policy};
 use crate::digest::{Kind, Value};
 use crate::record::{SourceRecord, TargetRecord};
@@ -164,7 +164,10 @@ impl Half<'_> {
         };
         let recorded = || there.trailer.as_ref().map(unpack_trailer).filter(|_| self.meeting.is_private());
         let Some((length, sent)) = outlook.sent.or_else(recorded) else { return Aftermath::Undetermined };
-        dest::fate(path, &TargetRecord::unpack(target), length, Kind::of(self.request), &sent)
+        // What this says is what its user wants to know, even after a stop; but a stranger can make it long.
+        let never = Stop::new();
+        let stop = if self.meeting.is_private() { &never } else { self.stop };
+        dest::fate(path, &TargetRecord::unpack(target), length, Kind::of(self.request), &sent, stop)
     }
 
     fn about(&self, kind: ErrorKind) -> Error {

@@ -182,3 +182,33 @@ fn runs_of_zeros_become_holes_where_the_policy_says_so() {
         }
     }
 }
+
+/// Another user may create a file at the destination during the copy, to get its rights to what is copied.
+#[cfg(unix)]
+#[test]
+fn a_file_that_will_not_be_replaced_gives_no_rights() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let policy = Policy { overwrite: Overwrite::Refuse, umask: 0o077, ..policy() };
+    let mut destination = folder.open(&policy, true).unwrap();
+    let staged = write(&mut *destination, NEW.len()).unwrap();
+    fs::write(folder.destination(), OLD).unwrap();
+    fs::set_permissions(folder.destination(), fs::Permissions::from_mode(0o666)).unwrap();
+    drop(staged.prepare(point(NEW), &SourceMetadata::new(&[]), false).unwrap());
+    let temporary = temporary_path(&folder.destination()).unwrap();
+    assert_eq!(fs::metadata(temporary).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// Another user can move a file of this user into a sticky directory, under the name of a journal.
+#[cfg(unix)]
+#[test]
+fn nothing_is_resumed_in_a_directory_that_is_shared_and_sticky() {
+    use std::os::unix::fs::PermissionsExt;
+    for (mode, begins) in [(0o755, 8), (0o777, 8), (0o1777, 0), (0o1775, 0), (0o1755, 8)] {
+        let folder = Folder::new();
+        interrupt(&folder, 8);
+        fs::set_permissions(folder.path("there"), fs::Permissions::from_mode(mode)).unwrap();
+        let destination = folder.open(&policy(), true).unwrap();
+        assert_eq!(destination.resume_point().position, begins, "{mode:o}");
+    }
+}

@@ -56,6 +56,16 @@ impl Directory {
         Ok(walk::owner(&rustix::fs::fstat(&self.0)?, rustix::fs::fstat(file)?.st_uid))
     }
 
+    /// Returns the owner of a file of this user in this directory.
+    pub fn owner_of_user(&self, user: u32) -> io::Result<FileOwner> {
+        Ok(walk::owner(&rustix::fs::fstat(&self.0)?, user))
+    }
+
+    /// Returns whether others can put files into this directory, and cannot remove those of this user (sticky bit).
+    pub fn is_shared_and_sticky(&self) -> bool {
+        rustix::fs::fstat(&self.0).is_ok_and(|stat| stat.st_mode & 0o1000 != 0 && stat.st_mode & 0o022 != 0)
+    }
+
     /// Returns the identity of the directory itself.
     pub fn id(&self) -> io::Result<FileId> {
         Ok(file_id(&rustix::fs::fstat(&self.0)?))

@@ -81,6 +81,18 @@ impl Directory {
         Ok(FileOwner::ThisUser)
     }
 
+    /// Checks nothing, as [`Self::owner_of`].
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "Unix has sticky directories")]
+    pub fn owner_of_user(&self, _user: u32) -> io::Result<FileOwner> {
+        Ok(FileOwner::ThisUser)
+    }
+
+    /// Returns `false`: there are no sticky directories.
+    #[expect(clippy::unused_self, reason = "Unix has sticky directories")]
+    pub fn is_shared_and_sticky(&self) -> bool {
+        false
+    }
+
     /// Returns the identity of the directory itself.
     pub fn id(&self) -> io::Result<FileId> {
         Ok(Information::of(&self.handle)?.id)
