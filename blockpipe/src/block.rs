@@ -43,7 +43,7 @@ use std::sync::{Arc, OnceLock};
 /// # assert_eq!(count_lines(&consumer.filled_block().unwrap().unwrap()), 2);
 /// ```
 pub trait Trust: Copy + fmt::Debug + Send + Sync + 'static + private::Sealed {
-    /// Whether blocks can be used as slices.
+    /// True if blocks can be used as slices.
     const IS_TRUSTED: bool;
 }
 

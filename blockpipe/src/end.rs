@@ -23,7 +23,7 @@ const GATE_LIMIT: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else {
 
 /// The time that an end with a dead peer waits for a gate that another process holds. Then it leaves as if it were
 /// killed.
-const GATE_PATIENCE: Duration = Duration::from_secs(if cfg!(fuzzing) { 0 } else { 1 });
+const GATE_TIMEOUT: Duration = Duration::from_secs(if cfg!(fuzzing) { 0 } else { 1 });
 
 /// The shortest time between two wake-ups of a producer that sleeps because all blocks are full, unless it is urgent:
 /// about ten times what one wake-up costs.
@@ -88,7 +88,7 @@ pub(crate) struct Attached {
     /// The time since which every attempt to lock the gate has failed, because another process holds it.
     gate_held_since: Cell<Option<Instant>>,
     over: Cell<bool>,
-    /// Whether the header says that this side is waiting.
+    /// True if the header says that this side is waiting.
     pub published_waiting: Cell<bool>,
     /// Memory that was mapped on arrival and has not been passed to the end yet.
     region: RefCell<Option<Region>>,
@@ -384,7 +384,7 @@ impl Attached {
         if !self.seats.lock_gate(until).map_err(PipeError::io("locking the gate"))? {
             let since = self.gate_held_since.get().unwrap_or_else(Instant::now);
             self.gate_held_since.set(Some(since));
-            return if since.elapsed() < GATE_PATIENCE { Ok(false) } else { act(false) };
+            return if since.elapsed() < GATE_TIMEOUT { Ok(false) } else { act(false) };
         }
         self.gate_held_since.set(None);
         let result = act(true);

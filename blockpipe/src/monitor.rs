@@ -56,7 +56,7 @@ pub struct Snapshot {
     pub phase: Phase,
     /// The producer's process id, as it reported it; 0 if none has come yet. For display only.
     pub producer: u32,
-    /// Whether the producer is alive. If not, its peer is about to notice, or waits for a replacement.
+    /// True if the producer is alive. If not, its peer is about to notice, or waits for a replacement.
     pub producer_alive: bool,
     /// The process id of the consumer that holds the other end, as it reported it. For display only.
     pub consumer: Option<u32>,

@@ -46,7 +46,7 @@ offsets! {
     CONSUMER_HELLO = consumer_hello;
     /// The number of blocks sent, 8 bytes.
     FILLED = ring.producer.filled;
-    /// Whether the producer waits for a replacement of the consumer, 4 bytes.
+    /// A word that is 1 if the producer waits for a replacement of the consumer, 4 bytes.
     PRODUCER_ALLOWS_REPLACEMENT = ring.producer.allows_replacement;
     /// The producer's resume points, 2 × 32 bytes.
     PRODUCER_RESUME_POINTS = ring.producer.resume_points;
@@ -56,15 +56,15 @@ offsets! {
     CLOSED = ring.producer.closed;
     /// The number of blocks released, 8 bytes.
     EMPTIED = ring.consumer.emptied;
-    /// Whether the consumer has begun, 4 bytes.
+    /// A word that is 1 once the consumer has begun, 4 bytes.
     BEGUN = ring.consumer.begun;
     /// The consumer's resume points, 2 × 32 bytes.
     CONSUMER_RESUME_POINTS = ring.consumer.resume_points;
-    /// Whether the consumer waits for a replacement of the producer, 4 bytes.
+    /// A word that is 1 if the consumer waits for a replacement of the producer, 4 bytes.
     CONSUMER_ALLOWS_REPLACEMENT = ring.consumer.allows_replacement;
     /// The verdict word, 8 bytes.
     VERDICT = ring.verdict;
-    /// Whether the producer and the consumer sleep, 2 × 4 bytes.
+    /// Words that are not 0 while the producer and the consumer sleep, 2 × 4 bytes.
     PARKED = ring.parked;
     /// The producer's reason: code 4, length 4, text.
     PRODUCER_REASON = producer_reason;

@@ -56,7 +56,7 @@ enum Arrival {
     Leaving(Box<Snapshot>),
 }
 
-/// Whether a seat is taken for the first time in a pairing.
+/// Tells the first holder of a seat in a pairing from a replacement.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Entry {
     First,

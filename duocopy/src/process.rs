@@ -67,11 +67,11 @@ pub fn shell_quote(word: &[u8]) -> String {
     sys::shell_quote(word)
 }
 
-/// Whether files have owners that can be preserved: not on Windows.
+/// True if files have owners that can be preserved: not on Windows.
 pub const HAS_OWNERS: bool = sys::HAS_OWNERS;
 
-/// Whether files have extended attributes that can be preserved.
+/// True if files have extended attributes that can be preserved.
 pub const HAS_ATTRIBUTES: bool = sys::HAS_ATTRIBUTES;
 
-/// Whether files have access lists that can be preserved.
+/// True if files have access lists that can be preserved.
 pub const HAS_ACCESS_LISTS: bool = sys::HAS_ACCESS_LISTS;

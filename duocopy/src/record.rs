@@ -15,7 +15,7 @@ pub struct SourceRecord {
     pub stat: Stat,
     /// True if the source has an access list, which says more than its mode.
     pub has_list: bool,
-    /// Whether the source is a stream, which can be read only once, and whose length is known only at the end.
+    /// True if the source is a stream, which can be read only once, and whose length is known only at the end.
     pub is_stream: bool,
     /// The checksum that the Reader computes.
     pub digest: Kind,
@@ -39,9 +39,9 @@ pub struct TargetRecord {
     pub birth_time: u64,
     /// The terminal on which the Writer reports; 0 if it has none.
     pub terminal: u64,
-    /// Whether the destination is a stream, whose output cannot be rolled back.
+    /// True if the destination is a stream, whose output cannot be rolled back.
     pub is_stream: bool,
-    /// Whether the Reader must send the source's extended attributes.
+    /// True if the Reader must send the source's extended attributes.
     pub wants_attributes: bool,
 }
 

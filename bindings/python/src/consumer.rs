@@ -141,7 +141,7 @@ impl Consumer {
         self.predecessor.as_deref()
     }
 
-    /// Whether the dead predecessor was committing: its result may be final already.
+    /// True if the dead predecessor was committing: its result may be final already.
     #[getter]
     fn predecessor_was_committing(&self, py: Python<'_>) -> PyResult<bool> {
         self.end.with(py, Call::Instant, |end| Ok(end.predecessor_was_committing()))
@@ -189,7 +189,7 @@ impl Consumer {
         self.end.with(py, Call::Slow, blockpipe::Consumer::skip_to_latest)
     }
 
-    /// Whether the last block has been handed out, and the producer has closed the stream.
+    /// True if the last block has been handed out, and the producer has closed the stream.
     #[getter]
     fn at_end(&self, py: Python<'_>) -> PyResult<bool> {
         self.end.with(py, Call::Instant, |end| Ok(end.is_at_end()))

@@ -28,7 +28,7 @@ struct State {
     block: Option<Block>,
     header: Vec<u8>,
     views: usize,
-    /// Whether to put the block back once there are no more views of it.
+    /// True if the block is to be put back once there are no more views of it.
     is_left: bool,
 }
 

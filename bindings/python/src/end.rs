@@ -61,7 +61,7 @@ pub struct End<E: Settle> {
     /// The number of threads that need `shared` for a short call. The waiter lets them go first.
     wanted: Mutex<usize>,
     none_wanted: Condvar,
-    /// Whether `cancel` was called and has not ended a wait yet.
+    /// True if `cancel` was called and has not ended a wait yet.
     is_canceled: AtomicBool,
     /// Blocks to settle at the next opportunity.
     later: Mutex<Vec<E::Block>>,
@@ -69,7 +69,7 @@ pub struct End<E: Settle> {
     pub held: AtomicUsize,
     /// Blocks to release once there are no more views of them.
     pub in_use: Mutex<Vec<Weak<E::InUse>>>,
-    /// Whether views of released blocks may exist, so that the memory must stay mapped.
+    /// True if views of released blocks may exist, so that the memory must stay mapped.
     pub has_views: AtomicBool,
     readiness: OnceLock<Readiness>,
 }

@@ -18,11 +18,11 @@ pub(crate) const OPEN_FLAGS: OFlags =
 pub(crate) struct Folder {
     pub descriptor: OwnedFd,
     pub path: OsString,
-    /// Whether other users can enter it.
+    /// True if other users can enter it.
     pub shared: bool,
     /// The mode of the files that are created here.
     pub mode: Mode,
-    /// Whether only a file's owner can remove it (and root, and the owner of the directory).
+    /// True if only a file's owner can remove it (and root, and the owner of the directory).
     pub sticky: bool,
 }
 

@@ -219,7 +219,7 @@ pub enum ErrorKind {
 
     /// The copy differs from the source, after the stream or when it was read back (4).
     Mismatch {
-        /// Whether the difference was found when the copy was read back.
+        /// True if the difference was found when the copy was read back.
         reread: bool,
         /// The number of bytes that were resumed from an earlier copy.
         resumed: u64,

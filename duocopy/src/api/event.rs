@@ -78,7 +78,7 @@ pub enum Event {
     Resumed {
         /// The bytes from the start that need not be copied again.
         position: u64,
-        /// Whether they are read again, for a checksum that needs it.
+        /// True if they are read again, for a checksum that needs it.
         rereads: bool,
     },
     /// The progress of the copy, about ten times in a second while it runs.
@@ -94,7 +94,7 @@ pub enum Event {
 /// The progress of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Whether the peer is there.
+    /// True if the peer is there.
     pub peer: Presence,
     /// Bytes read so far.
     pub read: u64,
@@ -104,7 +104,7 @@ pub struct Progress {
     pub buffer: u64,
     /// The half that waits because the other one is slower.
     pub waiting: Option<Role>,
-    /// Whether the peer shows its progress on the terminal of this process, so that this one need not.
+    /// True if the peer shows its progress on the terminal of this process, so that this one need not.
     pub peer_shows: bool,
 }
 
@@ -114,7 +114,7 @@ impl Progress {
         Self { peer: Presence::NotYet, read: 0, written: 0, buffer: 0, waiting: None, peer_shows: false };
 }
 
-/// Whether the peer is there.
+/// True if the peer is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Presence {
     /// It has not arrived yet.

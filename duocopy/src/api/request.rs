@@ -237,7 +237,7 @@ pub struct Request {
     /// What a simple backup's name ends with: not empty, and no path separator in it.
     /// The Writer's.
     pub backup_suffix: String,
-    /// Whether a symbolic link as the destination stands for the file that it names; otherwise it is refused.
+    /// True if a symbolic link as the destination stands for the file that it names; otherwise it is refused.
     /// The Writer's.
     pub follow_links: bool,
     /// The most bytes to write; a longer source is refused.

@@ -7,9 +7,9 @@ mod prefix;
 use super::contract::{Access, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::inspect::{check_overwrite, examine};
 use super::journal::{Heading, Journal};
+use super::journaling::Journaling;
 use super::metadata::{Missing, SourceMetadata};
 use super::path::DestinationPath;
-use super::progress::Progress;
 use super::settle::{Settled, Temporary};
 use super::staging::{self, Staging};
 use super::{backup, sparse};
@@ -42,7 +42,7 @@ pub struct AtomicFile {
     keep_temporary: bool,
     warnings: Vec<Warning>,
     cache: CachePolicy,
-    progress: Progress,
+    journaling: Journaling,
 }
 
 impl AtomicFile {
@@ -113,9 +113,9 @@ impl AtomicFile {
                 let _ = journal.record(ResumePoint::default(), (0, 0));
             }
         }
-        let mut progress = Progress::of(journal);
+        let mut journaling = Journaling::of(journal);
         if (policy.records_progress(source) || is_root()) && !is_committed {
-            progress.prepare(&path);
+            journaling.prepare(&path);
         }
         Ok(Self {
             path,
@@ -128,7 +128,7 @@ impl AtomicFile {
             keep_temporary: false,
             warnings: Vec::new(),
             cache: CachePolicy::default(),
-            progress,
+            journaling,
         })
     }
 
@@ -151,12 +151,12 @@ impl AtomicFile {
 
     fn start_checkpoints(&mut self) -> Result<(), Error> {
         let name = self.current_name();
-        let started = self.progress.start(&self.path, (&self.file, &name), self.heading);
+        let started = self.journaling.start(&self.path, (&self.file, &name), self.heading);
         started.map_err(|error| self.failed(Operation::Journal, error))
     }
 
     fn end_checkpoints(&mut self) -> Result<(), Error> {
-        self.progress.end().map_err(|error| self.failed(Operation::Flush, error))
+        self.journaling.end().map_err(|error| self.failed(Operation::Flush, error))
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
@@ -182,11 +182,11 @@ impl AtomicFile {
         if let Err(error) = self.file.sync_all() {
             // Data that may have been lost between the cache and the disk must not be trusted, and a second flush would
             // not report the loss.
-            self.progress.forget();
+            self.journaling.forget();
             self.discard();
             return Err(self.failed(Operation::Flush, error));
         }
-        self.progress.record_whole(whole, &self.file);
+        self.journaling.record_whole(whole, &self.file);
         Ok(())
     }
 
@@ -259,7 +259,7 @@ impl AtomicFile {
         if !is_root() || !gives_away {
             return Ok(());
         }
-        self.progress.make_journal(&self.path, &self.heading).map_err(|error| match error.kind() {
+        self.journaling.make_journal(&self.path, &self.heading).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => staging::name_taken(&self.path, &self.path.journal(), None),
             _ => self.failed(Operation::Journal, error),
         })
@@ -329,8 +329,8 @@ impl Destination for AtomicFile {
     fn keep(&mut self, reached: Option<ResumePoint>) -> u64 {
         let ended = self.end_checkpoints().is_ok();
         let reached = reached.filter(|reached| reached.position > 0);
-        let recorded = reached.is_none_or(|reached| self.progress.flush(reached));
-        match self.progress.durable() {
+        let recorded = reached.is_none_or(|reached| self.journaling.flush(reached));
+        match self.journaling.durable() {
             durable if durable > 0 && ended && recorded => {
                 // The descriptor may stay open in a process that lives on, and the next copy needs the lock.
                 let _ = self.file.unlock();
@@ -401,7 +401,7 @@ impl<'a> Staged<'a> for Open<'a> {
 
     fn reached(&mut self, point: ResumePoint) -> Result<(), Error> {
         self.0.cache.written_up_to(&self.0.file, point.position);
-        if self.0.progress.reached(point) {
+        if self.0.journaling.reached(point) {
             return Ok(());
         }
         self.0.end_checkpoints()
@@ -460,7 +460,7 @@ impl<'a> Ready<'a> for Open<'a> {
             return Err(error);
         }
         // A copy that cannot be read back is not resumed.
-        file.progress.forget();
+        file.journaling.forget();
         file.discard();
         Err(error)
     }

@@ -18,9 +18,9 @@ pub struct Arrived {
     pub stats: Option<Stats>,
     /// The number of bytes that were resumed from an earlier copy.
     pub resumed: u64,
-    /// Whether an earlier Writer had committed the copy already.
+    /// True if an earlier Writer had committed the copy already.
     pub committed: bool,
-    /// Whether the copy goes to a stream output, which cannot be rolled back.
+    /// True if the copy goes to a stream output, which cannot be rolled back.
     pub is_stream: bool,
 }
 

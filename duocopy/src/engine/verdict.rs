@@ -15,7 +15,7 @@ use crate::sys;
 pub struct Outlook {
     /// Bytes of a partial copy that the next run can resume.
     pub kept: u64,
-    /// Whether what was written cannot be rolled back.
+    /// True if what was written cannot be rolled back.
     pub is_stream: bool,
     /// The length and checksum of everything that this process has read and sent.
     pub sent: Option<(u64, Value)>,

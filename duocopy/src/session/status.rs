@@ -24,13 +24,13 @@ pub struct PipeStatus {
     pub reader: Option<ProcessStatus>,
     /// The Writer, if it is there.
     pub writer: Option<ProcessStatus>,
-    /// Whether a Reader and a Writer have ever been there.
+    /// True if a Reader and a Writer have ever been there.
     pub came: [bool; 2],
     /// The half that waits for the other one, or for somebody to come, and for how long.
     pub waits: Option<(Role, Duration)>,
     /// Length of the source in bytes, if the Reader is ready and knows it.
     pub length: Option<u64>,
-    /// Whether the Reader is ready.
+    /// True if the Reader is ready.
     pub is_ready: bool,
     /// Bytes read so far.
     pub read: u64,

@@ -17,9 +17,9 @@ pub struct StreamSource {
     path: PathBuf,
     record: SourceRecord,
     position: u64,
-    /// Whether it is a named pipe that was opened here, so that reading never blocks.
+    /// True if it is a named pipe that was opened here, so that reading never blocks.
     own_fifo: bool,
-    /// Whether no program has opened that pipe for writing yet.
+    /// True if no program has opened that pipe for writing yet.
     unopened: bool,
     cache: CachePolicy,
 }

@@ -31,7 +31,7 @@ pub struct Stat {
     /// When the file was created, in nanoseconds since 1970; 0 if that is unknown. Inode numbers are reused, so this
     /// tells two files with one number apart.
     pub birth_time: u64,
-    /// Whether the file takes less space than its length says.
+    /// True if the file takes less space than its length says.
     pub has_holes: bool,
 }
 

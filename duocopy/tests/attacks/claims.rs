@@ -112,7 +112,7 @@ fn point(position: u64, sum: u64) -> ResumePoint {
 
 /// The Writer must neither change the file nor report its checksum.
 #[test(needs = [root])]
-fn an_invented_writer_gets_no_existing_destination() {
+fn a_forged_dead_writer_gets_no_existing_destination() {
     for (flags, stage) in [("", COMMITTING), ("-p", COMMITTING), ("", 0), ("--force -p", COMMITTING)] {
         let folder = two_parties();
         let file = folder.write("store/dst", OLD);
@@ -184,7 +184,7 @@ fn a_left_over_copy_is_resumed_only_for_its_reader() {
 
 /// A dead Writer that is not in this user's journal is ignored.
 #[test(needs = [root])]
-fn an_invented_writer_gets_no_left_over_copy() {
+fn a_forged_dead_writer_gets_no_left_over_copy() {
     for stage in [0, COMMITTING] {
         let folder = two_parties();
         let length = interrupted(&folder);
@@ -244,7 +244,7 @@ fn a_reader_reports_a_checksum_only_of_what_it_has_read() {
 
 /// A Reader that replaces a dead one does not believe that the dead one had sent everything.
 #[test(needs = [root])]
-fn an_invented_reader_has_sent_nothing() {
+fn a_forged_dead_reader_is_not_believed_to_have_sent_everything() {
     for is_there in [true, false] {
         let folder = two_parties();
         let content = folder.read("backup/src");
@@ -276,7 +276,7 @@ fn an_invented_reader_has_sent_nothing() {
 
 /// In a directory that others can enter, a process reports *skipped* only if it has inspected the destination itself.
 #[test(needs = [root])]
-fn a_half_of_a_pair_is_not_told_that_it_was_skipped() {
+fn a_half_reports_skipped_only_if_it_finds_the_destination() {
     let folder = two_parties();
     let tag = [folder.text("backup/src"), folder.text("store/dst")].join("\0");
     let line = "--no-clobber --dir=meet --wait=20s backup/src store/dst nightly";
@@ -313,7 +313,7 @@ fn a_half_of_a_pair_is_not_told_that_it_was_skipped() {
 
 /// After the rename the Writer knows that the copy is complete, whatever is written over the verdict.
 #[test(needs = [root])]
-fn nobody_can_take_back_a_commit() {
+fn a_renamed_copy_is_complete_whatever_is_written_over_the_verdict() {
     let mut changed = 0;
     for stage in [0, 3, ABORTED_BY_WRITER, COMPLETE, 77] {
         for _ in 0..10 {
@@ -352,7 +352,7 @@ fn nobody_can_take_back_a_commit() {
 
 /// A stop ends the wait for a Writer that announces its commit and then does nothing.
 #[test(needs = [root])]
-fn a_silent_commit_holds_nobody() {
+fn an_interrupted_reader_leaves_a_commit_that_does_not_end() {
     let folder = two_parties();
     let reader = reader(&folder, "").start();
     let mut writer = hostile_writer(&folder, ResumePoint::default());
@@ -372,7 +372,7 @@ fn a_silent_commit_holds_nobody() {
 /// Every loop over content ends with the first signal: a Reader that reads what the Writer claims to have, and a Writer
 /// that reads back what it has written.
 #[test(needs = [root])]
-fn a_long_loop_holds_nobody() {
+fn an_interrupt_ends_every_loop_over_content() {
     const LENGTH: u64 = 300_000_000_000;
     let folder = two_parties();
     for hash in ["", "--hash=blake3"] {

@@ -230,7 +230,7 @@ impl Case {
 }
 
 #[test(needs = [root, strace, extended_attributes])]
-fn at_no_call_does_anybody_get_more_than_in_the_end() {
+fn no_call_gives_more_rights_than_the_finished_file_has() {
     for case in &CASES {
         let folder = folders();
         (case.prepare)(&folder);

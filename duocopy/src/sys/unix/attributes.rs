@@ -39,9 +39,9 @@ impl Readable for File {
 }
 
 /// A file that was opened with `O_PATH`. Its attributes can be read only through its path in `/proc`.
-pub(super) struct Found(PathBuf);
+pub(super) struct LookedUp(PathBuf);
 
-impl Found {
+impl LookedUp {
     /// Returns `None` if `/proc` is not mounted.
     pub fn new(file: &File) -> Option<Self> {
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
@@ -49,7 +49,7 @@ impl Found {
     }
 }
 
-impl Readable for Found {
+impl Readable for LookedUp {
     fn list(&self) -> io::Result<XAttrs> {
         xattr::list_deref(&self.0)
     }

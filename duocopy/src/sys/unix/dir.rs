@@ -1,6 +1,6 @@
 //! Calls relative to a directory descriptor.
 
-use super::attributes::{Found, Readable, access_list_of, attributes_of, default_list};
+use super::attributes::{LookedUp, Readable, access_list_of, attributes_of, default_list};
 use super::file::fstat;
 use super::{system, walk};
 use crate::sys::contract::{DefaultList, Entry, Existing, FileId, FileOwner, Stat};
@@ -47,16 +47,15 @@ impl Directory {
 
     /// Returns the owner of the file with this name. Links are not followed.
     pub fn owner_of(&self, name: &OsStr) -> io::Result<FileOwner> {
-        let file = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(walk::owner(&rustix::fs::fstat(&self.0)?, file.st_uid))
+        self.owner_of_user(rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?.st_uid)
     }
 
     /// Returns the owner of this file, which was opened in this directory.
     pub fn owner_of_open(&self, file: &File) -> io::Result<FileOwner> {
-        Ok(walk::owner(&rustix::fs::fstat(&self.0)?, rustix::fs::fstat(file)?.st_uid))
+        self.owner_of_user(rustix::fs::fstat(file)?.st_uid)
     }
 
-    /// Returns the owner of a file of this user in this directory.
+    /// Returns the owner of a file that belongs to this user and lies in this directory.
     pub fn owner_of_user(&self, user: u32) -> io::Result<FileOwner> {
         Ok(walk::owner(&rustix::fs::fstat(&self.0)?, user))
     }
@@ -219,7 +218,7 @@ impl Directory {
         if !system::HAS_ACCESS_LISTS {
             return Ok(Some(plain));
         }
-        if let Some(found) = Found::new(&file) {
+        if let Some(found) = LookedUp::new(&file) {
             return with_attributes(plain, &found).map(Some);
         }
         let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;

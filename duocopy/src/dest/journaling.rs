@@ -11,7 +11,7 @@ use std::io;
 
 /// A journal in each of its states.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct Journaling {
     /// The journal that an interrupted copy left, until checkpoints begin.
     journal: Option<Journal>,
     /// An empty file for a journal, until checkpoints begin.
@@ -21,7 +21,7 @@ pub struct Progress {
     recorder: Option<Recorder>,
 }
 
-impl Progress {
+impl Journaling {
     /// Continues a journal that an interrupted copy left.
     pub fn of(journal: Option<Journal>) -> Self {
         Self { journal, ..Self::default() }
