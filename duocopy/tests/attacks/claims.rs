@@ -89,13 +89,19 @@ fn hostile_reader(folder: &Folder, source: &[u8]) -> Producer {
     reader
 }
 
+/// Returns the metadata of a file, and its birth time in nanoseconds.
+fn identity(file: &std::path::Path) -> (std::fs::Metadata, u64) {
+    let of = file.metadata().expect("it is there");
+    let born = of.created().expect("it has a birth time").duration_since(std::time::UNIX_EPOCH).unwrap();
+    (of, born.as_nanos() as u64)
+}
+
 /// Writes the header that a dead Writer of this file would leave, after it had come this far. The stream ends there,
 /// too.
 fn pretend_writer(memory: &File, file: &std::path::Path, reached: ResumePoint, stage: u64) {
-    let of = file.metadata().expect("it is there");
-    let born = of.created().expect("it has a birth time").duration_since(std::time::UNIX_EPOCH).unwrap();
+    let (of, born) = identity(file);
     memory.write_all_at(&128_u32.to_le_bytes(), TARGET_LENGTH).unwrap();
-    memory.write_all_at(&packed([of.dev(), of.ino(), 0, born.as_nanos() as u64]), TARGET).unwrap();
+    memory.write_all_at(&packed([of.dev(), of.ino(), 0, born]), TARGET).unwrap();
     memory.write_all_at(&reached, WRITER_RESUME_POINTS).unwrap();
     memory.write_all_at(&reached, TRAILER).unwrap();
     set(memory, CLOSED, 1);
@@ -398,6 +404,33 @@ fn an_interrupt_ends_every_loop_over_content() {
     assert_ne!(reader.code, 0);
     assert!(begun.elapsed() < milliseconds(3000), "{:?}", begun.elapsed());
     folder.assert_nothing_left_in("store");
+}
+
+/// A Writer that dies while it commits leaves a Reader that inspects the destination. A stranger can make that long.
+#[test(needs = [root])]
+fn an_interrupt_ends_the_inspection_of_a_huge_destination() {
+    const LENGTH: u64 = 300_000_000_000;
+    let folder = two_parties();
+    for name in ["backup/src", "store/dst"] {
+        File::create(folder.path(name)).expect("root may").set_len(LENGTH).expect("sparse");
+    }
+    let tag = [folder.text("backup/src"), folder.text("store/dst")].join("\0");
+    let line = "--dir=meet --wait=20s backup/src store/dst nightly";
+    let reader = folder.duocopy(line).start_reader();
+    let mut writer = pipe(&folder).tag(&tag).join_as_consumer().expect("the Reader is there");
+    let (of, born) = identity(&folder.path("store/dst"));
+    writer.begin(&packed([of.dev(), of.ino(), 0, born]), ResumePoint::default()).expect("the first one");
+    while let Some(block) = writer.filled_block().expect("the Reader lives") {
+        writer.release(block).expect("the Reader lives");
+    }
+    let _ = writer.commit().expect("nobody else");
+    drop(writer);
+    pause(milliseconds(700));
+    assert!(reader.ended().is_none(), "{}", reader.messages());
+    reader.signal(Signal::TERM);
+    let begun = Instant::now();
+    reader.end().expect(8, &["cannot be told from here"]);
+    assert!(begun.elapsed() < milliseconds(3000), "{:?}", begun.elapsed());
 }
 
 /// A replacement of another user is detected before the copy is committed.
