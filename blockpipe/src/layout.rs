@@ -23,7 +23,7 @@ use std::sync::atomic::AtomicU8;
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"BLKPIPE\0");
 /// The version of the protocol. Two builds can meet only if theirs are equal, so every change to this file or to
 /// `ring.rs` that the other end can observe increments it.
-pub const VERSION: u32 = 9;
+pub const VERSION: u32 = 10;
 /// The length of the header, which is mapped separately and from arrival on.
 pub(crate) const HEADER_LENGTH: usize = 8192;
 /// The offset of descriptors and blocks: the largest page size and the Windows allocation granularity.

@@ -66,12 +66,13 @@ pub(crate) struct ProducerLine {
     pub filled: AtomicU64,
     /// 1 if the producer keeps its seat when the consumer dies, and waits for a replacement.
     pub allows_replacement: AtomicU32,
+    /// The number of blocks plus one; 0 means that more may come. Stored after the trailer and after the last `filled`.
+    /// Beside `filled`, because a waiting consumer polls both, and the next cache line changes with every second block.
+    pub closed: AtomicU64,
     /// Where a replacement of this side would resume. The counter's last bit selects the valid one, so that the one store
     /// that moves the counter commits block and resume point together; whether a kill comes before or after it, the
     /// selected one is right.
     pub resume_points: [Words<POINT_WORDS>; 2],
-    /// The number of blocks plus one; 0 means that more may come. Stored after the trailer and after the last `filled`.
-    pub closed: AtomicU64,
     pub trailer: Words<TRAILER_WORDS>,
 }
 
@@ -407,8 +408,7 @@ impl Drainer {
 
     /// Returns how many blocks from `n` on are filled now.
     pub(crate) fn filled_from(&mut self, ring: &Ring, n: u64) -> Result<u64, ProtocolViolation> {
-        // Always a new look at the counter.
-        self.is_filled(ring, u64::MAX)?;
+        self.is_filled(ring, u64::MAX)?; // always reads the counter
         Ok(self.filled.saturating_sub(n))
     }
 
