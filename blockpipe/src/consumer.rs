@@ -212,9 +212,9 @@ impl<T: Trust> Consumer<T> {
         if self.is_at_end() {
             return Ok(None);
         }
-        if self.held.is_full() {
-            return Err(PipeError::Misuse("all blocks are held: release one first"));
-        }
+        // With all blocks in the caller's hands there can be no other, but the stream may have ended.
+        let is_full = self.held.is_full();
+        let limit = if is_full { Limit::Now } else { limit };
         let (end, ring, n) = (&self.end, self.end.ring(), self.held.window.next());
         let (drainer, held) = (&mut self.drainer, &self.held);
         let poll = || match end.verdict() {
@@ -237,6 +237,7 @@ impl<T: Trust> Consumer<T> {
                 self.trailer = Some(trailer);
                 Ok(None)
             }
+            None if is_full => Err(PipeError::Misuse("all blocks are held: release one first")),
             Some(Next::Nothing) | None => {
                 #[cfg(feature = "readiness")]
                 self.watch.as_ref().inspect(|watch| watch.wait_for(n));

@@ -257,9 +257,9 @@ impl<T: Trust> Producer<T> {
         if let Some(n) = held.window.hand_out_again() {
             return Ok(Some(EmptyBlock::new(held.lend(), n)));
         }
-        if held.is_full() {
-            return Err(PipeError::Misuse("all blocks are held: send one first"));
-        }
+        // With all blocks in the caller's hands there can be no other, but the pipe may have ended.
+        let is_full = held.is_full();
+        let limit = if is_full { Limit::Now } else { limit };
         let (end, n, replaces) = (&self.end, held.window.next(), self.predecessor.is_some());
         let (filler, nudge) = (&mut self.filler, &self.end.nudge);
         let poll = || match verdict_before_the_end(end, replaces) {
@@ -276,6 +276,7 @@ impl<T: Trust> Producer<T> {
             Some(true) => {}
             // A block has come back, and is handed out again.
             Some(false) => return self.next_block(limit),
+            None if is_full => return Err(PipeError::Misuse("all blocks are held: send one first")),
             None => {
                 #[cfg(feature = "readiness")]
                 self.watch.as_ref().inspect(|watch| watch.wait_for(n));

@@ -121,7 +121,8 @@ impl Attached {
             if !took.is_zero() && self.alone_since.get().is_none() {
                 count(took);
             }
-            if found.is_some() {
+            // A canceled wait has found nobody, so the time limits go on.
+            if found.as_ref().is_some_and(|found| !matches!(found, Err(PipeError::Canceled))) {
                 self.alone_since.set(None);
             }
             found.map(|found| found.map(Some))

@@ -1,6 +1,6 @@
 //! Blocks as values: stored, sent to other threads, dropped, and older than their end.
 
-use crate::util::{Name, Watchdog, ends, finish_both, meanwhile, pause, trusted};
+use crate::util::{Name, Watchdog, ends, finish_both, meanwhile, pause, trusted, until};
 use blockpipe::{
     Consumer, EmptyBlock, FilledBlock, Pipe, PipeError, Producer, Reason, Side, Trust, TrustedPeer,
     UntrustedPeer,
@@ -115,7 +115,7 @@ fn a_block_that_outlives_its_end_is_harmless() {
         let mut empty = producer.empty_block().unwrap();
         let filled = take(&mut consumer);
         if aborts {
-            let _ = producer.abort(&blockpipe::Reason::new(1, "enough"));
+            let _ = producer.abort(&Reason::new(1, "enough"));
             assert!(matches!(consumer.filled_block(), Err(PipeError::Aborted { .. })));
         }
         drop((producer, consumer));
@@ -187,6 +187,46 @@ fn an_end_that_is_dropped_while_a_block_is_held_aborts_the_pipe() {
         assert_eq!(block.to_vec(), [7; 100]);
         consumer.release(block).unwrap();
         finish_both(&mut producer, &mut consumer);
+    }
+}
+
+#[test]
+fn whoever_holds_all_blocks_learns_that_the_stream_has_ended() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = ends(&pipe(&name, 2));
+    (1..=2).for_each(|byte| send(&mut producer, byte));
+    let held = [take(&mut consumer), take(&mut consumer)];
+    assert!(matches!(consumer.filled_block(), Err(PipeError::Misuse(_))));
+    thread::scope(|scope| {
+        let finishing = scope.spawn(move || producer.finish());
+        until("the stream is closed", || match consumer.filled_block() {
+            Ok(None) => true,
+            Err(PipeError::Misuse("all blocks are held: release one first")) => false,
+            other => panic!("{other:?}"),
+        });
+        assert!(consumer.is_at_end());
+        held.into_iter().for_each(|block| consumer.release(block).unwrap());
+        consumer.finish().unwrap();
+        finishing.join().unwrap().unwrap();
+    });
+
+    // The same for an abort, on both sides.
+    for by in [Side::Producer, Side::Consumer] {
+        let name = Name::new();
+        let (mut producer, mut consumer) = ends(&pipe(&name, 1));
+        let error = if by == Side::Producer {
+            send(&mut producer, 1);
+            let _held = take(&mut consumer);
+            let _ = producer.abort(&Reason::new(1, "enough"));
+            consumer.filled_block().unwrap_err()
+        } else {
+            let _held = producer.empty_block().unwrap();
+            assert!(matches!(producer.empty_block(), Err(PipeError::Misuse(_))));
+            let _ = consumer.abort(&Reason::new(1, "enough"));
+            producer.empty_block().unwrap_err()
+        };
+        assert!(matches!(error, PipeError::Aborted { by: aborted_by, .. } if aborted_by == by), "{error:?}");
     }
 }
 

@@ -249,6 +249,35 @@ fn every_wait_can_be_canceled_and_the_end_goes_on() {
 }
 
 #[test]
+fn canceled_waits_count_towards_the_connect_timeout() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let pipe = Pipe::named(name.bytes()).blocks(4096, 1).connect_timeout(Duration::from_millis(500));
+    let mut producer = pipe.join_as_producer().unwrap();
+    producer.ready(Geometry::new(4096, 1), b"").unwrap();
+    let canceller = producer.canceller();
+    let begun = Instant::now();
+    let error = thread::scope(|scope| {
+        let (over, is_over) = mpsc::channel::<()>();
+        // Sooner than the limit, and until the wait has ended by itself.
+        scope.spawn(move || {
+            while is_over.recv_timeout(Duration::from_millis(100)).is_err() && begun.elapsed() < LONG {
+                canceller.cancel();
+            }
+        });
+        let error = loop {
+            match producer.start() {
+                Err(PipeError::Canceled) if begun.elapsed() < LONG => {}
+                other => break other.unwrap_err(),
+            }
+        };
+        over.send(()).unwrap();
+        error
+    });
+    assert!(matches!(error, PipeError::NoPeer), "{error:?}");
+}
+
+#[test]
 fn a_cancel_before_a_wait_ends_the_next_one_and_no_other() {
     let _watchdog = Watchdog::new(60);
     let name = Name::new();
