@@ -1,7 +1,7 @@
 //! The transports that every comparison has: blockpipe, and the system's own means.
 
 use super::{BLOCKS, Link, Outcome, Peer};
-use blockpipe::{Consumer, Geometry, Pipe, Producer, Reason, TrustedPeer};
+use blockpipe::{Consumer, FilledBlock, Geometry, Pipe, Producer, Reason, TrustedPeer};
 use rustix::pipe::fcntl_setpipe_size;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,7 +12,7 @@ use std::process::{self, Command};
 /// A pipe in each direction.
 pub struct Blockpipe {
     producer: Producer<TrustedPeer>,
-    consumer: Consumer<TrustedPeer>,
+    pub consumer: Consumer<TrustedPeer>,
 }
 
 impl Blockpipe {
@@ -36,6 +36,20 @@ impl Blockpipe {
         let consumer = pipe(input).join_as_consumer()?;
         Ok(Self { producer, consumer })
     }
+
+    /// Shows a block of this length to `take`, and releases it.
+    pub fn pass(
+        &mut self,
+        block: FilledBlock<TrustedPeer>,
+        length: usize,
+        mut take: impl FnMut(&[u8]),
+    ) -> Outcome<()> {
+        if block.len() != length {
+            return Err(format!("{} bytes, not {length}", block.len()).into());
+        }
+        take(&block);
+        Ok(self.consumer.release(block)?)
+    }
 }
 
 impl Link for Blockpipe {
@@ -45,13 +59,9 @@ impl Link for Blockpipe {
         Ok(self.producer.send(block, length)?)
     }
 
-    fn receive(&mut self, length: usize, mut take: impl FnMut(&[u8])) -> Outcome<()> {
+    fn receive(&mut self, length: usize, take: impl FnMut(&[u8])) -> Outcome<()> {
         let block = self.consumer.filled_block()?.ok_or("the stream ended")?;
-        if block.len() != length {
-            return Err(format!("{} bytes, not {length}", block.len()).into());
-        }
-        take(&block);
-        Ok(self.consumer.release(block)?)
+        self.pass(block, length, take)
     }
 }
 

@@ -6,12 +6,14 @@
 //! (the number of messages grows with it), `BLOCKPIPE_BENCH_ROUNDS` the number of rounds.
 
 mod channels;
+mod descriptor;
 mod iceoryx;
 mod shmem;
 #[path = "../../benches/util/mod.rs"]
 mod util;
 
 use channels::{Bytes, Memory};
+use descriptor::Descriptor;
 use iceoryx::Iceoryx;
 use shmem::Shmem;
 use std::process::ExitCode;
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let candidates = [
         Candidate::processes("blockpipe", Blockpipe::near, Blockpipe::far),
         Candidate::processes("blockpipe (again: the noise)", Blockpipe::near, Blockpipe::far),
+        Candidate::processes("blockpipe, waiting for its descriptor", Descriptor::near, Descriptor::far),
         Candidate::threads("two threads of one process", two_threads),
         Candidate::processes("iceoryx2, polling", Iceoryx::near, Iceoryx::far)
             .only(|task| task == Task::PingPong),
