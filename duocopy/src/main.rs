@@ -4,12 +4,12 @@
 
 mod cli;
 
-use cli::Settings;
 use cli::args::{self, Task};
 use cli::end::{End, conclude};
 use cli::progress::{Screen, say};
 use cli::render::SIGNAL;
 use cli::status;
+use cli::{Settings, output};
 use duocopy::{Error, Request, Signals};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -36,6 +36,11 @@ fn copy(request: Request, settings: Settings, signals: &Signals) -> u8 {
     let begun = Instant::now();
     let request = Request { umask: duocopy::umask(), ..request };
     let mut screen = Screen::new(&request, settings, signals);
+    if settings.json
+        && let Err(error) = duocopy::check_standard_output()
+    {
+        return output::failed(&error);
+    }
     let result = run(&request, &mut screen, signals);
     conclude(&mut screen, result, begun, signals.number())
 }

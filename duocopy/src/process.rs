@@ -47,6 +47,15 @@ pub fn umask() -> u32 {
     sys::umask()
 }
 
+/// Returns an error if nobody gets what is written to standard output: it was closed when the process started, or the
+/// program that read from it has ended. (On Windows only the former is known.)
+///
+/// # Errors
+/// The error that a write should return.
+pub fn check_standard_output() -> io::Result<()> {
+    sys::check_standard_output()
+}
+
 /// Returns the name of the user with this number, if there is one.
 #[must_use]
 pub fn user_name(user: u32) -> Option<String> {

@@ -32,6 +32,8 @@ mod memory;
 #[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod messages;
 mod names;
+#[cfg(unix)]
+mod output;
 mod pair;
 #[cfg(unix)]
 mod parties;

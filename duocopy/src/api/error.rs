@@ -450,6 +450,22 @@ impl Error {
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
         self.cause.as_ref().is_some_and(|cause| full.contains(&cause.kind()))
     }
+
+    /// Returns whether this process, or the whole system, may not open any more files.
+    #[must_use]
+    pub fn is_too_many_files(&self) -> bool {
+        self.has_code(if cfg!(windows) { &[4] } else { &[23, 24] })
+    }
+
+    /// Returns whether a standard stream is not open, or not in the direction that is needed.
+    #[must_use]
+    pub fn is_stream_closed(&self) -> bool {
+        self.has_code(if cfg!(windows) { &[6] } else { &[9] })
+    }
+
+    fn has_code(&self, codes: &[i32]) -> bool {
+        self.cause.as_ref().and_then(|cause| cause.code).is_some_and(|code| codes.contains(&code))
+    }
 }
 
 impl From<ErrorKind> for Error {

@@ -3,11 +3,12 @@
 use super::options::{
     Blocks, Both, Common, Copied, Environment, Meeting, Output, Safety, Settings, meeting_directory,
 };
+use super::output;
 use super::render::printable_lines;
 use super::values::size;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, FromArgMatches, Parser};
-use duocopy::{Backup, Overwrite, Parties, Request, Verify};
+use duocopy::{Backup, Overwrite, Parties, Request, Verify, check_standard_output};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -198,16 +199,22 @@ const NOT_FOR_WRITE: Hints = &[
 /// Reads the command line and the environment; ends the process for `--help`, `--version` and wrong usage.
 pub fn parse() -> Task {
     let typed: Vec<_> = std::env::args_os().collect();
-    parse_from(&typed, &|name| std::env::var_os(name)).unwrap_or_else(|error| {
-        // The message repeats the arguments, which may contain control characters.
-        let text = error.render().to_string();
-        let shown = printable_lines(&text);
-        if shown == text {
-            error.exit();
-        }
-        let _ = write!(io::stderr(), "{shown}");
-        std::process::exit(error.exit_code())
-    })
+    parse_from(&typed, &|name| std::env::var_os(name))
+        .unwrap_or_else(|error| std::process::exit(answer(&error)))
+}
+
+/// Shows the help, the version or what is wrong, and returns the exit code.
+fn answer(error: &clap::Error) -> i32 {
+    if !error.use_stderr() {
+        let printed =
+            check_standard_output().and_then(|()| error.print()).and_then(|()| io::stdout().flush());
+        return printed.map_or_else(|error| output::failed(&error).into(), |()| error.exit_code());
+    }
+    // The message repeats the arguments, which may contain control characters.
+    let text = error.render().to_string();
+    let shown = printable_lines(&text);
+    let _ = if shown == text { error.print() } else { write!(io::stderr(), "{shown}") };
+    error.exit_code()
 }
 
 fn parse_from(typed: &[OsString], environment: Environment) -> Result<Task, clap::Error> {

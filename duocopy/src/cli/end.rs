@@ -1,9 +1,9 @@
 //! How a copy ended: the last message, the last JSON object, and the exit code.
 
-use super::json;
 use super::progress::{Screen, say};
 use super::render;
 use super::values::Show;
+use super::{json, output};
 use duocopy::{Error, Outcome, Plan, PlannedDestination};
 use serde_json::json;
 use std::time::Instant;
@@ -19,7 +19,8 @@ pub enum End {
 pub fn conclude(screen: &mut Screen, result: Result<End, Error>, begun: Instant, signal: Option<u8>) -> u8 {
     screen.finish();
     let seconds = begun.elapsed().as_secs_f64();
-    let (settings, to) = (screen.settings, &screen.to);
+    let (settings, to) = (screen.settings, screen.to.clone());
+    let to = &to;
     let (result, planned) = match result {
         Ok(End::Planned(plan)) => (Ok(planned_outcome(&plan)), Some(render::plan(&plan))),
         Ok(End::Copied(outcome)) => (Ok(outcome), None),
@@ -37,8 +38,16 @@ pub fn conclude(screen: &mut Screen, result: Result<End, Error>, begun: Instant,
         let mut fields = json::end(result.as_ref(), code, message.as_deref());
         fields["dry_run"] = json!(settings.dry_run);
         fields["seconds"] = json!(seconds);
-        json::object("end", fields);
+        screen.object("end", fields);
     }
+    let code = match &screen.unwritten {
+        // A failure of the copy says more.
+        Some(error) => match (code, output::failed(error)) {
+            (0 | render::NOT_PRESERVED, failed) => failed,
+            _ => code,
+        },
+        None => code,
+    };
     if let Some(planned) = planned {
         screen.note(&planned);
         return code;

@@ -1,22 +1,20 @@
 //! What `--json` writes to standard output: one object per line, documented in docs/cli.md.
 
+use super::output;
 use super::render::{self, Audience, show, show_tag};
 use duocopy::{Checksum, Error, Event, Loss, LossReason, Outcome, Preserved, Role, Stats, Warning};
 use serde_json::{Value, json};
 use std::fmt::{Debug, Write as _};
-use std::io::{self, Write};
+use std::io;
 
 /// Programs may meet new fields and types; what exists keeps its meaning.
 const VERSION: u32 = 1;
 
-/// Writes an object of this type. The reader of the output may be gone.
-pub fn object(kind: &str, mut fields: Value) {
+/// Writes an object of this type.
+pub fn object(kind: &str, mut fields: Value) -> io::Result<()> {
     fields["type"] = json!(kind);
     fields["version"] = json!(VERSION);
-    // In one write: the other process may use the same pipe.
-    let line = format!("{fields}\n");
-    let mut output = io::stdout().lock();
-    let _ = output.write_all(line.as_bytes()).and_then(|()| output.flush());
+    output::write(&format!("{fields}\n"))
 }
 
 /// Returns the type and the fields of an event; `None` for progress, which the display samples once a second.

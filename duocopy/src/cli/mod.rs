@@ -5,6 +5,7 @@ pub mod end;
 mod hint;
 mod json;
 mod options;
+pub mod output;
 pub mod progress;
 pub mod render;
 pub mod status;

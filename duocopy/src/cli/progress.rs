@@ -6,7 +6,7 @@ use super::values::Show;
 use super::{hint, json};
 use duocopy::{Event, Observer, Presence, Progress, Request, Role, Signals, Step};
 use indicatif::{BinaryBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -41,6 +41,8 @@ pub struct Screen {
     peer_died: bool,
     line_at: Instant,
     object_at: Instant,
+    /// Why an object could not be written; the later ones are left out.
+    pub unwritten: Option<io::Error>,
     samples: VecDeque<(Instant, Progress)>,
 }
 
@@ -61,7 +63,15 @@ impl Screen {
             peer_died: false,
             line_at: now + LINE_EVERY,
             object_at: now + OBJECT_EVERY,
+            unwritten: None,
             samples: VecDeque::new(),
+        }
+    }
+
+    /// Writes an object for programs, if there are any. The copy continues even if nobody can read it.
+    pub fn object(&mut self, kind: &str, fields: Value) {
+        if self.settings.json && self.unwritten.is_none() {
+            self.unwritten = json::object(kind, fields).err();
         }
     }
 
@@ -131,9 +141,7 @@ impl Screen {
         match peer {
             Presence::Died if !self.peer_died => {
                 let text = replacement_message(&self.to, time);
-                if self.settings.json {
-                    json::object("warning", json!({ "kind": "PeerDied", "message": text }));
-                }
+                self.object("warning", json!({ "kind": "PeerDied", "message": text }));
                 self.note(&text);
             }
             Presence::Here if self.peer_died => {
@@ -159,18 +167,16 @@ impl Screen {
         bar.tick();
     }
 
-    fn report(&self, progress: Progress) {
+    fn report(&mut self, progress: Progress) {
         let (reading, writing) = self.rates();
-        json::object(
-            "progress",
-            json!({
-                "read": progress.read, "written": progress.written, "length": self.length,
-                "read_per_second": reading, "written_per_second": writing,
-                "buffer": progress.buffer, "waits": progress.waiting,
-                "step": self.step.as_ref().map_or(String::new(), json::lower),
-                "peer": if progress.peer == Presence::Died { "died" } else { "here" },
-            }),
-        );
+        let fields = json!({
+            "read": progress.read, "written": progress.written, "length": self.length,
+            "read_per_second": reading, "written_per_second": writing,
+            "buffer": progress.buffer, "waits": progress.waiting,
+            "step": self.step.as_ref().map_or(String::new(), json::lower),
+            "peer": if progress.peer == Presence::Died { "died" } else { "here" },
+        });
+        self.object("progress", fields);
     }
 
     /// `in 812 · out 401 MiB/s · 12s left · waiting for the destination · buffer 97 %`: what matters most comes first,
@@ -228,7 +234,7 @@ impl Observer for Screen {
         if self.settings.json
             && let Some((kind, fields)) = json::event(&event, &self.to)
         {
-            json::object(kind, fields);
+            self.object(kind, fields);
         }
         match event {
             Event::Joined { role, pipe } => {

@@ -1,16 +1,16 @@
 //! `duocopy status`: the pipes that exist now.
 
 use super::args::Query;
-use super::json;
 use super::progress::{rate, say};
 use super::render::{self, Audience, quoted, role_name, show_tag};
+use super::{json, output};
 use console::Term;
 use duocopy::status::{Phase, PipeStatus, ProcessStatus, pair, pipe, pipes, remove_dead};
-use duocopy::{Error, ErrorKind, Request, Role, Signals, Stop};
+use duocopy::{Error, ErrorKind, Request, Role, Signals, Stop, check_standard_output};
 use indicatif::{BinaryBytes, HumanDuration};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -26,17 +26,30 @@ struct Seen {
 
 /// Shows the pipes, and returns the exit code.
 pub fn run(query: &Query, signals: &Signals) -> u8 {
-    let done = if query.clean { clean(query) } else { list(query, &signals.stop()) };
-    match done {
+    let show = || if query.clean { clean(query) } else { list(query, &signals.stop()) };
+    match check_standard_output().map_err(Failure::from).and_then(|()| show()) {
         Ok(()) => 0,
-        Err((code, message)) => {
+        Err(Failure::Output(error)) => output::failed(&error),
+        Err(Failure::Error(code, message)) => {
             say(&message);
             code
         }
     }
 }
 
-type Failure = (u8, String);
+/// Why the command failed.
+enum Failure {
+    /// Standard output could not be written.
+    Output(io::Error),
+    /// The exit code and the message.
+    Error(u8, String),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
 
 fn list(query: &Query, stop: &Stop) -> Result<(), Failure> {
     let mut before = Sample::take(query)?;
@@ -45,12 +58,14 @@ fn list(query: &Query, stop: &Stop) -> Result<(), Failure> {
         // Only a moving pipe has a rate, which takes two samples.
         if before.is_moving() || !is_first {
             wait(if is_first { BETWEEN_SAMPLES } else { WATCH_EVERY }, stop);
+            // While there is nothing to show, no write would fail.
+            check_standard_output()?;
         }
         let now = Sample::take(query)?;
         let seen = now.since(&before);
         if query.json {
             for seen in &seen {
-                json::object("pipe", fields(seen));
+                json::object("pipe", fields(seen))?;
             }
             for error in &now.others {
                 say(&refused(error, query));
@@ -68,7 +83,7 @@ fn list(query: &Query, stop: &Stop) -> Result<(), Failure> {
             }
             let text = text.join("\n");
             if !text.is_empty() {
-                print(&text);
+                print(&text)?;
             }
             lines = text.lines().count();
         }
@@ -78,7 +93,8 @@ fn list(query: &Query, stop: &Stop) -> Result<(), Failure> {
                 Some(_) if !now.others.is_empty() => Err(failure(&now.others[0], query)),
                 Some(name) if seen.is_empty() => {
                     let name = quoted(&render::show_name(name));
-                    Err((1, format!("there is no pipe {name}; `duocopy status` shows all that exist")))
+                    let what = format!("there is no pipe {name}; `duocopy status` shows all that exist");
+                    Err(Failure::Error(1, what))
                 }
                 _ => Ok(()),
             };
@@ -101,23 +117,22 @@ fn wait(time: Duration, stop: &Stop) {
 fn clean(query: &Query) -> Result<(), Failure> {
     let removed = remove_dead(query.dir.as_deref()).map_err(|error| failure(&error, query))?;
     if removed.is_empty() && !query.json {
-        print("nothing to remove");
+        print("nothing to remove")?;
     }
     for pipe in removed {
         let name =
             pipe.as_ref().map_or("one of another version".into(), |pipe| quoted(&show_tag(&pipe.name)));
         match pipe {
-            Ok(pipe) if query.json => json::object("pipe", fields(&Seen { pipe, rates: None })),
+            Ok(pipe) if query.json => json::object("pipe", fields(&Seen { pipe, rates: None }))?,
             _ if query.json => {}
-            _ => print(&format!("removed {name}, which a killed pair had left")),
+            _ => print(&format!("removed {name}, which a killed pair had left"))?,
         }
     }
     Ok(())
 }
 
-/// Writes to standard output: what was asked for is the output of this command.
-fn print(text: &str) {
-    let _ = writeln!(io::stdout(), "{}", render::printable_lines(text));
+fn print(text: &str) -> io::Result<()> {
+    output::write(&format!("{}\n", render::printable_lines(text)))
 }
 
 /// All pipes at one moment.
@@ -178,16 +193,21 @@ fn read_tag(shown: &OsStr) -> Option<(&Path, &Path)> {
 
 fn failure(error: &Error, query: &Query) -> Failure {
     if matches!(error.kind, ErrorKind::Meeting { .. }) && cfg!(windows) {
-        return (1, "pipes cannot be listed on this system; give the NAME of one".into());
+        return Failure::Error(1, "pipes cannot be listed on this system; give the NAME of one".into());
     }
-    let mut request = Request::read("", query.name.clone().unwrap_or_default());
-    request.dir.clone_from(&query.dir);
-    let to = Audience::new(&request);
-    (render::exit_code(error, &to, None), render::message(error, &to))
+    let to = audience(query);
+    Failure::Error(render::exit_code(error, &to, None), render::message(error, &to))
 }
 
 fn refused(error: &Error, query: &Query) -> String {
-    format!("one pipe cannot be inspected: {}", failure(error, query).1)
+    let message = render::message(error, &audience(query));
+    format!("one pipe cannot be inspected: {message}")
+}
+
+fn audience(query: &Query) -> Audience {
+    let mut request = Request::read("", query.name.clone().unwrap_or_default());
+    request.dir.clone_from(&query.dir);
+    Audience::new(&request)
 }
 
 /// Returns some lines for people.

@@ -24,7 +24,8 @@ pub fn check(path: &Path, policy: &Policy, rereads: bool) -> Result<(), Error> {
         return Err(Error::at(ErrorKind::CannotReread, path));
     }
     if is_standard(path) {
-        return Ok(());
+        let opening = |error| Error::destination(path, Operation::Open, error);
+        return sys::standard_output().map(drop).map_err(opening);
     }
     let stream = DestinationPath::open_path(path, false)?;
     let inspecting = |error: io::Error| Error::destination(path, Operation::Stat, error);

@@ -38,12 +38,14 @@ pub fn open(path: &Path, digest: Kind, streams: bool) -> Result<Box<dyn Source>,
     Ok(Box::new(StreamSource::new(file, path, record, own_fifo)))
 }
 
-/// Checks that a pipe or a device can be found, without opening it.
+/// Checks that a pipe or a device can be found, without opening it, or that standard input is open.
 pub fn look_up(path: &Path) -> Result<(), Error> {
-    let parent = path.parent().filter(|_| !is_standard(path));
-    parent.map_or(Ok(()), |parent| {
-        Directory::open_path(parent).map(drop).map_err(|error| not_opened(path, error))
-    })
+    let found = match path.parent() {
+        _ if is_standard(path) => sys::standard_input().map(drop),
+        Some(parent) => Directory::open_path(parent).map(drop),
+        None => Ok(()),
+    };
+    found.map_err(|error| not_opened(path, error))
 }
 
 fn not_opened(path: &Path, error: io::Error) -> Error {

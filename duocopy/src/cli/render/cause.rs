@@ -14,6 +14,13 @@ pub const FREE_SHARED_MEMORY: &str = if cfg!(windows) {
 } else {
     "free some of it (df -h /dev/shm, ls -l /dev/shm), or use a smaller --buffer-size"
 };
+/// Whatever a process without free descriptors was doing.
+pub const MORE_FILES: &str = if cfg!(windows) {
+    "end other programs, then try again"
+} else {
+    "let it open more files (raise `ulimit -n`), then try again"
+};
+const REDIRECT: &str = "redirect it to or from a file or a program";
 const CHECK_DISK: &str = if cfg!(windows) { "check the disk (chkdsk)" } else { "check the disk (dmesg)" };
 
 pub fn cause(error: &Error) -> io::ErrorKind {
@@ -32,6 +39,7 @@ pub fn source_operation(operation: Option<Operation>) -> &'static str {
 
 pub fn source_remedy(error: &Error) -> String {
     match (error.operation, cause(error)) {
+        _ if error.is_stream_closed() => REDIRECT.into(),
         (Some(Operation::ReadAttributes), _) => "copy without --preserve=xattr,acl".into(),
         (_, io::ErrorKind::NotFound) => "check the spelling of the path".into(),
         (_, io::ErrorKind::NotADirectory) => "a part of the path is a file: check its spelling".into(),
@@ -71,6 +79,7 @@ pub fn destination_operation(operation: Option<Operation>) -> &'static str {
 
 pub fn destination_remedy(error: &Error) -> &'static str {
     match cause(error) {
+        _ if error.is_stream_closed() => REDIRECT,
         io::ErrorKind::StorageFull => "free some space there, or choose another destination",
         io::ErrorKind::QuotaExceeded => "raise the quota, or free some of it",
         io::ErrorKind::NotFound => "create its directory first",

@@ -2,7 +2,7 @@
 
 use super::audience::{Audience, SIGNAL, printable, role_name, show, show_tag, user};
 use super::cause::{
-    CHECK_SHARED_MEMORY, FREE_SHARED_MEMORY, cause, destination_operation, destination_remedy,
+    CHECK_SHARED_MEMORY, FREE_SHARED_MEMORY, MORE_FILES, cause, destination_operation, destination_remedy,
     meeting_remedy, source_operation, source_remedy,
 };
 use duocopy::{Aftermath, Error, ErrorKind as Kind, Parties, SharedOption, SourceChange};
@@ -59,6 +59,9 @@ pub fn message(error: &Error, to: &Audience) -> String {
     }
     for part in [path(error).map(|path| to.show(path)), reason(error)].into_iter().flatten() {
         text = format!("{text}: {part}");
+    }
+    if error.is_too_many_files() {
+        remedy = MORE_FILES.into();
     }
     let left = aftermath(error, to);
     for clause in [left, remedy] {

@@ -22,7 +22,10 @@ pub use file::{
 };
 pub use paths::{case_fold, normalize, shell_quote};
 pub use signals::Signals;
-pub use stream::{open_stream_output, poll_ready, standard_input, standard_output, sync_stream, terminal_id};
+pub use stream::{
+    check_standard_output, open_stream_output, poll_ready, standard_input, standard_output, sync_stream,
+    terminal_id,
+};
 pub use system::{
     CAN_DROP_CACHED, HAS_ACCESS_LISTS, PIPE_BUF, confine, drop_cached, free_memory, is_anonymous_device,
     is_cached, is_pseudo_fs, name_prepared, prepare_file, set_direct,

@@ -30,14 +30,46 @@ pub fn open_stream_output(directory: &Directory, name: &OsStr) -> io::Result<Opt
     }
 }
 
-/// Duplicates standard input.
+/// Duplicates standard input. If it was closed when the process started, that is an error.
 pub fn standard_input() -> io::Result<File> {
-    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
+    opened_at_start(&io::stdin(), OFlags::WRONLY)
 }
 
-/// Duplicates standard output.
+/// Duplicates standard output. If it was closed when the process started, that is an error.
 pub fn standard_output() -> io::Result<File> {
-    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+    opened_at_start(&io::stdout(), OFlags::RDONLY)
+}
+
+/// Duplicates a standard stream, unless it was closed when the process started, or can only be used in the `wrong`
+/// direction.
+///
+/// In place of a closed stream, the Rust runtime opens `/dev/null` for both directions. A shell opens it for one.
+fn opened_at_start(stream: &impl AsFd, wrong: OFlags) -> io::Result<File> {
+    let access = rustix::fs::fcntl_getfl(stream)? & OFlags::RWMODE;
+    let is_null = || {
+        let (stat, null) = (rustix::fs::fstat(stream)?, rustix::fs::stat("/dev/null")?);
+        rustix::io::Result::Ok((stat.st_mode, stat.st_rdev) == (null.st_mode, null.st_rdev))
+    };
+    if access == wrong || access == OFlags::RDWR && is_null().unwrap_or(false) {
+        return Err(Errno::BADF.into());
+    }
+    Ok(stream.as_fd().try_clone_to_owned()?.into())
+}
+
+/// Returns an error if nobody gets what is written to standard output: it was closed when the process started, or the
+/// program that read from it has ended.
+pub fn check_standard_output() -> io::Result<()> {
+    let output = standard_output()?;
+    let mut polled = [PollFd::new(&output, PollFlags::empty())];
+    poll(&mut polled, Some(&Timespec::default()))?;
+    if polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+        return Err(Errno::PIPE.into());
+    }
+    // Some devices refuse whatever is written. A command may have nothing to write, and must not depend on that.
+    if file_kind(&output)? == FileKind::Device {
+        rustix::io::write(&output, &[])?;
+    }
+    Ok(())
 }
 
 /// Waits up to a twentieth of a second until a read, or a write, would not block. The end of the stream and an error

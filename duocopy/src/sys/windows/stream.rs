@@ -20,6 +20,11 @@ pub fn standard_output() -> io::Result<File> {
     Ok(io::stdout().as_handle().try_clone_to_owned()?.into())
 }
 
+/// Returns an error if standard output was closed when the process started.
+pub fn check_standard_output() -> io::Result<()> {
+    standard_output().map(drop)
+}
+
 /// Writes what a file has in the cache to the medium. A pipe is left alone, because syncing it would wait for its
 /// reader.
 pub fn sync_stream(file: &File) -> io::Result<()> {
