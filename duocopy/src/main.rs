@@ -6,7 +6,8 @@ mod cli;
 
 use cli::args::{self, Task};
 use cli::end::{End, conclude};
-use cli::progress::{Screen, say};
+use cli::output::say;
+use cli::progress::Screen;
 use cli::render::SIGNAL;
 use cli::status;
 use cli::{Settings, output};

@@ -1,6 +1,7 @@
 //! How a copy ended: the last message, the last JSON object, and the exit code.
 
-use super::progress::{Screen, say};
+use super::output::say;
+use super::progress::Screen;
 use super::render;
 use super::values::Show;
 use super::{json, output};

@@ -1,10 +1,16 @@
-//! Standard output: what the user asked for. A command whose output cannot be written fails.
+//! Standard output, which has what the user asked for, and standard error. A command whose output cannot be written
+//! fails.
 
-use super::progress::say;
+use super::render::printable_lines;
 use std::io::{self, Write};
 
 /// The exit code of a command whose output could not be written, if nothing else has failed.
 pub const NOT_WRITTEN: u8 = 1;
+
+/// Writes one line, or several, to standard error, which may be closed.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "duocopy: {}", printable_lines(text));
+}
 
 /// Writes all of this at once, because another process may use the same pipe.
 pub fn write(text: &str) -> io::Result<()> {

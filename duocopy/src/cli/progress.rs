@@ -1,6 +1,7 @@
 //! What people and programs see while a copy runs.
 
 use super::options::Settings;
+use super::output::say;
 use super::render::{self, Audience, show};
 use super::values::Show;
 use super::{hint, json};
@@ -8,7 +9,7 @@ use duocopy::{Event, Observer, Presence, Progress, Request, Role, Signals, Step}
 use indicatif::{BinaryBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 /// A shorter copy needs no bar.
@@ -18,11 +19,6 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 const OBJECT_EVERY: Duration = Duration::from_secs(1);
 /// The time over which rates are taken.
 const RATE_OVER: Duration = Duration::from_secs(2);
-
-/// Writes one line, or several, to standard error, which may be closed.
-pub fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "duocopy: {}", render::printable_lines(text));
-}
 
 /// Shows the events of a copy.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! `duocopy status`: the pipes that exist now.
 
 use super::args::Query;
-use super::progress::{rate, say};
+use super::output::say;
+use super::progress::rate;
 use super::render::{self, Audience, quoted, role_name, show_tag};
 use super::{json, output};
 use console::Term;
