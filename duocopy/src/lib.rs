@@ -58,8 +58,8 @@ pub use api::{
 };
 pub use engine::{Plan, PlannedDestination, PlannedSource, preflight, resolve, run, second_process};
 pub use process::{
-    HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, Signals, check_standard_output, printable, shell_quote,
-    umask, user_name,
+    HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, Signals, absolute, check_standard_output, printable,
+    shell_quote, umask, user_name,
 };
 
 /// The pipes that exist now, seen from outside.

@@ -3,6 +3,7 @@
 use crate::api::Stop;
 use crate::sys;
 use std::io;
+use std::path::{Path, PathBuf};
 
 /// Watches for the signals that stop a process in an orderly way.
 #[derive(Clone, Debug)]
@@ -67,6 +68,13 @@ pub fn user_name(user: u32) -> Option<String> {
 #[must_use]
 pub fn printable(text: &[u8]) -> String {
     sys::printable(text)
+}
+
+/// Returns the absolute path, for messages. If the path of the working directory cannot be found, device and inode stand
+/// for it.
+#[must_use]
+pub fn absolute(path: &Path) -> PathBuf {
+    sys::absolute(path)
 }
 
 /// Quotes a word for the user's shell, whatever bytes it has. The result contains nothing that [`printable`] would

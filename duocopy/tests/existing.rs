@@ -250,8 +250,11 @@ fn a_destination_is_a_file_or_a_directory_as_it_is_said() {
     let folder = prepared();
     folder.make("place");
     folder.duocopy("cp -T src place").end().expect(12, &["place", "the destination is a directory"]);
-    folder.duocopy("cp -t nowhere src").end().expect(6, &["no such directory: nowhere", "create it first"]);
-    folder.duocopy("cp -t dst src").end().expect(6, &["not a directory: dst", "leave out -t"]);
+    folder
+        .duocopy("cp -t nowhere src")
+        .end()
+        .expect(6, &["no such directory: ", "nowhere", "create it first"]);
+    folder.duocopy("cp -t dst src").end().expect(6, &["not a directory: ", "dst", "leave out -t"]);
     for ended in copied(&folder, "-t place src") {
         ended.expect(0, &[]);
     }

@@ -53,6 +53,8 @@ mod streams;
 mod third_process;
 #[cfg(windows)]
 mod windows;
+#[cfg(unix)]
+mod working_directory;
 
 fn main() -> std::process::ExitCode {
     #[cfg(windows)]

@@ -60,7 +60,8 @@ fn each_process_opens_its_own_file_only() {
     let folder = Folder::new();
     folder.write("src", bytes(300 * KIB, 1));
     folder.write("dst", OLD);
-    let watched = || folder.duocopy("src dst").traced("-f -e trace=open,openat,openat2,creat");
+    let line = format!("{} {}", folder.text("src"), folder.text("dst"));
+    let watched = || folder.duocopy(&line).traced("-f -e trace=open,openat,openat2,creat");
     let [reader, writer] = pair(watched(), watched());
     // A file that is opened with `O_PATH` can be found, but neither read nor written.
     let opened = |process: &Process, what: &str| {

@@ -1,7 +1,7 @@
 //! The state of the destination after a failed copy.
 
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The state of the destination after a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,10 +35,10 @@ pub enum Aftermath {
 }
 
 impl Aftermath {
-    /// Removes the path, unless the peer may learn it.
-    pub(crate) fn without_path(self, unless: bool) -> Self {
+    /// Replaces or removes the path, if it has one.
+    pub(crate) fn with_path(self, replace: impl FnOnce(&Path) -> Option<PathBuf>) -> Self {
         match self {
-            Self::PartialMayRemain { .. } if !unless => Self::PartialMayRemain { path: None },
+            Self::PartialMayRemain { path: Some(path) } => Self::PartialMayRemain { path: replace(&path) },
             other => other,
         }
     }

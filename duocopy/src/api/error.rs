@@ -41,7 +41,7 @@ pub enum ErrorKind {
     StreamPath,
     /// A name that is too long for the file system (2).
     LongPath,
-    /// A path that cannot be made absolute (2).
+    /// A path that cannot be made absolute, on Windows (2).
     UnusablePath,
     /// `-` for a copy that knows both paths (2).
     StandardStream,
@@ -307,17 +307,24 @@ impl ErrorKind {
         )
     }
 
+    /// Replaces the path in this kind, if it has one.
+    pub(crate) fn with_path(mut self, replace: impl FnOnce(&Path) -> PathBuf) -> Self {
+        match &mut self {
+            Self::NameTaken { found: path }
+            | Self::DestinationBusy { copy: path }
+            | Self::NoLocks { found: path }
+            | Self::ForeignLink { found: path }
+            | Self::ForeignFile { found: path } => *path = replace(path),
+            _ => {}
+        }
+        self
+    }
+
     /// Removes paths and texts: for a peer that must not learn them, or whose own are not to be trusted.
     pub(crate) fn without_details(self) -> Self {
-        let none = PathBuf::new;
-        match self {
-            Self::NameTaken { .. } => Self::NameTaken { found: none() },
-            Self::DestinationBusy { .. } => Self::DestinationBusy { copy: none() },
-            Self::NoLocks { .. } => Self::NoLocks { found: none() },
-            Self::ForeignLink { .. } => Self::ForeignLink { found: none() },
-            Self::ForeignFile { .. } => Self::ForeignFile { found: none() },
-            Self::BackupIsSource { .. } => Self::BackupIsSource { backup: none() },
-            Self::BackupIsSpecial { .. } => Self::BackupIsSpecial { backup: none() },
+        match self.with_path(|_| PathBuf::new()) {
+            Self::BackupIsSource { .. } => Self::BackupIsSource { backup: PathBuf::new() },
+            Self::BackupIsSpecial { .. } => Self::BackupIsSpecial { backup: PathBuf::new() },
             Self::NameInUse { .. } => Self::NameInUse { there: Vec::new(), processes: Vec::new() },
             Self::ForeignPipe { .. } => Self::ForeignPipe { what: String::new() },
             Self::ForeignDirectory { .. } => Self::ForeignDirectory { what: String::new() },
@@ -449,22 +456,6 @@ impl Error {
     pub fn is_no_space(&self) -> bool {
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
         self.cause.as_ref().is_some_and(|cause| full.contains(&cause.kind()))
-    }
-
-    /// Returns whether this process, or the whole system, may not open any more files.
-    #[must_use]
-    pub fn is_too_many_files(&self) -> bool {
-        self.has_code(if cfg!(windows) { &[4] } else { &[23, 24] })
-    }
-
-    /// Returns whether a standard stream is not open, or not in the direction that is needed.
-    #[must_use]
-    pub fn is_stream_closed(&self) -> bool {
-        self.has_code(if cfg!(windows) { &[6] } else { &[9] })
-    }
-
-    fn has_code(&self, codes: &[i32]) -> bool {
-        self.cause.as_ref().and_then(|cause| cause.code).is_some_and(|code| codes.contains(&code))
     }
 }
 

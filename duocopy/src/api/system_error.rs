@@ -23,6 +23,18 @@ impl SystemError {
     pub fn kind(&self) -> io::ErrorKind {
         self.code.map_or(io::ErrorKind::Other, |code| io::Error::from_raw_os_error(code).kind())
     }
+
+    /// Returns whether this process, or the whole system, may not open any more files.
+    #[must_use]
+    pub fn is_too_many_files(&self) -> bool {
+        self.code.is_some_and(|code| if cfg!(windows) { code == 4 } else { code == 23 || code == 24 })
+    }
+
+    /// Returns whether a file, such as a standard stream, is not open, or not in the direction that is needed.
+    #[must_use]
+    pub fn is_not_open(&self) -> bool {
+        self.code == Some(if cfg!(windows) { 6 } else { 9 })
+    }
 }
 
 impl From<&io::Error> for SystemError {

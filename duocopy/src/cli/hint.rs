@@ -2,16 +2,20 @@
 
 use super::values::{BACKUP, Choices, DIRECT, FSYNC, HASH, PRESERVE, SPARSE, UPDATE, name_of};
 use duocopy::{Backup, Fsync, Hash, Overwrite, Request, Role, Sparse, Verify};
+use std::ffi::OsString;
 use std::path::Path;
 
 /// Returns the command that starts the process in the `other` role, ready to be pasted into a shell.
 pub fn command(request: &Request, other: Role) -> String {
+    // The command may be run in another directory.
+    let absolute = |path: Option<&Path>| path.map(|path| duocopy::absolute(path).into_os_string());
     let (source, destination) = request.paths();
     let mut words: Vec<Vec<u8>> = vec![b"duocopy".into()];
     if request.is_half() {
         words.push(if other == Role::Reader { b"read".into() } else { b"write".into() });
     }
-    words.extend(request.dir.iter().map(|dir| [b"--dir=", dir.as_os_str().as_encoded_bytes()].concat()));
+    let dir = absolute(request.dir.as_deref());
+    words.extend(dir.map(|dir| [b"--dir=", dir.as_encoded_bytes()].concat()));
     words.extend(options(request).into_iter().flatten().map(String::into_bytes));
     // Absolute paths never look like flags; a name might.
     if request.name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"-")) {
@@ -19,11 +23,11 @@ pub fn command(request: &Request, other: Role) -> String {
     }
     // A half does not know the other one's path.
     let paths = match (request.is_half(), other) {
-        (false, _) => vec![source, destination],
-        (true, Role::Reader) => vec![Some(Path::new("SRC"))],
-        (true, Role::Writer) => vec![Some(Path::new("DST"))],
+        (false, _) => vec![absolute(source), absolute(destination)],
+        (true, Role::Reader) => vec![Some("SRC".into())],
+        (true, Role::Writer) => vec![Some("DST".into())],
     };
-    let paths = paths.into_iter().flatten().map(Path::as_os_str);
+    let paths = paths.iter().flatten().map(OsString::as_os_str);
     words.extend(paths.chain(request.name()).map(|word| word.as_encoded_bytes().into()));
     words.iter().map(|word| duocopy::shell_quote(word)).collect::<Vec<_>>().join(" ")
 }

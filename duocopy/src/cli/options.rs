@@ -295,10 +295,10 @@ impl Meeting {
     }
 }
 
-/// Absolute, because messages show commands that may be run in another directory.
+/// Returns the directory that was typed, or that of the environment.
 pub fn meeting_directory(typed: Option<PathBuf>, environment: Environment) -> Option<PathBuf> {
     let of_environment = || environment("DUOCOPY_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    typed.or_else(of_environment).map(|dir| std::path::absolute(&dir).unwrap_or(dir))
+    typed.or_else(of_environment)
 }
 
 impl Common {

@@ -30,7 +30,7 @@ pub struct Half<'a> {
 }
 
 impl<'a> Half<'a> {
-    /// Makes the half that this request asks for, at the pipe of this name. The request's paths are absolute.
+    /// Makes the half that this request asks for, at the pipe of this name. The request's paths are resolved.
     pub fn new(request: &'a Request, name: Vec<u8>, stop: &'a Stop) -> Result<Self, Error> {
         let (source, destination) = request.paths();
         let (meeting, peers) = (Meeting::new(name, paths::tag(request), request), Peers::of(request)?);
@@ -84,6 +84,7 @@ impl<'a> Half<'a> {
         if !self.request.sandbox {
             return;
         }
+        sys::remember_working_directory();
         for sys::Unconfined { gap, reason } in sys::confine(policy) {
             let gap = match gap {
                 sys::SandboxGap::Paths => SandboxGap::Paths,

@@ -1,4 +1,4 @@
-//! The absolute paths that a process knows, and the tag that is made from them.
+//! The paths that a process knows, and the tag that is made from them.
 
 use crate::api::{Destination, Error, ErrorKind, Operation, Parties, Request, is_standard};
 use crate::session::HALVES;
@@ -7,11 +7,14 @@ use crate::sys::{self, BadPath};
 use std::io;
 use std::path::{Path, PathBuf, is_separator};
 
-/// Returns the same request with absolute paths. A destination that is a directory gets the source's file name, as with
-/// `cp`. Symbolic links are not followed.
+/// Returns the same request with paths in their plain form. A destination that is a directory gets the source's file
+/// name, as with `cp`. Symbolic links are not followed.
+///
+/// A relative path stays relative (except on Windows), because the path of the working directory may be too long, or lead
+/// through a directory that this user may not enter.
 ///
 /// # Errors
-/// Exit codes 2 and 6: a path that cannot be made absolute, and a directory that does not exist.
+/// Exit codes 2 and 6: a path that cannot name a file, and a directory that does not exist.
 pub fn resolve(request: &Request) -> Result<Request, Error> {
     let mut resolved = request.clone();
     match &mut resolved.parties {
@@ -19,17 +22,14 @@ pub fn resolve(request: &Request) -> Result<Request, Error> {
             let (from, file) = resolve_both(source, destination)?;
             (*source, *destination) = (from, Destination::File(file));
         }
-        Parties::Read { source, .. } => *source = absolute_source(source)?,
+        Parties::Read { source, .. } => *source = plain_source(source)?,
         Parties::Write { destination, .. } => {
-            let file = absolute(destination)?;
+            let file = plain(destination)?;
             if names_directory(destination) && !file.is_dir() {
                 return Err(Error::at(ErrorKind::NoSuchDirectory, destination));
             }
             *destination = file;
         }
-    }
-    if let Some(dir) = &mut resolved.dir {
-        *dir = std::path::absolute(&*dir).unwrap_or_else(|_| dir.clone());
     }
     Ok(resolved)
 }
@@ -39,8 +39,8 @@ fn resolve_both(source: &Path, destination: &Destination) -> Result<(PathBuf, Pa
     if let Some(standard) = [source, typed].into_iter().find(|path| is_standard(path)) {
         return Err(Error::at(ErrorKind::StandardStream, standard));
     }
-    let source = absolute_source(source)?;
-    let mut file = absolute(typed)?;
+    let source = plain_source(source)?;
+    let mut file = plain(typed)?;
     let must_be_directory = match destination {
         Destination::Directory(_) => true,
         Destination::Either(_) | Destination::File(_) => names_directory(typed),
@@ -59,39 +59,37 @@ fn resolve_both(source: &Path, destination: &Destination) -> Result<(PathBuf, Pa
     Ok((source, file))
 }
 
-/// Returns the absolute path of a source. It has no slash at its end, so a file that was named like a directory is
+/// Returns the plain form of a source's path. It has no slash at its end, so a file that was named like a directory is
 /// refused here, as by `cp`.
-fn absolute_source(typed: &Path) -> Result<PathBuf, Error> {
+fn plain_source(typed: &Path) -> Result<PathBuf, Error> {
     if names_directory(typed)
         && let Err(error) = std::fs::metadata(typed)
         && error.kind() == io::ErrorKind::NotADirectory
     {
         return Err(Error::source(typed, Operation::Open, error));
     }
-    absolute(typed)
+    plain(typed)
 }
 
-/// Returns whether this path can only name a directory, because it ends with a slash.
+/// Returns whether this path can only name a directory, because of what it ends with: `/`, `/.` or `/..`.
 fn names_directory(path: &Path) -> bool {
-    path.to_string_lossy().ends_with(is_separator)
+    let text = path.to_string_lossy();
+    matches!(text.rsplit(is_separator).next(), None | Some("" | "." | ".."))
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, Error> {
+fn plain(path: &Path) -> Result<PathBuf, Error> {
     if is_standard(path) {
         return Ok(path.into());
     }
     if path.as_os_str().is_empty() {
         return Err(ErrorKind::EmptyPath.into());
     }
-    let absolute = std::path::absolute(path).map_err(|error| {
-        let unusable = Error::at(ErrorKind::UnusablePath, path);
-        Error { cause: Some(error.into()), ..unusable }
-    })?;
-    sys::normalize(&absolute).map_err(|bad| {
+    sys::normalize(path).map_err(|bad| {
         let kind = match bad {
             BadPath::Device => ErrorKind::DevicePath,
             BadPath::Stream => ErrorKind::StreamPath,
             BadPath::TooLong => ErrorKind::LongPath,
+            BadPath::Unusable => ErrorKind::UnusablePath,
         };
         Error::at(kind, path)
     })
@@ -109,24 +107,40 @@ pub fn tag(request: &Request) -> Vec<u8> {
 mod tests {
     #[test]
     #[cfg(unix)]
-    fn paths_become_absolute_and_plain() {
+    fn paths_become_plain() {
         use super::*;
+        use std::ffi::OsString;
+        use std::os::unix::ffi::OsStringExt;
         let resolved = |source: &str, destination: &str| resolve(&Request::pair(source, destination));
         let request = resolved("/a//b/", "/no such place/./c").unwrap();
         assert_eq!(tag(&request), b"/a/b\0/no such place/c");
         assert_eq!(resolve(&request).as_ref(), Ok(&request), "nothing is left to resolve");
+        let request = resolved("./a//b/", "no such place/./c").unwrap();
+        assert_eq!(request.paths(), (Some(Path::new("./a/b")), Some(Path::new("no such place/c"))));
+        let own = std::env::current_dir().unwrap();
+        let there = [own.join("a/b"), own.join("no such place/c")].map(PathBuf::into_os_string);
+        assert_eq!(tag(&request), there.map(OsString::into_vec).join(&0));
         assert_eq!(resolved("/a/b", "/").unwrap().paths().1, Some(Path::new("/b")));
         let kind = |source, destination| resolved(source, destination).unwrap_err().kind;
+        let request = resolve(&Request::read("./-", "n")).unwrap();
+        assert!(!is_standard(request.paths().0.unwrap()), "a file of this name");
         assert_eq!(kind("", "x"), ErrorKind::EmptyPath);
         assert_eq!(kind("/a", "-"), ErrorKind::StandardStream);
-        assert_eq!(kind("/a", "/no such place/"), ErrorKind::NoSuchDirectory);
+        for place in
+            ["/no such place/", "/no such place/.", "/no such place/..", "no such place/.", "/dev/null/."]
+        {
+            assert_eq!(kind("/a", place), ErrorKind::NoSuchDirectory, "{place}");
+            let half = resolve(&Request::write(place, "n")).unwrap_err();
+            assert_eq!(half.kind, ErrorKind::NoSuchDirectory, "{place}");
+        }
+        for file in ["/no such place/...", "/no such place/x.", "/no such place/..x"] {
+            assert!(resolved("/a", file).is_ok(), "{file}");
+        }
         let into = Destination::Directory("/dev/null".into());
         let request = Request::new(Parties::Both { source: "/a".into(), destination: into });
         assert_eq!(resolve(&request).unwrap_err().kind, ErrorKind::NotADirectory);
         assert_eq!(tag(&Request::read("a", "n")), HALVES);
-        let half = resolve(&Request::write("/no such place/", "n")).unwrap_err();
-        assert_eq!(half.kind, ErrorKind::NoSuchDirectory);
-        for request in [Request::both("/dev/null/", "/b"), Request::read("/dev/null/", "n")] {
+        for request in [Request::both("/dev/null/", "/b"), Request::read("/dev/null/.", "n")] {
             assert_eq!(resolve(&request).unwrap_err().kind, ErrorKind::Source);
         }
     }

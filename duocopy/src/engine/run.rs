@@ -37,7 +37,7 @@ pub fn run(request: &Request, observer: &mut dyn Observer, stop: &Stop) -> Resul
     run_as(request, request.role(), name, observer, stop)
 }
 
-/// Makes a copy in this role, or in the one that is free, at the pipe of this name. The request's paths are absolute.
+/// Makes a copy in this role, or in the one that is free, at the pipe of this name. The request's paths are resolved.
 pub fn run_as(
     request: &Request,
     role: Option<Role>,

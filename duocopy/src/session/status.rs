@@ -97,7 +97,7 @@ pub fn pipe(name: &[u8], directory: Option<&Path>) -> Result<Option<PipeStatus>,
     Ok(found.as_ref().map(PipeStatus::of))
 }
 
-/// Returns the pipe of a pair that was started with these absolute paths and without a name, `None` if there is none.
+/// Returns the pipe of a pair that was started with these paths and without a name, `None` if there is none.
 /// Takes no lock and never blocks.
 ///
 /// # Errors
@@ -110,10 +110,11 @@ pub fn pair(
     pipe(&pair_name(source, destination), directory)
 }
 
-/// The name of a pair's pipe, if it was given none: both paths as bytes with a NUL between them, which no path
+/// The name of a pair's pipe, if it was given none: both absolute paths as bytes with a NUL between them, which no path
 /// contains.
 pub(crate) fn pair_name(source: &Path, destination: &Path) -> Vec<u8> {
-    let [source, destination] = [source, destination].map(|path| sys::case_fold(path.as_os_str()));
+    let [source, destination] =
+        [source, destination].map(|path| sys::case_fold(sys::absolute(path).as_os_str()));
     [&source, OsStr::new("\0"), &destination].map(OsStr::as_encoded_bytes).concat()
 }
 

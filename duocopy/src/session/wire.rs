@@ -2,6 +2,7 @@
 //! left, and in a pair also the path. The receiver writes its own sentence.
 
 use crate::api::{Aftermath, Error, ErrorKind, Loss, Operation, Role, SystemError};
+use crate::sys;
 use blockpipe::Reason;
 use serde::{Deserialize, Serialize};
 
@@ -35,18 +36,20 @@ pub fn encode(error: &Error, is_pair: bool) -> Reason {
     if error.kind == ErrorKind::Interrupted {
         return interrupted();
     }
-    let path = error.path.as_ref().filter(|_| is_pair);
+    // The peer may have another working directory.
+    let path = error.path.as_deref().filter(|_| is_pair).map(sys::absolute);
+    let kind = error.kind.clone();
     let mut wire = Wire {
-        kind: if is_pair { error.kind.clone() } else { error.kind.clone().without_details() },
+        kind: if is_pair { kind.with_path(sys::absolute) } else { kind.without_details() },
         operation: error.operation,
         code: error.cause.as_ref().and_then(|cause| cause.code),
         path: path.map(|path| path.to_string_lossy().into_owned()),
-        aftermath: error.aftermath.clone().without_path(is_pair),
+        aftermath: error.aftermath.clone().with_path(|path| is_pair.then(|| sys::absolute(path))),
     };
     let mut text = json(&wire);
     if text.len() > MOST {
         (wire.path, wire.kind) = (None, wire.kind.without_details());
-        wire.aftermath = wire.aftermath.without_path(false);
+        wire.aftermath = wire.aftermath.with_path(|_| None);
         text = json(&wire);
     }
     Reason::new(ERROR, text)
@@ -74,7 +77,11 @@ pub fn decode(by: Role, reason: &Reason, is_pair: bool) -> Error {
         operation,
         cause: code.map(SystemError::from_code),
         // Only the Writer knows what is at the destination.
-        aftermath: if by == Role::Writer { aftermath.without_path(is_pair) } else { Aftermath::Unmentioned },
+        aftermath: if by == Role::Writer {
+            aftermath.with_path(|path| is_pair.then(|| path.into()))
+        } else {
+            Aftermath::Unmentioned
+        },
         ..kind.into()
     }
 }

@@ -124,6 +124,8 @@ pub enum BadPath {
     Stream,
     /// A name in the path has more than 255 characters.
     TooLong,
+    /// The path cannot be made absolute.
+    Unusable,
 }
 
 /// A right that a confined process keeps in a directory and in everything below it.

@@ -14,7 +14,7 @@
 //! | metadata | [`set_mode`], [`set_owner`], [`set_user`], [`is_owned_by`], [`others_may_write`], [`set_times`], [`umask`], [`MODE_WITHOUT_SETID`] |
 //! | extended attributes | [`attributes`], [`set_attribute`], [`remove_attribute`], [`attribute_name`], [`HAS_ATTRIBUTES`] |
 //! | access lists | [`AccessList`], [`access_list()`], [`set_access_list`], [`plain_mode`], [`HAS_ACCESS_LISTS`] |
-//! | paths and words | [`normalize`], [`case_fold`], [`shell_quote`], [`printable`] |
+//! | paths and words | [`normalize`], [`absolute`], [`remember_working_directory`], [`case_fold`], [`shell_quote`], [`printable`] |
 //! | users | [`effective_user`], [`user_id`], [`group_id`], [`user_name`], [`remember_names`], [`is_member`], [`group_members`], [`HAS_OWNERS`] |
 //! | this process | [`Signals`], [`confine`], [`terminal_id`] |
 

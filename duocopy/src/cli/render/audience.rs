@@ -88,9 +88,10 @@ pub fn show_tag(tag: &[u8]) -> String {
     paths.collect::<Vec<_>>().join(" -> ")
 }
 
-/// Shows a path, and escapes characters that control a terminal or hide text.
+/// Shows the absolute path, and escapes characters that control a terminal or hide text.
 pub fn show(path: &Path) -> String {
-    show_name(path.as_os_str())
+    // Not a file, and so in no directory.
+    if path == "-" { "-".into() } else { show_name(duocopy::absolute(path).as_os_str()) }
 }
 
 /// Shows a name, and escapes characters that control a terminal or hide text.

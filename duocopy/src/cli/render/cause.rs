@@ -27,6 +27,10 @@ pub fn cause(error: &Error) -> io::ErrorKind {
     error.cause.as_ref().map_or(io::ErrorKind::Other, duocopy::SystemError::kind)
 }
 
+fn is_not_open(error: &Error) -> bool {
+    error.cause.as_ref().is_some_and(duocopy::SystemError::is_not_open)
+}
+
 pub fn source_operation(operation: Option<Operation>) -> &'static str {
     match operation {
         Some(Operation::Open) => "cannot open the source",
@@ -39,7 +43,7 @@ pub fn source_operation(operation: Option<Operation>) -> &'static str {
 
 pub fn source_remedy(error: &Error) -> String {
     match (error.operation, cause(error)) {
-        _ if error.is_stream_closed() => REDIRECT.into(),
+        _ if is_not_open(error) => REDIRECT.into(),
         (Some(Operation::ReadAttributes), _) => "copy without --preserve=xattr,acl".into(),
         (_, io::ErrorKind::NotFound) => "check the spelling of the path".into(),
         (_, io::ErrorKind::NotADirectory) => "a part of the path is a file: check its spelling".into(),
@@ -79,7 +83,7 @@ pub fn destination_operation(operation: Option<Operation>) -> &'static str {
 
 pub fn destination_remedy(error: &Error) -> &'static str {
     match cause(error) {
-        _ if error.is_stream_closed() => REDIRECT,
+        _ if is_not_open(error) => REDIRECT,
         io::ErrorKind::StorageFull => "free some space there, or choose another destination",
         io::ErrorKind::QuotaExceeded => "raise the quota, or free some of it",
         io::ErrorKind::NotFound => "create its directory first",

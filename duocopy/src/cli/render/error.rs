@@ -1,6 +1,6 @@
 //! Errors: the one table from kinds to exit codes, sentences and remedies.
 
-use super::audience::{Audience, SIGNAL, printable, role_name, show, show_tag, user};
+use super::audience::{Audience, SIGNAL, printable, role_name, show, show_name, show_tag, user};
 use super::cause::{
     CHECK_SHARED_MEMORY, FREE_SHARED_MEMORY, MORE_FILES, cause, destination_operation, destination_remedy,
     meeting_remedy, source_operation, source_remedy,
@@ -60,7 +60,7 @@ pub fn message(error: &Error, to: &Audience) -> String {
     for part in [path(error).map(|path| to.show(path)), reason(error)].into_iter().flatten() {
         text = format!("{text}: {part}");
     }
-    if error.is_too_many_files() {
+    if error.cause.as_ref().is_some_and(duocopy::SystemError::is_too_many_files) {
         remedy = MORE_FILES.into();
     }
     let left = aftermath(error, to);
@@ -275,10 +275,10 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::TooManyAttributes => row(REFUSED, "the source has more extended attributes than a file can have",
             "check the other process, or copy without --preserve"),
         Kind::BackupIsSource { backup } => row(REFUSED,
-            format!("the backup{} would replace the source", named(" ", backup)),
+            format!("the backup{} would replace the source", named_file(backup)),
             "rename the source, or use --backup=numbered"),
         Kind::BackupIsSpecial { backup } => row(REFUSED,
-            format!("the backup{} would replace something that is not a regular file", named(" ", backup)),
+            format!("the backup{} would replace something that is not a regular file", named_file(backup)),
             "move that away, or use --backup=numbered"),
         Kind::BackupFailed => row(REFUSED, "cannot keep the old destination under another name (--backup)",
             "the file system has no hard links, or only the file's owner may create one (fs.protected_hardlinks): copy without --backup"),
@@ -383,6 +383,11 @@ fn look_up(error: &Error, to: &Audience) -> Row {
 /// Returns a path with what comes before it; nothing if this process may not know it.
 fn named(before: &str, path: &Path) -> String {
     if path.as_os_str().is_empty() { String::new() } else { format!("{before}{}", show(path)) }
+}
+
+/// Returns the name of a backup with a space before it; nothing if this process may not know it.
+fn named_file(backup: &Path) -> String {
+    if backup.as_os_str().is_empty() { String::new() } else { format!(" {}", show_name(backup.as_os_str())) }
 }
 
 fn list(processes: &[u32]) -> String {

@@ -20,7 +20,7 @@ pub use file::{
     is_private_file, is_writable, next_data, open_source, others_may_write, preallocate, read_at, set_mode,
     set_owner, set_times, set_user, stat, while_others_may_read, write_at,
 };
-pub use paths::{case_fold, normalize, shell_quote};
+pub use paths::{absolute, case_fold, normalize, remember_working_directory, shell_quote};
 pub use signals::Signals;
 pub use stream::{
     check_standard_output, open_stream_output, poll_ready, standard_input, standard_output, sync_stream,

@@ -4,11 +4,35 @@ use crate::sys::contract::BadPath;
 use crate::sys::text::is_hidden;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-/// Returns the same path for all ways to write it: without doubled slashes, and without one at the end.
+/// Returns the same path for all ways to write it: without doubled slashes, and without one at the end. A relative path
+/// stays relative, and keeps a dot at its start: `./-` is a file.
 #[expect(clippy::unnecessary_wraps, reason = "on Windows some paths cannot name a file")]
 pub fn normalize(path: &Path) -> Result<PathBuf, BadPath> {
     Ok(path.components().collect())
+}
+
+/// The path of the working directory. A confined process cannot ask for it any more, and cannot change it.
+static REMEMBERED: OnceLock<PathBuf> = OnceLock::new();
+
+/// Looks up the path of the working directory, for [`absolute`] in a process that is about to be confined.
+pub fn remember_working_directory() {
+    let _ = REMEMBERED.set(working_directory());
+}
+
+/// Returns the absolute path, for names and messages. If the path of the working directory cannot be found, because it is
+/// too long or leads through a directory that this user may not read, device and inode stand for it.
+pub fn absolute(path: &Path) -> PathBuf {
+    let path = if path.is_relative() && path != "" { &working_directory().join(path) } else { path };
+    if path.is_relative() { path.into() } else { std::path::absolute(path).unwrap_or_else(|_| path.into()) }
+}
+
+fn working_directory() -> PathBuf {
+    std::env::current_dir().ok().or_else(|| REMEMBERED.get().cloned()).unwrap_or_else(|| {
+        let here = rustix::fs::stat(".").map_or((0, 0), |stat| (stat.st_dev, stat.st_ino));
+        format!("(directory {:x}:{})", here.0, here.1).into()
+    })
 }
 
 /// Returns the name unchanged: directories on Unix distinguish all names.

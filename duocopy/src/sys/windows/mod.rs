@@ -21,6 +21,6 @@ pub use file::{
     is_writable, open_source, preallocate, read_at, set_mode, set_times, stat, while_others_may_read,
     write_at,
 };
-pub use paths::{case_fold, normalize, shell_quote};
+pub use paths::{absolute, case_fold, normalize, remember_working_directory, shell_quote};
 pub use signals::Signals;
 pub use stream::{PIPE_BUF, standard_input, standard_output, sync_stream, terminal_id};

@@ -9,12 +9,13 @@ use std::path::{Component, Path, PathBuf, Prefix};
 /// The longest name in characters (UTF-16 units) that a directory can have.
 const LONGEST_NAME: usize = 255;
 
-/// Returns the same path for all ways to write it: the drive letter is a capital, and the prefix `\\?\` is removed
-/// where the path means the same without it.
+/// Returns the same absolute path for all ways to write it: the drive letter is a capital, and the prefix `\\?\` is
+/// removed where the path means the same without it.
 ///
 /// A name with a colon is refused: the part after it names a stream of the file, or, at the start of a path, the part
 /// before it a drive. So is a device, such as `NUL` or `CON`.
 pub fn normalize(path: &Path) -> Result<PathBuf, BadPath> {
+    let path = &std::path::absolute(path).map_err(|_| BadPath::Unusable)?;
     if let Some(Component::Prefix(prefix)) = path.components().next()
         && matches!(prefix.kind(), Prefix::DeviceNS(_))
     {
@@ -32,6 +33,14 @@ pub fn normalize(path: &Path) -> Result<PathBuf, BadPath> {
     }
     Ok(without_verbatim_prefix(path.components().collect()))
 }
+
+/// Returns the absolute path, for names and messages.
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Does nothing: no process is confined, and paths are absolute from the start.
+pub fn remember_working_directory() {}
 
 fn without_verbatim_prefix(path: PathBuf) -> PathBuf {
     let Some(Component::Prefix(prefix)) = path.components().next() else { return path };
