@@ -27,6 +27,8 @@ mod hardening;
 mod hostile;
 mod interrupted;
 mod layers;
+#[cfg(unix)]
+mod limits;
 mod lone_reader;
 mod memory;
 #[cfg(all(target_os = "linux", not(blockpipe_portable)))]

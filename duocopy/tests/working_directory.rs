@@ -21,7 +21,6 @@ fn closed(folder: &Folder) {
 /// Runs this line of shell, in which `$D` is the program, as a user who may not enter `outer`.
 fn by_nobody(folder: &Folder, script: &str) -> Ended {
     folder.duocopy("").by_nobody().end();
-    let program = folder.text("program");
     let (inner, program) = (folder.text("outer/inner"), folder.text("program"));
     let user = format!("setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups");
     let mut command = std::process::Command::new("env");

@@ -217,6 +217,12 @@ pub enum Warning {
         /// The system's error.
         cause: SystemError,
     },
+    /// No thread can be started that records how much of the copy is on the disk, so nothing is left to resume if the
+    /// Writer is killed.
+    NoCheckpoints {
+        /// The system's error.
+        cause: SystemError,
+    },
     /// What an interrupted copy left does not fit this one, which restarts from the beginning.
     Restarted,
     /// Owner and group of the old destination were not kept, and their rights were removed.

@@ -121,7 +121,9 @@ fn warning_fields(warning: &Warning, to: &Audience) -> Value {
             let what = what.iter().map(|it| json!({ "what": name(it), "attribute": attribute(it) }));
             json!({ "path": show(path), "not_handed_on": what.collect::<Vec<_>>() })
         }
-        Warning::NoLocks { cause } => json!({ "system": cause.to_string() }),
+        Warning::NoLocks { cause } | Warning::NoCheckpoints { cause } => {
+            json!({ "system": cause.to_string() })
+        }
         Warning::Restarted | Warning::RereadCached => json!({}),
         Warning::TooLate(error) => json!({ "error": error_fields(error, to) }),
     };

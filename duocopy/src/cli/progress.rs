@@ -5,7 +5,7 @@ use super::output::say;
 use super::render::{self, Audience, show};
 use super::values::Show;
 use super::{hint, json};
-use duocopy::{Event, Observer, Presence, Progress, Request, Role, Signals, Step};
+use duocopy::{Event, Observer, Presence, Progress, Request, Role, Signals, Step, Warning};
 use indicatif::{BinaryBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -262,6 +262,10 @@ impl Observer for Screen {
                 if let (Some(_), Some((_, progress))) = (&self.bar, self.samples.back()) {
                     self.draw(*progress);
                 }
+            }
+            // Nothing is missing, unless the Writer is killed.
+            Event::Warning(warning @ Warning::NoCheckpoints { .. }) => {
+                self.detail(&render::warning(&warning, &self.to));
             }
             Event::Warning(warning) => self.note(&render::warning(&warning, &self.to)),
             Event::Stats(stats) => render::stats(&stats).iter().for_each(|line| self.above_the_bar(line)),

@@ -152,7 +152,9 @@ impl AtomicFile {
     fn start_checkpoints(&mut self) -> Result<(), Error> {
         let name = self.current_name();
         let started = self.journaling.start(&self.path, (&self.file, &name), self.heading);
-        started.map_err(|error| self.failed(Operation::Journal, error))
+        let missing = started.map_err(|error| self.failed(Operation::Journal, error))?;
+        self.warnings.extend(missing.map(|cause| Warning::NoCheckpoints { cause: cause.into() }));
+        Ok(())
     }
 
     fn end_checkpoints(&mut self) -> Result<(), Error> {
@@ -202,9 +204,7 @@ impl AtomicFile {
                 return Err(self.refused(ErrorKind::DestinationChangedType));
             }
         }
-        if !self.path.is_unmoved() {
-            return Err(self.refused(ErrorKind::DirectoryMoved));
-        }
+        self.path.check_unmoved()?;
         let (temporary, name, overwrite) = (self.path.temporary(), &self.path.name, self.policy.overwrite);
         let renamed = match overwrite {
             Overwrite::Replace | Overwrite::ReplaceIfOlder => {

@@ -9,7 +9,7 @@ use crate::sys::{Directory, Entry};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub struct Recorder {
 #[derive(Debug)]
 pub struct Checkpoints {
     shared: Arc<Shared>,
-    thread: JoinHandle<(Recorder, io::Result<()>)>,
+    thread: JoinHandle<(Box<Recorder>, io::Result<()>)>,
 }
 
 #[derive(Debug, Default)]
@@ -147,12 +147,15 @@ impl Shared {
 }
 
 impl Checkpoints {
-    /// Starts the thread.
-    pub fn start(mut recorder: Recorder) -> io::Result<Self> {
+    /// Starts the thread. If that fails, the recorder comes back with the system's error.
+    pub fn start(recorder: Box<Recorder>) -> Result<Self, (Box<Recorder>, io::Error)> {
         let shared = Arc::new(Shared::default());
+        // If no thread can be started, everything in its closure is lost. So the recorder is sent through a channel.
+        let (hand_over, received) = mpsc::sync_channel::<Box<Recorder>>(1);
         let thread = std::thread::Builder::new().spawn({
             let shared = Arc::clone(&shared);
             move || {
+                let mut recorder = received.recv().expect("the recorder is handed over at once");
                 let result = recorder.run(&shared);
                 if result.is_err() {
                     recorder.destroy();
@@ -160,8 +163,14 @@ impl Checkpoints {
                 shared.lock().failed = result.is_err();
                 (recorder, result)
             }
-        })?;
-        Ok(Self { shared, thread })
+        });
+        match thread {
+            Ok(thread) => {
+                let _ = hand_over.send(recorder);
+                Ok(Self { shared, thread })
+            }
+            Err(error) => Err((recorder, error)),
+        }
     }
 
     /// Notes that the copy has reached this point. Returns `false` if an earlier part could not be flushed.
@@ -172,7 +181,7 @@ impl Checkpoints {
     }
 
     /// Ends the thread once its last call has returned. Returns the recorder, and the error that stopped the thread.
-    pub fn end(self) -> (Recorder, io::Result<()>) {
+    pub fn end(self) -> (Box<Recorder>, io::Result<()>) {
         self.shared.lock().ended = true;
         self.shared.ended.notify_one();
         self.thread.join().expect("a panic ends the process")

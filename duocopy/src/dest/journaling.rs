@@ -17,8 +17,8 @@ pub struct Journaling {
     /// An empty file for a journal, until checkpoints begin.
     prepared: Option<File>,
     checkpoints: Option<Checkpoints>,
-    /// The recorder of the checkpoints, after they have ended.
-    recorder: Option<Recorder>,
+    /// The recorder of the checkpoints, after they have ended, or if they could not be started.
+    recorder: Option<Box<Recorder>>,
 }
 
 impl Journaling {
@@ -34,16 +34,25 @@ impl Journaling {
         }
     }
 
-    /// Starts checkpoints of this open file, which has this name now.
+    /// Starts checkpoints of this open file, which has this name now. Returns the system's error if there are none,
+    /// because no thread can be started: then nothing is recorded before the end.
     pub fn start(
         &mut self,
         path: &DestinationPath,
         file: (&File, &OsStr),
         heading: Heading,
-    ) -> io::Result<()> {
-        let recorder = Recorder::new(path, file, heading, self.journal.take(), self.prepared.take());
-        self.checkpoints = Some(recorder.and_then(Checkpoints::start)?);
-        Ok(())
+    ) -> io::Result<Option<io::Error>> {
+        let recorder = Recorder::new(path, file, heading, self.journal.take(), self.prepared.take())?;
+        match Checkpoints::start(Box::new(recorder)) {
+            Ok(checkpoints) => {
+                self.checkpoints = Some(checkpoints);
+                Ok(None)
+            }
+            Err((recorder, error)) => {
+                self.recorder = Some(recorder);
+                Ok(Some(error))
+            }
+        }
     }
 
     /// Notes that the copy has reached this point. Returns `false` if an earlier part could not be flushed.
@@ -96,7 +105,7 @@ impl Journaling {
 
     /// Returns the position up to which the copy is recorded to be on the disk; 0 if nothing is recorded.
     pub fn durable(&self) -> u64 {
-        let journal = self.recorder.as_ref().map_or(self.journal.as_ref(), Recorder::journal);
+        let journal = self.recorder.as_ref().map_or(self.journal.as_ref(), |recorder| recorder.journal());
         journal.map_or(0, Journal::durable)
     }
 }

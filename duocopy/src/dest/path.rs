@@ -98,14 +98,18 @@ impl DestinationPath {
         self.real.with_file_name(name)
     }
 
-    /// Returns whether the path still leads to this name in the directory that is open.
-    pub fn is_unmoved(&self) -> bool {
-        let there = Self::open_path(&self.path, self.follow_links);
-        let there = there.map(|there| (there.directory.id(), there.name));
-        matches!(
-            (there, self.directory.id()),
-            (Ok((Ok(there), name)), Ok(here)) if there == here && name == self.name
-        )
+    /// Returns an error unless the path still leads to this name in the directory that is open.
+    pub fn check_unmoved(&self) -> Result<(), Error> {
+        let moved = || Error::at(ErrorKind::DirectoryMoved, &self.path);
+        // A process that may not open more files cannot tell.
+        let there = Self::open_path(&self.path, self.follow_links).map_err(|error| match &error.cause {
+            Some(cause) if cause.is_too_many_files() => error,
+            _ => moved(),
+        })?;
+        match (there.directory.id(), self.directory.id()) {
+            (Ok(is), Ok(was)) if is == was && there.name == self.name => Ok(()),
+            _ => Err(moved()),
+        }
     }
 
     /// Returns an error if another user may have put this file into a sticky directory: see [`FileOwner::Suspect`]. The

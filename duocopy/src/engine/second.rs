@@ -5,8 +5,9 @@
 use super::feed::FeedSender;
 use crate::api::{Aftermath, Error, ErrorKind, Event, Outcome, Request};
 use serde::{Deserialize, Serialize};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +16,9 @@ use std::time::Duration;
 
 /// The only argument of a second process. It cannot be meant as a file, because a copy needs two.
 pub const ARGUMENT: &str = "--second-process";
+
+/// The exit code of a dynamic loader that cannot load the program.
+const NOT_STARTED: i32 = 127;
 
 /// Returns whether a process with these arguments was started as a second process.
 pub fn is_second(arguments: impl Iterator<Item = OsString>) -> bool {
@@ -59,9 +63,9 @@ impl Started {
     /// would otherwise start itself without end.
     pub fn start(request: &Request, name: &[u8]) -> Result<Self, Error> {
         check_is_first(std::env::args_os())?;
-        let program =
-            request.second_process.clone().map_or_else(std::env::current_exe, Ok).map_err(failed)?;
-        let mut child = Command::new(program)
+        let program = request.second_process.as_ref().map_or_else(own_program, |it| Ok(Command::new(it)));
+        let mut child = program
+            .map_err(failed)?
             .arg(ARGUMENT)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -92,13 +96,40 @@ impl Started {
                     Err(_) => break,
                 }
             }
-            let _ = self.0.wait();
+            let status = self.0.wait();
+            if end.is_none() && status.is_ok_and(|status| status.code() == Some(NOT_STARTED)) {
+                end = Some(Err(failed(io::Error::other("it could not be loaded"))));
+            }
             // Stops every wait for this peer. A verdict that was reached before still counts.
             ended.store(true, Ordering::Relaxed);
             end
         };
         Ok(Watched(std::thread::Builder::new().spawn(watch).map_err(failed)?))
     }
+}
+
+/// Returns the command that starts the program of this process again.
+///
+/// Without `/proc` the system may not know the program, and `argv[0]` has to tell. If the user has started the dynamic
+/// loader with the program as its argument, the loader is what the system knows.
+fn own_program() -> io::Result<Command> {
+    let called = std::env::args_os().next().filter(|name| !name.is_empty());
+    match (std::env::current_exe(), called) {
+        (Ok(program), Some(called)) if is_loader(&program) => {
+            let mut command = Command::new(program);
+            command.arg(called);
+            Ok(command)
+        }
+        (Ok(program), _) => Ok(Command::new(program)),
+        (Err(_), Some(called)) => Ok(Command::new(called)),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// Returns whether this is a dynamic loader, such as `ld-linux-x86-64.so.2`, and not a program.
+fn is_loader(program: &Path) -> bool {
+    let name = program.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
+    name.ends_with(".so") || name.contains(".so.")
 }
 
 impl Watched {
@@ -150,6 +181,23 @@ mod tests {
         assert_eq!(check(&["program", ARGUMENT]).unwrap_err().kind, ErrorKind::SecondProcess);
         for first in [&["program"][..], &["program", "x", ARGUMENT], &["program", ARGUMENT, "x"]] {
             assert_eq!(check(first), Ok(()), "{first:?}");
+        }
+    }
+
+    #[test]
+    fn a_loader_is_told_from_a_program() {
+        for loader in [
+            "ld-linux-x86-64.so.2",
+            "ld64.so.1",
+            "ld-2.31.so",
+            "ld-musl-x86_64.so.1",
+            "libc.so",
+            "ld-elf.so.1",
+        ] {
+            assert!(is_loader(&Path::new("/lib").join(loader)), "{loader}");
+        }
+        for program in ["/usr/bin/duocopy", "/a.so.1/duocopy", "duocopy.sort", "/"] {
+            assert!(!is_loader(Path::new(program)), "{program}");
         }
     }
 

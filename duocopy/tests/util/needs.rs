@@ -142,6 +142,14 @@ pub fn children_in_proc() -> Met {
     met(Path::new(&path).exists(), "the kernel does not list the children of a process")
 }
 
+/// Where the dynamic loader may be.
+pub const LOADERS: [&str; 2] = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
+
+/// The program can be started by naming it to the dynamic loader.
+pub fn loader() -> Met {
+    met(LOADERS.iter().any(|path| Path::new(path).exists()), "the dynamic loader is not where it usually is")
+}
+
 pub fn bash() -> Met {
     met(Path::new("/bin/bash").exists(), "bash is missing")
 }

@@ -20,6 +20,9 @@ pub const MORE_FILES: &str = if cfg!(windows) {
 } else {
     "let it open more files (raise `ulimit -n`), then try again"
 };
+/// Too few processes and threads.
+pub const MORE_PROCESSES: &str =
+    "let this user run more processes and threads (raise `ulimit -u`), then try again";
 const REDIRECT: &str = "redirect it to or from a file or a program";
 const CHECK_DISK: &str = if cfg!(windows) { "check the disk (chkdsk)" } else { "check the disk (dmesg)" };
 

@@ -2,10 +2,11 @@
 
 use super::audience::{Audience, SIGNAL, printable, role_name, show, show_name, show_tag, user};
 use super::cause::{
-    CHECK_SHARED_MEMORY, FREE_SHARED_MEMORY, MORE_FILES, cause, destination_operation, destination_remedy,
-    meeting_remedy, source_operation, source_remedy,
+    CHECK_SHARED_MEMORY, FREE_SHARED_MEMORY, MORE_FILES, MORE_PROCESSES, cause, destination_operation,
+    destination_remedy, meeting_remedy, source_operation, source_remedy,
 };
-use duocopy::{Aftermath, Error, ErrorKind as Kind, Parties, SharedOption, SourceChange};
+use crate::cli::hint;
+use duocopy::{Aftermath, Error, ErrorKind as Kind, Parties, Role, SharedOption, SourceChange};
 use std::io;
 use std::path::Path;
 
@@ -321,8 +322,10 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::PeerFailed => row(FAILED, format!("{peer} failed"), "read its own message, then copy again"),
         Kind::DiedCommitting => row(PEER, format!("{peer} did not finish committing the copy"), again(error)),
         Kind::SecondProcessEnded => row(PEER, "the second process ended unexpectedly", "copy again"),
-        Kind::SecondProcess => row(FAILED, "cannot start the second process",
-            "start both processes yourself: see duocopy --help"),
+        Kind::SecondProcess => row(FAILED, "cannot start the second process", match cause(error) {
+            io::ErrorKind::WouldBlock => MORE_PROCESSES.into(),
+            _ => format!("start this command twice: {}", hint::command(&to.request, Role::Writer)),
+        }),
         Kind::Interrupted => row(FAILED, "interrupted", ""),
         Kind::TooManyInstances { reader, writer, read, written } => {
             let what = if to.started_both() {

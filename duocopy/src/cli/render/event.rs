@@ -93,6 +93,12 @@ pub fn warning(warning: &Warning, to: &Audience) -> String {
                 "this file system has no locks: {cause}; make sure that no other copy writes to the same file"
             )
         }
+        Warning::NoCheckpoints { cause } => {
+            let cause = printable(&cause.to_string());
+            format!(
+                "cannot start a thread that records progress, so a killed copy cannot be resumed: {cause}"
+            )
+        }
         Warning::Restarted => {
             "restarting from the beginning: what an interrupted copy left does not fit the source, the \
                                options or the temporary file of this one"
