@@ -8,10 +8,12 @@ fn a_lone_reader_shows_the_command_for_the_second_process() {
     shown_command_works("sh", "a file's name", "-a \"copy\" of $HOME; `x` \\", Some("-my name & more"));
 }
 
-/// The simplest shells have no way to write control characters.
 #[test(needs = [bash], not_on_windows = "shells; windows.rs tests the command interpreter")]
 fn a_lone_reader_shows_a_command_with_control_characters() {
-    shown_command_works("bash", "ü*?[a]~", "new\tline\n\u{7f}\u{85}'\\\u{1b}", None);
+    for shell in ["sh", "bash"] {
+        shown_command_works(shell, "ü*?[a]~", "new\tline\n\u{7f}\u{85}'\\\u{1b}%d \"$(x)`\u{202e}", None);
+        shown_command_works(shell, "\n", "ends with lines\n\n", Some("-\n"));
+    }
 }
 
 #[cfg(unix)]

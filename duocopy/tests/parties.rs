@@ -230,3 +230,30 @@ fn two_containers_share_nothing_but_a_directory() {
     folder.assert_same("backup/src", "store/dst");
     assert_eq!(left_in(&folder), [] as [PathBuf; 0]);
 }
+
+/// Only a file system that can leave out parts of a file can reserve space in it.
+#[test(needs = [own_mounts, loop_devices, ext3])]
+fn the_directory_may_be_where_no_space_can_be_reserved() {
+    let folder = Folder::with_source(MIB);
+    folder.make("disk");
+    std::fs::File::create(folder.path("disk.img")).unwrap().set_len(8 << 20).unwrap();
+    let ended = folder.with_own_mounts(
+        "mkfs.ext3 -qF disk.img
+        mount -o loop disk.img disk
+        mkdir -m 2770 disk/meet
+        fallocate -l 1 disk/none 2>/dev/null && exit 77
+        for flags in '' --block-size=4K --buffer-size=3M; do
+            $0 read --dir disk/meet --wait=9s $flags src x & $0 write --dir disk/meet --wait=9s -f dst x
+            wait $!
+            cmp src dst
+            test -z \"$(ls disk/meet)\"
+        done
+        head -c 16M /dev/zero > big
+        status=0
+        $0 read --dir disk/meet --wait=9s --buffer-size=12M --block-size=4M big y & $0 write --dir disk/meet --wait=9s none y || status=$?
+        wait $! || test $? = 7
+        test $status = 7
+        test -z \"$(ls disk/meet)\"",
+    );
+    ended.expect(0, &["no space for"]);
+}

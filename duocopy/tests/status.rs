@@ -73,6 +73,28 @@ fn a_pair_is_found_by_its_paths() {
     complete([reader, folder.duocopy("src dst").start()]);
 }
 
+/// What `status` shows as the name of a pipe is a name for `status`, whatever characters it has.
+#[test(not_on_windows = "names of files have no such characters")]
+fn a_pipe_is_found_by_the_name_that_is_shown() {
+    let folder = Folder::new();
+    let odd =
+        ["plain", " -> ", "a -> b", "->", "new\nline", "\u{202e}turned", "a\\n", "\u{201c}quoted\u{201d}"];
+    for (source, destination) in odd.iter().flat_map(|source| odd.map(|destination| (*source, destination))) {
+        let source = format!("{source} of a file");
+        folder.write(&source, "x");
+        let reader = folder.duocopy("--wait=30s --").word(&source).word(destination).start();
+        let own = Value::from(reader.id());
+        let is_own = |seen: &Value| seen["reader"]["process"] == own;
+        let seen = || objects(&folder.duocopy("status --json").end()).into_iter().find(is_own);
+        let name = until("the lonely Reader", seen)["name"].as_str().unwrap().to_owned();
+        let seen = folder.duocopy("status --json").word(&name).end();
+        assert!(objects(&seen).iter().any(is_own), "{name}: {seen:?}");
+        reader.signal(Signal::TERM);
+        reader.end();
+        folder.duocopy("status").word(&name).end().expect(1, &["there is no pipe"]);
+    }
+}
+
 #[test(not_on_windows = "kernel objects cannot be listed, and go with their last handle")]
 fn the_list_shows_all_pipes_and_cleaning_removes_only_dead_ones() {
     let folder = Folder::new();

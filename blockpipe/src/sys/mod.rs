@@ -72,7 +72,7 @@ mod system;
 mod unix;
 #[cfg(windows)]
 mod windows;
-#[cfg(any(target_os = "freebsd", target_os = "macos", blockpipe_portable))]
+#[cfg(unix)]
 mod zeros;
 
 pub use contract::Side;

@@ -10,9 +10,11 @@ pub(crate) fn write_zeros(file: &OwnedFd, start: u64, length: u64) -> io::Result
     let before = rustix::fs::fstat(file)?.st_size.cast_unsigned();
     let (mut at, end) = (start, start + length);
     let zeros = vec![0; (1 << 20).min(length as usize)];
-    // The whole length first: zeros are written page by page, and another process must not see a file that is shorter
-    // than a header, which would not be a pipe.
-    retry_on_intr(|| rustix::fs::ftruncate(file, before.max(end)))?;
+    // The last byte first: zeros are written page by page, and another process must not see a file that is shorter than a
+    // header, which would not be a pipe. (A process that has given up its rights may write, but not set a length.)
+    if before < end {
+        retry_on_intr(|| rustix::io::pwrite(file, &[0], end - 1))?;
+    }
     while at < end {
         let piece = (end - at).min(zeros.len() as u64) as usize;
         match rustix::io::pwrite(file, &zeros[..piece], at) {

@@ -148,15 +148,7 @@ impl Sample {
     fn take(query: &Query) -> Result<Self, Failure> {
         let (at, dir) = (Instant::now(), query.dir.as_deref());
         let all = match &query.name {
-            Some(name) => {
-                let of_name = pipe(name.as_encoded_bytes(), dir).transpose();
-                // The default name as people see it.
-                let of_two_paths = || {
-                    read_tag(name)
-                        .and_then(|(source, destination)| pair(source, destination, dir).transpose())
-                };
-                of_name.or_else(of_two_paths).into_iter().collect()
-            }
+            Some(name) => named(name, dir),
             None => pipes(dir).map_err(|error| failure(&error, query))?,
         };
         let (mut pipes, mut others) = (Vec::new(), Vec::new());
@@ -186,10 +178,29 @@ impl Sample {
     }
 }
 
-/// Reads what [`show_tag`] shows of two paths.
-fn read_tag(shown: &OsStr) -> Option<(&Path, &Path)> {
-    let (source, destination) = shown.to_str()?.split_once(" -> ")?;
-    Some((Path::new(source), Path::new(destination)))
+/// Returns the pipe of this name, or those that are shown under it.
+fn named(name: &OsStr, dir: Option<&Path>) -> Vec<Result<PipeStatus, Error>> {
+    if let Some(found) = pipe(name.as_encoded_bytes(), dir).transpose() {
+        return vec![found];
+    }
+    let of_paths =
+        read_tag(name).filter_map(|(source, destination)| pair(source, destination, dir).transpose());
+    let found: Vec<_> = of_paths.collect();
+    if !found.is_empty() {
+        return found;
+    }
+    // What is shown has escapes for some characters. Pipes that cannot be listed or inspected have no name to compare.
+    let is_shown_so = |pipe: &PipeStatus| *show_tag(&pipe.name) == *name.to_string_lossy();
+    pipes(dir).into_iter().flatten().flatten().filter(is_shown_so).map(Ok).collect()
+}
+
+/// Reads what [`show_tag`] shows of two paths: in every way, because a path may contain the arrow.
+fn read_tag(shown: &OsStr) -> impl Iterator<Item = (&Path, &Path)> {
+    const ARROW: &str = " -> ";
+    let text = shown.to_str().unwrap_or_default();
+    let arrows = text.char_indices().map(|(at, _)| at).filter(|at| text[*at..].starts_with(ARROW));
+    let splits = arrows.map(|at| (&text[..at], &text[at + ARROW.len()..]));
+    splits.map(|(source, destination)| (Path::new(source), Path::new(destination)))
 }
 
 fn failure(error: &Error, query: &Query) -> Failure {
@@ -298,8 +309,16 @@ mod tests {
 
     #[test]
     fn two_paths_are_read_as_they_are_shown() {
-        assert_eq!(read_tag("/a b -> /c".as_ref()), Some(("/a b".as_ref(), "/c".as_ref())));
-        assert_eq!((read_tag("nightly".as_ref()), read_tag("/a->/b".as_ref())), (None, None));
+        let read = |shown: &str| -> Vec<_> {
+            let paths = |(from, to): (&Path, &Path)| (from.display().to_string(), to.display().to_string());
+            read_tag(shown.as_ref()).map(paths).collect()
+        };
+        assert_eq!(read("/a b -> /c"), [("/a b".into(), "/c".into())]);
+        let ways = [("/a", "/b ->  -> /c"), ("/a -> /b", " -> /c"), ("/a -> /b -> ", "/c")];
+        assert_eq!(read("/a -> /b ->  -> /c"), ways.map(|(from, to)| (from.into(), to.into())));
+        let ways = [("/a", "-> /b"), ("/a ->", "/b")];
+        assert_eq!(read("/a -> -> /b"), ways.map(|(from, to)| (from.into(), to.into())));
+        assert_eq!((read("nightly"), read("/a->/b")), (vec![], vec![]));
     }
 
     #[test]

@@ -111,6 +111,13 @@ pub fn btrfs() -> Met {
     met(known && made, "there is no Btrfs here (package btrfs-progs)")
 }
 
+/// `mkfs.ext3` is installed.
+#[cfg(unix)]
+pub fn ext3() -> Met {
+    let made = succeeds(Command::new("mkfs.ext3").arg("-V"));
+    met(made, "`mkfs.ext3` is missing (package e2fsprogs)")
+}
+
 /// A user can create namespaces in which it is root.
 #[cfg(unix)]
 pub fn user_namespaces() -> Met {

@@ -4,9 +4,10 @@ pub(crate) use super::super::ofd::{Locks, hold, is_held};
 
 use super::super::contract::Side;
 use super::super::folder::Folder;
+use super::super::zeros::write_zeros;
 use rustix::fd::OwnedFd;
 use rustix::fs::FallocateFlags;
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::Advice;
 use rustix::thread::futex;
 use rustix::thread::futex::Timespec;
@@ -21,9 +22,13 @@ pub(crate) fn directory() -> String {
     format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw())
 }
 
-/// Reserves real memory now, so that a full file system is an error here and not a bus error at the first access.
+/// Reserves real memory now, so that a full file system is an error here and not a bus error at the first access. Where
+/// the file system of a chosen directory cannot reserve, writes zeros.
 pub(crate) fn reserve(file: &OwnedFd, start: u64, length: u64) -> io::Result<()> {
-    Ok(retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), start, length))?)
+    match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), start, length)) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file, start, length),
+        reserved => Ok(reserved?),
+    }
 }
 
 /// Keeps these pages out of forked children.

@@ -53,14 +53,19 @@ pub fn shell_quote(word: &[u8]) -> String {
             text.into()
         }
         Ok(text) if !text.contains(is_hidden) => format!("'{}'", text.replace('\'', r"'\''")),
-        // `$'...'` is known to bash, zsh, ksh and newer POSIX shells; \ooo is one byte.
+        // Not `$'...'`, which older POSIX shells do not know. A substitution loses the line breaks at its end, so those are
+        // taken from IFS: a space, a tab and a line break. A `!` would recall a command in an interactive shell.
         _ => {
-            let escaped = word.iter().map(|byte| match byte {
-                b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
-                b' '..=b'~' => char::from(*byte).into(),
+            let end = word.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 1);
+            let text = &word[..end];
+            let escaped = text.iter().enumerate().map(|(at, byte)| match byte {
+                b'%' => "%%".into(),
+                b'-' if at == 0 => "\\055".into(),
+                b' '..=b'~' if !b"'\\!".contains(byte) => char::from(*byte).into(),
                 _ => format!("\\{byte:03o}"),
             });
-            format!("$'{}'", escaped.collect::<String>())
+            let breaks = "${IFS#??}".repeat(word.len() - text.len());
+            format!("\"$(printf '{}'){breaks}\"", escaped.collect::<String>())
         }
     }
 }
@@ -73,8 +78,9 @@ mod tests {
     fn words_are_quoted_only_where_a_shell_needs_it() {
         let words = ["duocopy", "/a b/c", "it's", "", "/plain-1.2"].map(|word| shell_quote(word.as_bytes()));
         assert_eq!(words.join(" "), r"duocopy '/a b/c' 'it'\''s' '' /plain-1.2");
-        assert_eq!(shell_quote(b"a'\n\xff\\"), r"$'a\'\012\377\\'");
-        assert_eq!(shell_quote("\u{202e}a".as_bytes()), r"$'\342\200\256a'");
-        assert_eq!(shell_quote("\u{3164}a".as_bytes()), r"$'\343\205\244a'");
+        assert_eq!(shell_quote(b"a'\n\xff\\%"), r#""$(printf 'a\047\012\377\134%%')""#);
+        assert_eq!(shell_quote("-\u{202e}-".as_bytes()), r#""$(printf '\055\342\200\256-')""#);
+        assert_eq!(shell_quote("\u{3164}!a".as_bytes()), r#""$(printf '\343\205\244\041a')""#);
+        assert_eq!(shell_quote(b"a\n\n"), r#""$(printf 'a')${IFS#??}${IFS#??}""#);
     }
 }
