@@ -56,6 +56,7 @@ fn with_too_few_threads_a_copy_does_without_or_says_so() {
                 _ => assert!(!is_said, "{ended:?}"),
             }
             let _ = std::fs::remove_file(folder.path("dst"));
+            let _ = std::fs::remove_dir(pipes_folder_of(user));
             folder.assert_nothing_left();
         }
     }

@@ -35,6 +35,8 @@ mod memory;
 mod messages;
 mod names;
 #[cfg(unix)]
+mod no_usual_place;
+#[cfg(unix)]
 mod output;
 mod pair;
 #[cfg(unix)]

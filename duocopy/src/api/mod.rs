@@ -3,7 +3,7 @@
 mod aftermath;
 mod error;
 mod event;
-mod os_path;
+pub(crate) mod os_path;
 mod outcome;
 mod request;
 mod system_error;

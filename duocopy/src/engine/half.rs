@@ -3,8 +3,10 @@
 use super::feed::Feed;
 use super::paths;
 use crate::api::{Error, ErrorKind, Request, Role, SandboxGap, Stop, Warning};
-use crate::session::{Consumer, Halt, Meeting, Peers, PipeDirectory, PipeError, Trust, check_peer, wire};
-use crate::sys::{self, Directory, DirectoryRight, SandboxPolicy};
+use crate::session::{
+    Consumer, Halt, Meeting, Peers, PipeDirectory, PipeError, Place, Trust, check_peer, wire,
+};
+use crate::sys::{self, Directory, DirectoryRight, PrivateDirectory, SandboxPolicy};
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ pub struct Half<'a> {
     pub source: Option<&'a Path>,
     pub destination: Option<&'a Path>,
     pub meeting: Meeting,
+    /// The directory that this process has made for the pipe, if the usual one cannot be used.
+    pub private: Option<&'a PrivateDirectory>,
     pub peers: Peers,
     pub stop: &'a Stop,
     /// The user of the peer at the beginning of the copy.
@@ -30,15 +34,21 @@ pub struct Half<'a> {
 }
 
 impl<'a> Half<'a> {
-    /// Makes the half that this request asks for, at the pipe of this name. The request's paths are resolved.
-    pub fn new(request: &'a Request, name: Vec<u8>, stop: &'a Stop) -> Result<Self, Error> {
+    /// Makes the half that this request asks for, at this pipe. The request's paths are resolved.
+    pub fn new(
+        request: &'a Request,
+        pipe: Place,
+        private: Option<&'a PrivateDirectory>,
+        stop: &'a Stop,
+    ) -> Result<Self, Error> {
         let (source, destination) = request.paths();
-        let (meeting, peers) = (Meeting::new(name, paths::tag(request), request), Peers::of(request)?);
+        let (meeting, peers) = (Meeting::new(pipe, paths::tag(request), request), Peers::of(request)?);
         Ok(Self {
             request,
             source,
             destination,
             meeting,
+            private,
             peers,
             stop,
             peer_user: Cell::default(),
@@ -50,9 +60,10 @@ impl<'a> Half<'a> {
     pub fn check_peer(
         &self,
         role: Role,
-        user: Result<Option<u32>, PipeError>,
+        user: impl FnOnce() -> Result<Option<u32>, PipeError>,
         feed: &Feed,
     ) -> Result<Option<u32>, Halt> {
+        let user = if self.meeting.is_private() { Ok(sys::effective_user()) } else { user() };
         let user = check_peer(role, user, &self.peers, |event| feed.send(event))?;
         self.peer_user.set(user);
         Ok(user)

@@ -17,13 +17,13 @@ use crate::session::{
     pack_trailer, unpack_trailer, wire,
 };
 use crate::source::{self, Piece, Source};
-use crate::sys::{DirectoryRight, SandboxPolicy};
+use crate::sys::{DirectoryRight, PrivateDirectory, SandboxPolicy};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Reads the source to its end, and waits for the verdict.
 pub fn read<T: Trust>(mut producer: Producer<T>, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
-    feed.send(Event::Joined { role: Role::Reader, pipe: half.meeting.name.clone() });
+    feed.send(Event::Joined { role: Role::Reader, pipe: half.meeting.place.name.clone() });
     // Opening the source may take any time, and no event would be delivered meanwhile.
     feed.pause();
     let (mut second, mut outlook) = (None, Outlook::default());
@@ -88,19 +88,19 @@ pub fn send<T: Trust>(
     let length = source.record().known_length();
     let layout = layout_for(source, half, feed);
     let starts_second = matches!(request.parties, Parties::Both { .. });
-    let started = starts_second.then(|| Started::start(request, &half.meeting.name)).transpose()?;
+    let started = starts_second.then(|| Started::start(request, &half.meeting.place)).transpose()?;
     confine(producer, half, feed);
     if let Some(started) = started {
         *second = Some(started.watch(&half.peer_ended, feed.sender())?);
     }
     session::offer(producer, &layout, &Hello::new(*source.record(), request))?;
-    let pipe = half.meeting.name.clone();
+    let pipe = half.meeting.place.name.clone();
     feed.send(Event::Started { role: Role::Reader, pipe, length });
     feed.send(Event::Waiting { missing: Role::Writer, refusal: None });
     feed.start(session::progress(producer.monitor(), Role::Reader, !starts_second));
 
     let at = session::start(producer)?;
-    half.check_peer(Role::Writer, producer.peer_user(), feed)?;
+    half.check_peer(Role::Writer, || producer.peer_user(), feed)?;
     let mut digest = source.resume(at, half.meeting.is_private(), half.stop)?;
     let usage = CacheUse { direct: request.direct_source, drops: request.drop_cache, flushes: false };
     feed.warn(source.use_cache(usage));
@@ -134,6 +134,7 @@ fn confine<T: Trust>(producer: &Producer<T>, half: &Half, feed: &Feed) {
     let destination = half.destination.and_then(dest::readable_directory);
     let policy = SandboxPolicy {
         pipe: producer.directory().map(|directory| (directory, half.rights_at_the_pipe())),
+        pipe_parent: half.private.map(PrivateDirectory::parent),
         // If the Writer dies while it commits, this process checks what became of the destination.
         destination: destination.as_ref().map(|directory| (directory, vec![DirectoryRight::ReadFiles])),
         changeable: None,

@@ -6,7 +6,8 @@ use super::{paths, preflight, reader, writer};
 use crate::api::{
     Aftermath, Error, ErrorKind, Event, Observer, Outcome, Parties, Progress, Request, Role, Stop,
 };
-use crate::session::{Pipe, Seat, Trust};
+use crate::session::{Pipe, Place, Seat, Trust};
+use crate::sys::PrivateDirectory;
 use std::hash::{BuildHasher, RandomState};
 
 /// Makes a copy, as one of its two processes or by starting the second one.
@@ -25,27 +26,58 @@ use std::hash::{BuildHasher, RandomState};
 /// See [`ErrorKind`]. Unless the error says otherwise ([`Aftermath`]), the destination is unchanged.
 pub fn run(request: &Request, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome, Error> {
     let request = &paths::resolve(request)?;
+    let is_both = matches!(request.parties, Parties::Both { .. });
     let name = match request.name() {
         Some(name) => name.as_encoded_bytes().to_vec(),
-        None if matches!(request.parties, Parties::Both { .. }) => {
+        None if is_both => {
             // No other copy may join this pipe by accident.
             let random = RandomState::new().hash_one(std::process::id());
             format!("duocopy cp {random:016x}").into_bytes()
         }
         None => paths::tag(request),
     };
-    run_as(request, request.role(), name, observer, stop)
+    let pipe = Place { name, private: None };
+    match run_as(request, request.role(), pipe.clone(), None, observer, stop) {
+        Err(error) if request.dir.is_none() && is_both && cannot_meet(&error) => {
+            run_elsewhere(request, &pipe, observer, stop).unwrap_or(Err(error))
+        }
+        result => result,
+    }
 }
 
-/// Makes a copy in this role, or in the one that is free, at the pipe of this name. The request's paths are resolved.
+/// Returns whether this process could not even open its pipe.
+fn cannot_meet(error: &Error) -> bool {
+    let is_place = matches!(error.kind, ErrorKind::ForeignDirectory { .. } | ErrorKind::SharedMemory { .. });
+    is_place && error.role.is_none()
+}
+
+/// Makes a copy whose two processes meet in a directory that was made for them; `None` if they can meet nowhere.
+fn run_elsewhere(
+    request: &Request,
+    pipe: &Place,
+    observer: &mut dyn Observer,
+    stop: &Stop,
+) -> Option<Result<Outcome, Error>> {
+    PrivateDirectory::places().iter().find_map(|place| {
+        let directory = PrivateDirectory::make(place).ok()?;
+        let pipe = Place { private: Some(directory.path().into()), ..pipe.clone() };
+        let result = run_as(request, request.role(), pipe, Some(&directory), observer, stop);
+        directory.remove();
+        Some(result).filter(|result| !result.as_ref().is_err_and(cannot_meet))
+    })
+}
+
+/// Makes a copy in this role, or in the one that is free, at this pipe. The request's paths are resolved. `private` is
+/// the directory of the pipe, if this process has made it.
 pub fn run_as(
     request: &Request,
     role: Option<Role>,
-    name: Vec<u8>,
+    pipe: Place,
+    private: Option<&PrivateDirectory>,
     observer: &mut dyn Observer,
     stop: &Stop,
 ) -> Result<Outcome, Error> {
-    let half = Half::new(request, name, stop)?;
+    let half = Half::new(request, pipe, private, stop)?;
     std::thread::scope(|scope| {
         let mut feed = Feed::new(scope, observer);
         let pipe = half.meeting.pipe(stop, &half.peer_ended);

@@ -4,6 +4,7 @@
 
 use super::feed::FeedSender;
 use crate::api::{Aftermath, Error, ErrorKind, Event, Outcome, Request};
+use crate::session::Place;
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Write};
@@ -33,12 +34,11 @@ fn check_is_first(arguments: impl Iterator<Item = OsString>) -> Result<(), Error
     Ok(())
 }
 
-/// The request of a copy and the name of its pipe, as the first process sends them to the second one.
+/// The request of a copy and its pipe, as the first process sends them to the second one.
 #[derive(Serialize, Deserialize)]
 pub struct Task {
     pub request: Request,
-    /// The name of the pipe.
-    pub name: Vec<u8>,
+    pub pipe: Place,
 }
 
 /// A line from the second process.
@@ -57,11 +57,11 @@ pub struct Started(Child);
 pub struct Watched(JoinHandle<Option<Result<Outcome, Error>>>);
 
 impl Started {
-    /// Starts the second process of this request, which is to meet this one under a name.
+    /// Starts the second process of this request, which is to meet this one at this pipe.
     ///
     /// A second process starts no other one. A program that forgets to call [`second_process`](crate::second_process)
     /// would otherwise start itself without end.
-    pub fn start(request: &Request, name: &[u8]) -> Result<Self, Error> {
+    pub fn start(request: &Request, pipe: &Place) -> Result<Self, Error> {
         check_is_first(std::env::args_os())?;
         let program = request.second_process.as_ref().map_or_else(own_program, |it| Ok(Command::new(it)));
         let mut child = program
@@ -73,8 +73,8 @@ impl Started {
             .map_err(failed)?;
         // If this process is gone before the second one arrives, the second one must not wait for another.
         let request = Request { connect_timeout: Some(Duration::ZERO), ..request.clone() };
-        let task =
-            serde_json::to_vec(&Task { request, name: name.into() }).expect("plain data has a JSON form");
+        let task = Task { request, pipe: pipe.clone() };
+        let task = serde_json::to_vec(&task).expect("plain data has a JSON form");
         if let Some(mut input) = child.stdin.take() {
             // If the process has died already, the thread that watches it will notice.
             let _ = input.write_all(&task);
@@ -167,9 +167,10 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         let odd = std::ffi::OsString::from_vec((1..=255).filter(|byte| *byte != b'/').collect());
         let request = Request::both(&odd, "b");
-        let task = serde_json::to_vec(&Task { request: request.clone(), name: vec![0, 255] }).unwrap();
+        let pipe = Place { name: vec![0, 255], private: Some(odd.clone().into()) };
+        let task = serde_json::to_vec(&Task { request: request.clone(), pipe: pipe.clone() }).unwrap();
         let read: Task = serde_json::from_slice(&task).unwrap();
-        assert_eq!((read.request, read.name), (request, vec![0, 255]));
+        assert_eq!((read.request, read.pipe), (request, pipe));
         let line = serde_json::to_vec(&Line::End(Err(Error::at(ErrorKind::SameFile, odd.as_ref())))).unwrap();
         let Line::End(Err(error)) = serde_json::from_slice(&line).unwrap() else { panic!("another line") };
         assert_eq!(error.path.as_deref(), Some(odd.as_ref()));

@@ -28,7 +28,7 @@ pub fn second_process(stop: &Stop) -> bool {
             report(&Line::Event(event));
         }
     };
-    let result = run_as(&task.request, Some(Role::Writer), task.name, &mut observer, stop);
+    let result = run_as(&task.request, Some(Role::Writer), task.pipe, None, &mut observer, stop);
     report(&Line::End(result));
     true
 }

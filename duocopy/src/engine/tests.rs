@@ -9,7 +9,7 @@ use crate::api::{Aftermath, Error, ErrorKind, Outcome, Request, Role, SourceChan
 use crate::dest::fake::FakeDestination;
 use crate::digest::{Digest, Kind};
 use crate::record::ResumePoint;
-use crate::session::Seat;
+use crate::session::{Place, Seat};
 use crate::source::fake::FakeSource;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -31,9 +31,10 @@ fn copy(request: &Request, mut source: FakeSource, mut destination: FakeDestinat
     static COPIES: AtomicU32 = AtomicU32::new(0);
     let number = COPIES.fetch_add(1, Ordering::Relaxed);
     let name = format!("engine tests {} {number}", std::process::id());
+    let pipe = Place { name: name.into(), private: None };
     let read = || {
         let stop = Stop::new();
-        let half = Half::new(request, name.clone().into(), &stop).expect("no users are named");
+        let half = Half::new(request, pipe.clone(), None, &stop).expect("no users are named");
         let pipe = half.meeting.pipe(&stop, &half.peer_ended);
         let pipe = half.meeting.trusted(&pipe).expect("the directory is private");
         let Ok(Seat::Reader(mut producer)) = half.meeting.join(&pipe, Some(Role::Reader)) else {
@@ -51,7 +52,7 @@ fn copy(request: &Request, mut source: FakeSource, mut destination: FakeDestinat
     };
     let mut write = || {
         let stop = Stop::new();
-        let half = Half::new(request, name.clone().into(), &stop).expect("no users are named");
+        let half = Half::new(request, pipe.clone(), None, &stop).expect("no users are named");
         // This half copies the bytes out before it uses them.
         let pipe = half.meeting.pipe(&stop, &half.peer_ended);
         let Ok(Seat::Writer(mut consumer)) = half.meeting.join(&pipe, Some(Role::Writer)) else {

@@ -24,7 +24,7 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// Writes the blocks to the destination, and decides the verdict.
 pub fn write<T: Trust>(mut consumer: Consumer<T>, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
-    feed.send(Event::Joined { role: Role::Writer, pipe: half.meeting.name.clone() });
+    feed.send(Event::Joined { role: Role::Writer, pipe: half.meeting.place.name.clone() });
     // Opening a named pipe waits until another program reads it, and no event would be delivered meanwhile.
     feed.pause();
     let mut outlook = Outlook::default();
@@ -96,7 +96,7 @@ fn open<T: Trust>(
     feed: &Feed,
     outlook: &mut Outlook,
 ) -> Result<Box<dyn Destination>, Halt> {
-    let reader = half.check_peer(Role::Reader, consumer.peer_user(), feed)?;
+    let reader = half.check_peer(Role::Reader, || consumer.peer_user(), feed)?;
     let (request, path) = (half.request, destination_of(half));
     let own = Policy::of(request);
     let policy = Policy { reader: own.reader.and(reader), stop: half.stop.clone(), ..own };
@@ -158,6 +158,7 @@ fn confine<T: Trust>(consumer: &Consumer<T>, destination: &dyn Destination, half
     let access = destination.access();
     let policy = SandboxPolicy {
         pipe: consumer.directory().map(|directory| (directory, half.rights_at_the_pipe())),
+        pipe_parent: None,
         changeable: access.as_ref().map(|access| access.file),
         destination: access.map(|access| (access.directory, access.rights)),
     };
@@ -193,7 +194,7 @@ fn receive<T: Trust>(
     let plan = WritePlan { digest, cache };
     feed.send(Event::Started {
         role: Role::Writer,
-        pipe: half.meeting.name.clone(),
+        pipe: half.meeting.place.name.clone(),
         length: source.known_length(),
     });
     feed.start(session::progress(consumer.monitor(), Role::Writer, false));

@@ -12,6 +12,7 @@ use crate::sys;
 use blockpipe::{
     Consumer, End, Geometry, JoinError, Monitor, Phase, Pipe, PipeError, Producer, Side, Trust, TrustedPeer,
 };
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -24,11 +25,19 @@ pub const MIN_BLOCK_SIZE: usize = Geometry::MIN_BLOCK_SIZE;
 /// differs.
 pub const HALVES: &[u8] = b"`duocopy read` and `duocopy write`";
 
+/// The name of a pipe, and its directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub name: Vec<u8>,
+    /// The directory that the first process of `cp` has made for this pipe, if the usual one cannot be used.
+    #[serde(with = "crate::api::os_path::option")]
+    pub private: Option<PathBuf>,
+}
+
 /// The pipe where the two processes meet, and how to join it.
 #[derive(Clone, Debug)]
 pub struct Meeting {
-    /// The name of the pipe.
-    pub name: Vec<u8>,
+    pub place: Place,
     /// The tag of the copy, on which both processes must agree.
     pub tag: Vec<u8>,
     dir: Option<PathBuf>,
@@ -44,14 +53,14 @@ pub enum Seat<T: Trust> {
 }
 
 impl Meeting {
-    pub fn new(name: Vec<u8>, tag: Vec<u8>, request: &Request) -> Self {
+    pub fn new(place: Place, tag: Vec<u8>, request: &Request) -> Self {
         let Request { dir, connect_timeout, replace_within, .. } = request.clone();
-        Self { name, tag, dir, connect_timeout, replace_within }
+        Self { place, tag, dir, connect_timeout, replace_within }
     }
 
-    fn place(&self) -> Pipe {
-        let pipe = Pipe::named(&self.name).tag(&self.tag);
-        match &self.dir {
+    fn named(&self) -> Pipe {
+        let pipe = Pipe::named(&self.place.name).tag(&self.tag);
+        match self.dir.as_ref().or(self.place.private.as_ref()) {
             Some(dir) => pipe.in_directory(dir),
             None => pipe,
         }
@@ -60,7 +69,7 @@ impl Meeting {
     /// Takes the end for this role, or the one that is free. `peer_ended` interrupts every wait, as `stop` does.
     pub fn pipe(&self, stop: &Stop, peer_ended: &Arc<AtomicBool>) -> Pipe {
         let mut pipe = self
-            .place()
+            .named()
             .interrupt(stop.flag(), wire::interrupted())
             .interrupt(Arc::clone(peer_ended), wire::interrupted());
         if let Some(time) = self.connect_timeout {
@@ -77,7 +86,7 @@ impl Meeting {
     #[expect(unsafe_code, reason = "the argument needs the choice of the directory, which is made here")]
     pub fn trusted(&self, pipe: &Pipe) -> Option<Pipe<TrustedPeer>> {
         // SAFETY: without a directory of the user's choice, the blocks lie in the private one of this user (mode 0700,
-        // checked by the library) or in kernel objects that only this user can open. A process that can write to them
+        // checked by the library), in one that the first process of `cp` has made (mode 0700, with a random name) or in kernel objects that only this user can open. A process that can write to them
         // there can also write to this process's memory. The peer is a process of this user that speaks the same
         // version of the protocol, and neither it nor this one writes to a block that it does not hold.
         self.is_private().then(|| unsafe { pipe.clone().trust_peer() })

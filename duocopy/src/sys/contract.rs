@@ -147,6 +147,8 @@ pub enum DirectoryRight {
 pub struct SandboxPolicy<'a, P, D> {
     /// The directory of the pipe's files.
     pub pipe: Option<(P, Vec<DirectoryRight>)>,
+    /// The directory in which this process has made that of the pipe: it may remove empty directories there.
+    pub pipe_parent: Option<D>,
     /// The directory of the destination.
     pub destination: Option<(D, Vec<DirectoryRight>)>,
     /// The only file whose length, mode, owner, attributes and times may change. The filter recognises it by the number

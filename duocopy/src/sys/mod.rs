@@ -6,7 +6,7 @@
 //!
 //! | part | provides |
 //! |---|---|
-//! | directories | [`Directory`]: calls relative to an open directory, so that nobody can move it away in between; [`foreign_link`]; [`prepare_file`], [`name_prepared`] |
+//! | directories | [`Directory`]: calls relative to an open directory, so that nobody can move it away in between; [`foreign_link`]; [`PrivateDirectory`]; [`prepare_file`], [`name_prepared`] |
 //! | open files | [`fstat`], [`stat`], [`file_kind`], [`file_kind_at`], [`is_pseudo_fs`], [`is_private_file`], [`is_own_file`], [`is_only_name`], [`is_writable`], [`is_busy`] |
 //! | content | [`open_source`], [`read_at`], [`write_at`], [`next_data`], [`preallocate`], [`while_others_may_read`] |
 //! | page cache | [`set_direct`], [`drop_cached`], [`CAN_DROP_CACHED`], [`is_cached`], [`free_memory`] |

@@ -227,8 +227,13 @@ impl Process {
 
 /// Returns the directory of this user's pipes.
 pub fn pipes_folder() -> PathBuf {
+    pipes_folder_of(rustix::process::geteuid().as_raw())
+}
+
+/// Returns the directory of another user's pipes.
+pub fn pipes_folder_of(user: u32) -> PathBuf {
     let portable = if cfg!(blockpipe_portable) { "-portable" } else { "" };
-    format!("/dev/shm/blockpipe{portable}-{}", rustix::process::geteuid().as_raw()).into()
+    format!("/dev/shm/blockpipe{portable}-{user}").into()
 }
 
 /// Lists the pipes of this user: path, file and the stored beginning of the name.

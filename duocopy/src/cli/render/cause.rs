@@ -7,7 +7,7 @@ use std::io;
 pub const CHECK_SHARED_MEMORY: &str = if cfg!(windows) {
     "check the rights of the programs that use this pipe"
 } else {
-    "check the rights and the mount of /dev/shm"
+    "check the rights and the mount of /dev/shm, or set DUOCOPY_DIR to a directory of this user (chmod 700)"
 };
 pub const FREE_SHARED_MEMORY: &str = if cfg!(windows) {
     "end other programs or enlarge the page file, or use a smaller --buffer-size"

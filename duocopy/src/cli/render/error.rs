@@ -301,7 +301,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::ForeignDirectory { .. } => row(REFUSED, "cannot use the directory of the pipe",
             match &to.request.dir {
                 Some(_) => "name a directory in which only the two users can write (chmod 2770, and a group of both)",
-                None => "make it a private directory of this user (chmod 700), or set DUOCOPY_DIR to one",
+                None => "give both processes, with --dir or DUOCOPY_DIR, a directory of this user that nobody else may enter (chmod 700)",
             }),
         Kind::ForeignPipe { .. } => row(REFUSED, "cannot use the pipe",
             "it was left alone: find out who created it, and remove it if it is not needed"),

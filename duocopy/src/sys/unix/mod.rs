@@ -4,6 +4,7 @@ mod attributes;
 mod dir;
 mod file;
 mod paths;
+mod private;
 mod signals;
 mod stream;
 mod system;
@@ -21,6 +22,7 @@ pub use file::{
     set_owner, set_times, set_user, stat, while_others_may_read, write_at,
 };
 pub use paths::{absolute, case_fold, normalize, remember_working_directory, shell_quote};
+pub use private::PrivateDirectory;
 pub use signals::Signals;
 pub use stream::{
     check_standard_output, open_stream_output, poll_ready, standard_input, standard_output, sync_stream,

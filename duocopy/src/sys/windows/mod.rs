@@ -4,6 +4,7 @@ mod constants;
 mod dir;
 mod file;
 mod paths;
+mod private;
 mod signals;
 mod stream;
 
@@ -22,5 +23,8 @@ pub use file::{
     write_at,
 };
 pub use paths::{absolute, case_fold, normalize, remember_working_directory, shell_quote};
+pub use private::PrivateDirectory;
 pub use signals::Signals;
-pub use stream::{PIPE_BUF, standard_input, standard_output, sync_stream, terminal_id};
+pub use stream::{
+    PIPE_BUF, check_standard_output, standard_input, standard_output, sync_stream, terminal_id,
+};

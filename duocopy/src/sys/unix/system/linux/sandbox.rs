@@ -45,6 +45,9 @@ fn restrict_paths<P: AsFd, D: AsFd>(policy: &SandboxPolicy<P, D>) -> Result<Rule
     if let Some((directory, rights)) = &policy.pipe {
         rules = rules.add_rule(PathBeneath::new(directory.as_fd(), access(rights)))?;
     }
+    if let Some(directory) = &policy.pipe_parent {
+        rules = rules.add_rule(PathBeneath::new(directory.as_fd(), AccessFs::RemoveDir))?;
+    }
     if let Some((directory, rights)) = &policy.destination {
         rules = rules.add_rule(PathBeneath::new(directory.as_fd(), access(rights)))?;
     }
@@ -90,6 +93,7 @@ mod tests {
         let number = open.as_raw_fd();
         let missing = confine(&SandboxPolicy {
             pipe: Some((&pipes, vec![DirectoryRight::ReadFiles, DirectoryRight::RemoveFiles])),
+            pipe_parent: None,
             destination: Some((&destination, vec![DirectoryRight::RenameFiles])),
             changeable: Some(&open),
         });
