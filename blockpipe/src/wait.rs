@@ -197,13 +197,15 @@ impl Attached {
                 self.alone_since.set(None);
                 Ok(None)
             }
-            // No peer can come any more. (One that has left may have removed the name; then the next poll finds its
-            // verdict.)
-            Ok(false) if self.has_lost_its_name() && self.verdict().is_none() => Err(self.removed()),
             Ok(false) => {
                 let since = self.alone_since.get().unwrap_or_else(Instant::now);
                 self.alone_since.set(Some(since));
-                absent(since.elapsed())
+                match absent(since.elapsed()) {
+                    // This end would wait for a peer, but none can come any more. (One that has left may have removed
+                    // the name; then the next poll finds its verdict.)
+                    Ok(None) if self.has_lost_its_name() && self.verdict().is_none() => Err(self.removed()),
+                    other => other,
+                }
             }
             Err(error) => Err(error),
         };

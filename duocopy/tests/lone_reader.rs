@@ -74,3 +74,37 @@ fn a_copy_may_take_longer_than_the_wait() {
         assert!(ended.took > milliseconds(500), "{ended:?}");
     }
 }
+
+/// The system removes what a user has in shared memory at the user's last logout, unless it is told otherwise.
+#[test(not_on_windows = "kernel objects cannot be removed")]
+fn a_process_that_waits_makes_its_pipe_again_if_it_is_removed() {
+    let folder = Folder::with_source(MIB);
+    let name = folder.pipe_name();
+    folder.make("meet");
+    folder.set_mode("meet", 0o700);
+    let status = |name: &str| {
+        let found = folder.duocopy("status --dir meet --json").word(name).end();
+        (found.code == 0).then_some(found.output)
+    };
+    let both = format!("{} -> {}", folder.text("src"), folder.text("dst"));
+    for (first, second, name) in [
+        ("--wait=30s --dir meet src dst", "--wait=9s --dir meet src dst", both.as_str()),
+        ("read --wait=30s --dir meet src", "write --wait=9s -f --dir meet dst", &name),
+        ("read --wait=30s --dir meet -", "write --wait=9s -f --dir meet dst", &name),
+        ("write --wait=30s -f --dir meet dst", "read --wait=9s --dir meet src", &name),
+    ] {
+        let half = if first.starts_with('-') { "" } else { name };
+        let waiting = folder.duocopy(&format!("{first} {half}")).after("exec <src").start();
+        let id = format!("\"process\":{}", waiting.id());
+        for _ in 0..2 {
+            until("the waiting process", || status(name).filter(|seen| seen.contains(&id)));
+            for entry in std::fs::read_dir(folder.path("meet")).unwrap() {
+                std::fs::remove_file(entry.unwrap().path()).unwrap();
+            }
+        }
+        until("a new pipe", || status(name).filter(|seen| seen.contains(&id)));
+        complete([waiting, folder.duocopy(&format!("{second} {half}")).start()]);
+        folder.assert_same("src", "dst");
+        std::fs::remove_file(folder.path("dst")).unwrap();
+    }
+}

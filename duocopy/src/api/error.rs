@@ -276,6 +276,8 @@ pub enum ErrorKind {
     },
     /// A process has been arriving or leaving for more than half a second, and is perhaps stopped (1).
     PipeBusy,
+    /// Somebody removed the pipe while this process waited for a replacement of its peer (1).
+    PipeRemoved,
     /// The pipe failed in another way, or the peer broke the protocol (1).
     Pipe {
         /// The pipe's own words, for a log.
@@ -303,6 +305,7 @@ impl ErrorKind {
                 | Self::SecondProcess
                 | Self::SecondProcessEnded
                 | Self::Interrupted
+                | Self::PipeRemoved
                 | Self::Skipped
         )
     }

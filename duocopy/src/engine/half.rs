@@ -27,6 +27,8 @@ pub struct Half<'a> {
     pub private: Option<&'a PrivateDirectory>,
     pub peers: Peers,
     pub stop: &'a Stop,
+    /// Whether the Writer has ever begun: then bytes may have been read that cannot be read again.
+    pub has_begun: Cell<bool>,
     /// The user of the peer at the beginning of the copy.
     peer_user: Cell<Option<u32>>,
     /// Set when the process that this one has started ends.
@@ -51,6 +53,7 @@ impl<'a> Half<'a> {
             private,
             peers,
             stop,
+            has_begun: Cell::default(),
             peer_user: Cell::default(),
             peer_ended: Arc::default(),
         })

@@ -21,14 +21,21 @@ use crate::sys::{DirectoryRight, PrivateDirectory, SandboxPolicy};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Reads the source to its end, and waits for the verdict.
-pub fn read<T: Trust>(mut producer: Producer<T>, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
+/// Reads the source to its end, and waits for the verdict. Opens the source unless it is open already.
+pub fn read<T: Trust>(
+    mut producer: Producer<T>,
+    source: &mut Option<Box<dyn Source>>,
+    half: &Half,
+    feed: &mut Feed,
+) -> Result<Outcome, Error> {
     feed.send(Event::Joined { role: Role::Reader, pipe: half.meeting.place.name.clone() });
     // Opening the source may take any time, and no event would be delivered meanwhile.
     feed.pause();
     let (mut second, mut outlook) = (None, Outlook::default());
-    let sent = open(half)
-        .and_then(|mut source| send(&mut producer, &mut *source, &mut second, &mut outlook, half, feed));
+    let opened = source.take().map_or_else(|| open(half), Ok);
+    let sent = opened.and_then(|opened| {
+        send(&mut producer, &mut **source.insert(opened), &mut second, &mut outlook, half, feed)
+    });
     let result = sent.or_else(|halt| explain(halt, &producer, outlook, half, feed));
     // Events are delivered only after the peer knows the result, because an observer may block.
     feed.pause();
@@ -89,8 +96,8 @@ pub fn send<T: Trust>(
     let layout = layout_for(source, half, feed);
     let starts_second = matches!(request.parties, Parties::Both { .. });
     let started = starts_second.then(|| Started::start(request, &half.meeting.place)).transpose()?;
-    confine(producer, half, feed);
     if let Some(started) = started {
+        confine(producer, half, feed);
         *second = Some(started.watch(&half.peer_ended, feed.sender())?);
     }
     session::offer(producer, &layout, &Hello::new(*source.record(), request))?;
@@ -100,6 +107,13 @@ pub fn send<T: Trust>(
     feed.start(session::progress(producer.monitor(), Role::Reader, !starts_second));
 
     let at = session::start(producer)?;
+    half.has_begun.set(true);
+    if !starts_second {
+        // Not before, because a process that waits makes its pipe again if somebody removes it.
+        feed.pause();
+        confine(producer, half, feed);
+        feed.start(session::progress(producer.monitor(), Role::Reader, true));
+    }
     half.check_peer(Role::Writer, || producer.peer_user(), feed)?;
     let mut digest = source.resume(at, half.meeting.is_private(), half.stop)?;
     let usage = CacheUse { direct: request.direct_source, drops: request.drop_cache, flushes: false };

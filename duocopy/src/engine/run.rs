@@ -7,8 +7,10 @@ use crate::api::{
     Aftermath, Error, ErrorKind, Event, Observer, Outcome, Parties, Progress, Request, Role, Stop,
 };
 use crate::session::{Pipe, Place, Seat, Trust};
+use crate::source::Source;
 use crate::sys::PrivateDirectory;
 use std::hash::{BuildHasher, RandomState};
+use std::time::Instant;
 
 /// Makes a copy, as one of its two processes or by starting the second one.
 ///
@@ -99,6 +101,26 @@ fn copy<T: Trust>(
     role: Option<Role>,
     feed: &mut Feed,
 ) -> Result<Outcome, Error> {
+    let (begun, mut source) = (Instant::now(), None);
+    let mut result = copy_once(half, pipe, role, &mut source, feed);
+    while result.as_ref().is_err_and(|error| error.kind == ErrorKind::PipeRemoved) && !half.has_begun.get() {
+        let pipe = match half.request.connect_timeout {
+            Some(limit) => &pipe.clone().connect_timeout(limit.saturating_sub(begun.elapsed())),
+            None => pipe,
+        };
+        result = copy_once(half, pipe, role, &mut source, feed);
+    }
+    result
+}
+
+/// Makes a copy at one pipe. The source stays open if somebody removes that pipe before the Writer has come.
+fn copy_once<T: Trust>(
+    half: &Half,
+    pipe: &Pipe<T>,
+    role: Option<Role>,
+    source: &mut Option<Box<dyn Source>>,
+    feed: &mut Feed,
+) -> Result<Outcome, Error> {
     let waits = half.request.is_half() && role == Some(Role::Writer);
     if waits {
         // This process may be the first, and then waits until the Reader is ready. If the copy is going to be refused,
@@ -112,7 +134,7 @@ fn copy<T: Trust>(
         feed.pause();
     }
     let (role, result) = match joined.map_err(|error| before_the_copy(error, half))? {
-        Seat::Reader(producer) => (Role::Reader, reader::read(producer, half, feed)),
+        Seat::Reader(producer) => (Role::Reader, reader::read(producer, source, half, feed)),
         Seat::Writer(consumer) => (Role::Writer, writer::write(consumer, half, feed)),
     };
     result.map_err(|error| Error { role: error.role.or(Some(role)), ..error })

@@ -92,6 +92,9 @@ impl Half<'_> {
             }
             PipeError::NoPeer => ErrorKind::PeerTimeout.into(),
             PipeError::Interrupted => self.interrupted(role, outlook),
+            PipeError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                ErrorKind::PipeRemoved.into()
+            }
             PipeError::Io { doing: step, source } => {
                 Error { cause: Some(source.into()), ..ErrorKind::SharedMemory { step }.into() }
             }

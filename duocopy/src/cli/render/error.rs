@@ -374,6 +374,9 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             let step = if is_named { String::new() } else { format!(" ({})", printable(step)) };
             row(FAILED, format!("cannot use the directory of the pipe{step}"), meeting_remedy(error, to))
         }
+        Kind::PipeRemoved => row(FAILED,
+            format!("{pipe} was removed while this process waited for the other one"),
+            "copy again; if it happens whenever a user logs out, see RemoveIPC in logind.conf"),
         Kind::PipeBusy => row(FAILED,
             format!("a process has been arriving at {pipe}, or leaving it, for more than half a second"),
             "if it is stopped, continue or end it, then try again"),

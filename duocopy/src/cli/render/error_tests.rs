@@ -83,6 +83,7 @@ fn examples() -> Vec<Kind> {
         Kind::SharedMemory { step: text() },
         Kind::Meeting { step: text() },
         Kind::PipeBusy,
+        Kind::PipeRemoved,
         Kind::Pipe { what: text() },
         Kind::Skipped,
     ]
@@ -93,7 +94,13 @@ fn expected_code(kind: &Kind) -> u8 {
     use Kind::*;
     match kind {
         Skipped => 0,
-        SecondProcess | PeerFailed | SharedMemory { .. } | Meeting { .. } | PipeBusy | Pipe { .. } => 1,
+        SecondProcess
+        | PeerFailed
+        | SharedMemory { .. }
+        | Meeting { .. }
+        | PipeBusy
+        | PipeRemoved
+        | Pipe { .. } => 1,
         EmptyPath | DevicePath | StreamPath | LongPath | UnusablePath | StandardStream | UnknownUser(_)
         | UnknownGroup(_) | OwnUserNotAllowed => 2,
         Mismatch { .. } => 4,
@@ -157,7 +164,7 @@ fn expected_code(kind: &Kind) -> u8 {
     }
 }
 
-const KINDS: usize = 79;
+const KINDS: usize = 80;
 
 #[test]
 fn every_kind_has_its_code_and_a_sentence_with_the_path() {
