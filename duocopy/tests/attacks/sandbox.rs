@@ -66,9 +66,10 @@ fn fresh() -> Folder {
 }
 
 fn reader(folder: &Folder) -> Half {
-    let reader = folder.duocopy("read --dir=meet in/src").word(NAME).start();
+    let reader = folder.duocopy(&format!("read --dir=meet {SLOWLY} in/src")).word(NAME).start();
+    let writer = folder.duocopy("write --dir=meet out/dst").word(NAME).start();
     let id = reader.id();
-    Half::stop(folder, READER, vec![reader], id)
+    Half::stop(folder, READER, vec![reader, writer], id)
 }
 
 fn writer(folder: &Folder, flags: &str) -> Half {
@@ -92,9 +93,9 @@ fn a_reader_can_do_what_the_manual_says() {
 #[test(needs = [root, strace, landlock, manual])]
 fn a_reader_without_dir_can_do_what_the_manual_says() {
     let folder = fresh();
-    let reader = folder.read_half("in/src").start();
-    let id = reader.id();
-    let half = Half::stop(&folder, READER, vec![reader], id);
+    let reader = folder.read_half(&format!("{SLOWLY} in/src")).start();
+    let (id, writer) = (reader.id(), folder.write_half("out/dst").start());
+    let half = Half::stop(&folder, READER, vec![reader, writer], id);
     check(&Half { options: &[], pipes: pipes_folder(), ..half }, &folder);
 }
 
