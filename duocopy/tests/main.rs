@@ -33,6 +33,8 @@ mod lone_reader;
 mod memory;
 #[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod messages;
+#[cfg(target_os = "linux")]
+mod misbehaving;
 mod names;
 #[cfg(unix)]
 mod no_usual_place;

@@ -118,6 +118,10 @@ pub fn ext3() -> Met {
     met(made, "`mkfs.ext3` is missing (package e2fsprogs)")
 }
 
+/// File systems that misbehave as told can be mounted.
+#[cfg(target_os = "linux")]
+pub use super::fuse::fuse;
+
 /// A user can create namespaces in which it is root.
 #[cfg(unix)]
 pub fn user_namespaces() -> Met {
