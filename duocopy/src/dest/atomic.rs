@@ -179,16 +179,22 @@ impl AtomicFile {
         Temporary { file, path, source: self.source(), policy }
     }
 
-    /// Flushes the copy and records that it is complete.
-    fn flush(&mut self, whole: ResumePoint) -> Result<(), Error> {
-        if let Err(error) = self.file.sync_all() {
+    /// Flushes the copy, if it is to be `durable`, and makes the file system report everything that it could not write.
+    /// Records that the copy is complete.
+    fn flush(&mut self, whole: ResumePoint, durable: bool) -> Result<(), Error> {
+        let flush = if durable { self.file.sync_all() } else { Ok(()) };
+        let flush = flush.map_err(|error| self.failed(Operation::Flush, error));
+        let close = || sys::check_close(&self.file).map_err(|error| self.failed(Operation::Write, error));
+        if let Err(error) = flush.and_then(|()| close()) {
             // Data that may have been lost between the cache and the disk must not be trusted, and a second flush would
             // not report the loss.
-            self.journaling.forget();
             self.discard();
-            return Err(self.failed(Operation::Flush, error));
+            self.journaling.forget();
+            return Err(error);
         }
-        self.journaling.record_whole(whole, &self.file);
+        if durable {
+            self.journaling.record_whole(whole, &self.file);
+        }
         Ok(())
     }
 
@@ -427,9 +433,7 @@ impl<'a> Staged<'a> for Open<'a> {
             file.file.set_len(whole.position).map_err(|error| file.failed(Operation::SetLength, error))?;
             file.claim(metadata)?;
             let missing = file.set_metadata(metadata, durable)?;
-            if durable {
-                file.flush(whole)?;
-            }
+            file.flush(whole, durable)?;
             prepared.warnings.extend(missing.warnings(&file.path.path));
             prepared.not_preserved = missing.of_source;
         }
@@ -460,8 +464,8 @@ impl<'a> Ready<'a> for Open<'a> {
             return Err(error);
         }
         // A copy that cannot be read back is not resumed.
-        file.journaling.forget();
         file.discard();
+        file.journaling.forget();
         Err(error)
     }
 

@@ -200,6 +200,7 @@ impl<'a> Staged<'a> for Open<'a> {
         if durable {
             sys::sync_stream(&output.file).map_err(|error| output.failed(Operation::Flush, error))?;
         }
+        sys::check_close(&output.file).map_err(|error| output.failed(Operation::Write, error))?;
         let everything = Loss { what: Preserved::Everything, reason: LossReason::Stream };
         let not_preserved = if metadata.is_empty() { Vec::new() } else { vec![everything] };
         let warnings = output.cache.end(&output.file, &output.path, whole.position).into_iter().collect();

@@ -118,6 +118,15 @@ pub fn is_busy(_error: &io::Error) -> bool {
     false
 }
 
+/// Returns the error that the file system reports only once a descriptor is closed: writes may have failed since they
+/// were accepted. The file itself stays open.
+pub fn check_close(file: &File) -> io::Result<()> {
+    Ok(retry_on_intr(|| {
+        let duplicate = rustix::io::fcntl_dupfd_cloexec(file, 0)?;
+        nix::unistd::close(duplicate).map_err(|error| Errno::from_raw_os_error(error as i32))
+    })?)
+}
+
 /// Checks that this is a regular file with one name, which only this user can open.
 pub fn is_private_file(file: &File) -> bool {
     let own = rustix::process::geteuid().as_raw();
