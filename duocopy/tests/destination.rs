@@ -229,3 +229,40 @@ fn a_temporary_file_that_somebody_removes_ends_the_copy() {
     let texts = ["removed or replaced the temporary file", "copy again", &folder.text("dst")];
     both_fail(&folder, processes, 12, &texts);
 }
+
+/// Cleaners of temporary files remove what is old, and know nothing of the journal.
+#[test(needs = [held_copies], not_on_windows = "the name of an open file goes with its last handle")]
+fn the_journal_goes_with_the_temporary_file() {
+    for flags in ["", "--partial", "--replace-within=30s"] {
+        let folder = Folder::with_source_and_destination(LONG);
+        let processes = after_a_checkpoint(&folder, flags);
+        fs::remove_file(folder.left_over("part").expect("a temporary file")).unwrap();
+        both_fail(&folder, processes, 12, &["removed or replaced the temporary file"]);
+    }
+    // An interrupted copy keeps nothing, because there is nothing to resume.
+    let folder = Folder::with_source_and_destination(LONG);
+    let [reader, writer] = after_a_checkpoint(&folder, "--partial");
+    fs::remove_file(folder.left_over("part").expect("a temporary file")).unwrap();
+    writer.signal(Signal::INT);
+    writer.end().expect(130, &["is unchanged"]);
+    reader.end().expect(8, &[]);
+    folder.assert_untouched(Some(OLD));
+}
+
+/// The journal of another copy, which has taken the names by then, stays.
+#[test(needs = [held_copies], not_on_windows = "the name of an open file goes with its last handle")]
+fn the_journal_of_another_copy_stays() {
+    let folder = Folder::with_source_and_destination(LONG);
+    let processes = after_a_checkpoint(&folder, "");
+    let [part, journal] = ["part", "journal"].map(|what| folder.left_over(what).expect("a file of the copy"));
+    for path in [&part, &journal] {
+        fs::remove_file(path).unwrap();
+        fs::write(path, "of another copy").unwrap();
+    }
+    for ended in end(processes) {
+        ended.expect(12, &["removed or replaced the temporary file"]);
+    }
+    for path in [&part, &journal] {
+        assert_eq!(fs::read(path).unwrap(), b"of another copy");
+    }
+}

@@ -202,6 +202,53 @@ fn backups_have_the_names_of_cp() {
     assert!(folder.read("dst.~8~") == OLD);
 }
 
+/// The name of a backup that is too long for the file system is shortened as by `cp`.
+#[test(not_on_windows = "other limits; nothing is shortened there")]
+fn long_names_of_backups_are_those_of_cp() {
+    // Length of the name, the options, and which of its bytes and what ending the backup has.
+    for (length, flags, kept, ending) in [
+        (255, "--backup", 254, "~"),
+        (255, "--backup=simple", 254, "~"),
+        (254, "--backup", 254, "~"),
+        (255, "--backup --suffix", 254, "~"),
+        (252, "--backup --suffix", 252, "~"),
+        (251, "--backup --suffix", 251, ".bak"),
+        (255, "--backup=numbered", 254, "~"),
+        (252, "--backup=numbered", 252, "~"),
+        (251, "--backup=numbered", 251, ".~1~"),
+    ] {
+        let folder = Folder::new();
+        folder.write("src", "new");
+        let name = "n".repeat(length);
+        folder.write(&name, OLD);
+        let backup = format!("{}{ending}", &name[..kept]);
+        let (flags, suffix) = match flags.strip_suffix(" --suffix") {
+            Some(flags) => (flags, "export SIMPLE_BACKUP_SUFFIX=.bak"),
+            None => (flags, "true"),
+        };
+        let copy = |flags: &str| folder.duocopy(&format!("cp {flags} src {name}")).after(suffix);
+        copy(flags).end().expect(0, &[]);
+        assert_eq!(
+            (folder.read(&backup), folder.read(&name)),
+            (OLD.to_vec(), b"new".to_vec()),
+            "{length} {flags}"
+        );
+        folder.write("src", "newer");
+        if flags == "--backup=numbered" && ending == "~" {
+            // The number has no room, and a numbered backup never replaces another one.
+            for more in ["--dry-run", ""] {
+                let line = format!("{flags} {more}");
+                copy(&line).end().expect(12, &["no room for a number", "--backup=simple"]);
+            }
+            assert_eq!((folder.read(&backup), folder.read(&name)), (OLD.to_vec(), b"new".to_vec()));
+        } else {
+            copy(flags).end().expect(0, &[]);
+            assert_eq!(folder.read(&name), b"newer");
+        }
+        folder.assert_nothing_left();
+    }
+}
+
 #[test(not_on_windows = "there is no `cp`")]
 fn the_environment_selects_backups_as_for_cp() {
     for (surroundings, flags) in [

@@ -14,6 +14,8 @@ mod cache;
 mod command_line;
 mod cp;
 mod destination;
+#[cfg(target_os = "linux")]
+mod directories;
 mod embed;
 #[cfg(unix)]
 mod every_call;
@@ -45,6 +47,8 @@ mod pair;
 mod parties;
 mod preserve;
 mod progress;
+#[cfg(target_os = "linux")]
+mod protected;
 mod replaced;
 mod resume;
 #[cfg(unix)]

@@ -1,6 +1,6 @@
 //! Destinations on file systems that refuse calls, report errors late, or tell things wrongly.
 
-use crate::util::fuse::{Call, Errno, Fault::Refuses};
+use crate::util::fuse::{Call, Errno, Fault::CoarseTimes, Fault::Refuses};
 use crate::util::*;
 
 /// A copy to a file system without faults tells whether the file system of these tests is good enough.
@@ -35,4 +35,135 @@ fn an_error_that_only_close_reports_fails_the_copy() {
             ended.expect(code, &[]);
         }
     }
+}
+
+/// The lengths and modes are right without the call, so a refusal means nothing.
+#[test(needs = [fuse])]
+fn a_call_whose_effect_is_there_already_may_be_refused() {
+    let chmod = [Errno::ENOSYS, Errno::EPERM, Errno::EOPNOTSUPP].map(|it| Refuses(Call::Chmod, it));
+    let others = [
+        Refuses(Call::Truncate, Errno::EPERM),
+        Refuses(Call::Truncate, Errno::ENOSYS),
+        Refuses(Call::Chown, Errno::EPERM),
+        Refuses(Call::SetTimes, Errno::EPERM),
+        Refuses(Call::Reserve, Errno::EPERM),
+        Refuses(Call::Reserve, Errno::EIO),
+        Refuses(Call::SyncDirectory, Errno::EINVAL),
+        Refuses(Call::SyncDirectory, Errno::EPERM),
+    ];
+    for fault in chmod.into_iter().chain(others) {
+        let folder = Folder::with_source(300 * KIB);
+        folder.set_mode("src", 0o600);
+        let _mounted = folder.mount("mounted", &[fault]);
+        for flags in ["", "--backup=simple", "--sparse=always"] {
+            folder.write("src", bytes(300 * KIB, flags.len() as u64));
+            let ended = folder.duocopy(&format!("cp {flags} src mounted/dst")).end();
+            ended.expect(0, &[]);
+            assert_eq!(ended.messages, "", "{fault:?} {flags}");
+            folder.assert_same("src", "mounted/dst");
+        }
+        folder.assert_nothing_left_in("mounted");
+    }
+    // A time that cannot be set is lost.
+    let folder = Folder::with_source(KIB);
+    let _mounted = folder.mount("mounted", &[Refuses(Call::SetTimes, Errno::EPERM)]);
+    folder.duocopy("cp -p src mounted/dst").end().expect(3, &["timestamps (Operation not permitted"]);
+}
+
+#[test(needs = [fuse, holes])]
+fn where_no_length_can_be_set_holes_become_zeros() {
+    for error in [Errno::EPERM, Errno::EOPNOTSUPP, Errno::EINVAL] {
+        let folder = Folder::new();
+        let mut content = vec![0; 2 * MIB];
+        content[MIB..MIB + 100].fill(1);
+        let source = std::fs::File::create(folder.path("src")).unwrap();
+        source.set_len(2 * MIB as u64).unwrap();
+        source.write_all_at(&content[MIB..MIB + 100], MIB as u64).unwrap();
+        let _mounted = folder.mount("mounted", &[Refuses(Call::Truncate, error)]);
+        for flags in ["", "--sparse=always", "--sparse=never"] {
+            folder.duocopy(&format!("cp {flags} src mounted/dst")).end().expect(0, &[]);
+            assert!(folder.read("mounted/dst") == content, "{flags}");
+        }
+    }
+}
+
+/// File systems for cloud storage have neither of the two calls that replace nothing.
+#[test(needs = [fuse])]
+fn where_no_call_refuses_to_replace_the_name_is_checked_before() {
+    const LIMIT: &str = "could only be asked just before the last step if the destination exists";
+    for link in [Errno::EPERM, Errno::ENOSYS, Errno::EIO, Errno::EMLINK] {
+        let faults = [Refuses(Call::RenameNoReplace, Errno::EINVAL), Refuses(Call::Link, link)];
+        let folder = Folder::with_source(300 * KIB);
+        let mounted = folder.mount("mounted", &faults);
+        let halves = || end([folder.read_half("src").start(), folder.write_half("mounted/dst").start()]);
+        let [reader, writer] = halves();
+        reader.expect(0, &[]);
+        writer.expect(0, &[LIMIT, &folder.text("mounted/dst")]);
+        folder.assert_same("src", "mounted/dst");
+        let [reader, writer] = halves();
+        reader.expect(12, &[]);
+        writer.expect(12, &["the destination exists", "--force"]);
+        folder.duocopy("cp -n src mounted/other").end().expect(0, &[LIMIT]);
+        folder.write("src", "newer");
+        folder.duocopy("cp -n src mounted/other").end().expect(0, &[]);
+        folder.assert_same("mounted/dst", "mounted/other");
+        folder.assert_nothing_left_in("mounted");
+        // A backup needs a second name, and says so.
+        folder.duocopy("cp --backup src mounted/dst").end().expect(
+            if matches!(link, Errno::EIO | Errno::EMLINK) { 6 } else { 12 },
+            &["cannot keep the old destination under another name"],
+        );
+        drop(mounted);
+    }
+}
+
+/// The destination appears during the copy.
+#[test(needs = [fuse, strace])]
+fn a_name_that_was_taken_during_the_copy_is_not_replaced_there_either() {
+    let folder = Folder::with_source(2 * MIB);
+    let faults = [Refuses(Call::RenameNoReplace, Errno::EINVAL), Refuses(Call::Link, Errno::EPERM)];
+    let mounted = folder.mount("mounted", &faults);
+    let line = format!("{SMALL_BLOCKS} --update=none-fail src mounted/dst");
+    let [reader, writer] = pair(folder.duocopy(&line), folder.duocopy(&line).traced(SLOW_WRITES));
+    writer.has_called("pwrite64", 3);
+    std::fs::write(mounted.behind.join("dst"), OLD).unwrap();
+    for ended in end([reader, writer]) {
+        ended.expect(12, &["the destination was created during the copy"]);
+    }
+    assert_eq!(folder.read("mounted/dst"), OLD);
+    folder.assert_nothing_left_in("mounted");
+}
+
+/// Some file systems answer with an I/O error what they do not know.
+#[test(needs = [fuse])]
+fn where_no_question_about_attributes_is_answered_copies_work() {
+    let folder = Folder::with_source(300 * KIB);
+    folder.set_mode("src", 0o664);
+    let _mounted = folder.mount("mounted", &[Refuses(Call::Attributes, Errno::EIO)]);
+    assert_eq!(folder.duocopy("cp src mounted/dst").end().expect(0, &[]).messages, "");
+    // A list that nobody can see may make the group's bits a mask.
+    assert_eq!(folder.mode("mounted/dst") & 0o070, 0);
+    folder.write("src", "newer");
+    let note = "did not keep these properties of the old file: extended attributes";
+    folder.duocopy("cp src mounted/dst").end().expect(0, &[note]);
+    folder.assert_same("src", "mounted/dst");
+    folder.assert_nothing_left_in("mounted");
+}
+
+/// FAT rounds to two seconds.
+#[test(needs = [fuse])]
+fn a_time_that_the_file_system_rounds_is_not_preserved() {
+    let folder = Folder::with_source(KIB);
+    let _mounted = folder.mount("mounted", &[CoarseTimes]);
+    let set_time = |nanoseconds| {
+        let time = std::time::UNIX_EPOCH + std::time::Duration::new(1_000_000_000, nanoseconds);
+        let times = std::fs::FileTimes::new().set_accessed(time).set_modified(time);
+        std::fs::File::options().write(true).open(folder.path("src")).unwrap().set_times(times).unwrap();
+    };
+    set_time(1);
+    let lost = ["not everything was preserved", "timestamps (the file system cannot store this value)"];
+    folder.duocopy("cp -p src mounted/dst").end().expect(3, &lost);
+    folder.duocopy("cp src mounted/dst").end().expect(0, &[]);
+    set_time(0);
+    folder.duocopy("cp -p src mounted/dst").end().expect(0, &[]);
 }

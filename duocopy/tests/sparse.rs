@@ -130,4 +130,30 @@ mod holes {
             assert!(space(&folder, "dst") < 2 * long);
         }
     }
+
+    /// What is written to reserved space is not compressed.
+    #[test(needs = [own_mounts, loop_devices, btrfs])]
+    fn a_copy_takes_as_little_space_as_the_file_system_can_make_it() {
+        let folder = Folder::new();
+        folder.write("src", "the same line again and again\n".repeat(MIB));
+        File::create(folder.path("disk.img")).unwrap().set_len(200 << 20).unwrap();
+        folder.make("disk");
+        let ended = folder.with_own_mounts(
+            "mkfs.btrfs -q disk.img
+        mount -o loop,compress-force disk.img disk
+        used() { sync -f disk; df --output=used -k disk | tail -n 1; }
+        before=$(used)
+        \"$0\" cp src disk/dst
+        mkdir disk/attribute
+        mount -o remount,compress=no disk
+        chattr +c disk/attribute
+        \"$0\" cp src disk/attribute/dst
+        echo $(($(used) - before))",
+        );
+        ended.expect(0, &[]);
+        // Two times 30 MiB.
+        let taken: u64 =
+            ended.output.lines().last().unwrap_or_default().parse().unwrap_or_else(|_| panic!("{ended:?}"));
+        assert!(taken < 15 << 10, "{taken} KiB");
+    }
 }

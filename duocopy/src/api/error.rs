@@ -91,6 +91,14 @@ pub enum ErrorKind {
         #[serde(with = "super::os_path")]
         copy: PathBuf,
     },
+    /// The destination is immutable or append-only, or the backup that would be replaced is (6).
+    DestinationProtected,
+    /// The directory of the destination is immutable or append-only (6).
+    DirectoryProtected,
+    /// Something is mounted at the destination, which therefore cannot be replaced (6).
+    DestinationIsMountPoint,
+    /// In a sticky directory, only the owner of the destination or of the directory may replace it (6).
+    StickyDirectory,
     /// The program that reads a stream output has ended (6).
     OutputClosed,
 
@@ -181,6 +189,12 @@ pub enum ErrorKind {
     },
     /// A backup would replace something that is not a regular file (12).
     BackupIsSpecial {
+        /// The backup's name.
+        #[serde(with = "super::os_path")]
+        backup: PathBuf,
+    },
+    /// The name of a numbered backup would be too long for its number, and the shorter one is taken (12).
+    BackupExists {
         /// The backup's name.
         #[serde(with = "super::os_path")]
         backup: PathBuf,
@@ -327,6 +341,7 @@ impl ErrorKind {
     pub(crate) fn without_details(self) -> Self {
         match self.with_path(|_| PathBuf::new()) {
             Self::BackupIsSource { .. } => Self::BackupIsSource { backup: PathBuf::new() },
+            Self::BackupExists { .. } => Self::BackupExists { backup: PathBuf::new() },
             Self::BackupIsSpecial { .. } => Self::BackupIsSpecial { backup: PathBuf::new() },
             Self::NameInUse { .. } => Self::NameInUse { there: Vec::new(), processes: Vec::new() },
             Self::ForeignPipe { .. } => Self::ForeignPipe { what: String::new() },

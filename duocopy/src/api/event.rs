@@ -223,6 +223,13 @@ pub enum Warning {
         /// The system's error.
         cause: SystemError,
     },
+    /// The copy was to replace nothing, and the file system can do no better than to be asked for the name just before
+    /// the rename.
+    NotExclusive {
+        /// The destination.
+        #[serde(with = "super::os_path")]
+        path: PathBuf,
+    },
     /// What an interrupted copy left does not fit this one, which restarts from the beginning.
     Restarted,
     /// Owner and group of the old destination were not kept, and their rights were removed.

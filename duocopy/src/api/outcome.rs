@@ -71,6 +71,8 @@ pub enum LossReason {
     Stream,
     /// The system refused to set it.
     System(SystemError),
+    /// The file system stored another value, for example a rounded time.
+    OtherValue,
     /// This system does not have it.
     Unsupported,
     /// It did not reach this Writer: it was sent to one that died.

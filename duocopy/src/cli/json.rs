@@ -112,7 +112,8 @@ fn warning_fields(warning: &Warning, to: &Audience) -> Value {
         | Warning::DropCacheUseless { path }
         | Warning::NoPageCache { path }
         | Warning::Irreversible { path }
-        | Warning::OwnerNotKept { path } => json!({ "path": show(path) }),
+        | Warning::OwnerNotKept { path }
+        | Warning::NotExclusive { path } => json!({ "path": show(path) }),
         Warning::NotHandedOn { path, what } => {
             let attribute = |what: &Preserved| match what {
                 Preserved::Attribute(name) => Some(name.to_string_lossy().into_owned()),

@@ -3,9 +3,10 @@
 //! At every moment the destination is either the old file or the new one.
 
 mod prefix;
+mod replace;
 
 use super::contract::{Access, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
-use super::inspect::{check_overwrite, examine};
+use super::inspect::examine;
 use super::journal::{Heading, Journal};
 use super::journaling::Journaling;
 use super::metadata::{Missing, SourceMetadata};
@@ -13,13 +14,11 @@ use super::path::DestinationPath;
 use super::settle::{Settled, Temporary};
 use super::staging::{self, Staging};
 use super::{backup, sparse};
-use crate::api::{
-    Aftermath, Backup, Error, ErrorKind, Operation, Overwrite, Preserve, Sparse, Verify, Warning,
-};
+use crate::api::{Aftermath, Backup, Error, ErrorKind, Operation, Preserve, Sparse, Verify, Warning};
 use crate::cache::{CachePolicy, Pages};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
-use crate::sys::{self, DirectoryRight, Entry, Stat};
+use crate::sys::{self, DirectoryRight, Stat};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -38,6 +37,8 @@ pub struct AtomicFile {
     begins: ResumePoint,
     /// True if the file is the destination already: an earlier Writer died after it had committed.
     already_committed: bool,
+    /// True if the file system has refused to make holes: zeros are written instead.
+    refuses_holes: bool,
     /// True if the temporary file is complete, and only the rename failed.
     keep_temporary: bool,
     warnings: Vec<Warning>,
@@ -125,6 +126,7 @@ impl AtomicFile {
             settled: None,
             begins,
             already_committed: is_committed,
+            refuses_holes: false,
             keep_temporary: false,
             warnings: Vec::new(),
             cache: CachePolicy::default(),
@@ -137,12 +139,17 @@ impl AtomicFile {
     }
 
     fn makes_holes(&self) -> bool {
-        sparse::makes_holes(self.policy.sparse, self.source().stat.has_holes)
+        !self.refuses_holes && sparse::makes_holes(self.policy.sparse, self.source().stat.has_holes)
     }
 
     /// Returns the name that the file has now.
     fn current_name(&self) -> OsString {
         if self.already_committed { self.path.name.clone() } else { self.path.temporary() }
+    }
+
+    /// Returns whether the file is where a later copy would look for it.
+    fn has_file(&self) -> bool {
+        self.already_committed || self.owns_temporary()
     }
 
     fn owns_temporary(&self) -> bool {
@@ -196,58 +203,6 @@ impl AtomicFile {
             self.journaling.record_whole(whole, &self.file);
         }
         Ok(())
-    }
-
-    /// Renames the file to its final name, unless another program has interfered with one of the names meanwhile.
-    fn replace(&mut self) -> Result<(), Error> {
-        if !self.owns_temporary() {
-            return Err(self.refused(ErrorKind::TemporaryFileReplaced));
-        }
-        let entry = self.path.directory.entry(&self.path.name);
-        match entry.map_err(|error| self.failed(Operation::Stat, error))? {
-            None | Some(Entry::Regular(_)) => {}
-            Some(Entry::Directory | Entry::Other) => {
-                return Err(self.refused(ErrorKind::DestinationChangedType));
-            }
-        }
-        self.path.check_unmoved()?;
-        let (temporary, name, overwrite) = (self.path.temporary(), &self.path.name, self.policy.overwrite);
-        let renamed = match overwrite {
-            Overwrite::Replace | Overwrite::ReplaceIfOlder => {
-                if overwrite == Overwrite::ReplaceIfOlder {
-                    self.check_still_older()?;
-                }
-                self.path.check_owner(name)?;
-                backup::keep(&self.path, &self.policy, self.source().stat.file)?;
-                if let Some(mut settled) = self.settled.take() {
-                    settled.renew(self.as_temporary())?;
-                }
-                self.path.directory.rename(&self.file, &temporary, name)
-            }
-            Overwrite::Skip | Overwrite::Refuse => self.path.directory.rename_no_replace(&temporary, name),
-        };
-        let Err(error) = renamed else { return Ok(()) };
-        let exists = error.kind() == io::ErrorKind::AlreadyExists;
-        Err(match overwrite {
-            Overwrite::Skip if exists => self.refused(ErrorKind::Skipped),
-            Overwrite::Refuse if exists => self.refused(ErrorKind::DestinationAppeared),
-            _ if sys::is_busy(&error) => {
-                // The copy is complete. The next run, or the user, can still rename it.
-                self.keep_temporary = true;
-                let copy = self.path.sibling(&temporary);
-                self.refused(ErrorKind::DestinationBusy { copy }).doing(Operation::Rename, error)
-            }
-            _ => self.failed(Operation::Rename, error),
-        })
-    }
-
-    /// Checks that no newer destination has appeared during the copy.
-    fn check_still_older(&self) -> Result<(), Error> {
-        match self.path.directory.stat(&self.path.name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(self.failed(Operation::Stat, error)),
-            Ok(now) => check_overwrite(&self.path.path, &self.policy, &now, self.source()),
-        }
     }
 
     fn remove_journal(&self) {
@@ -337,7 +292,7 @@ impl Destination for AtomicFile {
         let reached = reached.filter(|reached| reached.position > 0);
         let recorded = reached.is_none_or(|reached| self.journaling.flush(reached));
         match self.journaling.durable() {
-            durable if durable > 0 && ended && recorded => {
+            durable if durable > 0 && ended && recorded && self.has_file() => {
                 // The descriptor may stay open in a process that lives on, and the next copy needs the lock.
                 let _ = self.file.unlock();
                 durable
@@ -354,7 +309,10 @@ impl Destination for AtomicFile {
         if self.already_committed {
             // The destination is not the copy, and no later run must take it for one.
             self.remove_journal();
-        } else if self.owns_temporary() && !self.keep_temporary {
+        } else if !self.owns_temporary() {
+            // Somebody has taken it away, and by now another copy may have a journal of this name.
+            self.journaling.remove(&self.path);
+        } else if !self.keep_temporary {
             self.remove_journal();
             // If this fails, the next copy to this destination removes it.
             let _ = self.path.directory.remove(&self.path.temporary());
@@ -379,7 +337,7 @@ impl<'a> Staged<'a> for Open<'a> {
             // A committed destination is never written to: the Writer that committed it should have had all data.
             return Err(self.0.refused(ErrorKind::CommittedTooEarly));
         }
-        if self.0.policy.sparse != Sparse::Always {
+        if self.0.policy.sparse != Sparse::Always || self.0.refuses_holes {
             self.0.write_at(offset, bytes)?;
             return Ok(bytes.len());
         }
@@ -401,8 +359,13 @@ impl<'a> Staged<'a> for Open<'a> {
             return self.write(offset, &zeros).map(|written| written as u64);
         }
         // The file ends at this offset, because anything past it was truncated.
-        self.0.file.set_len(offset + length).map_err(|error| self.0.failed(Operation::Punch, error))?;
-        Ok(length)
+        match self.0.file.set_len(offset + length) {
+            Err(error) if sys::is_refusal(&error) => {
+                self.0.refuses_holes = true;
+                self.write_zeros(offset, length)
+            }
+            other => other.map(|()| length).map_err(|error| self.0.failed(Operation::Punch, error)),
+        }
     }
 
     fn reached(&mut self, point: ResumePoint) -> Result<(), Error> {
@@ -429,8 +392,7 @@ impl<'a> Staged<'a> for Open<'a> {
                 file.file.sync_all().map_err(|error| file.failed(Operation::Flush, error))?;
             }
         } else {
-            // Preallocation may have made the file longer than the copy.
-            file.file.set_len(whole.position).map_err(|error| file.failed(Operation::SetLength, error))?;
+            file.set_length(whole.position)?;
             file.claim(metadata)?;
             let missing = file.set_metadata(metadata, durable)?;
             file.flush(whole, durable)?;
@@ -478,6 +440,10 @@ impl<'a> Ready<'a> for Open<'a> {
 }
 
 impl Committed for Open<'_> {
+    fn take_warnings(&mut self) -> Vec<Warning> {
+        self.0.take_warnings()
+    }
+
     fn sync_name(&self) -> Result<(), Error> {
         self.0.path.directory.sync(&self.0.file).map_err(|error| {
             let error = self.0.failed(Operation::FlushName, error);

@@ -20,17 +20,13 @@ pub fn keep(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<(
         // A destination that cannot be inspected cannot be replaced either, and that reports why.
         _ => return Ok(()),
     }
-    let numbers = match policy.backup {
-        Backup::Numbered | Backup::Existing => highest(path),
-        Backup::None | Backup::Simple => Ok(None),
-    };
-    let kept = match (policy.backup, numbers) {
-        (_, Err(error)) => Err(error),
-        (Backup::Numbered, Ok(highest)) => numbered(path, highest.unwrap_or(0)),
-        (Backup::Existing, Ok(Some(highest))) => numbered(path, highest),
-        (_, Ok(_)) => {
-            check(path, policy, source)?;
-            simple(path, &policy.backup_suffix)
+    let kept = match highest_for(path, policy) {
+        Err(error) => Err(error),
+        Ok(Some(highest)) => numbered(path, highest),
+        Ok(None) => {
+            let name = simple_name(path, policy);
+            check_simple(path, &name, source)?;
+            simple(path, &name)
         }
     };
     kept.map_err(|error| {
@@ -45,19 +41,30 @@ pub fn keep(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<(
     })
 }
 
-/// Checks that a simple backup replaces nothing but a regular file, and not the source.
+/// Checks that a simple backup replaces nothing but a regular file, and not the source, and that there is a name for a
+/// numbered one.
 pub fn check(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<(), Error> {
-    let is_numbered = match policy.backup {
-        Backup::None => return Ok(()),
-        Backup::Numbered => true,
-        Backup::Existing => matches!(highest(path), Ok(Some(_))),
-        Backup::Simple => false,
-    };
-    if is_numbered {
+    if policy.backup == Backup::None {
         return Ok(());
     }
-    let name = with_suffix(&path.name, &policy.backup_suffix);
-    let kind = match path.directory.entry(&name) {
+    let failed = |error| Error::destination(&path.path, Operation::Backup, error);
+    if let Some(highest) = highest_for(path, policy).map_err(failed)? {
+        let [name, other] = [1, 2].map(|more| numbered_name(path, highest + more));
+        // A name that is too long loses its number.
+        let is_taken = name == other && path.directory.entry(&name).map_err(failed)?.is_some();
+        let backup = PathBuf::from(name);
+        return if is_taken {
+            Err(Error::at(ErrorKind::BackupExists { backup }, &path.path))
+        } else {
+            Ok(())
+        };
+    }
+    check_simple(path, &simple_name(path, policy), source)
+}
+
+fn check_simple(path: &DestinationPath, name: &OsStr, source: FileId) -> Result<(), Error> {
+    let failed = |error| Error::destination(&path.path, Operation::Backup, error);
+    let kind = match path.directory.entry(name) {
         Ok(Some(Entry::Regular(id))) if id == source => {
             ErrorKind::BackupIsSource { backup: PathBuf::from(name) }
         }
@@ -67,7 +74,10 @@ pub fn check(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<
         Ok(Some(Entry::Regular(_))) if is_link_foreign(path) => {
             return Err(staging::name_taken(path, &path.backup(), None));
         }
-        Ok(Some(Entry::Regular(_))) => return path.check_owner(&name),
+        Ok(Some(Entry::Regular(_))) => {
+            path.check_owner(name)?;
+            return path.check_replaceable(name, &path.directory.stat(name).map_err(failed)?);
+        }
         _ => return Ok(()),
     };
     Err(Error::at(kind, &path.path))
@@ -92,7 +102,16 @@ fn is_link_foreign(path: &DestinationPath) -> bool {
     }
 }
 
-/// Returns the highest number that a backup has, if there is one.
+/// Returns the highest number that a backup has so far, or `None` if the next one gets no number.
+fn highest_for(path: &DestinationPath, policy: &Policy) -> io::Result<Option<u64>> {
+    match policy.backup {
+        Backup::None | Backup::Simple => Ok(None),
+        Backup::Numbered => highest(path).map(|highest| Some(highest.unwrap_or(0))),
+        Backup::Existing => highest(path),
+    }
+}
+
+/// Returns the highest number that a backup has, if there is one, and this user may list the directory.
 fn highest(path: &DestinationPath) -> io::Result<Option<u64>> {
     let number = |name: &OsStr| {
         let rest = name.as_encoded_bytes().strip_prefix(path.name.as_encoded_bytes())?;
@@ -100,12 +119,15 @@ fn highest(path: &DestinationPath) -> io::Result<Option<u64>> {
         let only_digits = digits.bytes().all(|digit| digit.is_ascii_digit());
         only_digits.then(|| digits.parse::<u64>())?.ok().filter(|number| *number < u64::MAX - MAX_TRIES)
     };
-    Ok(path.directory.names()?.iter().filter_map(|name| number(name)).max())
+    match path.directory.names() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        names => Ok(names?.iter().filter_map(|name| number(name)).max()),
+    }
 }
 
 fn numbered(path: &DestinationPath, highest: u64) -> io::Result<()> {
     for number in highest + 1..=highest + MAX_TRIES {
-        match path.directory.link(&path.name, &with_suffix(&path.name, &format!(".~{number}~"))) {
+        match path.directory.link(&path.name, &numbered_name(path, number)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => return other,
         }
@@ -114,21 +136,23 @@ fn numbered(path: &DestinationPath, highest: u64) -> io::Result<()> {
 }
 
 /// Makes a simple backup, which replaces an older one in one step.
-fn simple(path: &DestinationPath, suffix: &str) -> io::Result<()> {
-    let (backup, between) = (with_suffix(&path.name, suffix), path.backup());
-    match path.directory.link(&path.name, &backup) {
+fn simple(path: &DestinationPath, backup: &OsStr) -> io::Result<()> {
+    let between = path.backup();
+    match path.directory.link(&path.name, backup) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         other => return other,
     }
     path.directory.link(&path.name, &between)?;
-    let renamed = path.directory.rename_over(&between, &backup);
+    let renamed = path.directory.rename_over(&between, backup);
     // rename(2) does nothing if both names are links to one file. Then the extra one is still there.
     remove_leftover(path);
     renamed
 }
 
-fn with_suffix(name: &OsStr, suffix: &str) -> OsString {
-    let mut name = name.to_owned();
-    name.push(suffix);
-    name
+fn simple_name(path: &DestinationPath, policy: &Policy) -> OsString {
+    path.directory.extended_name(&path.name, &policy.backup_suffix)
+}
+
+fn numbered_name(path: &DestinationPath, number: u64) -> OsString {
+    path.directory.extended_name(&path.name, &format!(".~{number}~"))
 }

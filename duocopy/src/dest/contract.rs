@@ -179,6 +179,9 @@ pub trait Ready<'a> {
 
 /// A copy that is committed.
 pub trait Committed {
+    /// Returns the warnings about the commit.
+    fn take_warnings(&mut self) -> Vec<Warning>;
+
     /// Flushes the name to the disk.
     fn sync_name(&self) -> Result<(), Error>;
 

@@ -129,6 +129,10 @@ impl<'a> Ready<'a> for Open<'a> {
 }
 
 impl Committed for Open<'_> {
+    fn take_warnings(&mut self) -> Vec<Warning> {
+        Vec::new()
+    }
+
     fn sync_name(&self) -> Result<(), Error> {
         self.0.call("sync_name")
     }

@@ -7,7 +7,6 @@ use super::{backup, staging, stream};
 use crate::api::{Error, ErrorKind, Operation, Overwrite};
 use crate::record::SourceRecord;
 use crate::sys::Stat;
-use std::io;
 use std::path::Path;
 
 /// What a copy would find at the destination.
@@ -63,14 +62,14 @@ fn inspect_file(
 ) -> Result<Found, Error> {
     let path = DestinationPath::open_path(path, policy.follow_links)?;
     let existing = examine(&path, policy, source, || is_own(&path))?;
-    if !path.directory.is_writable() {
-        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
-        return Err(Error::destination(&path.path, Operation::Temporary, denied));
-    }
+    // A copy tries it.
+    let denied = |error| Error::destination(&path.path, Operation::Temporary, error);
+    path.directory.check_writable().map_err(denied)?;
     Ok(existing.map_or(Found::Absent, Found::Existing))
 }
 
-/// Returns the file that the copy replaces, if there is one; an error if it must not. An existing destination that
+/// Returns the file that the copy replaces, if there is one; an error if it must not, or cannot: what is known only now
+/// would be known only once everything is copied. An existing destination that
 /// `is_own` tells to be this very copy is not protected by the overwrite policy.
 pub fn examine(
     path: &DestinationPath,
@@ -86,7 +85,11 @@ pub fn examine(
             check_overwrite(&path.path, policy, old, source)?;
             owned?;
         }
+        path.check_replaceable(&path.name, old)?;
         backup::check(path, policy, source.stat.file)?;
+    }
+    if path.directory.protection().is_fixed {
+        return Err(Error::at(ErrorKind::DirectoryProtected, &path.path));
     }
     Ok(existing)
 }

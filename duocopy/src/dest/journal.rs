@@ -132,6 +132,11 @@ impl Journal {
         self.durable
     }
 
+    /// Returns the open file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Removes the journal of this name if there is one: a file of this user that has no other name. Anything else is
     /// left alone, and the error is of the kind `AlreadyExists`.
     pub fn remove(directory: &Directory, name: &OsStr) -> io::Result<()> {

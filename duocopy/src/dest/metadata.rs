@@ -8,7 +8,7 @@ use super::xattr;
 use crate::api::{Loss, LossReason, Preserve, Preserved, Warning};
 use crate::attributes::{Attribute, Received};
 use crate::record::SourceRecord;
-use crate::sys::{self, AccessList, DefaultList, Existing};
+use crate::sys::{self, AccessList, DefaultList, Existing, Stat};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -91,7 +91,7 @@ impl SourceMetadata {
         let wants = |what| !is_stream && self.wants(what);
         let received = self.attributes.unpack();
         let received = received.as_deref();
-        rights::make_private(file)?;
+        let is_private = rights::make_private(file)?;
         let existing = around.existing.map_or(&[][..], |existing| &existing.attributes);
         missing.of_existing = xattr::hand_on(existing, file, trusts_reader)?;
         if wants(Preserve::Xattr) {
@@ -125,6 +125,7 @@ impl SourceMetadata {
         let group_kept = around.existing.is_none_or(|existing| existing.owner.1 == owner.1)
             || wants(Preserve::Ownership) && has_group;
         let rights = decide(same_owner, group_kept, has_group || !wants(Preserve::Ownership));
+        let rights = if is_private { rights } else { rights.without_mask() };
         let refused = rights.give(file)?;
         missing.of_source.extend((!is_stream).then_some(lost_list).flatten());
         self.add_refused(&mut missing, refused, around);
@@ -133,8 +134,7 @@ impl SourceMetadata {
             missing.of_source.push(Loss { what: Preserved::Mode, reason: LossReason::OtherOwner });
         }
         if wants(Preserve::Timestamps) {
-            let set = sys::set_times(file, source.stat.accessed, source.stat.modified);
-            missing.of_source.extend(set.err().map(|error| failed(Preserved::Timestamps, error)));
+            missing.of_source.extend(set_times(file, &source.stat)?);
         }
         Ok(missing)
     }
@@ -251,6 +251,18 @@ impl SourceMetadata {
             missing.of_existing.push(Preserved::SetIdBits);
         }
     }
+}
+
+/// Sets the times, and returns the loss if the file system does not keep them as they are. It may succeed and round them,
+/// or refuse what is there already.
+fn set_times(file: &File, wanted: &Stat) -> io::Result<Option<Loss>> {
+    let set = sys::set_times(file, wanted.accessed, wanted.modified);
+    let now = sys::fstat(file)?;
+    if (now.accessed, now.modified) == (wanted.accessed, wanted.modified) {
+        return Ok(None);
+    }
+    let reason = set.map_or_else(|error| LossReason::System(error.into()), |()| LossReason::OtherValue);
+    Ok(Some(Loss { what: Preserved::Timestamps, reason }))
 }
 
 fn failed(what: Preserved, error: io::Error) -> Loss {

@@ -28,6 +28,5 @@ mod xattr;
 pub use contract::{Destination, Policy, Staged, WritePlan};
 pub use inspect::{Found, inspect, inspect_early};
 pub use metadata::SourceMetadata;
-pub use open::{open, open_stream, readable_directory, take_over, temporary_path};
-pub use staging::fate;
+pub use open::{Observed, open, open_stream, take_over};
 pub use stream::is_stream;

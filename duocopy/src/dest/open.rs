@@ -3,8 +3,10 @@
 use super::atomic::AtomicFile;
 use super::contract::{Destination, Policy};
 use super::path::DestinationPath;
+use super::staging;
 use super::stream::StreamOutput;
-use crate::api::Error;
+use crate::api::{Aftermath, Error, Stop};
+use crate::digest::{Kind, Value};
 use crate::record::{SourceRecord, TargetRecord};
 use crate::sys::Directory;
 use std::path::{Path, PathBuf};
@@ -41,14 +43,35 @@ pub fn open_stream(
     Ok(StreamOutput::open(path, policy, rereads)?.map(|output| Box::new(output) as _))
 }
 
-/// Returns the path that the temporary file of a copy to this destination has.
-pub fn temporary_path(path: &Path) -> Option<PathBuf> {
-    let path = DestinationPath::open_path(path, true).ok()?;
-    Some(path.sibling(&path.temporary()))
-}
+/// A destination that another process writes, opened once: this process may have to inspect it after the Writer's death.
+#[derive(Debug)]
+pub struct Observed(DestinationPath);
 
-/// Opens the directory of a destination for a Reader, which may have to inspect the destination after the Writer's
-/// death. The sandbox must leave this directory readable.
-pub fn readable_directory(path: &Path) -> Option<Directory> {
-    Some(DestinationPath::open_path(path, true).ok()?.directory)
+impl Observed {
+    /// Opens the directory of a destination. Returns `None` if this process cannot see it.
+    pub fn open(path: &Path) -> Option<Self> {
+        DestinationPath::open_path(path, true).ok().map(Self)
+    }
+
+    /// Returns the directory, which the sandbox must leave readable.
+    pub fn directory(&self) -> &Directory {
+        &self.0.directory
+    }
+
+    /// Returns the path that the temporary file of a copy to this destination has.
+    pub fn temporary_path(&self) -> PathBuf {
+        self.0.sibling(&self.0.temporary())
+    }
+
+    /// Returns the state of the destination after the Writer died while it committed.
+    pub fn fate(
+        &self,
+        target: &TargetRecord,
+        length: u64,
+        kind: Kind,
+        sent: &Value,
+        stop: &Stop,
+    ) -> Aftermath {
+        staging::fate(&self.0, target, length, kind, sent, stop)
+    }
 }

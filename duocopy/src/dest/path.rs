@@ -2,7 +2,7 @@
 
 use crate::api::{Error, ErrorKind, Operation};
 use crate::digest;
-use crate::sys::{self, Directory, Entry, FileId, FileOwner};
+use crate::sys::{self, Directory, Entry, FileId, FileOwner, Stat};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -21,7 +21,8 @@ pub struct DestinationPath {
     pub path: PathBuf,
     /// The path with all links followed, for messages.
     real: PathBuf,
-    follow_links: bool,
+    /// Where the directory was when it was opened, if the system tells.
+    location: Option<PathBuf>,
 }
 
 impl DestinationPath {
@@ -32,7 +33,8 @@ impl DestinationPath {
     pub fn resolve(path: &Path, follow_links: bool) -> Result<Self, Error> {
         let found = Self::open_path(path, follow_links)?;
         let failed = |error: io::Error| Error::destination(path, Operation::OpenDirectory, error);
-        Ok(Self { directory: found.directory.reopen().map_err(failed)?, ..found })
+        let directory = found.directory.reopen().map_err(failed)?;
+        Ok(Self { location: directory.location(), directory, ..found })
     }
 
     /// Resolves a path in order to inspect what is there: the directory is opened for lookups only.
@@ -55,7 +57,7 @@ impl DestinationPath {
                 if links > 0 && directory.entry(&name).map_err(inspecting)?.is_none() {
                     return refused(ErrorKind::DanglingLink);
                 }
-                return Ok(Self { directory, name, path: path.into(), real, follow_links });
+                return Ok(Self { directory, name, path: path.into(), real, location: None });
             };
             if !follow_links {
                 return refused(ErrorKind::LinkNotFollowed);
@@ -98,18 +100,10 @@ impl DestinationPath {
         self.real.with_file_name(name)
     }
 
-    /// Returns an error unless the path still leads to this name in the directory that is open.
-    pub fn check_unmoved(&self) -> Result<(), Error> {
-        let moved = || Error::at(ErrorKind::DirectoryMoved, &self.path);
-        // A process that may not open more files cannot tell.
-        let there = Self::open_path(&self.path, self.follow_links).map_err(|error| match &error.cause {
-            Some(cause) if cause.is_too_many_files() => error,
-            _ => moved(),
-        })?;
-        match (there.directory.id(), self.directory.id()) {
-            (Ok(is), Ok(was)) if is == was && there.name == self.name => Ok(()),
-            _ => Err(moved()),
-        }
+    /// Returns whether the directory is where it was when it was opened, as far as the system tells. The path is not
+    /// resolved again: it may lead through something that only an unconfined process can enter.
+    pub fn is_unmoved(&self) -> bool {
+        self.directory.location() == self.location
     }
 
     /// Returns an error if another user may have put this file into a sticky directory: see [`FileOwner::Suspect`]. The
@@ -122,6 +116,22 @@ impl DestinationPath {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(Error::destination(&self.path, Operation::Stat, error)),
+        }
+    }
+
+    /// Returns an error if the system will not let this user replace this file, whatever the rights of users.
+    pub fn check_replaceable(&self, name: &OsStr, old: &Stat) -> Result<(), Error> {
+        let refused = |kind| Err(Error::at(kind, &self.path));
+        let protection = self.directory.protection_of(name);
+        let failed = |error| Error::destination(&self.path, Operation::Stat, error);
+        if protection.is_mount_point {
+            refused(ErrorKind::DestinationIsMountPoint)
+        } else if protection.is_fixed {
+            refused(ErrorKind::DestinationProtected)
+        } else if !self.directory.may_replace(old.owner.0).map_err(failed)? {
+            refused(ErrorKind::StickyDirectory)
+        } else {
+            Ok(())
         }
     }
 

@@ -68,6 +68,12 @@ impl Rights {
         Self { mode: self.mode & !0o077 | both << 3 | both, list: self.list }
     }
 
+    /// Returns these rights for a file that may have a list that nobody can see: its group bits give nothing.
+    pub fn without_mask(mut self) -> Self {
+        self.mode &= !0o070;
+        self
+    }
+
     /// Returns these rights with another list, which then says what everybody may do.
     pub fn with_list(&self, list: Option<AccessList>) -> Self {
         let mode = list.as_ref().map_or(self.mode, |list| self.mode & !0o777 | list.plain_mode());
@@ -98,11 +104,16 @@ impl Rights {
     }
 }
 
-/// Makes the temporary file private again after an earlier attempt to give it rights.
-pub fn make_private(file: &File) -> io::Result<()> {
+/// Makes the temporary file private again after an earlier attempt to give it rights. Returns `false` if it may still have
+/// a list, which a file system that answers no question about lists may hide. Then the group bits of its mode are a mask.
+pub fn make_private(file: &File) -> io::Result<bool> {
     limit_to_owner(file, PRIVATE)?;
     // The mode comes first: without the list its group bits would be the rights of the group.
-    sys::set_access_list(file, None)
+    match sys::set_access_list(file, None) {
+        Ok(()) => Ok(true),
+        Err(_) if sys::access_list(file).is_err() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Gives a private file to another owner, who gets no more than these rights.
@@ -127,11 +138,7 @@ fn set_mode(file: &File, mode: u32) -> io::Result<Option<io::Error>> {
         return Ok(None);
     }
     match sys::set_mode(file, mode) {
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) =>
-        {
-            Ok(Some(error))
-        }
+        Err(error) if sys::is_refusal(&error) => Ok(Some(error)),
         other => other.map(|()| None),
     }
 }

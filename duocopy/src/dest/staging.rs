@@ -15,7 +15,6 @@ use crate::sys::{self, Entry, Stat};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
 use std::io;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The time to wait for another copy to the same destination, which may be about to end.
@@ -335,7 +334,7 @@ pub fn lost(path: &DestinationPath, committing: bool) -> Error {
 /// Returns the state of the destination after the Writer died while it committed. It depends on which of the two names
 /// its file has, and on whether the content is what the Reader sent.
 pub fn fate(
-    path: &Path,
+    path: &DestinationPath,
     target: &TargetRecord,
     length: u64,
     kind: Kind,
@@ -343,12 +342,11 @@ pub fn fate(
     stop: &Stop,
 ) -> Aftermath {
     let inspect = || -> Option<Aftermath> {
-        let path = DestinationPath::open_path(path, true).ok()?;
         // The temporary name comes first, because the rename takes the file from there to the other one.
-        if find(&path, &path.temporary(), target).is_some() {
+        if find(path, &path.temporary(), target).is_some() {
             return Some(Aftermath::Unchanged);
         }
-        let stat = find(&path, &path.name, target)?;
+        let stat = find(path, &path.name, target)?;
         let mut digest = Digest::new(kind);
         if stat.length == length && kind != Kind::Nothing {
             let file = path.directory.open_existing(&path.name).ok()?;
@@ -396,15 +394,15 @@ mod tests {
     fn a_writer_that_dies_at_its_end_is_judged_by_its_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("name");
-        let temporary = DestinationPath::open_path(&path, true).unwrap();
-        let temporary = temporary.sibling(&temporary.temporary());
+        let destination = DestinationPath::open_path(&path, true).unwrap();
+        let temporary = destination.sibling(&destination.temporary());
         std::fs::write(&temporary, "new").unwrap();
         let stat = sys::stat(&temporary).unwrap();
         let target = TargetRecord { file: stat.file, birth_time: stat.birth_time, ..TargetRecord::default() };
         let mut digest = Digest::new(Kind::Crc64);
         digest.update(b"new");
         let now = |target: &TargetRecord, length, sent| {
-            fate(&path, target, length, Kind::Crc64, &sent, &Stop::new())
+            fate(&destination, target, length, Kind::Crc64, &sent, &Stop::new())
         };
         assert_eq!(now(&target, 3, digest.value()), Aftermath::Unchanged);
         std::fs::rename(&temporary, &path).unwrap();

@@ -219,6 +219,10 @@ impl<'a> Ready<'a> for Open<'a> {
 }
 
 impl Committed for Open<'_> {
+    fn take_warnings(&mut self) -> Vec<Warning> {
+        Vec::new()
+    }
+
     fn sync_name(&self) -> Result<(), Error> {
         Ok(())
     }

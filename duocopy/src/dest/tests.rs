@@ -11,7 +11,7 @@ use crate::record::{ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, FileId};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 const OLD: &str = "the old one";
@@ -74,6 +74,10 @@ impl Folder {
     fn inspect(&self, policy: &Policy, source: &SourceRecord) -> Result<Found, Error> {
         inspect(&self.destination(), policy, Some(source), false, false, true)
     }
+}
+
+fn temporary_path(path: &Path) -> Option<PathBuf> {
+    Observed::open(path).map(|observed| observed.temporary_path())
 }
 
 fn policy() -> Policy {

@@ -58,7 +58,8 @@ fn gives_rights(name: &OsStr) -> bool {
 /// Attributes that give rights to a program were meant for the old content, and so were those that would give rights to
 /// content from another user.
 pub fn hand_on(existing: &[Attribute], file: &File, trusts_reader: bool) -> io::Result<Vec<Preserved>> {
-    let has = sys::attributes(file)?;
+    // A file system that cannot even list attributes keeps none.
+    let has = sys::attributes(file).unwrap_or_default();
     for (name, _) in &has {
         let is_own = is_of_users(name) || name.as_encoded_bytes().starts_with(b"trusted.");
         if is_own && existing.iter().all(|(other, _)| other != name) {
@@ -78,6 +79,10 @@ pub fn hand_on(existing: &[Attribute], file: &File, trusts_reader: bool) -> io::
     let mut lost = Vec::new();
     for attribute in existing {
         let (name, value) = attribute;
+        if name.is_empty() {
+            lost.push(Preserved::Attributes);
+            continue;
+        }
         if OF_CONTENT.iter().any(|checksum| name == checksum) {
             continue;
         }
@@ -147,7 +152,9 @@ fn set(attribute: &Attribute, file: &File, trusts_reader: bool, same_owner: bool
     let (name, value) = attribute;
     let reason = refusal(attribute, trusts_reader, same_owner).or_else(|| {
         let set = sys::set_attribute(file, name, value.as_deref().unwrap_or_default());
-        set.err().map(|error| LossReason::System(error.into()))
+        // A refusal does not matter if the file has the attribute, which its directory may have given to it.
+        let has = || sys::attributes(file).is_ok_and(|has| has.contains(attribute));
+        set.err().filter(|_| !has()).map(|error| LossReason::System(error.into()))
     });
     reason.map(|reason| loss(name, reason))
 }

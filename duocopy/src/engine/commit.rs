@@ -81,7 +81,7 @@ pub fn commit<'a, T: Trust>(
         }
         Ok(committed)
     });
-    let committed = match committed {
+    let mut committed = match committed {
         Ok(committed) => committed,
         Err(error) => {
             committing.abort(&wire::encode(&error, half.meeting.is_pair()));
@@ -95,6 +95,7 @@ pub fn commit<'a, T: Trust>(
         let what = error.to_string();
         feed.warn([Warning::TooLate(Box::new(ErrorKind::Pipe { what }.into()))]);
     }
+    feed.warn(committed.take_warnings());
     committed.tidy();
     if let Some(stats) = arrived.stats {
         feed.send(Event::Stats(stats));

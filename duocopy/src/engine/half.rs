@@ -3,11 +3,12 @@
 use super::feed::Feed;
 use super::paths;
 use crate::api::{Error, ErrorKind, Request, Role, SandboxGap, Stop, Warning};
+use crate::dest::Observed;
 use crate::session::{
     Consumer, Halt, Meeting, Peers, PipeDirectory, PipeError, Place, Trust, check_peer, wire,
 };
 use crate::sys::{self, Directory, DirectoryRight, PrivateDirectory, SandboxPolicy};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -31,6 +32,7 @@ pub struct Half<'a> {
     pub has_begun: Cell<bool>,
     /// The user of the peer at the beginning of the copy.
     peer_user: Cell<Option<u32>>,
+    observed: OnceCell<Option<Observed>>,
     /// Set when the process that this one has started ends.
     pub peer_ended: Arc<AtomicBool>,
 }
@@ -55,8 +57,15 @@ impl<'a> Half<'a> {
             stop,
             has_begun: Cell::default(),
             peer_user: Cell::default(),
+            observed: OnceCell::new(),
             peer_ended: Arc::default(),
         })
+    }
+
+    /// Returns the destination, if this process can see it. It is opened once: a confined process may be unable to follow
+    /// its path again.
+    pub fn observed(&self) -> Option<&Observed> {
+        self.observed.get_or_init(|| self.destination.and_then(Observed::open)).as_ref()
     }
 
     /// Returns the user of the peer, which has this role, or an error if that user is not allowed.

@@ -9,7 +9,6 @@ use super::verdict::Outlook;
 use crate::api::{Error, ErrorKind, Event, Outcome, Parties, Role, SharedOption, Stats, Warning};
 use crate::attributes;
 use crate::cache::{CacheUse, Pages};
-use crate::dest;
 use crate::digest::{Digest, Kind};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
 use crate::session::{
@@ -145,12 +144,11 @@ pub fn send<T: Trust>(
 
 /// Gives up all rights that the Reader does not need once its source is open.
 fn confine<T: Trust>(producer: &Producer<T>, half: &Half, feed: &Feed) {
-    let destination = half.destination.and_then(dest::readable_directory);
     let policy = SandboxPolicy {
         pipe: producer.directory().map(|directory| (directory, half.rights_at_the_pipe())),
         pipe_parent: half.private.map(PrivateDirectory::parent),
         // If the Writer dies while it commits, this process checks what became of the destination.
-        destination: destination.as_ref().map(|directory| (directory, vec![DirectoryRight::ReadFiles])),
+        destination: half.observed().map(|it| (it.directory(), vec![DirectoryRight::ReadFiles])),
         changeable: None,
     };
     half.confine(&policy, feed);

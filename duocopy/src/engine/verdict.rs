@@ -2,7 +2,7 @@
 
 use super::half::Half;
 use crate::api::{Aftermath, Error, ErrorKind, Role, Stop};
-use crate::dest::{self, Policy};
+use crate::dest::{self, Observed, Policy};
 use crate::digest::{Kind, Value};
 use crate::record::{SourceRecord, TargetRecord};
 use crate::session::{
@@ -117,7 +117,7 @@ impl Half<'_> {
         match role {
             // The Reader does not know how much the Writer could keep.
             Role::Reader if !outlook.is_stream => {
-                Aftermath::PartialMayRemain { path: self.destination.and_then(dest::temporary_path) }
+                Aftermath::PartialMayRemain { path: self.observed().map(Observed::temporary_path) }
             }
             _ => outlook.aftermath(),
         }
@@ -162,7 +162,7 @@ impl Half<'_> {
         if outlook.is_stream {
             return Aftermath::Written;
         }
-        let (Some(path), Some(target)) = (self.destination, &there.consumer_hello) else {
+        let (Some(observed), Some(target)) = (self.observed(), &there.consumer_hello) else {
             return Aftermath::Undetermined;
         };
         let recorded = || there.trailer.as_ref().map(unpack_trailer).filter(|_| self.meeting.is_private());
@@ -170,7 +170,7 @@ impl Half<'_> {
         // What this says is what its user wants to know, even after a stop; but a stranger can make it long.
         let never = Stop::new();
         let stop = if self.meeting.is_private() { &never } else { self.stop };
-        dest::fate(path, &TargetRecord::unpack(target), length, Kind::of(self.request), &sent, stop)
+        observed.fate(&TargetRecord::unpack(target), length, Kind::of(self.request), &sent, stop)
     }
 
     fn about(&self, kind: ErrorKind) -> Error {

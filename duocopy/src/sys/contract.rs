@@ -35,8 +35,18 @@ pub struct Stat {
     pub has_holes: bool,
 }
 
-/// An extended attribute; no value if it could not be read.
+/// An extended attribute. It has no value if that could not be read; an empty name stands for attributes whose names could
+/// not be read.
 pub type Attribute = (OsString, Option<Vec<u8>>);
+
+/// How sure it is that a rename that must not replace anything has not done so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoReplace {
+    /// The call itself would have failed.
+    Guaranteed,
+    /// The file system can do no better than to be asked for the name just before.
+    CheckedBefore,
+}
 
 /// The metadata that a file to be replaced can hand on to the new one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +93,16 @@ pub enum Entry {
     Other,
 }
 
+/// What keeps a name from being replaced, or new names from a directory, besides the rights of users.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Protection {
+    /// The file is immutable, or only grows: it can be neither replaced nor removed. A directory takes no new names, or
+    /// gives none away.
+    pub is_fixed: bool,
+    /// Another file or file system is mounted there.
+    pub is_mount_point: bool,
+}
+
 /// The owner of a file, for the decision whether this process may use the file.
 #[cfg_attr(windows, expect(dead_code, reason = "Windows has no sticky directories"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +132,12 @@ impl std::error::Error for ForeignLink {}
 /// error has another cause.
 pub fn foreign_link(error: &io::Error) -> Option<&Path> {
     Some(&error.get_ref()?.downcast_ref::<ForeignLink>()?.0)
+}
+
+/// Returns whether the file system refuses a call whatever it asks for: it does not have the call, or decides itself.
+pub fn is_refusal(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
 }
 
 /// Why a path cannot name a file. Only Windows has such paths.

@@ -30,8 +30,8 @@ mod windows;
 
 pub use access_list::AccessList;
 pub use contract::{
-    Attribute, BadPath, DefaultList, DirectoryRight, Entry, Existing, FileId, FileKind, FileOwner,
-    SandboxGap, SandboxPolicy, Stat, Unconfined, foreign_link,
+    Attribute, BadPath, DefaultList, DirectoryRight, Entry, Existing, FileId, FileKind, FileOwner, NoReplace,
+    SandboxGap, SandboxPolicy, Stat, Unconfined, foreign_link, is_refusal,
 };
 pub use text::printable;
 #[cfg(unix)]

@@ -7,11 +7,12 @@
 #![allow(clippy::unnecessary_wraps, reason = "the signatures are those of the systems that have the call")]
 
 use super::access_list::AccessList;
-use super::contract::{SandboxPolicy, Unconfined};
+use super::contract::{Protection, SandboxPolicy, Unconfined};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::path::PathBuf;
 
 /// Fails in a way that a caller can tell from other errors.
 fn unsupported<T>() -> io::Result<T> {
@@ -69,6 +70,26 @@ pub fn has_magic_links<D>(_directory: &D) -> bool {
 /// Returns `false`: file systems whose lengths mean nothing are seldom mounted, or do not exist.
 pub fn is_pseudo_fs(_file: &File) -> bool {
     false
+}
+
+/// Returns `false`: space that is reserved does not keep the file from being compressed, as far as is known.
+pub fn may_compress(_file: &File) -> bool {
+    false
+}
+
+/// Returns nothing: the system is not asked.
+pub fn protection<D>(_directory: &D, _name: &OsStr) -> Protection {
+    Protection::default()
+}
+
+/// Returns `None`: the system does not tell, or nobody can move an open directory.
+pub fn path_of<D>(_directory: &D) -> Option<PathBuf> {
+    None
+}
+
+/// Succeeds: no directory is open for lookups only, and a file system that cannot sync names does without it.
+pub fn sync_all_of(_file: &File) -> rustix::io::Result<()> {
+    Ok(())
 }
 
 // Streams.

@@ -69,6 +69,7 @@ numbers! {
     "renameat" SYS_renameat,
     "renameat2" SYS_renameat2,
     "linkat" SYS_linkat,
+    "syncfs" SYS_syncfs,
     "getxattr" SYS_getxattr,
     "listxattr" SYS_listxattr,
     "getdents64" SYS_getdents64,

@@ -97,6 +97,15 @@ pub fn extended_attributes() -> Met {
     met(set.is_ok(), "the file system of temporary files has no extended attributes")
 }
 
+/// Temporary files can be made immutable.
+#[cfg(target_os = "linux")]
+pub fn file_attributes() -> Met {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let change = |attribute: &str| succeeds(Command::new("chattr").arg(attribute).arg(file.path()));
+    let works = change("+i") && change("-i") && change("+a") && change("-a");
+    met(works, "the file system of temporary files has no attributes, or `chattr` is missing (e2fsprogs)")
+}
+
 /// A file can become a disk.
 #[cfg(unix)]
 pub fn loop_devices() -> Met {

@@ -28,6 +28,10 @@ fn examples() -> Vec<Kind> {
         Kind::NotADirectory,
         Kind::NameTaken { found: path() },
         Kind::DestinationBusy { copy: path() },
+        Kind::DestinationProtected,
+        Kind::DirectoryProtected,
+        Kind::DestinationIsMountPoint,
+        Kind::StickyDirectory,
         Kind::OutputClosed,
         Kind::SameFile,
         Kind::DestinationIsDirectory,
@@ -61,6 +65,7 @@ fn examples() -> Vec<Kind> {
         Kind::TooManyAttributes,
         Kind::BackupIsSource { backup: path() },
         Kind::BackupIsSpecial { backup: path() },
+        Kind::BackupExists { backup: path() },
         Kind::BackupFailed,
         Kind::PeerNotAllowed { user: Some(7) },
         Kind::PeerChanged { user: 8 },
@@ -116,6 +121,10 @@ fn expected_code(kind: &Kind) -> u8 {
         | NotADirectory
         | NameTaken { .. }
         | DestinationBusy { .. }
+        | DestinationProtected
+        | DirectoryProtected
+        | DestinationIsMountPoint
+        | StickyDirectory
         | OutputClosed => 6,
         PeerDied | PeerInterrupted | DiedCommitting | SecondProcessEnded => 8,
         TooManyInstances { .. } | PairEnding { .. } => 9,
@@ -153,6 +162,7 @@ fn expected_code(kind: &Kind) -> u8 {
         | TooManyAttributes
         | BackupIsSource { .. }
         | BackupIsSpecial { .. }
+        | BackupExists { .. }
         | BackupFailed
         | PeerNotAllowed { .. }
         | PeerChanged { .. }

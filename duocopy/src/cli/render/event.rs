@@ -99,6 +99,11 @@ pub fn warning(warning: &Warning, to: &Audience) -> String {
                 "cannot start a thread that records progress, so a killed copy cannot be resumed: {cause}"
             )
         }
+        Warning::NotExclusive { path } => {
+            let limit = "this file system could only be asked just before the last step if the destination exists; a \
+                         file that another program created at that moment was replaced";
+            format!("{limit}: {}", to.show(path))
+        }
         Warning::Restarted => {
             "restarting from the beginning: what an interrupted copy left does not fit the source, the \
                                options or the temporary file of this one"
@@ -185,6 +190,7 @@ fn loss(Loss { what, reason }: &Loss) -> String {
     let reason = match reason {
         LossReason::Stream => "the source is a stream".into(),
         LossReason::System(cause) => printable(&cause.to_string()),
+        LossReason::OtherValue => "the file system cannot store this value".into(),
         LossReason::Unsupported => "not supported on this system".into(),
         LossReason::NotReceived => "not received: the Writer that received it died".into(),
         LossReason::Unreadable => "it could not be read".into(),

@@ -29,6 +29,16 @@ impl AtomicFile {
         truncate().map_err(|error| self.failed(Operation::Truncate, error))
     }
 
+    /// Sets the length of the whole copy, unless the file has it: preallocation may have made it longer, and some file
+    /// systems change no length.
+    pub(super) fn set_length(&self, length: u64) -> Result<(), Error> {
+        let set = || match sys::fstat(&self.file)?.length {
+            now if now == length => Ok(()),
+            _ => self.file.set_len(length),
+        };
+        set().map_err(|error| self.failed(Operation::SetLength, error))
+    }
+
     /// Returns the checksum's state at this point: from the recorded sum, or by reading the beginning again. A
     /// committed destination is always read, because only a dead Writer has claimed that it is the copy. If others may
     /// have written the recorded sum, the beginning is always read.

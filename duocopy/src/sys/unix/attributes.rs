@@ -124,7 +124,7 @@ pub fn plain_mode(file: &File, mode: u32) -> (u32, bool) {
 }
 
 /// Returns the access list that this open directory gives to new files.
-pub(super) fn default_list(directory: &File) -> DefaultList {
+pub(super) fn default_list(directory: &impl Readable) -> DefaultList {
     match read_list(directory, DEFAULT_LIST) {
         Ok(Some(list)) => DefaultList::Given(list),
         Ok(None) => DefaultList::Absent,

@@ -3,14 +3,14 @@
 use super::attributes::{LookedUp, Readable, access_list_of, attributes_of, default_list};
 use super::file::fstat;
 use super::{system, walk};
-use crate::sys::contract::{DefaultList, Entry, Existing, FileId, FileOwner, Stat};
+use crate::sys::contract::{DefaultList, Entry, Existing, FileId, FileOwner, NoReplace, Protection, Stat};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// Holds a directory open. All names are relative to it.
@@ -28,10 +28,20 @@ impl Directory {
         Ok(Self(walk::open_directory(Some(&self.0), path)?))
     }
 
-    /// Opens the same directory for everything: listing it and syncing it, too.
+    /// Opens the same directory for everything: listing it and syncing it, too. One that this user may not read serves for
+    /// everything else.
     pub fn reopen(&self) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(retry_on_intr(|| rustix::fs::openat(&self.0, c".", flags, Mode::empty()))?))
+        match retry_on_intr(|| rustix::fs::openat(&self.0, c".", flags, Mode::empty())) {
+            Err(Errno::ACCESS) => self.try_clone(),
+            other => Ok(Self(other?)),
+        }
+    }
+
+    /// Returns the path that leads to the directory now, wherever it was moved, without looking up any name. `None` if
+    /// the system does not tell.
+    pub fn location(&self) -> Option<PathBuf> {
+        system::path_of(&self.0)
     }
 
     /// Duplicates the descriptor.
@@ -173,16 +183,33 @@ impl Directory {
     }
 
     /// Renames a file; fails if the new name is taken.
-    pub fn rename_no_replace(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    pub fn rename_no_replace(&self, from: &OsStr, to: &OsStr) -> io::Result<NoReplace> {
         match system::rename_no_replace(&self.0, from, to) {
             // The file system has no such call. The file has both names for a moment, and a new name that is taken
             // still makes this fail.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                self.link(from, to)?;
-                self.remove(from)
-            }
-            other => Ok(other?),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match self.link(from, to) {
+                Ok(()) => self.remove(from).map(|()| NoReplace::Guaranteed),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+                // It has no second names either, whatever the error says.
+                Err(_) if self.entry(to)?.is_some() => Err(io::ErrorKind::AlreadyExists.into()),
+                Err(_) => self.rename_over(from, to).map(|()| NoReplace::CheckedBefore),
+            },
+            other => Ok(other.map(|()| NoReplace::Guaranteed)?),
         }
+    }
+
+    /// Returns the extended name, or, if that is too long for the file system, what GNU `cp` makes of it: as much of the
+    /// name as fits, and `~`.
+    pub fn extended_name(&self, name: &OsStr, ending: &str) -> OsString {
+        let mut extended = name.to_owned();
+        extended.push(ending);
+        // Some file systems do not tell, and say 0.
+        let limit = rustix::fs::fstatvfs(&self.0).map_or(0, |system| system.f_namemax as usize);
+        if limit == 0 || extended.len() <= limit {
+            return extended;
+        }
+        let kept = &name.as_bytes()[..name.len().min(limit - 1)];
+        OsString::from_vec([kept, b"~"].concat())
     }
 
     /// Gives a file a second name; fails if the new name is taken.
@@ -192,15 +219,36 @@ impl Directory {
 
     /// Returns all names in the directory.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
-        let entries = rustix::fs::Dir::read_from(&self.0)?
+        // This one may be open for lookups only.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let listed = retry_on_intr(|| rustix::fs::openat(&self.0, c".", flags, Mode::empty()))?;
+        let entries = rustix::fs::Dir::new(listed)?
             .map(|entry| Ok(OsString::from_vec(entry?.file_name().to_bytes().to_vec())));
         entries.collect()
     }
 
-    /// Checks whether this user may create and remove names in the directory.
-    pub fn is_writable(&self) -> bool {
+    /// Returns an error if this user may not create and remove names in the directory.
+    pub fn check_writable(&self) -> io::Result<()> {
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-        rustix::fs::accessat(&self.0, c".", access, AtFlags::EACCESS).is_ok()
+        Ok(rustix::fs::accessat(&self.0, c".", access, AtFlags::EACCESS)?)
+    }
+
+    /// Returns what protects the directory itself. The system may not tell.
+    pub fn protection(&self) -> Protection {
+        system::protection(&self.0, OsStr::new(""))
+    }
+
+    /// Returns what protects the file of this name. The system may not tell. Links are not followed.
+    pub fn protection_of(&self, name: &OsStr) -> Protection {
+        system::protection(&self.0, name)
+    }
+
+    /// Returns whether this user may replace or remove a file of this owner: in a sticky directory, that takes more than
+    /// the right to write.
+    pub fn may_replace(&self, owner: u32) -> io::Result<bool> {
+        let (directory, own) = (rustix::fs::fstat(&self.0)?, rustix::process::geteuid().as_raw());
+        let is_sticky = directory.st_mode & 0o1000 != 0;
+        Ok(!is_sticky || own == owner || own == directory.st_uid || system::overrides_owners())
     }
 
     /// Returns the metadata that the regular file of this name can hand on to the file that replaces it; `None` if
@@ -224,18 +272,25 @@ impl Directory {
             return Ok(Some(plain));
         }
         if let Some(found) = LookedUp::new(&file) {
-            return with_attributes(plain, &found).map(Some);
+            return Ok(Some(with_attributes(plain, &found)));
         }
         let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         match retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty())) {
-            Ok(file) => with_attributes(plain, &File::from(file)).map(Some),
+            Ok(file) => Ok(Some(with_attributes(plain, &File::from(file)))),
             Err(_) => Ok(Some(Existing { mode: mode & !0o070, ..plain })),
         }
     }
 
     /// Returns the access list that the directory gives to new files.
     pub fn default_list(&self) -> DefaultList {
-        self.0.try_clone().map_or(DefaultList::Unknown, |directory| default_list(&directory.into()))
+        let Ok(directory) = self.0.try_clone().map(File::from) else { return DefaultList::Unknown };
+        match default_list(&directory) {
+            // It is open for lookups only.
+            DefaultList::Unknown => {
+                LookedUp::new(&directory).map_or(DefaultList::Unknown, |it| default_list(&it))
+            }
+            known => known,
+        }
     }
 
     /// Does nothing: Unix has no attributes that are neither in the mode nor extended ones.
@@ -245,10 +300,25 @@ impl Directory {
     }
 
     /// Makes the names in the directory durable. A file system that cannot do that succeeds without it.
-    pub fn sync(&self, _file: &File) -> io::Result<()> {
-        match retry_on_intr(|| system::sync_directory(&self.0)) {
-            Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
-            Err(error) => Err(error.into()),
+    ///
+    /// If it is the directory that cannot be synced, because it is open for lookups only or because the file system knows
+    /// no such call, everything on the file system of `file` is.
+    pub fn sync(&self, file: &File) -> io::Result<()> {
+        const IMPOSSIBLE: [Errno; 7] = [
+            Errno::BADF,
+            Errno::INVAL,
+            Errno::OPNOTSUPP,
+            Errno::NOSYS,
+            Errno::ISDIR,
+            Errno::PERM,
+            Errno::ACCESS,
+        ];
+        let synced = retry_on_intr(|| system::sync_directory(&self.0)).or_else(|error| {
+            if IMPOSSIBLE.contains(&error) { retry_on_intr(|| system::sync_all_of(file)) } else { Err(error) }
+        });
+        match synced {
+            Err(error) if !IMPOSSIBLE.contains(&error) => Err(error.into()),
+            _ => Ok(()),
         }
     }
 }
@@ -259,19 +329,19 @@ impl AsFd for Directory {
     }
 }
 
-fn with_attributes(mut existing: Existing, file: &impl Readable) -> io::Result<Existing> {
+fn with_attributes(mut existing: Existing, file: &impl Readable) -> Existing {
     match access_list_of(file) {
         Ok(None) => {}
         Ok(Some(list)) => {
             existing.mode = existing.mode & !0o777 | list.plain_mode();
             existing.list = Some(list);
         }
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => existing.mode &= !0o070,
-        Err(error) => return Err(error),
+        // The group bits may be the mask of a list.
+        Err(_) => existing.mode &= !0o070,
     }
-    existing.attributes = attributes_of(file)?;
+    existing.attributes = attributes_of(file).unwrap_or_else(|_| vec![(OsString::new(), None)]);
     existing.attributes.retain(|(name, _)| !name.as_encoded_bytes().starts_with(b"system."));
-    Ok(existing)
+    existing
 }
 
 fn file_id(stat: &rustix::fs::Stat) -> FileId {
@@ -312,7 +382,7 @@ mod tests {
             write_at(&directory.create_new(name, 0).unwrap(), content, 0).unwrap();
         }
         let taken = |result: io::Result<()>| result.unwrap_err().kind() == io::ErrorKind::AlreadyExists;
-        assert!(taken(directory.rename_no_replace(new, old)) && taken(directory.link(new, old)));
+        assert!(taken(directory.rename_no_replace(new, old).map(drop)) && taken(directory.link(new, old)));
         assert!(taken(directory.create_new(old, 0).map(drop)));
         directory.rename_over(new, old).unwrap();
         assert_eq!(directory.entry(new).unwrap(), None);

@@ -102,9 +102,14 @@ pub fn preallocate(file: &File, length: u64) -> io::Result<()> {
         let allocated = file.metadata()?.blocks() * 512;
         return if length.saturating_sub(allocated) > free { Err(Errno::NOSPC.into()) } else { Ok(()) };
     }
+    // What is written to reserved space is not compressed.
+    if system::may_compress(file) {
+        return Ok(());
+    }
     match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length)) {
-        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
-        Err(error) => Err(error.into()),
+        Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => Err(error.into()),
+        // Any other error means that it cannot reserve space.
+        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use super::constants::{
     FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_ATTRIBUTES, GENERIC_READ, MODE_HIDDEN, MODE_SYSTEM,
 };
 use super::file::Information;
-use crate::sys::contract::{DefaultList, Entry, Existing, FileId, FileOwner, Stat};
+use crate::sys::contract::{DefaultList, Entry, Existing, FileId, FileOwner, NoReplace, Protection, Stat};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
@@ -46,6 +46,12 @@ impl Directory {
     /// Opens a directory by a path that is absolute or relative to this directory.
     pub fn open_path_at(&self, path: &Path) -> io::Result<Self> {
         Self::open_path(&self.path.join(path))
+    }
+
+    /// Returns `None`: nobody can move the directory while it is open.
+    #[expect(clippy::unused_self, reason = "other systems ask about the directory")]
+    pub fn location(&self) -> Option<PathBuf> {
+        None
     }
 
     /// Duplicates the handle, which can be used for everything already.
@@ -236,9 +242,17 @@ impl Directory {
     }
 
     /// Renames a file; fails if the new name is taken. The file has both names for a moment.
-    pub fn rename_no_replace(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    pub fn rename_no_replace(&self, from: &OsStr, to: &OsStr) -> io::Result<NoReplace> {
         self.link(from, to)?;
-        fs::remove_file(self.path.join(from))
+        fs::remove_file(self.path.join(from)).map(|()| NoReplace::Guaranteed)
+    }
+
+    /// Returns the extended name.
+    #[expect(clippy::unused_self, reason = "other systems ask the file system how long a name may be")]
+    pub fn extended_name(&self, name: &OsStr, ending: &str) -> OsString {
+        let mut extended = name.to_owned();
+        extended.push(ending);
+        extended
     }
 
     /// Gives a file a second name; fails if the new name is taken.
@@ -253,8 +267,30 @@ impl Directory {
 
     /// Returns `true`: access lists decide who may create names, and only an attempt would tell.
     #[expect(clippy::unused_self, reason = "Unix asks the directory")]
-    pub fn is_writable(&self) -> bool {
-        true
+    pub fn check_writable(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Returns nothing: Windows has no such attributes.
+    #[expect(clippy::unused_self, reason = "other systems ask about the directory")]
+    pub fn protection(&self) -> Protection {
+        Protection::default()
+    }
+
+    /// Returns nothing: Windows has no such attributes.
+    #[expect(clippy::unused_self, reason = "other systems ask about the file")]
+    pub fn protection_of(&self, _name: &OsStr) -> Protection {
+        Protection::default()
+    }
+
+    /// Returns `true`: owners have no numbers.
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "other systems have sticky directories"
+    )]
+    pub fn may_replace(&self, _owner: u32) -> io::Result<bool> {
+        Ok(true)
     }
 
     /// Returns the metadata that the regular file of this name can hand on to the file that replaces it; `None` if

@@ -37,6 +37,8 @@ pub enum Call {
     Sync,
     SyncDirectory,
     Write,
+    /// Each call about extended attributes, of which there are none.
+    Attributes,
 }
 
 /// What the file system does not do as others do.

@@ -6,7 +6,7 @@ use crate::util::is_root;
 use fuser::{
     BsdFileFlags, Errno, FileHandle, FileType, Filesystem, Generation, INodeNo, LockOwner, OpenFlags,
     RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyLseek,
-    ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
 use std::ffi::OsStr;
@@ -265,6 +265,18 @@ impl Filesystem for Nodes {
             self.with(handle, |file| Ok(fs::seek(file, to)?))
         };
         answer!(reply, seek(), |found| reply.offset(found.cast_signed()));
+    }
+
+    fn getxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, reply: ReplyXattr) {
+        reply.error(self.check(Call::Attributes).err().unwrap_or(Errno::ENOSYS));
+    }
+
+    fn listxattr(&self, _: &Request, _: INodeNo, _: u32, reply: ReplyXattr) {
+        reply.error(self.check(Call::Attributes).err().unwrap_or(Errno::ENOSYS));
+    }
+
+    fn removexattr(&self, _: &Request, _: INodeNo, _: &OsStr, reply: ReplyEmpty) {
+        reply.error(self.check(Call::Attributes).err().unwrap_or(Errno::ENOSYS));
     }
 
     fn readdir(&self, _: &Request, node: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {

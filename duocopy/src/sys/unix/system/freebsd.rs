@@ -2,7 +2,8 @@
 
 pub use crate::sys::unsupported::{
     CAN_DROP_CACHED, HAS_ACCESS_LISTS, confine, drop_cached, free_memory, has_magic_links,
-    is_anonymous_device, is_cached, is_pseudo_fs, name_prepared, prepare_file,
+    is_anonymous_device, is_cached, is_pseudo_fs, may_compress, name_prepared, path_of, prepare_file,
+    protection, sync_all_of,
 };
 
 use rustix::fd::OwnedFd;
@@ -21,6 +22,11 @@ pub const WALK: OFlags = OFlags::from_bits_retain(0x0004_0000);
 
 /// `PIPE_BUF` of limits.h: a pipe that is ready for writing takes at least this many bytes.
 pub const PIPE_BUF: usize = 512;
+
+/// Returns whether this process may do with any file what only its owner may do.
+pub fn overrides_owners() -> bool {
+    rustix::process::geteuid().is_root()
+}
 
 /// Converts a device number as the standard library does.
 pub fn device(number: rustix::fs::Dev) -> u64 {

@@ -2,15 +2,18 @@
 
 pub use crate::sys::unsupported::{
     CAN_DROP_CACHED, HAS_ACCESS_LISTS, confine, drop_cached, free_memory, has_magic_links,
-    is_anonymous_device, is_cached, is_pseudo_fs, name_prepared, prepare_file,
+    is_anonymous_device, is_cached, is_pseudo_fs, may_compress, name_prepared, prepare_file, protection,
+    sync_all_of,
 };
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, RenameFlags};
 use rustix::io::retry_on_intr;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 /// How to open a file or a directory only to look it up. This user must be allowed to read it.
 pub const LOOKUP: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
@@ -21,6 +24,11 @@ pub const WALK: OFlags = OFlags::from_bits_retain(0x4000_0000);
 
 /// `PIPE_BUF` of limits.h: a pipe that is ready for writing takes at least this many bytes.
 pub const PIPE_BUF: usize = 512;
+
+/// Returns whether this process may do with any file what only its owner may do.
+pub fn overrides_owners() -> bool {
+    rustix::process::geteuid().is_root()
+}
 
 /// Converts a device number as the standard library does.
 pub fn device(number: rustix::fs::Dev) -> u64 {
@@ -56,6 +64,12 @@ pub fn set_direct(file: &File, direct: bool) -> io::Result<()> {
 /// Syncs a directory to the medium. `fsync` alone would stop at the disk's own cache.
 pub fn sync_directory(directory: &OwnedFd) -> rustix::io::Result<()> {
     rustix::fs::fcntl_fullfsync(directory).or_else(|_| rustix::fs::fsync(directory))
+}
+
+/// Returns the path that leads to this directory now.
+pub fn path_of(directory: &OwnedFd) -> Option<PathBuf> {
+    let path = rustix::fs::getpath(directory).ok()?;
+    Some(OsString::from_vec(path.into_bytes()).into())
 }
 
 /// Renames a file; fails if the new name is taken.

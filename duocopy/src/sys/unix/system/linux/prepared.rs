@@ -21,8 +21,11 @@ pub fn prepare_file<D: AsFd>(directory: &D, name: &OsStr) -> Option<File> {
         }
         other => other.ok()?,
     };
-    // The next copy of this user must be able to open the file, whatever the umask took away.
-    fchmod(&file, own).ok()?;
+    // The next copy of this user must be able to open the file, whatever the umask took away. A file system that refuses
+    // modes decides about them itself.
+    if Mode::from_raw_mode(fstat(&file).ok()?.st_mode) != own {
+        let _ = fchmod(&file, own);
+    }
     Some(file.into())
 }
 

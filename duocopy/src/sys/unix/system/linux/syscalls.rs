@@ -118,9 +118,16 @@ const FLAGS_AND_LOCKS: [libc::c_int; 11] = [
 /// `TCGETS`, `TIOCGWINSZ`, `FIONBIO` and `FIOCLEX` of asm-generic/ioctls.h. Each C library gives them another type.
 const TERMINAL_AND_FLAGS: [u64; 4] = [0x5401, 0x5413, 0x5421, 0x5451];
 
-/// Calls that change names, and calls that read the attributes of the replaced file, which is not open for reading.
-const RENAMING: [libc::c_long; 5] =
-    [libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_linkat, libc::SYS_getxattr, libc::SYS_listxattr];
+/// Calls that change names and make them durable, and calls that read the attributes of the replaced file, which is not
+/// open for reading.
+const RENAMING: [libc::c_long; 6] = [
+    libc::SYS_renameat,
+    libc::SYS_renameat2,
+    libc::SYS_linkat,
+    libc::SYS_syncfs,
+    libc::SYS_getxattr,
+    libc::SYS_listxattr,
+];
 
 /// Changes to an open file.
 const CHANGING: [libc::c_long; 5] =
