@@ -87,11 +87,6 @@ pub fn path_of<D>(_directory: &D) -> Option<PathBuf> {
     None
 }
 
-/// Succeeds: no directory is open for lookups only, and a file system that cannot sync names does without it.
-pub fn sync_all_of(_file: &File) -> rustix::io::Result<()> {
-    Ok(())
-}
-
 // Streams.
 
 /// Fails: named pipes and devices cannot be opened by a path for writing.
