@@ -417,5 +417,5 @@ fn a_dry_run_checks_permissions() {
     folder.make("closed");
     folder.set_mode("closed", 0o555);
     let ended = folder.duocopy("cp --dry-run src closed/dst").by_nobody().end();
-    ended.expect(6, &["closed/dst", "permission denied", "run as a user who may write in its directory"]);
+    ended.expect(6, &["closed/dst", "Permission denied", "run as a user who may write in its directory"]);
 }
