@@ -159,7 +159,7 @@ pub fn all_cases() -> Vec<Case> {
             let calls = calls_of(before, role).into_iter();
             // `strace` cannot inject twice into the same call.
             for (call, (start_up, all)) in
-                calls.filter(|(call, _)| before != Before::Kept || call != "fchmod")
+                calls.filter(|(call, _)| before != Before::Kept || call != "renameat")
             {
                 for number in 1..=all {
                     let start_up = number <= start_up;

@@ -18,7 +18,7 @@ pub struct Outcome {
 pub fn try_case(case: &Case) -> Outcome {
     let mut copy = case.before.prepare();
     let (old, new) = (copy.destination(), Some(copy.folder.read("src")));
-    let calls = format!("{},fchmod", case.call);
+    let calls = format!("{},renameat", case.call);
     let traced = Traced { role: case.role, calls: &calls, injection: Some(&case.injection()) };
     let Story { ended, helped, lasted, mut wrong, trace } = copy.run(Some(&traced));
     let succeeded = helped.is_none() && ended.iter().all(|ended| ended.code == 0);

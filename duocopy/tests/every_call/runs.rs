@@ -48,7 +48,7 @@ impl Before {
                 // The kill comes after the checkpoint, so the file has more than the journal records.
                 copy.interrupt("pwrite64:signal=KILL:when=3", 8);
             }
-            Self::Kept => copy.fails = Some("fchmod:error=EIO:when=1"),
+            Self::Kept => copy.fails = Some("renameat:error=EIO:when=1"),
         }
         copy
     }
@@ -94,7 +94,7 @@ impl Copy {
             return run.start();
         }
         let mut flags = String::from("-f -y -e trace=");
-        flags += traced.map_or("fchmod", |traced| traced.calls);
+        flags += traced.map_or("renameat", |traced| traced.calls);
         for injection in traced.and_then(|traced| traced.injection).into_iter().chain(fails) {
             flags.extend([" -e inject=", injection]);
         }
