@@ -40,6 +40,7 @@ pub struct Stat {
 pub type Attribute = (OsString, Option<Vec<u8>>);
 
 /// How sure it is that a rename that must not replace anything has not done so.
+#[cfg_attr(windows, expect(dead_code, reason = "Windows never falls back to a check"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoReplace {
     /// The call itself would have failed.
