@@ -100,12 +100,7 @@ mod holes {
         let line = "--replace-within=60s src dst";
         let late = "-f -e trace=pwrite64 -e inject=pwrite64:delay_enter=2s";
         let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(late));
-        until("the temporary file with a hole", || {
-            let metadata = folder.left_over("part")?.metadata().ok()?;
-            (metadata.len() == 4 << 20).then_some(())
-        });
-        // Nothing shows that the block is released.
-        pause(milliseconds(100));
+        until("the hole is made", || (folder.header()?.emptied > 0).then_some(()));
         writer.kill();
         writer.end();
         reader.reports("waiting up to 1m");

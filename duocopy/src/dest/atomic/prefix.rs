@@ -29,6 +29,17 @@ impl AtomicFile {
         truncate().map_err(|error| self.failed(Operation::Truncate, error))
     }
 
+    /// Makes one hole up to the end of the source, if its holes become holes. Some file systems would give blocks to the
+    /// holes of a file that grows as it is written.
+    pub(super) fn make_hole(&mut self, position: u64) -> Result<(), Error> {
+        let length = self.source().stat.length;
+        if self.already_committed || !self.makes_holes() || length <= position {
+            return Ok(());
+        }
+        self.hole_ends = length;
+        self.file.set_len(length).map_err(|error| self.failed(Operation::Punch, error))
+    }
+
     /// Returns the checksum's state at this point: from the recorded sum, or by reading the beginning again. A
     /// committed destination is always read, because only a dead Writer has claimed that it is the copy. If others may
     /// have written the recorded sum, the beginning is always read.

@@ -9,17 +9,17 @@ mod stream;
 
 pub use super::unsupported::{
     CAN_DROP_CACHED, HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, MODE_WITHOUT_SETID, access_list,
-    attributes, confine, drop_cached, effective_user, free_memory, group_id, group_members,
-    is_anonymous_device, is_cached, is_member, is_owned_by, is_pseudo_fs, name_prepared, next_data,
+    attributes, confine, drop_cached, effective_user, file_system_kind, free_memory, group_id, group_members,
+    is_anonymous_device, is_cached, is_member, is_owned_by, name_prepared, next_data, now,
     open_stream_output, others_may_write, plain_mode, poll_ready, prepare_file, remember_names,
     remove_attribute, set_access_list, set_attribute, set_direct, set_owner, set_user, umask, user_id,
     user_name,
 };
 pub use dir::Directory;
 pub use file::{
-    attribute_name, file_kind, file_kind_at, fstat, is_busy, is_only_name, is_own_file, is_private_file,
-    is_writable, open_source, preallocate, read_at, set_mode, set_times, stat, while_others_may_read,
-    write_at,
+    attribute_name, file_kind, file_kind_at, fstat, fstat as fresh_stat, is_busy, is_only_name, is_own_file,
+    is_private_file, is_writable, open_source, preallocate, read_at, set_mode, set_times, stat,
+    while_others_may_read, write_at,
 };
 pub use paths::{case_fold, normalize, shell_quote};
 pub use signals::Signals;

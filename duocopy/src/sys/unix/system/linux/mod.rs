@@ -1,16 +1,18 @@
 //! What Linux has of its own.
 
 mod cache;
+mod files;
 mod prepared;
 mod sandbox;
 mod syscalls;
 
 pub use cache::{CAN_DROP_CACHED, drop_cached, free_memory, is_cached, open_direct, set_direct};
+pub use files::{FILE_CLOCK, file_system_kind, fresh_stat};
 pub use prepared::{name_prepared, prepare_file};
 pub use sandbox::confine;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Advice, FsWord, Mode, OFlags, RenameFlags};
+use rustix::fs::{Advice, Mode, OFlags, RenameFlags};
 use std::ffi::OsStr;
 use std::fs::File;
 
@@ -26,20 +28,10 @@ pub const PIPE_BUF: usize = 4096;
 /// Some extended attributes are access lists.
 pub const HAS_ACCESS_LISTS: bool = true;
 
-/// The file systems of linux/magic.h that produce content when it is read: proc, sysfs, cgroup, cgroup2, debugfs,
-/// tracefs, securityfs.
-const PSEUDO: [FsWord; 7] =
-    [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163, 0x7363_6673];
-
-/// Checks whether the file system produces content when it is read, so that a file's length means nothing.
-pub fn is_pseudo_fs(file: &File) -> bool {
-    rustix::fs::fstatfs(file).is_ok_and(|about| PSEUDO.contains(&about.f_type))
-}
-
 /// Returns whether links in this directory may lead elsewhere than their text says, as in `/proc/self/fd`. Only the
 /// kernel can follow such links.
 pub fn has_magic_links(directory: &OwnedFd) -> bool {
-    rustix::fs::fstatfs(directory).is_ok_and(|about| about.f_type == PSEUDO[0])
+    rustix::fs::fstatfs(directory).is_ok_and(|about| about.f_type == files::PSEUDO[0])
 }
 
 /// Converts a device number as the standard library does.
