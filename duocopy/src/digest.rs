@@ -267,6 +267,29 @@ mod tests {
     }
 
     #[test]
+    fn a_file_counts_as_it_reads_with_holes_and_without() {
+        for data in [&[][..], &[0], &[(1 << 20) + 5], &[1 << 20, 3 << 20], &[(4 << 20) - 10]] {
+            let file = tempfile::tempfile().unwrap();
+            file.set_len(4 << 20).unwrap();
+            for at in data {
+                sys::write_at(&file, b"some bytes", *at).unwrap();
+            }
+            let mut content = vec![0; 4 << 20];
+            sys::read_at(&file, &mut content, 0).unwrap();
+            for kind in [Kind::Crc64, Kind::Blake3] {
+                for length in [0, 1, 1 << 20, (1 << 20) + 7, 4 << 20] {
+                    let [mut of_file, mut of_bytes] = [Digest::new(kind), Digest::new(kind)];
+                    of_file.update_from(&file, length, &mut [0; 10_000], &Stop::new()).unwrap();
+                    of_bytes.update(&content[..length as usize]);
+                    assert_eq!(of_file.value(), of_bytes.value(), "{kind:?} {data:?} {length}");
+                }
+                let more = Digest::new(kind).update_from(&file, (4 << 20) + 1, &mut [0; 99], &Stop::new());
+                assert_eq!(more.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+            }
+        }
+    }
+
+    #[test]
     fn another_process_can_continue_from_the_state() {
         let mut other = Digest::resume(Kind::Crc64, of(b"12345")).unwrap();
         other.update(b"6789");

@@ -39,18 +39,42 @@ impl FileSource {
         let mut record = SourceRecord::of_file(sys::fresh_stat(&file)?, digest);
         // A copy must not give the group the rights that the list gives to named users.
         (record.stat.mode, record.has_list) = sys::plain_mode(&file, record.stat.mode);
-        let (stat, all) = (&mut record.stat, 0..u64::MAX);
-        let mut data = all.clone();
-        if stat.has_holes || stat.length >= MAY_HAVE_HOLES {
-            data = sys::next_data(&file, 0).unwrap_or(Some(all)).unwrap_or(stat.length..u64::MAX);
-            (&file).rewind()?;
-            let has_known_holes = data.start > 0 || data.end < stat.length;
-            record.hides_holes = stat.has_holes && !has_known_holes;
-            stat.has_holes |= has_known_holes;
+        let (path, cache, is_remote) =
+            (path.into(), CachePolicy::default(), system == FileSystemKind::Remote);
+        let mut source =
+            Self { file, path, record, opened, is_remote, position: 0, data: 0..u64::MAX, cache };
+        source.look_for_holes()?;
+        Ok(source)
+    }
+
+    /// Finds out whether the source has holes, and whether the system tells where they are.
+    fn look_for_holes(&mut self) -> io::Result<()> {
+        let Stat { length, has_holes, .. } = self.record.stat;
+        if !has_holes && length < MAY_HAVE_HOLES {
+            return Ok(());
         }
-        let is_remote = system == FileSystemKind::Remote;
-        let (path, cache) = (path.into(), CachePolicy::default());
-        Ok(Self { file, path, record, opened, is_remote, position: 0, data, cache })
+        // A system that does not even know this call has no holes to show.
+        self.data = self.next_data().unwrap_or(0..u64::MAX);
+        let shows_holes = self.data != (0..u64::MAX);
+        self.record.hides_holes = has_holes && !shows_holes;
+        self.record.stat.has_holes |= shows_holes;
+        self.seek(0)
+    }
+
+    /// Returns the data around the position, or the next data after it. The last data ends where reading does.
+    fn next_data(&self) -> io::Result<Range<u64>> {
+        let (position, length) = (self.position, self.record.stat.length);
+        let has_ended = || {
+            let read = sys::read_at(&self.file, &mut [0], position);
+            read.is_err_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
+        };
+        Ok(match sys::next_data(&self.file, position)? {
+            Some(data) if data.end < length => data,
+            Some(data) => data.start..u64::MAX,
+            // The length may be made up. Then there is no hole up to it.
+            None if self.is_remote && has_ended() => position..u64::MAX,
+            None => length..u64::MAX,
+        })
     }
 
     /// Returns the open file.
@@ -86,7 +110,7 @@ impl FileSource {
     fn hole(&mut self) -> io::Result<u64> {
         let (position, length) = (self.position, self.record.stat.length);
         if position >= self.data.end && position < length {
-            self.data = sys::next_data(&self.file, position)?.unwrap_or(length..u64::MAX);
+            self.data = self.next_data()?;
             // The search has moved the file's own position.
             self.seek(position)?;
         }

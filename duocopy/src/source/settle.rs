@@ -20,7 +20,7 @@ pub fn time_left(stat: &Stat, now: Time, age: Duration, remote: bool) -> Option<
         let (step, now) = (step(&[time]), nanoseconds(now));
         if remote {
             let is_recent = (now - nanoseconds(time)).abs() < SKEW;
-            if is_recent { step.max(TICK) - age.as_nanos() as i128 } else { 0 }
+            if is_recent { step.max(TICK) - age.as_nanos().cast_signed() } else { 0 }
         } else {
             let left = truncate(time, step) + step - now;
             // A time in the future was set, and a change would replace it.

@@ -13,29 +13,27 @@ use std::io;
 pub(super) const PSEUDO: [FsWord; 7] =
     [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163, 0x7363_6673];
 
-/// The file systems whose files another machine, or another program, keeps: NFS, SMB (three versions), 9P, FUSE and
-/// virtiofs, Ceph, AFS (two clients), Coda, NCP, GFS2, OCFS2, Lustre, OrangeFS, GPFS, BeeGFS, the shared folders of
-/// VirtualBox and VMware.
+/// The file systems whose files another machine or another program keeps (most numbers are in `linux/magic.h`).
 const REMOTE: [u32; 19] = [
-    0x6969,
-    0x517b,
-    0xff53_4d42,
-    0xfe53_4d42,
-    0x0102_1997,
-    0x6573_5546,
-    0x00c3_6400,
-    0x5346_414f,
-    0x6b41_4653,
-    0x7375_7245,
-    0x564c,
-    0x0116_1970,
-    0x7461_636f,
-    0x0bd0_0bd0,
-    0x2003_0528,
-    0x4750_4653,
-    0x1983_0326,
-    0x786f_4256,
-    0xbacb_acbc,
+    0x6969,      // NFS
+    0x517b,      // SMB
+    0xff53_4d42, // CIFS
+    0xfe53_4d42, // SMB 2
+    0x0102_1997, // 9P
+    0x6573_5546, // FUSE, also virtiofs
+    0x00c3_6400, // Ceph
+    0x5346_414f, // AFS
+    0x6b41_4653, // AFS (kAFS)
+    0x7375_7245, // Coda
+    0x564c,      // NCP
+    0x0116_1970, // GFS2
+    0x7461_636f, // OCFS2
+    0x0bd0_0bd0, // Lustre
+    0x2003_0528, // OrangeFS
+    0x4750_4653, // GPFS
+    0x1983_0326, // BeeGFS
+    0x786f_4256, // shared folders of VirtualBox
+    0xbacb_acbc, // shared folders of VMware
 ];
 
 /// The clock from which files get their times. It stands still for up to 10 ms, from one tick of the kernel to the next.
