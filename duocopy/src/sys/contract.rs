@@ -39,7 +39,6 @@ pub struct Stat {
 }
 
 /// Who keeps the files of a file system.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "other systems do not tell"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileSystemKind {
     /// This kernel.

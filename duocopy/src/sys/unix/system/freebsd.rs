@@ -6,10 +6,10 @@ pub use crate::sys::unsupported::{
     is_anonymous_device, is_cached, name_prepared, prepare_file,
 };
 
+use nix::time::ClockId;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::time::ClockId;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -22,7 +22,7 @@ pub const LOOKUP: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
 pub const WALK: OFlags = OFlags::from_bits_retain(0x0004_0000);
 
 /// The clock from which files get their times.
-pub const FILE_CLOCK: ClockId = ClockId::Realtime;
+pub const FILE_CLOCK: ClockId = ClockId::CLOCK_REALTIME;
 
 /// `PIPE_BUF` of limits.h: a pipe that is ready for writing takes at least this many bytes.
 pub const PIPE_BUF: usize = 512;

@@ -2,9 +2,9 @@
 
 use crate::sys::contract::{FileId, FileKind, FileSystemKind, Stat};
 use crate::sys::unix::file::{file_kind, fstat};
+use nix::time::ClockId;
 use rustix::fs::{AtFlags, FsWord, StatxFlags, statx};
 use rustix::io::Errno;
-use rustix::time::ClockId;
 use std::fs::File;
 use std::io;
 
@@ -37,7 +37,7 @@ const REMOTE: [u32; 19] = [
 ];
 
 /// The clock from which files get their times. It stands still for up to 10 ms, from one tick of the kernel to the next.
-pub const FILE_CLOCK: ClockId = ClockId::RealtimeCoarse;
+pub const FILE_CLOCK: ClockId = ClockId::CLOCK_REALTIME_COARSE;
 
 /// Returns who keeps the files of the file system that this file is on.
 pub fn file_system_kind(file: &File) -> FileSystemKind {
