@@ -34,7 +34,7 @@ pub struct AtomicFile {
     settled: Option<Settled>,
     /// The point from which this side can resume.
     begins: ResumePoint,
-    /// The end of the hole that was made for the whole copy; 0 if there is none.
+    /// The end of the hole that was made before the first write; 0 if there is none.
     hole_ends: u64,
     /// True if the file is the destination already: an earlier Writer died after it had committed.
     already_committed: bool,

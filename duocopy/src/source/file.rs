@@ -23,7 +23,7 @@ pub struct FileSource {
     file: File,
     path: PathBuf,
     record: SourceRecord,
-    /// When the status in the record was asked for.
+    /// When the status in the record was received.
     opened: Instant,
     /// True if another machine or program keeps the file.
     is_remote: bool,
@@ -35,8 +35,8 @@ pub struct FileSource {
 
 impl FileSource {
     pub fn new(file: File, path: &Path, system: FileSystemKind, digest: Kind) -> io::Result<Self> {
-        let opened = Instant::now();
         let mut record = SourceRecord::of_file(sys::fresh_stat(&file)?, digest);
+        let opened = Instant::now();
         // A copy must not give the group the rights that the list gives to named users.
         (record.stat.mode, record.has_list) = sys::plain_mode(&file, record.stat.mode);
         let (path, cache, is_remote) =

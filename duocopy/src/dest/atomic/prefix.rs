@@ -30,14 +30,22 @@ impl AtomicFile {
     }
 
     /// Makes one hole up to the end of the source, if its holes become holes. Some file systems would give blocks to the
-    /// holes of a file that grows as it is written.
+    /// holes of a file that grows as it is written. Others have no holes, and would write all the zeros.
     pub(super) fn make_hole(&mut self, position: u64) -> Result<(), Error> {
         let length = self.source().stat.length;
         if self.already_committed || !self.makes_holes() || length <= position {
             return Ok(());
         }
-        self.hole_ends = length;
-        self.file.set_len(length).map_err(|error| self.failed(Operation::Punch, error))
+        let make = || {
+            let first = length.min(position.saturating_add(PIECE as u64));
+            self.file.set_len(first)?;
+            if first < length && !sys::fstat(&self.file)?.has_holes {
+                return Ok(first);
+            }
+            self.file.set_len(length).map(|()| length)
+        };
+        self.hole_ends = make().map_err(|error| self.failed(Operation::Punch, error))?;
+        Ok(())
     }
 
     /// Returns the checksum's state at this point: from the recorded sum, or by reading the beginning again. A
