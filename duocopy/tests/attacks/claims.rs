@@ -407,16 +407,17 @@ fn an_interrupt_ends_every_loop_over_content() {
 }
 
 /// A Writer that dies while it commits leaves a Reader that inspects the destination. A stranger can make that long.
-#[test(needs = [root])]
+#[test(needs = [root, strace])]
 fn an_interrupt_ends_the_inspection_of_a_huge_destination() {
-    const LENGTH: u64 = 300_000_000_000;
     let folder = two_parties();
     for name in ["backup/src", "store/dst"] {
-        File::create(folder.path(name)).expect("root may").set_len(LENGTH).expect("sparse");
+        folder.write(name, vec![0; 64 * MIB]);
     }
     let tag = [folder.text("backup/src"), folder.text("store/dst")].join("\0");
     let line = "--dir=meet --wait=20s backup/src store/dst nightly";
-    let reader = folder.duocopy(line).start_reader();
+    // The inspection reads 64 times.
+    let slow = format!("-f -P {} -e trace=read -e inject=read:delay_enter=200000", folder.text("store/dst"));
+    let reader = folder.duocopy(line).traced(&slow).start_reader();
     let mut writer = pipe(&folder).tag(&tag).join_as_consumer().expect("the Reader is there");
     let (of, born) = identity(&folder.path("store/dst"));
     writer.begin(&packed([of.dev(), of.ino(), 0, born]), ResumePoint::default()).expect("the first one");
