@@ -377,7 +377,7 @@ fn an_interrupted_reader_leaves_a_commit_that_does_not_end() {
 
 /// Every loop over content ends with the first signal: a Reader that reads what the Writer claims to have, and a Writer
 /// that reads back what it has written.
-#[test(needs = [root])]
+#[test(needs = [root, strace])]
 fn an_interrupt_ends_every_loop_over_content() {
     const LENGTH: u64 = 300_000_000_000;
     let folder = two_parties();
@@ -393,10 +393,15 @@ fn an_interrupt_ends_every_loop_over_content() {
         assert!(begun.elapsed() < milliseconds(3000), "{:?}", begun.elapsed());
         drop(writer);
     }
-    let [reader, writer] =
-        [reader(&folder, ""), writer(&folder, "--verify=reread --fsync=none")].map(Run::start);
-    // Zeros of a hole are copied at once, and take minutes to read back.
-    pause(milliseconds(1500));
+    folder.write("backup/src", vec![0; 64 * MIB]);
+    let slow = "-f -e trace=read -e inject=read:delay_enter=100000";
+    let writer = writer(&folder, "--verify=reread --fsync=none").traced(slow);
+    let runs = [reader(&folder, ""), writer];
+    // The Writer's user writes the trace.
+    folder.set_mode("", 0o777);
+    let [reader, writer] = runs.map(Run::start);
+    // Pieces of 1 MiB are read only to read the copy back, which takes 64 of them.
+    until("the copy is read back", || (writer.trace().matches(", 1048576").count() > 2).then_some(()));
     writer.signal(Signal::TERM);
     let begun = Instant::now();
     let [reader, writer] = [reader, writer].map(Process::end);
