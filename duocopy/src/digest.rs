@@ -5,9 +5,10 @@
 //! process that resumes a copy reads the beginning again.
 
 use crate::api::{Checksum, Hash, Request, Stop, Verify};
+use crate::sys;
 use crc_fast::CrcAlgorithm;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, SeekFrom};
 
 /// How much of a file is read at once, outside of the shared memory.
 pub const PIECE: usize = 1 << 20;
@@ -40,6 +41,12 @@ impl Kind {
             (_, Hash::Crc64) => Self::Crc64,
             (_, Hash::Blake3) => Self::Blake3,
         }
+    }
+
+    /// Returns how many zeros may be added at once, so that no call takes more than a second or two. Only BLAKE3 has no shortcut
+    /// for them.
+    pub fn longest_zeros(self) -> u64 {
+        if self == Self::Blake3 { 1 << 30 } else { u64::MAX }
     }
 
     pub fn from_number(number: u64) -> Self {
@@ -93,6 +100,14 @@ impl Digest {
         }
     }
 
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Nothing => Kind::Nothing,
+            Self::Crc64(_) => Kind::Crc64,
+            Self::Blake3(_) => Kind::Blake3,
+        }
+    }
+
     pub fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Nothing => {}
@@ -123,8 +138,8 @@ impl Digest {
         }
     }
 
-    /// Adds the first `length` bytes of the file, which it reads through this buffer. An error if there are fewer, or,
-    /// with [`Interrupted`](io::ErrorKind::Interrupted), if a stop is requested.
+    /// Adds the first `length` bytes of the file, which it reads through this buffer. Holes are not read. An error if
+    /// there are fewer bytes, or, with [`Interrupted`](io::ErrorKind::Interrupted), if a stop is requested.
     pub fn update_from(
         &mut self,
         mut file: &File,
@@ -132,18 +147,28 @@ impl Digest {
         buffer: &mut [u8],
         stop: &Stop,
     ) -> io::Result<()> {
-        file.rewind()?;
-        let mut left = length;
-        while left > 0 {
+        let (end, longest) = (sys::fstat(file)?.length.min(length), self.kind().longest_zeros());
+        let (mut position, mut data) = (0, 0..0);
+        while position < length {
             if stop.is_requested() {
                 return Err(io::ErrorKind::Interrupted.into());
+            }
+            if position >= data.end && position < end {
+                data = sys::next_data(file, position)?.unwrap_or(end..u64::MAX);
+                file.seek(SeekFrom::Start(position.max(data.start)))?;
+            }
+            if position < data.start.min(end) {
+                let zeros = (data.start.min(end) - position).min(longest);
+                self.update_zeros(zeros);
+                position += zeros;
+                continue;
             }
             match file.read(buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(bytes) => {
-                    let bytes = left.min(bytes as u64);
+                    let bytes = (length - position).min(bytes as u64);
                     self.update(&buffer[..bytes as usize]);
-                    left -= bytes;
+                    position += bytes;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -238,6 +263,29 @@ mod tests {
         for length in [1 << 20, (1 << 40) + 12345, u64::MAX >> 1] {
             let combined = crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, !of(b"before"), 0, length);
             assert_eq!(after_zeros(!of(b"before"), length), combined, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_file_counts_as_it_reads_with_holes_and_without() {
+        for data in [&[][..], &[0], &[(1 << 20) + 5], &[1 << 20, 3 << 20], &[(4 << 20) - 10]] {
+            let file = tempfile::tempfile().unwrap();
+            file.set_len(4 << 20).unwrap();
+            for at in data {
+                sys::write_at(&file, b"some bytes", *at).unwrap();
+            }
+            let mut content = vec![0; 4 << 20];
+            sys::read_at(&file, &mut content, 0).unwrap();
+            for kind in [Kind::Crc64, Kind::Blake3] {
+                for length in [0, 1, 1 << 20, (1 << 20) + 7, 4 << 20] {
+                    let [mut of_file, mut of_bytes] = [Digest::new(kind), Digest::new(kind)];
+                    of_file.update_from(&file, length, &mut [0; 10_000], &Stop::new()).unwrap();
+                    of_bytes.update(&content[..length as usize]);
+                    assert_eq!(of_file.value(), of_bytes.value(), "{kind:?} {data:?} {length}");
+                }
+                let more = Digest::new(kind).update_from(&file, (4 << 20) + 1, &mut [0; 99], &Stop::new());
+                assert_eq!(more.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+            }
         }
     }
 

@@ -49,6 +49,7 @@ mod record;
 mod session;
 mod source;
 mod sys;
+mod times;
 
 pub use api::{
     Aftermath, Backup, Checksum, Destination, Error, ErrorKind, Event, Fsync, Hash, LayoutReason, Loss,

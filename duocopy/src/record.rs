@@ -15,6 +15,8 @@ pub struct SourceRecord {
     pub stat: Stat,
     /// True if the source has an access list, which says more than its mode.
     pub has_list: bool,
+    /// True if the file takes less space than its length says, and the system does not tell where its holes are.
+    pub hides_holes: bool,
     /// True if the source is a stream, which can be read only once, and whose length is known only at the end.
     pub is_stream: bool,
     /// The checksum that the Reader computes.
@@ -68,13 +70,14 @@ impl SourceRecord {
             has_holes: false,
         },
         has_list: false,
+        hides_holes: false,
         is_stream: true,
         digest: Kind::Nothing,
     };
 
     /// A regular file.
     pub fn of_file(stat: Stat, digest: Kind) -> Self {
-        Self { stat, has_list: false, is_stream: false, digest }
+        Self { stat, has_list: false, hides_holes: false, is_stream: false, digest }
     }
 
     /// Returns whether both are the same file with, as far as the file system can tell, the same content.
@@ -99,6 +102,7 @@ impl SourceRecord {
         let flags = u64::from(self.stat.has_holes)
             | u64::from(self.is_stream) << 1
             | u64::from(self.has_list) << 2
+            | u64::from(self.hides_holes) << 3
             | self.digest.number() << 8;
         let birth = self.stat.birth_time;
         pack([file.device, file.inode, length, m0, m1, c0, c1, mode.into(), flags, a0, a1, owner, birth])
@@ -118,8 +122,8 @@ impl SourceRecord {
             birth_time,
             has_holes: flags & 1 != 0,
         };
-        let (is_stream, has_list) = (flags & 2 != 0, flags & 4 != 0);
-        Self { stat, has_list, is_stream, digest: Kind::from_number(flags >> 8 & 0xff) }
+        let [is_stream, has_list, hides_holes] = [2, 4, 8].map(|flag| flags & flag != 0);
+        Self { stat, has_list, hides_holes, is_stream, digest: Kind::from_number(flags >> 8 & 0xff) }
     }
 }
 
@@ -189,6 +193,7 @@ mod tests {
                 has_holes: true,
             },
             has_list: true,
+            hides_holes: true,
             is_stream: true,
             digest: Kind::Blake3,
         };

@@ -76,6 +76,40 @@ fn only_an_older_destination_is_replaced_on_request() {
     folder.assert_same("src", "new");
 }
 
+/// A file system may be unable to store the whole time of the source.
+#[cfg(target_os = "linux")]
+#[test(needs = [fuse])]
+fn times_that_a_file_system_cannot_store_count_as_equal() {
+    let folder = prepared();
+    let mounted = folder.mount("mounted", &[fuse::Fault::CoarseTimes]);
+    let second = Duration::from_secs(1);
+    let then = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 987_654_321);
+    let set = |name: &str, time| {
+        let file = fs::File::options().write(true).open(folder.path(name)).unwrap();
+        file.set_times(FileTimes::new().set_modified(time).set_accessed(time)).unwrap();
+    };
+    folder.write("mounted/dst", OLD);
+    set("mounted/dst", then);
+    for (name, other) in [("src", "mounted/dst"), ("mounted/dst", "src")] {
+        for (later, is_copied) in [(Duration::ZERO, false), (second, false), (2 * second, true)] {
+            let old = folder.read(other);
+            set(other, then);
+            set(name, then + later);
+            folder.duocopy(&format!("cp -u {name} {other}")).end().expect(0, &[]);
+            assert_eq!(folder.read(other) != old, is_copied, "{name} is newer by {later:?}");
+            folder.write("src", bytes(300 * KIB, 1));
+            folder.write("mounted/dst", OLD);
+        }
+    }
+    drop(mounted);
+    // Elsewhere a nanosecond is enough.
+    folder.write("dst", OLD);
+    set("dst", then);
+    set("src", then + Duration::from_nanos(100));
+    folder.duocopy("cp -u src dst").end().expect(0, &[]);
+    folder.assert_same("src", "dst");
+}
+
 #[test]
 fn a_destination_that_appears_during_the_copy_stays() {
     let folder = Folder::new();

@@ -56,13 +56,17 @@ const RULES: &[Rule] = &[
             "sys/",
             "record.rs",
             "cache.rs",
+            "times.rs",
         ],
         except: &[],
         never: &["blockpipe"],
         why: "only the session knows the pipe",
     },
     Rule {
-        of: &["main.rs", "lib.rs", "api/", "cli/", "dest/", "engine/", "session/", "source/", "cache.rs"],
+        of: &[
+            "main.rs", "lib.rs", "api/", "cli/", "dest/", "engine/", "session/", "source/", "cache.rs",
+            "times.rs",
+        ],
         except: &[],
         never: &["libc", "rustix", "target_os", "cfg(unix)", "cfg(windows)", "std::os", "SystemTime"],
         why: "what differs between systems is in sys/",
@@ -70,7 +74,7 @@ const RULES: &[Rule] = &[
     Rule {
         of: &[
             "main.rs", "lib.rs", "api/", "cli/", "dest/", "engine/", "session/", "source/", "sys/",
-            "cache.rs",
+            "cache.rs", "times.rs",
         ],
         except: &[],
         never: &["Drop for"],

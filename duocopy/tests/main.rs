@@ -11,6 +11,8 @@ mod util;
 #[cfg(unix)]
 mod attacks;
 mod cache;
+#[cfg(target_os = "linux")]
+mod changes;
 mod command_line;
 mod cp;
 mod destination;

@@ -421,11 +421,12 @@ fn both_must_verify_alike() {
 #[test(needs = [held_copies], not_on_windows = "a source cannot be written to while it is read")]
 fn a_source_that_is_replaced_or_keeps_its_time_is_noticed() {
     let changes: [(&str, Change<'_>); 2] = [
-        ("metadata was changed while it was read", &|folder| {
+        ("was written to while it was read", &|folder| {
             let file = File::options().write(true).open(folder.path("src")).unwrap();
             let before = file.metadata().unwrap().modified().unwrap();
             file.write_all_at(b"changed", 100).unwrap();
             file.set_times(fs::FileTimes::new().set_modified(before)).unwrap();
+            fs::hard_link(folder.path("src"), folder.path("link")).unwrap();
         }),
         ("was replaced by another file", &|folder| {
             folder.write("other", bytes(2 * MIB, 2));

@@ -77,6 +77,101 @@ mod holes {
         assert!(space <= MIB as u64 + 4096 + SLACK, "{space}");
     }
 
+    /// Space that was reserved, and never written to, hides holes from a look at how much space the file takes.
+    #[test(needs = [holes])]
+    fn space_that_was_only_reserved_is_a_hole() {
+        let folder = Folder::new();
+        let source = File::create(folder.path("src")).unwrap();
+        let flags = rustix::fs::FallocateFlags::empty();
+        if rustix::fs::fallocate(&source, flags, 0, 20 << 20).is_err() {
+            harness::ignore("no space can be reserved where temporary files are");
+        }
+        source.write_all_at(&bytes(MIB, 1), 7 << 20).unwrap();
+        if space(&folder, "src") < 20 << 20 {
+            harness::ignore("reserved space does not count where temporary files are");
+        }
+        for (flag, is_full) in [("", false), ("--sparse=never", true)] {
+            folder.duocopy(&format!("cp {flag} src dst")).end().expect(0, &[]);
+            folder.assert_same("src", "dst");
+            let space = space(&folder, "dst");
+            assert_eq!(space > MIB as u64 + SLACK, is_full, "{flag}: {space}");
+        }
+    }
+
+    /// XFS gives blocks to the holes of a file that grows.
+    #[cfg(target_os = "linux")]
+    #[test(needs = [own_mounts, loop_devices, xfs])]
+    fn a_file_of_many_holes_takes_no_more_than_its_data() {
+        let folder = Folder::new();
+        folder.make("disk");
+        let source = File::create(folder.path("src")).unwrap();
+        for piece in 0..1000 {
+            source.write_all_at(&bytes(4096, piece), piece * 16384).unwrap();
+        }
+        source.set_len(1000 * 16384).unwrap();
+        let ended = folder.with_own_mounts(
+            "truncate -s 400M disk.img
+            mkfs.xfs -q disk.img
+            mount -o loop disk.img disk
+            # Written by one process, so that the file system reserves space for more.
+            $0 cp --sparse=never src disk/src
+            cp --sparse=always src disk/holes
+            for name in src disk/src disk/holes; do
+                $0 cp $name disk/dst
+                cmp src disk/dst
+                stat -c %b disk/dst
+            done",
+        );
+        ended.expect(0, &[]);
+        let spaces: Vec<u64> = ended.output.lines().map(|line| line.parse::<u64>().unwrap() * 512).collect();
+        let [sparse, full, again] = spaces[..] else { panic!("{ended:?}") };
+        assert!(sparse <= (4 << 20) + SLACK && again <= (4 << 20) + SLACK, "{spaces:?}");
+        assert!(full >= 16000 * 1024, "{spaces:?}");
+    }
+
+    /// Where the file system does not tell where holes are, zeros are looked for.
+    #[cfg(target_os = "linux")]
+    #[test(needs = [fuse, holes])]
+    fn holes_that_the_file_system_does_not_show_stay_holes() {
+        use crate::util::fuse::{Call, Errno, Fault};
+        let folder = Folder::new();
+        let mounted = folder.mount("mounted", &[Fault::Refuses(Call::SeekData, Errno::ENOSYS)]);
+        let source = File::create(mounted.behind.join("src")).unwrap();
+        source.set_len(20 << 20).unwrap();
+        source.write_all_at(&bytes(MIB, 1), 5 << 20).unwrap();
+        for (flag, is_full) in [("", false), ("--verify=reread", false), ("--sparse=never", true)] {
+            folder.duocopy(&format!("cp {flag} mounted/src dst")).end().expect(0, &[]);
+            folder.assert_same("mounted/src", "dst");
+            let space = space(&folder, "dst");
+            assert_eq!(space > MIB as u64 + SLACK, is_full, "{flag}: {space}");
+        }
+    }
+
+    /// A copy would take years if a hole cost anything.
+    #[cfg(target_os = "linux")]
+    #[test(needs = [own_mounts, loop_devices, xfs])]
+    fn the_longest_holes_cost_nothing() {
+        let folder = Folder::new();
+        folder.make("disk");
+        let ended = folder.with_own_mounts(
+            "truncate -s 320M disk.img
+            mkfs.xfs -q disk.img
+            mount -o loop disk.img disk
+            truncate -s 4E disk/src
+            printf first | dd of=disk/src conv=notrunc status=none
+            printf last | dd of=disk/src seek=3000000000000000000 oflag=seek_bytes conv=notrunc status=none
+            for flag in --verify=stream --verify=reread --verify=none; do
+                timeout 30 $0 cp $flag disk/src disk/dst
+                test $(stat -c %s disk/dst) = $(stat -c %s disk/src)
+                head -c 5 disk/dst
+                dd if=disk/dst skip=3000000000000000000 count=4 iflag=skip_bytes,count_bytes status=none
+                rm disk/dst
+            done",
+        );
+        ended.expect(0, &[]);
+        assert_eq!(ended.output, "firstlast".repeat(3));
+    }
+
     /// A dead Writer may have written anything past the resume point, and a hole does not overwrite that.
     #[test(needs = [held_copies, holes])]
     fn a_hole_shows_nothing_of_an_interrupted_copy() {
@@ -100,12 +195,7 @@ mod holes {
         let line = "--replace-within=60s src dst";
         let late = "-f -e trace=pwrite64 -e inject=pwrite64:delay_enter=2s";
         let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(late));
-        until("the temporary file with a hole", || {
-            let metadata = folder.left_over("part")?.metadata().ok()?;
-            (metadata.len() == 4 << 20).then_some(())
-        });
-        // Nothing shows that the block is released.
-        pause(milliseconds(100));
+        until("the hole is made", || (folder.header()?.emptied > 0).then_some(()));
         writer.kill();
         writer.end();
         reader.reports("waiting up to 1m");

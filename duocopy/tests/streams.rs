@@ -326,6 +326,130 @@ fn a_file_whose_length_is_a_page_is_read_to_its_end() {
     reads_to_the_end("/sys/kernel/mm/transparent_hugepage/enabled");
 }
 
+/// A file of `/proc` may never be ready for reading, or only once.
+#[test(needs = [strace])]
+fn a_file_is_read_even_if_it_never_is_ready() {
+    let folder = Folder::new();
+    let Ok(content) = fs::read("/proc/version") else { harness::ignore("this system has no /proc") };
+    let never = "-f -e trace=poll,ppoll -e inject=poll,ppoll:retval=0:when=2+";
+    folder.duocopy("cp /proc/version dst").traced(never).end().expect(0, &[]);
+    assert!(folder.read("dst") == content);
+}
+
+#[cfg(target_os = "linux")]
+mod made_up {
+    use super::*;
+    use crate::util::fuse::Fault;
+
+    /// What the system reports about such a file does not say how much there is to read.
+    #[test(needs = [fuse])]
+    fn a_file_whose_length_or_times_are_made_up_is_read_to_its_end() {
+        for faults in [
+            &[Fault::SizeZero][..],
+            &[Fault::Size(1)],
+            &[Fault::Size(4096)],
+            &[Fault::Size(MIB as u64)],
+            &[Fault::PresentTimes],
+            &[Fault::PresentTimes, Fault::SizeZero],
+        ] {
+            for length in [0, 1, 5000, 300 * KIB] {
+                let folder = Folder::new();
+                let mounted = folder.mount("mounted", faults);
+                fs::write(mounted.behind.join("src"), bytes(length, 1)).unwrap();
+                let ended = folder.duocopy("cp mounted/src dst").end();
+                assert_eq!(ended.code, 0, "{faults:?}, {length} bytes: {ended:?}");
+                assert!(folder.read("dst") == bytes(length, 1), "{faults:?}, {length} bytes");
+            }
+        }
+    }
+
+    #[test(needs = [own_mounts])]
+    fn a_file_of_unknown_length_may_lie_anywhere() {
+        let folder = Folder::new();
+        folder.make("mounted");
+        let ended = folder.with_own_mounts(
+            "mount -t binfmt_misc none mounted || exit 77
+            $0 cp mounted/status dst
+            cmp mounted/status dst",
+        );
+        if ended.code == 77 {
+            harness::ignore("binfmt_misc cannot be mounted here");
+        }
+        ended.expect(0, &[]);
+    }
+
+    /// A file without content is still a file, whose metadata is preserved.
+    #[test(needs = [fuse])]
+    fn an_empty_file_is_no_stream() {
+        let folder = Folder::new();
+        let _mounted = folder.mount("mounted", &[]);
+        for source in ["src", "mounted/src"] {
+            folder.write(source, "");
+            folder.set_mode(source, 0o640);
+            folder.duocopy(&format!("cp -p {source} dst")).end().expect(0, &[]);
+            assert_eq!(folder.mode("dst"), 0o640);
+        }
+    }
+}
+
+/// Another program has a lease on the source, and gives it back when it is asked to; or only when the kernel takes it.
+#[cfg(target_os = "linux")]
+#[test(needs = [perl])]
+fn a_leased_source_is_waited_for_until_an_interrupt() {
+    // F_SETLEASE with F_WRLCK.
+    let lease = |answer: &str| {
+        let folder = Folder::with_source(KIB);
+        let mut holder = Command::new("perl");
+        let script = format!(
+            "$SIG{{IO}} = {answer}; open(F, '+<', 'src') or exit 77; fcntl(F, 1024, 1) or exit 77;
+            open(R, '>', 'ready'); sleep 60 while 1"
+        );
+        holder.args(["-e", &script]);
+        let holder = folder.start(holder, false);
+        until("the lease", || (folder.is_there("ready") || holder.ended().is_some()).then_some(()));
+        if !folder.is_there("ready") {
+            harness::ignore("there are no leases where temporary files are");
+        }
+        (folder, holder)
+    };
+    let (folder, _holder) = lease("sub { select(undef, undef, undef, 0.3); exit }");
+    folder.duocopy("cp src dst").end().expect(0, &[]);
+    folder.assert_same("src", "dst");
+    let (folder, _holder) = lease("'IGNORE'");
+    let copy = folder.duocopy("cp src dst").start();
+    pause(milliseconds(200));
+    copy.signal(Signal::INT);
+    let ended = copy.end_within(milliseconds(10_000)).unwrap_or_else(|_| panic!("it still waits"));
+    ended.expect(130, &[]);
+    folder.assert_untouched(None);
+}
+
+/// The file system in which the node of a disk lies is memory, but the disk is not.
+#[cfg(target_os = "linux")]
+#[test(needs = [loop_devices])]
+fn a_disk_can_bypass_the_page_cache() {
+    let folder = Folder::new();
+    let Some(disk) = Disk::over(&folder.write("disk", vec![1; MIB])) else {
+        harness::ignore("this user cannot make a loop device");
+    };
+    for flag in ["--direct", "--drop-cache"] {
+        let from = reader(&folder, &format!("{flag} {}", disk.0)).start();
+        let to = writer(&folder, &format!("--force {flag} dst")).start();
+        for ended in end([from, to]) {
+            ended.expect(0, &[]);
+            assert!(!ended.messages.contains(flag), "{ended:?}");
+        }
+        folder.assert_same("disk", "dst");
+        folder.write("src", bytes(MIB, 1));
+        let to = writer(&folder, &format!("--force {flag} {}", disk.0)).start();
+        for ended in end([reader(&folder, "src").start(), to]) {
+            ended.expect(0, &[]);
+            assert!(!ended.messages.contains(flag), "{ended:?}");
+        }
+        folder.write("src", "");
+    }
+}
+
 fn reads_to_the_end(path: &str) {
     let Ok(content) = fs::read(path) else { harness::ignore(format!("this system has no {path}")) };
     let folder = Folder::new();

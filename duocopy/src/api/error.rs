@@ -373,8 +373,6 @@ pub enum SourceChange {
     },
     /// Its content was written to.
     Modified,
-    /// Its metadata changed: rights, owner, names, or a time that was set.
-    Metadata,
     /// Another file took its path.
     Replaced,
 }

@@ -14,7 +14,7 @@ use super::path::DestinationPath;
 use super::settle::{Settled, Temporary};
 use super::staging::{self, Staging};
 use super::{backup, sparse};
-use crate::api::{Aftermath, Backup, Error, ErrorKind, Operation, Preserve, Sparse, Verify, Warning};
+use crate::api::{Aftermath, Backup, Error, ErrorKind, Operation, Preserve, Verify, Warning};
 use crate::cache::{CachePolicy, Pages};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
@@ -35,6 +35,8 @@ pub struct AtomicFile {
     settled: Option<Settled>,
     /// The point from which this side can resume.
     begins: ResumePoint,
+    /// The end of the hole that was made before the first write; 0 if there is none.
+    hole_ends: u64,
     /// True if the file is the destination already: an earlier Writer died after it had committed.
     already_committed: bool,
     /// True if the file system has refused to make holes: zeros are written instead.
@@ -125,6 +127,7 @@ impl AtomicFile {
             heading,
             settled: None,
             begins,
+            hole_ends: 0,
             already_committed: is_committed,
             refuses_holes: false,
             keep_temporary: false,
@@ -278,6 +281,7 @@ impl Destination for AtomicFile {
             return Err(staging::lost(&self.path, false));
         }
         self.truncate_unacknowledged(at.position)?;
+        self.make_hole(at.position)?;
         let digest = self.digest_at(plan.digest, at)?;
         let warnings = self.cache.set(&self.file, &self.path.path, at.position, plan.cache);
         self.warnings.extend(warnings);
@@ -337,7 +341,8 @@ impl<'a> Staged<'a> for Open<'a> {
             // A committed destination is never written to: the Writer that committed it should have had all data.
             return Err(self.0.refused(ErrorKind::CommittedTooEarly));
         }
-        if self.0.policy.sparse != Sparse::Always || self.0.refuses_holes {
+        let looks_for_zeros = sparse::looks_for_zeros(self.0.policy.sparse, self.0.source().hides_holes);
+        if !looks_for_zeros || self.0.refuses_holes {
             self.0.write_at(offset, bytes)?;
             return Ok(bytes.len());
         }
@@ -358,7 +363,10 @@ impl<'a> Staged<'a> for Open<'a> {
             let zeros = Pages::new(length.min(PIECE as u64) as usize);
             return self.write(offset, &zeros).map(|written| written as u64);
         }
-        // The file ends at this offset, because anything past it was truncated.
+        // The file has a hole here, or ends at this offset, because anything past it was truncated.
+        if offset + length <= self.0.hole_ends {
+            return Ok(length);
+        }
         match self.0.file.set_len(offset + length) {
             Err(error) if sys::is_refusal(&error) => {
                 self.0.refuses_holes = true;

@@ -7,6 +7,7 @@ use super::{backup, staging, stream};
 use crate::api::{Error, ErrorKind, Operation, Overwrite};
 use crate::record::SourceRecord;
 use crate::sys::Stat;
+use crate::times;
 use std::path::Path;
 
 /// What a copy would find at the destination.
@@ -94,9 +95,13 @@ pub fn examine(
     Ok(existing)
 }
 
-/// Returns an error if the overwrite policy keeps this destination. A stream has no age: it counts as newer.
+/// Returns an error if the overwrite policy keeps this destination. Times that differ by less than what both file
+/// systems can store count as equal. A stream has no age: it counts as newer.
 pub fn check_overwrite(path: &Path, policy: &Policy, old: &Stat, source: &SourceRecord) -> Result<(), Error> {
-    let is_older = || source.is_stream || old.modified < source.stat.modified;
+    // One of the two file systems may not be able to store the time that the other one has.
+    let step = times::step_of(old).max(times::step_of(&source.stat));
+    let [old, new] = [old.modified, source.stat.modified].map(|time| times::truncate(time, step));
+    let is_older = || source.is_stream || old < new;
     match policy.overwrite {
         Overwrite::Replace => Ok(()),
         Overwrite::ReplaceIfOlder if is_older() => Ok(()),

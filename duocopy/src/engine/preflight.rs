@@ -2,7 +2,7 @@
 
 use super::paths;
 use super::plan::{Plan, PlannedDestination, PlannedSource};
-use crate::api::{Error, ErrorKind, Request, Role, Verify};
+use crate::api::{Error, ErrorKind, Request, Role, Stop, Verify};
 use crate::dest::{self, Found, Policy};
 use crate::digest::Kind;
 use crate::record::SourceRecord;
@@ -38,7 +38,7 @@ fn inspect_source(path: &Path, request: &Request) -> Result<(PlannedSource, Opti
         source::look_up(path)?;
         return Ok((PlannedSource { path: path.into(), length: None }, None));
     }
-    let source = source::open(path, Kind::of(request), request.is_half())?;
+    let source = source::open(path, Kind::of(request), request.is_half(), &Stop::new())?;
     let record = *source.record();
     Ok((PlannedSource { path: path.into(), length: record.known_length() }, Some(record)))
 }

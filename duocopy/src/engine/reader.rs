@@ -70,7 +70,7 @@ pub fn explain<T: Trust>(
 }
 
 fn open(half: &Half) -> Result<Box<dyn Source>, Halt> {
-    Ok(source::open(source_of(half), Kind::of(half.request), half.request.is_half())?)
+    Ok(source::open(source_of(half), Kind::of(half.request), half.request.is_half(), half.stop)?)
 }
 
 fn source_of<'a>(half: &Half<'a>) -> &'a Path {
@@ -114,6 +114,9 @@ pub fn send<T: Trust>(
         feed.start(session::progress(producer.monitor(), Role::Reader, true));
     }
     half.check_peer(Role::Writer, || producer.peer_user(), feed)?;
+    while !source.settle() {
+        producer.check()?;
+    }
     let mut digest = source.resume(at, half.meeting.is_private(), half.stop)?;
     let usage = CacheUse { direct: request.direct_source, drops: request.drop_cache, flushes: false };
     feed.warn(source.use_cache(usage));
@@ -122,7 +125,7 @@ pub fn send<T: Trust>(
     if target.is_some_and(|target| target.wants_attributes) {
         send_attributes(source, producer, &point(bytes, &digest))?;
     }
-    feed.warn(source.finish(bytes)?);
+    feed.warn(source.finish(bytes, &digest.value(), half.stop)?);
     // On a terminal, an interrupt may look like the end of the input.
     producer.check()?;
     let digest = digest.value();

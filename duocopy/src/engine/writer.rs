@@ -14,7 +14,6 @@ use crate::record::{ResumePoint, TargetRecord};
 use crate::session::{
     self, Consumer, FilledBlock, Frame, Halt, Hello, Trust, advance, pack_point, unpack_trailer,
 };
-use crate::source::LONGEST_HOLE;
 use crate::sys::SandboxPolicy;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -306,11 +305,10 @@ fn put_zeros<T: Trust>(
     half: &Half,
 ) -> Result<(), Halt> {
     let (mut written, mut computed, mut checked) = (0, 0, Instant::now());
+    let longest = Kind::of(half.request).longest_zeros();
     while computed < zeros {
         half.stop_if_requested(consumer)?;
-        // BLAKE3 may take seconds for a long hole. CRC-64 takes the same time for any length.
-        let rest = zeros - computed;
-        let some = if Kind::of(half.request) == Kind::Blake3 { rest.min(LONGEST_HOLE) } else { rest };
+        let some = longest.min(zeros - computed);
         digest.update_zeros(some);
         computed += some;
     }

@@ -3,7 +3,7 @@
 use crate::api::{Error, Stop, Warning};
 use crate::attributes::Attribute;
 use crate::cache::CacheUse;
-use crate::digest::Digest;
+use crate::digest::{Digest, Value};
 use crate::record::{ResumePoint, SourceRecord};
 use std::fmt::Debug;
 
@@ -14,6 +14,12 @@ pub trait Source: Debug {
 
     /// Returns where the bytes will come from, as far as that can be known.
     fn supply(&self, past_the_cache: bool) -> Supply;
+
+    /// Waits for up to 50 ms until a change of the source would show at the end. Returns whether that is so now; before
+    /// that, nothing may be read.
+    fn settle(&self) -> bool {
+        true
+    }
 
     /// Moves to this point. Returns the state of the checksum there, for which the beginning is read again unless the
     /// recorded sum is sufficient and trusted.
@@ -33,8 +39,8 @@ pub trait Source: Debug {
     /// Returns the extended attributes.
     fn attributes(&self) -> Result<Vec<Attribute>, Error>;
 
-    /// Checks after the last byte that all `bytes` are of one version of the source.
-    fn finish(&mut self, bytes: u64) -> Result<Option<Warning>, Error>;
+    /// Checks after the last byte that all `bytes`, which have this checksum, are of one version of the source.
+    fn finish(&mut self, bytes: u64, sum: &Value, stop: &Stop) -> Result<Option<Warning>, Error>;
 }
 
 /// The next part of a source.

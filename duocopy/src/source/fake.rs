@@ -4,7 +4,7 @@ use super::contract::{Piece, Source, Supply};
 use crate::api::{Error, Stop, Warning};
 use crate::attributes::Attribute;
 use crate::cache::CacheUse;
-use crate::digest::{Digest, Kind};
+use crate::digest::{Digest, Kind, Value};
 use crate::record::{ResumePoint, SourceRecord};
 use crate::sys::Stat;
 
@@ -55,7 +55,7 @@ impl Source for FakeSource {
         Ok(Vec::new())
     }
 
-    fn finish(&mut self, _bytes: u64) -> Result<Option<Warning>, Error> {
+    fn finish(&mut self, _bytes: u64, _sum: &Value, _stop: &Stop) -> Result<Option<Warning>, Error> {
         self.end.clone().map(|()| None)
     }
 }

@@ -1,26 +1,32 @@
 //! A regular file: read from a resume point to its end, and checked for changes afterwards.
 
 use super::contract::{Piece, Source, Supply};
+use super::settle;
 use crate::api::{Error, ErrorKind, Operation, SourceChange, Stop, Warning};
 use crate::attributes::Attribute;
-use crate::cache::{CachePolicy, CacheUse};
-use crate::digest::{Digest, Kind, PIECE};
+use crate::cache::{CachePolicy, CacheUse, Pages};
+use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::record::{ResumePoint, SourceRecord};
-use crate::sys::{self, Stat};
+use crate::sys::{self, FileSystemKind, Stat, Time};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-/// The longest hole that is reported at once. BLAKE3 needs a few seconds for that many zeros, and progress is visible
-/// after each.
-pub const LONGEST_HOLE: u64 = 16 << 30;
+/// Holes are looked for in a file of this length even if it takes all of its space, which may be reserved and never
+/// written to. A shorter one is read faster than asked.
+const MAY_HAVE_HOLES: u64 = 64 << 10;
 
 #[derive(Debug)]
 pub struct FileSource {
     file: File,
     path: PathBuf,
     record: SourceRecord,
+    /// When the status in the record was received.
+    opened: Instant,
+    /// True if another machine or program keeps the file.
+    is_remote: bool,
     position: u64,
     /// The data around the position, or the next data after it; the rest up to there is a hole.
     data: Range<u64>,
@@ -28,25 +34,87 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    pub fn new(file: File, path: &Path, digest: Kind) -> io::Result<Self> {
-        let mut record = SourceRecord::of_file(sys::fstat(&file)?, digest);
+    pub fn new(file: File, path: &Path, system: FileSystemKind, digest: Kind) -> io::Result<Self> {
+        let mut record = SourceRecord::of_file(sys::fresh_stat(&file)?, digest);
+        let opened = Instant::now();
         // A copy must not give the group the rights that the list gives to named users.
         (record.stat.mode, record.has_list) = sys::plain_mode(&file, record.stat.mode);
-        // A file that takes all of its space has no holes to look for.
-        let data = 0..if record.stat.has_holes { 0 } else { u64::MAX };
-        let (path, cache) = (path.into(), CachePolicy::default());
-        Ok(Self { file, path, record, position: 0, data, cache })
+        let (path, cache, is_remote) =
+            (path.into(), CachePolicy::default(), system == FileSystemKind::Remote);
+        let mut source =
+            Self { file, path, record, opened, is_remote, position: 0, data: 0..u64::MAX, cache };
+        source.look_for_holes()?;
+        Ok(source)
+    }
+
+    /// Finds out whether the source has holes, and whether the system tells where they are.
+    fn look_for_holes(&mut self) -> io::Result<()> {
+        let Stat { length, has_holes, .. } = self.record.stat;
+        if !has_holes && length < MAY_HAVE_HOLES {
+            return Ok(());
+        }
+        // A system that does not even know this call has no holes to show.
+        self.data = self.next_data().unwrap_or(0..u64::MAX);
+        let shows_holes = self.data != (0..u64::MAX);
+        self.record.hides_holes = has_holes && !shows_holes;
+        self.record.stat.has_holes |= shows_holes;
+        self.seek(0)
+    }
+
+    /// Returns the data around the position, or the next data after it. The last data ends where reading does.
+    fn next_data(&self) -> io::Result<Range<u64>> {
+        let (position, length) = (self.position, self.record.stat.length);
+        let has_ended = || {
+            let read = sys::read_at(&self.file, &mut [0], position);
+            read.is_err_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
+        };
+        Ok(match sys::next_data(&self.file, position)? {
+            Some(data) if data.end < length => data,
+            Some(data) => data.start..u64::MAX,
+            // The length may be made up. Then there is no hole up to it.
+            None if self.is_remote && has_ended() => position..u64::MAX,
+            None => length..u64::MAX,
+        })
+    }
+
+    /// Returns the open file.
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
+    /// Returns whether the system makes the content when it is read, so that length and times say nothing about it.
+    pub fn is_made_up(&self) -> bool {
+        let stat = &self.record.stat;
+        // What has a length is asked for it only where another program may have invented it.
+        if stat.length > 0 && !self.is_remote {
+            return false;
+        }
+        let again = || sys::fresh_stat(&self.file).ok().filter(|now| now.length == stat.length);
+        // Some servers of FUSE, such as lxcfs, report the present as all times of a file.
+        let has_one_time = stat.modified == stat.changed && stat.modified == stat.accessed;
+        if self.is_remote
+            && has_one_time
+            && again().is_some_and(|one| {
+                one.modified != stat.modified && again().is_some_and(|other| other.modified != one.modified)
+            })
+        {
+            return true;
+        }
+        match sys::read_at(&self.file, &mut [0], stat.length) {
+            Ok(()) => again().is_some(),
+            Err(error) => error.kind() == io::ErrorKind::NotSeekable,
+        }
     }
 
     /// The length of the hole at the position, 0 if there is none.
     fn hole(&mut self) -> io::Result<u64> {
         let (position, length) = (self.position, self.record.stat.length);
         if position >= self.data.end && position < length {
-            self.data = sys::next_data(&self.file, position)?.unwrap_or(length..u64::MAX);
+            self.data = self.next_data()?;
             // The search has moved the file's own position.
             self.seek(position)?;
         }
-        Ok(self.data.start.min(length).saturating_sub(position).min(LONGEST_HOLE))
+        Ok(self.data.start.min(length).saturating_sub(position).min(self.record.digest.longest_zeros()))
     }
 
     fn seek(&mut self, position: u64) -> io::Result<()> {
@@ -71,12 +139,16 @@ impl FileSource {
         Ok(filled)
     }
 
-    /// Returns how the file changed since it was opened, if it did. `now` is its status after the last byte was read.
+    /// Returns how the file's content changed since it was opened, as far as `now`, its status after the last byte, shows
+    /// that.
     fn change(&self, copied: u64, now: &Stat) -> Option<SourceChange> {
         let before = &self.record.stat;
         let is_replaced = || sys::stat(&self.path).is_ok_and(|there| there.file != before.file);
+        let ended_early =
+            copied < before.length && !(now.modified == before.modified && now.changed == before.changed);
         match () {
-            () if now.length < before.length || copied < before.length => {
+            // If nothing was written to the file, it has never been as long as its length says.
+            () if now.length < before.length || ended_early => {
                 Some(SourceChange::Shrank { from: before.length, to: now.length.min(copied) })
             }
             () if now.length > before.length || copied > before.length => {
@@ -84,10 +156,38 @@ impl FileSource {
             }
             () if is_replaced() => Some(SourceChange::Replaced),
             () if now.modified != before.modified => Some(SourceChange::Modified),
-            // A program that sets the time of the last modification cannot set this one.
-            () if now.changed != before.changed => Some(SourceChange::Metadata),
             () => None,
         }
+    }
+
+    /// Checks that the content has not changed, as far as length and time show that. Returns when the file was changed in
+    /// any way.
+    fn check(&self, copied: u64) -> Result<Time, Error> {
+        let now = sys::fresh_stat(&self.file).map_err(|error| self.failed(Operation::Stat, &error))?;
+        self.change(copied, &now).map_or(Ok(now.changed), |change| Err(self.changed(change)))
+    }
+
+    /// Reads the file again, and returns whether it still has this length and this checksum.
+    fn still_has(&mut self, length: u64, sum: &Value, stop: &Stop) -> Result<bool, Error> {
+        let (mut digest, mut block) = (Digest::new(self.record.digest), Pages::new(PIECE));
+        self.data = 0..0;
+        self.seek(0).map_err(|error| self.failed(Operation::Read, &error))?;
+        while self.position <= length {
+            if stop.is_requested() {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            match self.next(&mut block)? {
+                Piece::Bytes(0) => break,
+                Piece::Bytes(filled) => digest.update(&block[..filled]),
+                Piece::Zeros(zeros) => digest.update_zeros(zeros),
+                Piece::NotYet => {}
+            }
+        }
+        Ok(self.position == length && digest.value() == *sum)
+    }
+
+    fn changed(&self, change: SourceChange) -> Error {
+        Error::at(ErrorKind::SourceChanged(change), &self.path)
     }
 
     fn failed(&self, operation: Operation, error: &io::Error) -> Error {
@@ -108,6 +208,16 @@ impl Source for FileSource {
             self.record.stat.has_holes || length == 0 || [0, length / 2, length - 1].into_iter().all(cached);
         let has_no_disk = || sys::free_memory(&self.file).is_some();
         if in_memory && (!past_the_cache || has_no_disk()) { Supply::Memory } else { Supply::Disk }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a clock wakes nobody")]
+    fn settle(&self) -> bool {
+        let left = sys::read_file_clock()
+            .and_then(|now| settle::time_left(&self.record.stat, now, self.opened.elapsed(), self.is_remote));
+        if let Some(left) = left {
+            std::thread::sleep(left.clamp(Duration::from_millis(1), Duration::from_millis(50)));
+        }
+        left.is_none()
     }
 
     fn resume(&mut self, at: ResumePoint, trusts_sum: bool, stop: &Stop) -> Result<Digest, Error> {
@@ -146,12 +256,17 @@ impl Source for FileSource {
         sys::attributes(&self.file).map_err(|error| self.failed(Operation::ReadAttributes, &error))
     }
 
-    fn finish(&mut self, bytes: u64) -> Result<Option<Warning>, Error> {
-        let now = sys::fstat(&self.file).map_err(|error| self.failed(Operation::Stat, &error))?;
-        match self.change(bytes, &now) {
-            Some(change) => Err(Error::at(ErrorKind::SourceChanged(change), &self.path)),
-            None => Ok(self.cache.end(&self.file, &self.path, self.position)),
+    fn finish(&mut self, bytes: u64, sum: &Value, stop: &Stop) -> Result<Option<Warning>, Error> {
+        let changed = self.check(bytes)? != self.record.stat.changed;
+        if changed && self.record.digest != Kind::Nothing {
+            // Its name, rights, links or attributes were changed, or a program has written to it and has set back the
+            // time of that. Only the content can tell.
+            if !self.still_has(bytes, sum, stop)? {
+                return Err(self.changed(SourceChange::Modified));
+            }
+            self.check(bytes)?;
         }
+        Ok(self.cache.end(&self.file, &self.path, self.position))
     }
 }
 
@@ -164,7 +279,7 @@ mod tests {
         let path = folder.path().join("source");
         std::fs::write(&path, content).unwrap();
         let file = sys::open_source(&path).unwrap();
-        let source = FileSource::new(file, &path, Kind::Crc64).unwrap();
+        let source = FileSource::new(file, &path, FileSystemKind::Local, Kind::Crc64).unwrap();
         (folder, source)
     }
 
@@ -190,7 +305,8 @@ mod tests {
         assert_eq!(bytes, b"twenty bytes ..");
         digest.update(&bytes);
         assert_eq!(digest.resume_state(), crate::digest::of(b"some twenty bytes .."));
-        assert!(source.finish(20).unwrap().is_none());
+        let sum = digest.value();
+        assert!(source.finish(20, &sum, &Stop::new()).unwrap().is_none());
     }
 
     #[test]
@@ -203,13 +319,17 @@ mod tests {
     #[test]
     fn every_change_is_told_apart() {
         type Case = (fn(&mut Stat), u64, Option<SourceChange>);
-        let cases: [Case; 6] = [
+        let cases: [Case; 8] = [
             (|_| {}, 5, None),
-            (|_| {}, 4, Some(SourceChange::Shrank { from: 5, to: 4 })),
+            // The length was never true.
+            (|_| {}, 4, None),
+            (|stat| stat.changed.1 ^= 1, 4, Some(SourceChange::Shrank { from: 5, to: 4 })),
+            (|stat| stat.modified.1 ^= 1, 4, Some(SourceChange::Shrank { from: 5, to: 4 })),
             (|stat| stat.length = 3, 5, Some(SourceChange::Shrank { from: 5, to: 3 })),
             (|stat| stat.length = 9, 6, Some(SourceChange::Grew { from: 5, to: 9 })),
             (|stat| stat.modified.1 ^= 1, 5, Some(SourceChange::Modified)),
-            (|stat| stat.changed.1 ^= 1, 5, Some(SourceChange::Metadata)),
+            // Only the content tells what this means.
+            (|stat| stat.changed.1 ^= 1, 5, None),
         ];
         let (_folder, source) = source(b"12345");
         for (change, copied, expected) in cases {
@@ -227,7 +347,7 @@ mod tests {
         let other = folder.path().join("other");
         std::fs::write(&other, b"12345").unwrap();
         std::fs::rename(&other, folder.path().join("source")).unwrap();
-        let error = source.finish(5).unwrap_err();
+        let error = source.finish(5, &Value::default(), &Stop::new()).unwrap_err();
         assert_eq!(error.kind, ErrorKind::SourceChanged(SourceChange::Replaced));
     }
 }

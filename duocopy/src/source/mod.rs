@@ -5,8 +5,8 @@ mod contract;
 pub mod fake;
 mod file;
 mod open;
+mod settle;
 mod stream;
 
 pub use contract::{Piece, Source, Supply};
-pub use file::LONGEST_HOLE;
 pub use open::{check_continues, is_stream, look_up, open};

@@ -3,18 +3,20 @@
 use super::contract::Source;
 use super::file::FileSource;
 use super::stream::StreamSource;
-use crate::api::{Error, ErrorKind, Operation, is_standard};
+use crate::api::{Error, ErrorKind, Operation, Stop, is_standard};
 use crate::digest::Kind;
 use crate::record::SourceRecord;
-use crate::sys::{self, Directory, FileKind};
+use crate::sys::{self, Directory, FileKind, FileSystemKind};
+use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 /// Opens a source. It may be something other than a regular file only with `streams`.
-pub fn open(path: &Path, digest: Kind, streams: bool) -> Result<Box<dyn Source>, Error> {
+pub fn open(path: &Path, digest: Kind, streams: bool, stop: &Stop) -> Result<Box<dyn Source>, Error> {
     let opening = |error: io::Error| not_opened(path, error);
     let standard = is_standard(path);
-    let file = if standard { sys::standard_input() } else { sys::open_source(path) }.map_err(opening)?;
+    let file = if standard { sys::standard_input() } else { open_leased(path, stop) }.map_err(opening)?;
     let kind = sys::file_kind(&file).map_err(opening)?;
     if kind == FileKind::Directory {
         return Err(Error::at(ErrorKind::SourceIsDirectory, path));
@@ -23,9 +25,16 @@ pub fn open(path: &Path, digest: Kind, streams: bool) -> Result<Box<dyn Source>,
     if is_stream && !streams {
         return Err(Error::at(ErrorKind::SourceNotRegular, path));
     }
-    if !is_stream && !sys::is_pseudo_fs(&file) {
-        return Ok(Box::new(FileSource::new(file, path, digest).map_err(opening)?));
-    }
+    let system = if is_stream { FileSystemKind::Local } else { sys::file_system_kind(&file) };
+    let file = if is_stream || system == FileSystemKind::Pseudo {
+        file
+    } else {
+        let source = FileSource::new(file, path, system, digest).map_err(opening)?;
+        if !source.is_made_up() {
+            return Ok(Box::new(source));
+        }
+        source.into_file()
+    };
     // A copy must not be readable for users who may not read the source.
     let mode =
         if standard { None } else { sys::fstat(&file).ok().map(|stat| sys::plain_mode(&file, stat.mode).0) };
@@ -34,8 +43,24 @@ pub fn open(path: &Path, digest: Kind, streams: bool) -> Result<Box<dyn Source>,
         Some(mode) => SourceRecord { stat: sys::Stat { mode, ..record.stat }, ..record },
         None => record,
     };
-    let own_fifo = kind == FileKind::Pipe && !standard;
-    Ok(Box::new(StreamSource::new(file, path, record, own_fifo)))
+    Ok(Box::new(StreamSource::new(file, path, record, kind)))
+}
+
+/// Opens a source. If another program has a lease on it, waits until that program gives it back, or the kernel takes it
+/// away.
+#[expect(clippy::disallowed_methods, reason = "nothing wakes this process when a lease ends")]
+fn open_leased(path: &Path, stop: &Stop) -> io::Result<File> {
+    loop {
+        match sys::open_source(path) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !stop.is_requested() => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Checks that a pipe or a device can be found, without opening it, or that standard input is open.

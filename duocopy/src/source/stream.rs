@@ -4,7 +4,7 @@ use super::contract::{Piece, Source, Supply};
 use crate::api::{Error, ErrorKind, Operation, Stop, Warning, is_standard};
 use crate::attributes::Attribute;
 use crate::cache::{CachePolicy, CacheUse};
-use crate::digest::Digest;
+use crate::digest::{Digest, Value};
 use crate::record::{ResumePoint, SourceRecord};
 use crate::sys::{self, FileKind};
 use std::fs::File;
@@ -17,22 +17,28 @@ pub struct StreamSource {
     path: PathBuf,
     record: SourceRecord,
     position: u64,
-    /// True if it is a named pipe that was opened here, so that reading never blocks.
-    own_fifo: bool,
+    /// True if it was opened here and is not a device, so that reading never blocks.
+    never_blocks: bool,
     /// True if no program has opened that pipe for writing yet.
     unopened: bool,
+    /// True if a read from it may have to wait for another program. A file or a disk has its bytes, even one of `/proc`
+    /// that never says so.
+    waits: bool,
     cache: CachePolicy,
 }
 
 impl StreamSource {
-    pub fn new(file: File, path: &Path, record: SourceRecord, own_fifo: bool) -> Self {
+    pub fn new(file: File, path: &Path, record: SourceRecord, kind: FileKind) -> Self {
+        let never_blocks = kind != FileKind::Device && !is_standard(path);
+        let unopened = never_blocks && kind == FileKind::Pipe;
+        let waits = matches!(kind, FileKind::Pipe | FileKind::Device);
         let (path, cache) = (path.into(), CachePolicy::default());
-        Self { file, path, record, position: 0, own_fifo, unopened: own_fifo, cache }
+        Self { file, path, record, position: 0, never_blocks, unopened, waits, cache }
     }
 
     fn read(&mut self, block: &mut [u8]) -> io::Result<Piece> {
-        let ready = sys::poll_ready(&self.file, false)?;
-        if !ready && !self.own_fifo {
+        let ready = !self.waits || sys::poll_ready(&self.file, false)?;
+        if !ready && !self.never_blocks {
             return Ok(Piece::NotYet);
         }
         let (next, file) = ((self.position, block.len()), &self.file);
@@ -40,9 +46,10 @@ impl StreamSource {
             // A FIFO that no program has opened for writing reads as if it had ended, but it has not even begun.
             Ok(0) if !ready && self.unopened => Ok(Piece::NotYet),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Piece::NotYet),
-            // Only a FIFO that is open for writing returns this error.
+            // A FIFO that is open for writing, or a file that the kernel fills when something happens.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.unopened = false;
+                self.waits = true;
                 Ok(Piece::NotYet)
             }
             read => {
@@ -92,7 +99,7 @@ impl Source for StreamSource {
         Ok(Vec::new())
     }
 
-    fn finish(&mut self, _bytes: u64) -> Result<Option<Warning>, Error> {
+    fn finish(&mut self, _bytes: u64, _sum: &Value, _stop: &Stop) -> Result<Option<Warning>, Error> {
         Ok(self.cache.end(&self.file, &self.path, self.position))
     }
 }

@@ -13,17 +13,20 @@ pub struct FileId {
     pub inode: u64,
 }
 
+/// A time of a file, in seconds and nanoseconds since 1970 (Windows: since 1601).
+pub type Time = (i64, i64);
+
 /// What `stat` tells about a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     pub file: FileId,
     pub length: u64,
-    /// Time of the last write, in seconds and nanoseconds since 1970 (Windows: since 1601).
-    pub modified: (i64, i64),
+    /// Time of the last write.
+    pub modified: Time,
     /// Time of the last change to the file or its inode; zeros on Windows.
-    pub changed: (i64, i64),
+    pub changed: Time,
     /// Time of the last read.
-    pub accessed: (i64, i64),
+    pub accessed: Time,
     /// Permission bits. Windows: whether the file is writable, and its attributes *hidden* and *system*.
     pub mode: u32,
     /// User and group; zeros on Windows.
@@ -33,6 +36,17 @@ pub struct Stat {
     pub birth_time: u64,
     /// True if the file takes less space than its length says.
     pub has_holes: bool,
+}
+
+/// Who keeps the files of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileSystemKind {
+    /// This kernel.
+    Local,
+    /// Another machine or another program, with a clock of its own: a network file system, FUSE.
+    Remote,
+    /// Nobody: the content is made when it is read, so that lengths mean nothing.
+    Pseudo,
 }
 
 /// An extended attribute. It has no value if that could not be read; an empty name stands for attributes whose names could

@@ -7,11 +7,11 @@
 //! | part | provides |
 //! |---|---|
 //! | directories | [`Directory`]: calls relative to an open directory, so that nobody can move it away in between; [`foreign_link`]; [`PrivateDirectory`]; [`prepare_file`], [`name_prepared`] |
-//! | open files | [`fstat`], [`stat`], [`file_kind`], [`file_kind_at`], [`is_pseudo_fs`], [`is_private_file`], [`is_own_file`], [`is_only_name`], [`is_writable`], [`is_busy`] |
+//! | open files | [`fstat`], [`fresh_stat`], [`stat`], [`file_kind`], [`file_kind_at`], [`file_system_kind`], [`is_private_file`], [`is_own_file`], [`is_only_name`], [`is_writable`], [`is_busy`] |
 //! | content | [`open_source`], [`read_at`], [`write_at`], [`next_data`], [`preallocate`], [`check_close`], [`while_others_may_read`] |
 //! | page cache | [`set_direct`], [`drop_cached`], [`CAN_DROP_CACHED`], [`is_cached`], [`free_memory`] |
 //! | streams | [`standard_input`], [`standard_output`], [`check_standard_output`], [`open_stream_output`], [`poll_ready`], [`sync_stream`], [`PIPE_BUF`] |
-//! | metadata | [`set_mode`], [`set_owner`], [`set_user`], [`is_owned_by`], [`others_may_write`], [`set_times`], [`umask`], [`MODE_WITHOUT_SETID`] |
+//! | metadata | [`set_mode`], [`set_owner`], [`set_user`], [`is_owned_by`], [`others_may_write`], [`set_times`], [`read_file_clock`], [`umask`], [`MODE_WITHOUT_SETID`] |
 //! | extended attributes | [`attributes`], [`set_attribute`], [`remove_attribute`], [`attribute_name`], [`HAS_ATTRIBUTES`] |
 //! | access lists | [`AccessList`], [`access_list()`], [`set_access_list`], [`plain_mode`], [`HAS_ACCESS_LISTS`] |
 //! | paths and words | [`normalize`], [`absolute`], [`remember_working_directory`], [`case_fold`], [`shell_quote`], [`printable`] |
@@ -30,8 +30,8 @@ mod windows;
 
 pub use access_list::AccessList;
 pub use contract::{
-    Attribute, BadPath, DefaultList, DirectoryRight, Entry, Existing, FileId, FileKind, FileOwner, NoReplace,
-    SandboxGap, SandboxPolicy, Stat, Unconfined, foreign_link, is_refusal,
+    Attribute, BadPath, DefaultList, DirectoryRight, Entry, Existing, FileId, FileKind, FileOwner,
+    FileSystemKind, NoReplace, SandboxGap, SandboxPolicy, Stat, Time, Unconfined, foreign_link, is_refusal,
 };
 pub use text::printable;
 #[cfg(unix)]

@@ -7,7 +7,7 @@
 #![allow(clippy::unnecessary_wraps, reason = "the signatures are those of the systems that have the call")]
 
 use super::access_list::AccessList;
-use super::contract::{Protection, SandboxPolicy, Unconfined};
+use super::contract::{FileSystemKind, Protection, SandboxPolicy, Time, Unconfined};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -67,9 +67,14 @@ pub fn has_magic_links<D>(_directory: &D) -> bool {
     false
 }
 
-/// Returns `false`: file systems whose lengths mean nothing are seldom mounted, or do not exist.
-pub fn is_pseudo_fs(_file: &File) -> bool {
-    false
+/// Returns `Local`: the system does not tell, and most files are.
+pub fn file_system_kind(_file: &File) -> FileSystemKind {
+    FileSystemKind::Local
+}
+
+/// Returns `None`: no file can change while it is open as a source.
+pub fn read_file_clock() -> Option<Time> {
+    None
 }
 
 /// Returns `false`: space that is reserved does not keep the file from being compressed, as far as is known.

@@ -377,7 +377,7 @@ fn an_interrupted_reader_leaves_a_commit_that_does_not_end() {
 
 /// Every loop over content ends with the first signal: a Reader that reads what the Writer claims to have, and a Writer
 /// that reads back what it has written.
-#[test(needs = [root])]
+#[test(needs = [root, strace])]
 fn an_interrupt_ends_every_loop_over_content() {
     const LENGTH: u64 = 300_000_000_000;
     let folder = two_parties();
@@ -393,10 +393,15 @@ fn an_interrupt_ends_every_loop_over_content() {
         assert!(begun.elapsed() < milliseconds(3000), "{:?}", begun.elapsed());
         drop(writer);
     }
-    let [reader, writer] =
-        [reader(&folder, ""), writer(&folder, "--verify=reread --fsync=none")].map(Run::start);
-    // Zeros of a hole are copied at once, and take minutes to read back.
-    pause(milliseconds(1500));
+    folder.write("backup/src", vec![0; 64 * MIB]);
+    let slow = "-f -e trace=read -e inject=read:delay_enter=100000";
+    let writer = writer(&folder, "--verify=reread --fsync=none").traced(slow);
+    let runs = [reader(&folder, ""), writer];
+    // The Writer's user writes the trace.
+    folder.set_mode("", 0o777);
+    let [reader, writer] = runs.map(Run::start);
+    // Pieces of 1 MiB are read only to read the copy back, which takes 64 of them.
+    until("the copy is read back", || (writer.trace().matches(", 1048576").count() > 2).then_some(()));
     writer.signal(Signal::TERM);
     let begun = Instant::now();
     let [reader, writer] = [reader, writer].map(Process::end);
@@ -407,16 +412,17 @@ fn an_interrupt_ends_every_loop_over_content() {
 }
 
 /// A Writer that dies while it commits leaves a Reader that inspects the destination. A stranger can make that long.
-#[test(needs = [root])]
+#[test(needs = [root, strace])]
 fn an_interrupt_ends_the_inspection_of_a_huge_destination() {
-    const LENGTH: u64 = 300_000_000_000;
     let folder = two_parties();
     for name in ["backup/src", "store/dst"] {
-        File::create(folder.path(name)).expect("root may").set_len(LENGTH).expect("sparse");
+        folder.write(name, vec![0; 64 * MIB]);
     }
     let tag = [folder.text("backup/src"), folder.text("store/dst")].join("\0");
     let line = "--dir=meet --wait=20s backup/src store/dst nightly";
-    let reader = folder.duocopy(line).start_reader();
+    // The inspection reads 64 times.
+    let slow = format!("-f -P {} -e trace=read -e inject=read:delay_enter=200000", folder.text("store/dst"));
+    let reader = folder.duocopy(line).traced(&slow).start_reader();
     let mut writer = pipe(&folder).tag(&tag).join_as_consumer().expect("the Reader is there");
     let (of, born) = identity(&folder.path("store/dst"));
     writer.begin(&packed([of.dev(), of.ino(), 0, born]), ResumePoint::default()).expect("the first one");

@@ -115,9 +115,7 @@ pub fn loop_devices() -> Met {
 /// The kernel knows Btrfs, and `mkfs.btrfs` is installed.
 #[cfg(unix)]
 pub fn btrfs() -> Met {
-    let known = std::fs::read_to_string("/proc/filesystems").is_ok_and(|systems| systems.contains("btrfs"));
-    let made = succeeds(Command::new("mkfs.btrfs").arg("--version"));
-    met(known && made, "there is no Btrfs here (package btrfs-progs)")
+    made_by("btrfs", "mkfs.btrfs", "--version", "package btrfs-progs")
 }
 
 /// `mkfs.ext3` is installed.
@@ -125,6 +123,31 @@ pub fn btrfs() -> Met {
 pub fn ext3() -> Met {
     let made = succeeds(Command::new("mkfs.ext3").arg("-V"));
     met(made, "`mkfs.ext3` is missing (package e2fsprogs)")
+}
+
+/// The kernel knows ext4, and `mkfs.ext4` is installed.
+#[cfg(unix)]
+pub fn ext4() -> Met {
+    made_by("ext4", "mkfs.ext4", "-V", "package e2fsprogs")
+}
+
+/// The kernel knows XFS, and `mkfs.xfs` is installed.
+#[cfg(unix)]
+pub fn xfs() -> Met {
+    made_by("xfs", "mkfs.xfs", "-V", "package xfsprogs")
+}
+
+#[cfg(unix)]
+fn made_by(system: &str, program: &str, version: &str, package: &str) -> Met {
+    let known = std::fs::read_to_string("/proc/filesystems").is_ok_and(|systems| systems.contains(system));
+    let made = succeeds(Command::new(program).arg(version));
+    met(known && made, &format!("there is no {system} here ({package})"))
+}
+
+/// A program can be told to hold a lease on a file.
+#[cfg(target_os = "linux")]
+pub fn perl() -> Met {
+    met(succeeds(Command::new("perl").args(["-e", "0"])), "perl is missing")
 }
 
 /// File systems that misbehave as told can be mounted.

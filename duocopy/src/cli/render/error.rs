@@ -176,7 +176,6 @@ fn look_up(error: &Error, to: &Audience) -> Row {
                 SourceChange::Shrank { from, to } => format!("shrank from {from} to {to} bytes"),
                 SourceChange::Grew { from, to } => format!("grew from {from} to {to} bytes"),
                 SourceChange::Modified => "was written to".into(),
-                SourceChange::Metadata => "or its metadata was changed".into(),
                 SourceChange::Replaced => "was replaced by another file".into(),
             };
             row(SOURCE, format!("the source {what} while it was read"), SNAPSHOT)

@@ -18,7 +18,7 @@ fn examples() -> Vec<Kind> {
         Kind::Source,
         Kind::SourceIsDirectory,
         Kind::SourceNotRegular,
-        Kind::SourceChanged(SourceChange::Metadata),
+        Kind::SourceChanged(SourceChange::Modified),
         Kind::SourceNotRepeatable,
         Kind::SourceDiffers,
         Kind::ResumePastEnd { position: 9 },

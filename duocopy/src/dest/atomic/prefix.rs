@@ -39,6 +39,29 @@ impl AtomicFile {
         set().map_err(|error| self.failed(Operation::SetLength, error))
     }
 
+    /// Makes one hole up to the end of the source, if its holes become holes. Some file systems would give blocks to the
+    /// holes of a file that grows as it is written. Others have no holes, and would write all the zeros.
+    pub(super) fn make_hole(&mut self, position: u64) -> Result<(), Error> {
+        let length = self.source().stat.length;
+        if self.already_committed || !self.makes_holes() || length <= position {
+            return Ok(());
+        }
+        let make = || {
+            let first = length.min(position.saturating_add(PIECE as u64));
+            self.file.set_len(first)?;
+            if first < length && !sys::fstat(&self.file)?.has_holes {
+                return Ok(first);
+            }
+            self.file.set_len(length).map(|()| length)
+        };
+        match make() {
+            Ok(ends) => self.hole_ends = ends,
+            Err(error) if sys::is_refusal(&error) => self.refuses_holes = true,
+            Err(error) => return Err(self.failed(Operation::Punch, error)),
+        }
+        Ok(())
+    }
+
     /// Returns the checksum's state at this point: from the recorded sum, or by reading the beginning again. A
     /// committed destination is always read, because only a dead Writer has claimed that it is the copy. If others may
     /// have written the recorded sum, the beginning is always read.

@@ -1,7 +1,7 @@
 //! Open files: what they are, their content, and their mode, owner and times.
 
 use super::{system, walk};
-use crate::sys::contract::{FileId, FileKind, Stat};
+use crate::sys::contract::{FileId, FileKind, Stat, Time};
 use rustix::fs::{FallocateFlags, OFlags, SeekFrom, Timestamps, seek};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::{File, Metadata, Permissions};
@@ -183,8 +183,15 @@ pub fn is_owned_by(file: &File, owner: (u32, u32)) -> bool {
 }
 
 /// Sets the times of the last access and the last write, each as [`Stat`] has it.
-pub fn set_times(file: &File, accessed: (i64, i64), modified: (i64, i64)) -> io::Result<()> {
+pub fn set_times(file: &File, accessed: Time, modified: Time) -> io::Result<()> {
     let [last_access, last_modification] =
         [accessed, modified].map(|(tv_sec, tv_nsec)| rustix::fs::Timespec { tv_sec, tv_nsec });
     Ok(rustix::fs::futimens(file, &Timestamps { last_access, last_modification })?)
+}
+
+/// Returns the time that a file of this machine would get if it were written to now; `None` if a file that is open as a
+/// source cannot be written to.
+pub fn read_file_clock() -> Option<Time> {
+    let now = nix::time::clock_gettime(system::FILE_CLOCK).ok()?;
+    Some((now.tv_sec(), now.tv_nsec()))
 }

@@ -19,7 +19,8 @@ pub use dir::Directory;
 pub use file::{
     MODE_WITHOUT_SETID, check_close, file_kind, file_kind_at, fstat, is_busy, is_only_name, is_own_file,
     is_owned_by, is_private_file, is_writable, next_data, open_source, others_may_write, preallocate,
-    read_at, set_mode, set_owner, set_times, set_user, stat, while_others_may_read, write_at,
+    read_at, read_file_clock, set_mode, set_owner, set_times, set_user, stat, while_others_may_read,
+    write_at,
 };
 pub use paths::{absolute, case_fold, normalize, remember_working_directory, shell_quote};
 pub use private::PrivateDirectory;
@@ -29,8 +30,8 @@ pub use stream::{
     terminal_id,
 };
 pub use system::{
-    CAN_DROP_CACHED, HAS_ACCESS_LISTS, PIPE_BUF, confine, drop_cached, free_memory, is_anonymous_device,
-    is_cached, is_pseudo_fs, name_prepared, prepare_file, set_direct,
+    CAN_DROP_CACHED, HAS_ACCESS_LISTS, PIPE_BUF, confine, drop_cached, file_system_kind, free_memory,
+    fresh_stat, is_anonymous_device, is_cached, name_prepared, prepare_file, set_direct,
 };
 pub use users::{
     HAS_OWNERS, effective_user, group_id, group_members, is_member, remember_names, umask, user_id, user_name,

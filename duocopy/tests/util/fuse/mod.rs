@@ -48,6 +48,10 @@ pub enum Fault {
     Refuses(Call, Errno),
     /// The length of a file is told as 0; reading goes on until its end all the same.
     SizeZero,
+    /// The length of a file is told as this; reading goes on until its end all the same.
+    Size(u64),
+    /// All times are those of the call that asks for them.
+    PresentTimes,
     /// Times are rounded down to [`COARSE`] seconds.
     CoarseTimes,
 }

@@ -88,7 +88,12 @@ impl Nodes {
 
     fn attributes(&self, it: &Metadata) -> FileAttr {
         let is_file = it.is_file();
+        let size = self.faults.iter().find_map(Fault::size).filter(|_| is_file);
+        let now = SystemTime::UNIX_EPOCH.elapsed().expect("a clock that is right");
         let time = |seconds: i64, nanoseconds: i64| {
+            if self.has(Fault::PresentTimes) {
+                return SystemTime::UNIX_EPOCH + now;
+            }
             let (seconds, nanoseconds) = (seconds.cast_unsigned(), nanoseconds.cast_unsigned() as u32);
             let since = if self.has(Fault::CoarseTimes) {
                 Duration::from_secs(seconds / COARSE * COARSE)
@@ -99,7 +104,7 @@ impl Nodes {
         };
         FileAttr {
             ino: INodeNo(it.ino()),
-            size: if is_file && self.has(Fault::SizeZero) { 0 } else { it.len() },
+            size: size.unwrap_or(it.len()),
             blocks: it.blocks(),
             atime: time(it.atime(), it.atime_nsec()),
             mtime: time(it.mtime(), it.mtime_nsec()),
@@ -120,7 +125,7 @@ impl Nodes {
     pub fn keep(&self, file: File) -> (FileHandle, FopenFlags) {
         let number = file.as_raw_fd().unsigned_abs().into();
         locked(&self.files).insert(number, file);
-        let direct = self.has(Fault::SizeZero);
+        let direct = self.faults.iter().any(|fault| fault.size().is_some());
         (FileHandle(number), if direct { FopenFlags::FOPEN_DIRECT_IO } else { FopenFlags::empty() })
     }
 
@@ -154,6 +159,17 @@ impl Nodes {
             fs::utimensat(CWD, &path, &times, AtFlags::empty()).map_err(io::Error::from)?;
         }
         self.stat(node)
+    }
+}
+
+impl Fault {
+    /// Returns the length that is told, if it is not the true one.
+    fn size(&self) -> Option<u64> {
+        match self {
+            Self::SizeZero => Some(0),
+            Self::Size(size) => Some(*size),
+            _ => None,
+        }
     }
 }
 

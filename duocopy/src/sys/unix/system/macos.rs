@@ -1,10 +1,12 @@
 //! What macOS has of its own.
 
+pub use crate::sys::unix::file::fstat as fresh_stat;
 pub use crate::sys::unsupported::{
-    CAN_DROP_CACHED, HAS_ACCESS_LISTS, confine, drop_cached, free_memory, has_magic_links,
-    is_anonymous_device, is_cached, is_pseudo_fs, may_compress, name_prepared, prepare_file, protection,
+    CAN_DROP_CACHED, HAS_ACCESS_LISTS, confine, drop_cached, file_system_kind, free_memory, has_magic_links,
+    is_anonymous_device, is_cached, may_compress, name_prepared, prepare_file, protection,
 };
 
+use nix::time::ClockId;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, RenameFlags};
 use rustix::io::retry_on_intr;
@@ -20,6 +22,9 @@ pub const LOOKUP: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
 /// How to open a directory on the way to a file, which needs no right to read it: `O_EXEC` of fcntl.h, which rustix does
 /// not have. With `O_DIRECTORY` it is `O_SEARCH`.
 pub const WALK: OFlags = OFlags::from_bits_retain(0x4000_0000);
+
+/// The clock from which files get their times.
+pub const FILE_CLOCK: ClockId = ClockId::CLOCK_REALTIME;
 
 /// `PIPE_BUF` of limits.h: a pipe that is ready for writing takes at least this many bytes.
 pub const PIPE_BUF: usize = 512;

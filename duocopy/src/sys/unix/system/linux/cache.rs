@@ -1,5 +1,6 @@
 //! The page cache: what is in it, and how to bypass it.
 
+use super::files::is_disk;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, FsWord, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
@@ -12,9 +13,9 @@ use std::ops::Range;
 /// `TMPFS_MAGIC` of linux/magic.h.
 const TMPFS: FsWord = 0x0102_1994;
 
-/// Returns the free space in bytes if the file is on a file system that is memory.
+/// Returns the free space in bytes if the file is on a file system that is memory. A disk is not, although its node is.
 pub fn free_memory(file: &File) -> Option<u64> {
-    let system = rustix::fs::fstatfs(file).ok().filter(|system| system.f_type == TMPFS)?;
+    let system = rustix::fs::fstatfs(file).ok().filter(|system| system.f_type == TMPFS && !is_disk(file))?;
     let size = u64::try_from(system.f_bsize).unwrap_or(0);
     // A tmpfs that reports no blocks has no limit.
     Some(if system.f_blocks == 0 { u64::MAX } else { system.f_bavail.saturating_mul(size) })

@@ -1,11 +1,13 @@
 //! What Linux has of its own.
 
 mod cache;
+mod files;
 mod prepared;
 mod sandbox;
 mod syscalls;
 
 pub use cache::{CAN_DROP_CACHED, drop_cached, free_memory, is_cached, open_direct, set_direct};
+pub use files::{FILE_CLOCK, file_system_kind, fresh_stat};
 pub use prepared::{name_prepared, prepare_file};
 pub use sandbox::confine;
 
@@ -31,16 +33,6 @@ pub const PIPE_BUF: usize = 4096;
 /// Some extended attributes are access lists.
 pub const HAS_ACCESS_LISTS: bool = true;
 
-/// The file systems of linux/magic.h that produce content when it is read: proc, sysfs, cgroup, cgroup2, debugfs,
-/// tracefs, securityfs.
-const PSEUDO: [FsWord; 7] =
-    [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163, 0x7363_6673];
-
-/// Checks whether the file system produces content when it is read, so that a file's length means nothing.
-pub fn is_pseudo_fs(file: &File) -> bool {
-    rustix::fs::fstatfs(file).is_ok_and(|about| PSEUDO.contains(&about.f_type))
-}
-
 /// Returns whether the file system may compress this file: Btrfs and Bcachefs, whose options decide, and every file with
 /// that attribute.
 pub fn may_compress(file: &File) -> bool {
@@ -55,7 +47,7 @@ pub fn may_compress(file: &File) -> bool {
 /// Returns whether links in this directory may lead elsewhere than their text says, as in `/proc/self/fd`. Only the
 /// kernel can follow such links.
 pub fn has_magic_links(directory: &OwnedFd) -> bool {
-    rustix::fs::fstatfs(directory).is_ok_and(|about| about.f_type == PSEUDO[0])
+    rustix::fs::fstatfs(directory).is_ok_and(|about| about.f_type == files::PSEUDO[0])
 }
 
 /// Returns what protects this name in the directory, or, for an empty name, the directory itself. Neither a file system

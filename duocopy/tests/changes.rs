@@ -1,0 +1,127 @@
+//! What is a change of the source while it is copied, and what is none.
+
+use crate::util::fuse::Fault;
+use crate::util::*;
+use std::fs::{self, File, FileTimes};
+use std::time::{Duration, SystemTime};
+
+/// Two versions of a source: each has only one kind of byte.
+const VERSIONS: [u8; 2] = [b'A', b'B'];
+
+/// Fails if the copy has bytes of both versions.
+#[track_caller]
+fn assert_one_version(copied: &[u8]) {
+    assert!(VERSIONS.iter().any(|version| copied.iter().all(|byte| byte == version)), "of two versions");
+}
+
+/// Waits for the beginning of a step of this many seconds.
+fn begin_of_a_step(seconds: u64) {
+    until("the beginning of a step", || {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        (now.as_millis() % (u128::from(seconds) * 1000) < 100).then_some(())
+    });
+}
+
+#[test(needs = [fuse])]
+fn a_change_within_the_same_two_seconds_is_no_second_version() {
+    let folder = Folder::new();
+    let _mounted = folder.mount("mounted", &[Fault::CoarseTimes]);
+    let [old, new] = VERSIONS.map(|version| vec![version; 2 * MIB]);
+    begin_of_a_step(2);
+    folder.write("mounted/src", old);
+    let copy = folder.duocopy("cp --fsync=none --bwlimit=4M mounted/src dst").start();
+    pause(milliseconds(300));
+    let source = File::options().write(true).open(folder.path("mounted/src")).unwrap();
+    source.write_all_at(&new, 0).unwrap();
+    let ended = copy.end();
+    if ended.code == 0 {
+        assert_one_version(&folder.read("dst"));
+    } else {
+        ended.expect(5, &["was written to while it was read"]);
+    }
+}
+
+#[test(needs = [own_mounts, loop_devices, ext4])]
+fn a_change_within_the_same_second_is_no_second_version() {
+    let folder = Folder::new();
+    folder.make("disk");
+    for (name, version) in ["old", "new"].into_iter().zip(VERSIONS) {
+        folder.write(name, vec![version; 2 * MIB]);
+    }
+    let ended = folder.with_own_mounts(
+        "truncate -s 16M disk.img
+        mkfs.ext4 -q -F -I 128 disk.img
+        mount -o loop disk.img disk
+        until test $(date +%N | cut -c 1) = 0; do :; done
+        cp old disk/src
+        $0 cp --fsync=none --bwlimit=4M disk/src dst & copy=$!
+        sleep 0.3
+        dd if=new of=disk/src conv=notrunc bs=2M status=none
+        wait $copy || test $? = 5",
+    );
+    ended.expect(0, &[]);
+    if let Some(copied) = folder.content("dst") {
+        assert_one_version(&copied);
+    }
+}
+
+/// A source that was just written to is copied all the same, once a change would show.
+#[test(needs = [fuse])]
+fn a_fresh_source_with_coarse_times_is_copied() {
+    let folder = Folder::new();
+    let _mounted = folder.mount("mounted", &[Fault::CoarseTimes]);
+    let dry = folder.write("mounted/src", bytes(MIB, 1));
+    folder.duocopy("cp mounted/src dst").end().expect(0, &[]);
+    folder.assert_same("mounted/src", "dst");
+    fs::write(dry, bytes(MIB, 2)).unwrap();
+    folder.duocopy("cp --dry-run mounted/src dst").end().expect(0, &["and replace"]);
+}
+
+#[test(needs = [held_copies])]
+fn a_change_of_names_rights_or_attributes_is_no_change_of_the_content() {
+    type Case = (&'static str, fn(&Folder));
+    let mut cases: Vec<Case> = vec![
+        ("a second name", |folder| fs::hard_link(folder.path("src"), folder.path("link")).unwrap()),
+        ("another name", |folder| fs::rename(folder.path("src"), folder.path("moved")).unwrap()),
+        ("no name", |folder| fs::remove_file(folder.path("src")).unwrap()),
+        ("another mode", |folder| folder.set_mode("src", 0o600)),
+        ("another time of access", |folder| {
+            let accessed = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+            File::open(folder.path("src"))
+                .unwrap()
+                .set_times(FileTimes::new().set_accessed(accessed))
+                .unwrap();
+        }),
+    ];
+    if needs::extended_attributes().is_ok() {
+        cases.push(("an attribute", |folder| {
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::setxattr(folder.path("src"), "user.x", b"x", flags).unwrap();
+        }));
+    }
+    for (what, change) in cases {
+        let folder = Folder::with_source_and_destination(2 * MIB);
+        let [reader, writer] = in_the_middle(&folder);
+        change(&folder);
+        for ended in [reader.end(), writer.end()] {
+            assert_eq!(ended.code, 0, "{what}: {ended:?}");
+        }
+        assert!(folder.read("dst") == bytes(2 * MIB, 1), "{what}");
+    }
+}
+
+/// Holes, a resumed beginning and both kinds of checksum, for the second reading that a changed inode asks for.
+#[test(needs = [held_copies, holes])]
+fn the_content_is_compared_whatever_was_read_before() {
+    for flags in ["", "--hash=blake3", "--verify=none"] {
+        let folder = Folder::new();
+        let source = File::create(folder.path("src")).unwrap();
+        source.set_len(40 * MIB as u64).unwrap();
+        source.write_all_at(&bytes(2 * MIB, 1), 30 * MIB as u64).unwrap();
+        let content = folder.read("src");
+        let [reader, writer] = held_in_the_middle(&folder, &format!("{HELD_BLOCKS} {flags} src dst"));
+        fs::rename(folder.path("src"), folder.path("moved")).unwrap();
+        complete([reader, writer]);
+        assert!(folder.read("dst") == content, "{flags}");
+    }
+}
