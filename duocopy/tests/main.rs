@@ -31,6 +31,8 @@ mod lone_reader;
 mod memory;
 #[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod messages;
+#[cfg(target_os = "linux")]
+mod misbehaving;
 mod names;
 mod pair;
 #[cfg(unix)]

@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each system uses a part of this")]
 
 mod folder;
+#[cfg(target_os = "linux")]
+pub mod fuse;
 pub mod needs;
 pub mod pipe_header;
 mod process;

@@ -111,6 +111,10 @@ pub fn btrfs() -> Met {
     met(known && made, "there is no Btrfs here (package btrfs-progs)")
 }
 
+/// File systems that misbehave as told can be mounted.
+#[cfg(target_os = "linux")]
+pub use super::fuse::fuse;
+
 /// A user can create namespaces in which it is root.
 #[cfg(unix)]
 pub fn user_namespaces() -> Met {
