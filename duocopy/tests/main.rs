@@ -37,6 +37,8 @@ mod names;
 mod pair;
 #[cfg(unix)]
 mod parties;
+#[cfg(target_os = "linux")]
+mod power_cuts;
 mod preserve;
 mod progress;
 mod replaced;

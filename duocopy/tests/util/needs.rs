@@ -106,9 +106,32 @@ pub fn loop_devices() -> Met {
 /// The kernel knows Btrfs, and `mkfs.btrfs` is installed.
 #[cfg(unix)]
 pub fn btrfs() -> Met {
-    let known = std::fs::read_to_string("/proc/filesystems").is_ok_and(|systems| systems.contains("btrfs"));
-    let made = succeeds(Command::new("mkfs.btrfs").arg("--version"));
-    met(known && made, "there is no Btrfs here (package btrfs-progs)")
+    file_system("btrfs", "--version", "there is no Btrfs here (package btrfs-progs)")
+}
+
+/// The kernel knows XFS, and `mkfs.xfs` is installed.
+#[cfg(unix)]
+pub fn xfs() -> Met {
+    file_system("xfs", "-V", "there is no XFS here (package xfsprogs)")
+}
+
+/// The kernel knows ext4, and `mkfs.ext4` is installed.
+#[cfg(unix)]
+pub fn ext4() -> Met {
+    file_system("ext4", "-V", "there is no ext4 here (package e2fsprogs)")
+}
+
+#[cfg(unix)]
+fn file_system(name: &str, version: &str, reason: &str) -> Met {
+    let known = std::fs::read_to_string("/proc/filesystems").is_ok_and(|systems| systems.contains(name));
+    let made = succeeds(Command::new(format!("mkfs.{name}")).arg(version));
+    met(known && made, reason)
+}
+
+/// The user has asked for power cuts on this file system, too.
+pub fn power_cuts() -> Met {
+    let asked = std::env::var_os("DUOCOPY_POWER_CUTS").is_some();
+    met(asked, "takes long: set DUOCOPY_POWER_CUTS=300")
 }
 
 /// File systems that misbehave as told can be mounted.
