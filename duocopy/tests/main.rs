@@ -47,6 +47,8 @@ mod output;
 mod pair;
 #[cfg(unix)]
 mod parties;
+#[cfg(target_os = "linux")]
+mod power_cuts;
 mod preserve;
 mod progress;
 #[cfg(target_os = "linux")]

@@ -150,6 +150,12 @@ pub fn perl() -> Met {
     met(succeeds(Command::new("perl").args(["-e", "0"])), "perl is missing")
 }
 
+/// The user has asked for power cuts on this file system, too.
+pub fn power_cuts() -> Met {
+    let asked = std::env::var_os("DUOCOPY_POWER_CUTS").is_some();
+    met(asked, "takes long: set DUOCOPY_POWER_CUTS=300")
+}
+
 /// File systems that misbehave as told can be mounted.
 #[cfg(target_os = "linux")]
 pub use super::fuse::fuse;
