@@ -206,7 +206,9 @@ fn whoever_holds_all_blocks_learns_that_the_stream_has_ended() {
             other => panic!("{other:?}"),
         });
         assert!(consumer.is_at_end());
-        held.into_iter().for_each(|block| consumer.release(block).unwrap());
+        for block in held {
+            consumer.release(block).unwrap();
+        }
         consumer.finish().unwrap();
         finishing.join().unwrap().unwrap();
     });
