@@ -83,11 +83,12 @@ fn a_second_process_whose_first_one_is_gone_touches_nothing() {
     folder.assert_untouched(Some(OLD));
 }
 
-/// Returns what the first process of `cp src dst` would send: a request and the name of a pipe.
+/// Returns what the first process of `cp src dst` would send: a request, and a pipe in the usual directory.
 #[cfg(unix)]
 fn task(folder: &Folder) -> Vec<u8> {
     let both = duocopy::Request::both(folder.path("src"), folder.path("dst"));
     let request = duocopy::Request { connect_timeout: Some(Duration::ZERO), ..both };
     let name = folder.pipe_name().into_bytes();
-    serde_json::to_vec(&serde_json::json!({ "request": request, "name": name })).expect("plain data")
+    serde_json::to_vec(&serde_json::json!({ "request": request, "pipe": { "name": name, "private": null } }))
+        .expect("plain data")
 }

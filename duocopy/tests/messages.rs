@@ -374,7 +374,7 @@ fn the_pipe(book: &mut Book) {
     });
     meanwhile("Another version", book, |scene| {
         let pipe = scene.folder.pipe().expect("the Reader waits");
-        pipe.write_all_at(&[10], pipe_header::VERSION).expect("ours");
+        pipe.write_all_at(&[99], pipe_header::VERSION).expect("ours");
         scene.run("src dst");
     });
 

@@ -6,12 +6,14 @@ mod event;
 pub(crate) mod os_path;
 mod outcome;
 mod request;
+mod source_change;
 mod system_error;
 
 pub use aftermath::Aftermath;
-pub use error::{Error, ErrorKind, Operation, SharedOption, SourceChange};
+pub use error::{Error, ErrorKind, Operation, SharedOption};
 pub use event::{Event, LayoutReason, Observer, Presence, Progress, SandboxGap, Stats, Step, Stop, Warning};
 pub use outcome::{Checksum, Loss, LossReason, Outcome, Preserved};
+pub use source_change::SourceChange;
 pub use system_error::SystemError;
 
 pub(crate) use request::is_standard;

@@ -107,7 +107,8 @@ impl<'a> Half<'a> {
         if !self.request.sandbox {
             return;
         }
-        sys::remember_working_directory();
+        // If this fails, messages show a path in another form.
+        let _ = sys::remember_working_directory();
         for sys::Unconfined { gap, reason } in sys::confine(policy) {
             let gap = match gap {
                 sys::SandboxGap::Paths => SandboxGap::Paths,

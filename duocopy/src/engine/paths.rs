@@ -84,7 +84,7 @@ fn plain(path: &Path) -> Result<PathBuf, Error> {
     if path.as_os_str().is_empty() {
         return Err(ErrorKind::EmptyPath.into());
     }
-    sys::normalize(path).map_err(|bad| {
+    let plain = sys::normalize(path).map_err(|bad| {
         let kind = match bad {
             BadPath::Device => ErrorKind::DevicePath,
             BadPath::Stream => ErrorKind::StreamPath,
@@ -92,7 +92,12 @@ fn plain(path: &Path) -> Result<PathBuf, Error> {
             BadPath::Unusable => ErrorKind::UnusablePath,
         };
         Error::at(kind, path)
-    })
+    })?;
+    if plain.is_relative() {
+        let unknown = |error| Error::at(ErrorKind::UnusablePath, path).doing(Operation::Stat, error);
+        sys::remember_working_directory().map_err(unknown)?;
+    }
+    Ok(plain)
 }
 
 /// Returns the tag of a copy, on which both processes must agree: both paths of a pair, or that they are two halves.

@@ -3,6 +3,7 @@
 use crate::sys::contract::BadPath;
 use crate::sys::text::is_hidden;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -16,9 +17,25 @@ pub fn normalize(path: &Path) -> Result<PathBuf, BadPath> {
 /// The path of the working directory. A confined process cannot ask for it any more, and cannot change it.
 static REMEMBERED: OnceLock<PathBuf> = OnceLock::new();
 
-/// Looks up the path of the working directory, for [`absolute`] in a process that is about to be confined.
-pub fn remember_working_directory() {
-    let _ = REMEMBERED.set(working_directory());
+/// Looks up the path of the working directory, for [`absolute`] in a process that is about to be confined. An error if
+/// there is such a path, and the system cannot return it now: another process would use another name for the same file.
+pub fn remember_working_directory() -> io::Result<()> {
+    let here = loop {
+        match std::env::current_dir() {
+            Ok(path) => break path,
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::NotFound
+                | io::ErrorKind::PermissionDenied
+                | io::ErrorKind::InvalidFilename => {
+                    break unnamed_directory();
+                }
+                _ => return Err(error),
+            },
+        }
+    };
+    let _ = REMEMBERED.set(here);
+    Ok(())
 }
 
 /// Returns the absolute path, for names and messages. If the path of the working directory cannot be found, because it is
@@ -29,10 +46,13 @@ pub fn absolute(path: &Path) -> PathBuf {
 }
 
 fn working_directory() -> PathBuf {
-    std::env::current_dir().ok().or_else(|| REMEMBERED.get().cloned()).unwrap_or_else(|| {
-        let here = rustix::fs::stat(".").map_or((0, 0), |stat| (stat.st_dev, stat.st_ino));
-        format!("(directory {:x}:{})", here.0, here.1).into()
-    })
+    std::env::current_dir().ok().or_else(|| REMEMBERED.get().cloned()).unwrap_or_else(unnamed_directory)
+}
+
+/// Stands for a working directory whose path cannot be found.
+fn unnamed_directory() -> PathBuf {
+    let here = rustix::fs::stat(".").map_or((0, 0), |stat| (stat.st_dev, stat.st_ino));
+    format!("(directory {:x}:{})", here.0, here.1).into()
 }
 
 /// Returns the name unchanged: directories on Unix distinguish all names.

@@ -3,6 +3,7 @@
 use crate::sys::contract::BadPath;
 use crate::sys::text::is_hidden;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::windows::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf, Prefix};
 
@@ -40,7 +41,10 @@ pub fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Does nothing: no process is confined, and paths are absolute from the start.
-pub fn remember_working_directory() {}
+#[expect(clippy::unnecessary_wraps, reason = "on Unix the system may not know the path now")]
+pub fn remember_working_directory() -> io::Result<()> {
+    Ok(())
+}
 
 fn without_verbatim_prefix(path: PathBuf) -> PathBuf {
     let Some(Component::Prefix(prefix)) = path.components().next() else { return path };
