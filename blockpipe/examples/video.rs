@@ -2,7 +2,8 @@
 //!
 //! Start `video camera NAME` and `video viewer NAME` in two terminals, in any order, and kill either of them: the other
 //! one goes on when you start it again. The camera never waits. If the viewer is slow, the camera drops frames, and the
-//! viewer shows only the newest of those that wait.
+//! viewer skips those that have come meanwhile. `bindings/python/examples/video.py` is the same program in Python: each
+//! can be the other one's peer.
 
 use blockpipe::{BlockHeader, JoinError, Pipe, ResumePoint};
 use std::error::Error;
@@ -17,7 +18,8 @@ const INTERVAL: Duration = Duration::from_millis(40);
 /// The time for which each process waits until the other one is started again.
 const RESTART: Duration = Duration::from_secs(30);
 
-type Work = fn(&Pipe) -> Result<(), Box<dyn Error>>;
+/// Films or shows until the pipe ends. Counts the frames.
+type Work = fn(&Pipe, &mut u64) -> Result<(), Box<dyn Error>>;
 
 /// A frame's number and time, in the header of its block.
 struct Stamp {
@@ -45,9 +47,12 @@ fn now() -> u64 {
     u64::try_from(now.as_millis()).expect("it is earlier than the year 584 million")
 }
 
-/// Returns the point from which a replacement of the camera continues: the number of the next frame.
-fn point(next: u64) -> ResumePoint {
+/// Returns the point from which a replacement of the camera continues: the bytes so far, which observers see, and the
+/// number of the next frame.
+#[expect(clippy::disallowed_methods, reason = "the progress in a point is native-endian")]
+fn point(bytes: u64, next: u64) -> ResumePoint {
     let mut point = ResumePoint::default();
+    point[..8].copy_from_slice(&bytes.to_ne_bytes());
     point[8..16].copy_from_slice(&next.to_le_bytes());
     point
 }
@@ -57,44 +62,49 @@ fn number_in(point: &ResumePoint) -> u64 {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a camera waits for its next frame")]
-fn film(pipe: &Pipe) -> Result<(), Box<dyn Error>> {
+fn film(pipe: &Pipe, next: &mut u64) -> Result<(), Box<dyn Error>> {
     let mut camera = pipe.join_as_producer()?;
-    // Only a dead camera has left a number. A first one need not wait for the viewer.
-    let mut next = if camera.predecessor().is_some() { number_in(&camera.start()?) } else { 0 };
+    // Only a dead camera has left a number. Any other one need not wait for the viewer.
+    if camera.predecessor().is_some() {
+        *next = number_in(&camera.start()?);
+    }
     let (mut picture, mut dropped) = (vec![0; FRAME], 0);
     let begun = Instant::now();
     loop {
-        let stamp = Stamp { number: next, taken: now() };
+        let stamp = Stamp { number: *next, taken: now() };
         // A grey that changes stands for what a lens would see.
-        picture.fill(next as u8);
-        next += 1;
+        picture.fill(*next as u8);
+        *next += 1;
         match camera.try_empty_block()? {
             Some(mut frame) => {
                 frame.copy_from(0, &picture);
                 frame.set_header(&stamp.pack());
-                camera.send_with(frame, FRAME, &point(next))?;
+                let bytes = (frame.number() + 1) * FRAME as u64;
+                camera.send_with(frame, FRAME, &point(bytes, *next))?;
             }
             None => dropped += 1,
         }
-        if next % 25 == 0 {
+        if next.is_multiple_of(25) {
             println!("{next} frames, {dropped} dropped, after {:.1?}", begun.elapsed());
         }
         std::thread::sleep(INTERVAL);
     }
 }
 
-fn show(pipe: &Pipe) -> Result<(), Box<dyn Error>> {
+fn show(pipe: &Pipe, shown: &mut u64) -> Result<(), Box<dyn Error>> {
     let mut viewer = pipe.join_as_consumer()?;
     let mut picture = vec![0; FRAME];
     loop {
-        let skipped = viewer.skip_to_latest()?;
+        // Even the newest of them is old if the camera found all blocks full, and dropped what came after it.
+        let skipped = viewer.skip_all()?;
         let Some(frame) = viewer.filled_block()? else { return Ok(viewer.finish()?) };
         let Stamp { number, taken } = Stamp::unpack(frame.header());
         // The camera could change the block at any time, but not this copy.
         frame.copy_to(0, &mut picture);
         viewer.release(frame)?;
         assert!(picture.iter().all(|byte| *byte == number as u8), "frame {number} is whole");
-        println!("frame {number}, {} ms old, {skipped} skipped", now().saturating_sub(taken));
+        *shown += 1;
+        println!("frame {number}, {} ms old, {skipped} skipped, {shown} shown", now().saturating_sub(taken));
     }
 }
 
@@ -110,8 +120,10 @@ fn main() -> ExitCode {
         }
     };
     let pipe = Pipe::named(name).blocks(FRAME, 4).replace_within(RESTART);
+    // A camera continues its numbers, and a viewer its count, when it joins again.
+    let mut frames = 0;
     loop {
-        match work(&pipe) {
+        match work(&pipe, &mut frames) {
             Ok(()) => return ExitCode::SUCCESS,
             Err(error) if matches!(error.downcast_ref(), Some(JoinError::TooManyInstances(_))) => {
                 eprintln!("{error}");

@@ -115,6 +115,9 @@ impl Memory {
 /// [`Producer::send`](crate::Producer::send). If it is dropped instead, it still belongs to the producer and is handed
 /// out again.
 ///
+/// Bytes are copied in ([`copy_from`](Self::copy_from)) or written through a raw pointer. Only blocks of a
+/// [`TrustedPeer`] are slices ([`Pipe::trust_peer`](crate::Pipe::trust_peer)); the methods of slices below are for those.
+///
 /// It can be stored, and moved to another thread and back. If it outlives its producer, it can be written to, and
 /// nobody will see it.
 ///
@@ -267,6 +270,10 @@ impl DerefMut for EmptyBlock<TrustedPeer> {
 ///
 /// Give it back with [`Consumer::release`](crate::Consumer::release). If it is dropped instead (after an error or a
 /// panic), it counts as not dealt with and is handed out again.
+///
+/// Bytes are copied out ([`copy_to`](Self::copy_to), [`to_vec`](Self::to_vec)) or read through a raw pointer. Only blocks
+/// of a [`TrustedPeer`] are slices ([`Pipe::trust_peer`](crate::Pipe::trust_peer)); the methods of slices below are for
+/// those.
 ///
 /// It can be stored, and moved to another thread and back. If it outlives its consumer, its bytes stay as they are.
 ///

@@ -298,11 +298,29 @@ impl<T: Trust> Consumer<T> {
 
     /// Releases all blocks that are filled now except the newest one, without handing them out: for a live stream, where
     /// only the latest block is of interest. Returns how many blocks it has skipped. Does not block.
+    ///
+    /// A producer that drops new blocks while all are full ([`try_empty_block`](crate::Producer::try_empty_block)) makes
+    /// the newest one as old as this end's previous call: then use [`skip_all`](Self::skip_all).
     /// Example: [showing only the latest frame](#showing-only-the-latest-frame).
     ///
     /// # Errors
     /// [`PipeError::Misuse`] while a block is held; [`PipeError::Corrupt`], [`PipeError::Over`], [`PipeError::Forked`].
     pub fn skip_to_latest(&mut self) -> Result<u64, PipeError> {
+        self.skip_except(1)
+    }
+
+    /// Releases all blocks that are filled now, without handing them out, so that the next one is sent after this call.
+    /// Returns how many blocks it has skipped, which may include the last one of the stream. Does not block.
+    /// Example: [showing a fresh frame](#showing-a-fresh-frame).
+    ///
+    /// # Errors
+    /// As [`skip_to_latest`](Self::skip_to_latest).
+    pub fn skip_all(&mut self) -> Result<u64, PipeError> {
+        self.skip_except(0)
+    }
+
+    /// Releases the filled blocks except for the newest `kept`.
+    fn skip_except(&mut self, kept: u64) -> Result<u64, PipeError> {
         self.end.ensure_open()?;
         self.make_begun()?;
         self.take_returned();
@@ -311,10 +329,10 @@ impl<T: Trust> Consumer<T> {
         }
         let first = self.held.window.first();
         let filled = self.drainer.filled_from(self.end.ring(), first).map_err(PipeError::from);
-        // The newest one of this moment: a producer may send blocks as fast as they are skipped.
-        let newest = first + self.end.conclude(filled)?.saturating_sub(1);
+        // Only those of this moment: a producer may send blocks as fast as they are skipped.
+        let end = first + self.end.conclude(filled)?.saturating_sub(kept);
         let mut skipped = 0;
-        while self.held.window.first() < newest {
+        while self.held.window.first() < end {
             let n = self.held.window.first();
             let length = self.drainer.length(self.held.region().slots(), n).map_err(PipeError::from);
             let length = self.end.conclude(length)?;

@@ -12,7 +12,7 @@ use std::io;
 #[non_exhaustive]
 pub enum JoinError {
     /// Living processes hold both ends, or the end that was requested.
-    #[error("too many instances: no end of this pipe is free for this process")]
+    #[error("too many instances: {}", .0.holders())]
     TooManyInstances(Box<Snapshot>),
     /// Another process waits under this name with a different tag, and keeps waiting.
     #[error("this name is in use with a different tag")]
@@ -36,6 +36,12 @@ pub enum JoinError {
     /// A pair under this name is ending and did not finish within half a second.
     #[error("a pair under this name is still ending")]
     Leaving(Box<Snapshot>),
+    /// The other end waits for a replacement of its dead peer, and this process does not set
+    /// [`Pipe::replace_within`](crate::Pipe::replace_within).
+    #[error(
+        "{} and waits for a replacement of its dead peer; to be that, set `replace_within`", .0.holders()
+    )]
+    AwaitsReplacement(Box<Snapshot>),
     /// Another process has been joining or leaving for more than half a second; it may be stopped.
     #[error(
         "a process has been joining or leaving under this name for more than half a second; is it stopped?"

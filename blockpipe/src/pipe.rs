@@ -52,8 +52,8 @@ enum Arrival {
     Seated(Box<Attached>, Entry),
     /// The file was left over, or has just disappeared: retry at once.
     Retry,
-    /// A pair is ending: retry a little later, until the time is up.
-    Leaving(Box<Snapshot>),
+    /// A pair is ending, or waits for another process: retry a little later, and fail once the time is up.
+    Later(JoinError),
 }
 
 /// Tells the first holder of a seat in a pairing from a replacement.
@@ -144,10 +144,10 @@ impl<T: Trust> Pipe<T> {
         self
     }
 
-    /// Keeps the seat and the blocks for up to `time` if the peer dies, so that a replacement can join: the stream
-    /// resumes after the last block that was sent, or released.
+    /// Keeps the seat and the blocks for up to `time` (`Duration::MAX`: for ever) if the peer dies, so that a replacement
+    /// can join: the stream resumes after the last block that was sent, or released.
     ///
-    /// Only a process that sets this, too, can be the replacement. It may then get an end that had a holder before: see
+    /// Only a process that sets this, too, can be the replacement; others get [`JoinError::AwaitsReplacement`]. It may then get an end that had a holder before: see
     /// [`Producer::predecessor`](crate::Producer::predecessor) and
     /// [`Consumer::predecessor`](crate::Consumer::predecessor). By default a death ends the pipe, and nobody can join a
     /// pairing that has begun. Example: [replacing a dead process](#replacing-a-dead-process).
@@ -157,8 +157,10 @@ impl<T: Trust> Pipe<T> {
         self
     }
 
-    /// Ends every wait within 50 ms after `flag` becomes true (a signal handler may set it): the pipe is aborted with
-    /// `reason`, which the peer receives, and the call returns [`PipeError::Interrupted`]. While the consumer commits,
+    /// Ends every wait within 50 ms after `flag` becomes true (a signal handler may set it, such as that of
+    /// `signal_hook::flag::register`): the pipe is aborted with `reason`, which the peer receives, and the call returns
+    /// [`PipeError::Interrupted`], or, if it joins, [`JoinError::Interrupted`]. Calls that do not wait, such as
+    /// [`Producer::try_empty_block`](crate::Producer::try_empty_block), check the flag each time. While the consumer commits,
     /// it is too late to abort: the wait continues for up to 10 seconds, and then fails with
     /// [`PipeError::DiedCommitting`].
     ///
@@ -317,9 +319,9 @@ impl<T: Trust> Pipe<T> {
                 Arrival::Seated(attached, entry) => return Ok((*attached, entry)),
                 Arrival::Retry if Instant::now() < deadline => {}
                 Arrival::Retry => return Err(JoinError::Busy),
-                Arrival::Leaving(_) if self.options.should_cancel() => return Err(JoinError::Canceled),
-                Arrival::Leaving(_) if Instant::now() < deadline => sys::pause(Duration::from_millis(1)),
-                Arrival::Leaving(snapshot) => return Err(JoinError::Leaving(snapshot)),
+                Arrival::Later(_) if self.options.should_cancel() => return Err(JoinError::Canceled),
+                Arrival::Later(_) if Instant::now() < deadline => sys::pause(Duration::from_millis(1)),
+                Arrival::Later(error) => return Err(error),
             }
         }
     }
@@ -373,7 +375,7 @@ impl<T: Trust> Pipe<T> {
             (true, true) => {
                 let snapshot = snapshot();
                 if snapshot.phase == Phase::Over {
-                    Ok(Arrival::Leaving(snapshot))
+                    Ok(Arrival::Later(JoinError::Leaving(snapshot)))
                 } else {
                     Err(JoinError::TooManyInstances(snapshot))
                 }
@@ -395,13 +397,13 @@ impl<T: Trust> Pipe<T> {
                 };
                 let snapshot = snapshot();
                 if snapshot.phase == Phase::Over || !waits {
-                    return Ok(Arrival::Leaving(snapshot));
+                    return Ok(Arrival::Later(JoinError::Leaving(snapshot)));
                 }
                 if requested == Some(held) {
                     return Err(JoinError::TooManyInstances(snapshot));
                 }
                 if begun && self.allows_replacement() == 0 {
-                    return Ok(Arrival::Leaving(snapshot));
+                    return Ok(Arrival::Later(JoinError::AwaitsReplacement(snapshot)));
                 }
                 if !self.same_tag(header) {
                     return Err(JoinError::OtherTag(snapshot));
@@ -434,7 +436,8 @@ impl<T: Trust> Pipe<T> {
         seats.publish_user(side, attached.generation)?;
         step();
         if !attached.secure_region() {
-            return Ok(Arrival::Leaving(Box::new(Snapshot::take(&attached.shared, false, false))));
+            let snapshot = Box::new(Snapshot::take(&attached.shared, false, false));
+            return Ok(Arrival::Later(JoinError::Leaving(snapshot)));
         }
         if !seats.take(side).map_err(JoinError::io("taking a seat"))? {
             return Ok(Arrival::Retry);

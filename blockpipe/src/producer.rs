@@ -57,7 +57,7 @@ impl<T: Trust> Producer<T> {
     }
 
     /// Returns the hello of the dead producer that this end replaces: what it passed to [`ready`](Self::ready).
-    /// [`abort`](Self::abort) unless you can resend the identical stream. Only with
+    /// [`abort`](Self::abort) unless you can resend the identical stream, or continue a live one. Only with
     /// [`Pipe::replace_within`](crate::Pipe::replace_within). Example: [resuming](#resuming).
     pub fn predecessor(&self) -> Option<&[u8]> {
         self.predecessor.as_deref()
@@ -101,8 +101,8 @@ impl<T: Trust> Producer<T> {
 
     /// Reserves the memory and lets the consumer in. `hello` describes what will be sent, in at most 1024 bytes. The
     /// consumer gets it from [`Consumer::peer_hello`](crate::Consumer::peer_hello), and a replacement from
-    /// [`predecessor`](Self::predecessor), to check that its source is still the same. A replacement's own hello is
-    /// ignored.
+    /// [`predecessor`](Self::predecessor), to check that its source is still the same. A replacement may call this, too,
+    /// with the same geometry; its own hello is ignored.
     ///
     /// Call it once the source is open. Without it, the first block makes this end ready, with the blocks of
     /// [`Pipe::blocks`](crate::Pipe::blocks) and an empty hello.

@@ -429,6 +429,35 @@ fn only_the_newest_block_is_left_after_a_skip() {
     assert!(matches!(consumer.skip_to_latest(), Err(PipeError::Over)));
 }
 
+/// While all blocks are full, a producer that does not wait loses its new ones, so even the newest full one is old.
+#[test]
+fn the_next_block_after_a_skip_of_all_is_a_new_one() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = ends(&pipe(&name, 4));
+    assert_eq!(consumer.skip_all().unwrap(), 0);
+    (0..4).for_each(|byte| send(&mut producer, byte));
+    assert!(producer.try_empty_block().unwrap().is_none(), "this frame is lost");
+    let held = take(&mut consumer);
+    assert!(matches!(consumer.skip_all(), Err(PipeError::Misuse("cannot skip: a block is held"))));
+    // One that was given back is skipped, too.
+    drop(held);
+    assert_eq!(consumer.skip_all().unwrap(), 4);
+    assert!(consumer.try_filled_block().unwrap().is_none());
+    assert_eq!(producer.monitor().snapshot().released, 400);
+    send(&mut producer, 5);
+    let block = take(&mut consumer);
+    assert_eq!((block.number(), block.to_vec()), (4, vec![5; 100]));
+    consumer.release(block).unwrap();
+    send(&mut producer, 6);
+    let finishing = thread::spawn(move || producer.finish());
+    assert_eq!(consumer.skip_all().unwrap(), 1);
+    assert!(consumer.filled_block().unwrap().is_none());
+    consumer.finish().unwrap();
+    finishing.join().unwrap().unwrap();
+    assert!(matches!(consumer.skip_all(), Err(PipeError::Over)));
+}
+
 /// A skip ends although the producer sends blocks as fast as they are skipped.
 #[test]
 fn a_skip_is_limited_to_the_blocks_of_one_moment() {

@@ -1,6 +1,7 @@
 //! The examples as they are meant to be used: real processes, killed and started again.
 
 use crate::util::{Name, Random, Watchdog, pause, until};
+use blockpipe::{Pipe, Reason};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
@@ -86,4 +87,26 @@ fn a_viewer_and_a_camera_survive_each_other() {
     // A viewer that dies while it shows a frame shows it again; a camera continues with the next number.
     let is_in_order = shown.is_sorted();
     assert!(is_in_order && shown.len() > 15, "{shown:?}");
+}
+
+#[test]
+fn a_camera_continues_its_numbers_when_it_joins_again() {
+    let _watchdog = Watchdog::new(120);
+    let (name, folder) = (Name::new(), tempfile::tempdir().unwrap());
+    let text = String::from_utf8(name.bytes().into()).unwrap();
+    let _running = Running(vec![start("video", &["camera", &text], &folder.path().join("camera"))]);
+    let pipe = Pipe::named(name.bytes());
+    let mut numbers = Vec::new();
+    for _ in 0..2 {
+        let mut viewer = pipe.join_as_consumer().unwrap();
+        for _ in 0..3 {
+            let frame = viewer.filled_block().unwrap().unwrap();
+            numbers.push(u64::from_le_bytes(frame.header()[..8].try_into().unwrap()));
+            let bytes = (frame.number() + 1) * frame.length() as u64;
+            assert!(viewer.monitor().snapshot().sent >= bytes, "the resume point shows the progress");
+            viewer.release(frame).unwrap();
+        }
+        let _ = viewer.abort(&Reason::new(1, "seen enough"));
+    }
+    assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
 }

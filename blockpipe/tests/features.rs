@@ -139,6 +139,22 @@ mod readiness {
         assert!(matches!(producer.finish(), Err(PipeError::PeerDied)));
         drop(readiness);
     }
+
+    /// An event loop may remove the descriptor after it has dropped the end.
+    #[test]
+    fn the_descriptor_stays_the_same_and_open_as_long_as_a_clone_of_it() {
+        use std::os::fd::AsRawFd;
+        let _watchdog = Watchdog::new(60);
+        let (_producer, mut consumer) = pair(&Name::new(), 2);
+        let readiness = consumer.readiness().unwrap();
+        let clone = readiness.clone();
+        assert_eq!(consumer.readiness().unwrap().as_raw_fd(), clone.as_raw_fd());
+        let of = |readiness: &Readiness| rustix::fs::fstat(readiness).unwrap().st_ino;
+        let file = of(&readiness);
+        let _ = consumer.abort(&Reason::new(1, "enough"));
+        drop((readiness, consumer));
+        assert_eq!(of(&clone), file);
+    }
 }
 
 #[cfg(feature = "bytes")]

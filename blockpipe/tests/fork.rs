@@ -137,6 +137,7 @@ mod unix {
                 for monitor in &monitors {
                     panics(|| monitor.snapshot(), "a monitor was used in a forked child");
                     panics(|| monitor.waiting_blocks(), "a monitor was used in a forked child");
+                    panics(|| monitor.peer(), "a monitor was used in a forked child");
                 }
                 cancellers.iter().for_each(blockpipe::Canceller::cancel);
 
@@ -163,6 +164,7 @@ mod unix {
                 is_forked(consumer.release(blocks.next().unwrap()));
                 is_forked(consumer.release_with(blocks.next().unwrap(), &point));
                 is_forked(consumer.skip_to_latest());
+                is_forked(consumer.skip_all());
                 is_forked(consumer.check());
                 is_forked(consumer.peer_user());
                 is_forked(consumer.commit().map(drop));

@@ -2,6 +2,7 @@
 //! may replace it.
 
 use crate::util::{Actor, Name, Random, Watchdog, pause};
+use blockpipe::{Geometry, Pipe, ResumePoint};
 use std::time::{Duration, Instant};
 
 const WAITS: &str = "replace 20000";
@@ -130,14 +131,14 @@ fn replacement_needs_the_option_on_both_sides() {
     producer.expect("start", "starts at 0");
     producer.kill();
     let mut newcomer = Actor::start();
-    newcomer.expect_refusal(&plain, "Leaving(");
+    newcomer.expect_refusal(&plain, "AwaitsReplacement(");
     newcomer.expect_refusal(&other_tag, "OtherTag(");
     newcomer.expect(&join(&name), "producer");
     newcomer.expect("ready 4096 4", "Ok(())");
     newcomer.expect("start", "starts at 0");
     consumer.kill();
     let mut late = Actor::start();
-    late.expect_refusal(&plain, "Leaving(");
+    late.expect_refusal(&plain, "AwaitsReplacement(");
     late.expect_refusal(&other_tag, "OtherTag(");
     late.expect(&join(&name), "consumer");
     late.expect("resume", "resumes at 0");
@@ -167,6 +168,58 @@ fn replacement_needs_the_option_on_both_sides() {
         newcomer.expect_answer("producer");
         newcomer.expect("leave", "left");
     }
+}
+
+#[test]
+fn an_end_sees_that_its_peer_is_missing_and_that_it_was_replaced() {
+    let _watchdog = Watchdog::new(60);
+    let name = Name::new();
+    let (mut producer, mut consumer) = replaceable_pair(&name);
+    let there = |end: &mut Actor, peer: &Actor| {
+        end.expect("peer", &format!("Some({})", peer.id()));
+        end.expect("phase", "Moving");
+    };
+    let missing = |end: &mut Actor| {
+        end.expect("peer", "None");
+        end.expect("phase", "Alone");
+    };
+    there(&mut producer, &consumer);
+    there(&mut consumer, &producer);
+    producer.kill();
+    missing(&mut consumer);
+    let mut second = Actor::start();
+    second.expect(&join(&name), "producer");
+    there(&mut consumer, &second);
+    second.expect("ready 4096 4", "Ok(())");
+    consumer.kill();
+    missing(&mut second);
+    let mut third = Actor::start();
+    third.expect(&join(&name), "consumer");
+    there(&mut second, &third);
+}
+
+#[test]
+fn an_error_names_the_processes_and_the_missing_option() {
+    let _watchdog = Watchdog::new(60);
+    let (name, id) = (Name::new(), std::process::id());
+    let plain = Pipe::named(name.bytes()).connect_timeout(Duration::ZERO);
+    let replaceable = plain.clone().replace_within(Duration::from_secs(20));
+    let mut producer = replaceable.join_as_producer().unwrap();
+    let refused = |pipe: &Pipe| pipe.join_as_producer().unwrap_err().to_string();
+    assert_eq!(refused(&plain), format!("too many instances: process {id} is the producer"));
+    producer.ready(Geometry::default(), b"").unwrap();
+    let mut consumer = replaceable.join_as_consumer().unwrap();
+    consumer.begin(b"", ResumePoint::default()).unwrap();
+    let both = format!("too many instances: process {id} is the producer, process {id} is the consumer");
+    assert_eq!(refused(&plain), both);
+    drop(producer);
+    let waits = "waits for a replacement of its dead peer; to be that, set `replace_within`";
+    assert_eq!(refused(&plain), format!("process {id} is the consumer and {waits}"));
+    let producer = replaceable.join_as_producer().unwrap();
+    drop(consumer);
+    let refused = plain.join_as_consumer().unwrap_err().to_string();
+    assert_eq!(refused, format!("process {id} is the producer and {waits}"));
+    drop(producer);
 }
 
 #[test]

@@ -358,7 +358,7 @@ fn a_dead_end_is_replaced_only_in_the_requested_role() {
     // A process that takes no part in replacement waits for the end of this pair.
     other.tell(&join_as(&name, "consumer"));
     other.expect_silence(100);
-    assert!(other.answer().starts_with("Leaving("));
+    assert!(other.answer().starts_with("AwaitsReplacement("));
     let mut consumer = Actor::start();
     consumer.expect(&join("consumer"), "consumer");
     consumer.expect("resume", "resumes at 4096");

@@ -12,7 +12,10 @@ use std::sync::Arc;
 /// It is readable while [`try_empty_block`](crate::Producer::try_empty_block) or
 /// [`try_filled_block`](crate::Consumer::try_filled_block) may find something. Once that call has returned `None`, the
 /// descriptor becomes readable when there is a block, or the end of the stream, or the pipe has ended, and every 50 ms
-/// while there is no peer. A thread of the library waits for that.
+/// while there is no peer. An interrupt flag ([`Pipe::interrupt`](crate::Pipe::interrupt)) makes it readable within
+/// 50 ms, too. A thread of the library waits for that.
+///
+/// All clones are one descriptor, which stays open as long as one of them lives, also after the end is gone.
 ///
 /// Do not mix it with calls that wait: either might then be woken 50 ms late.
 ///
@@ -35,6 +38,24 @@ use std::sync::Arc;
 /// consumer.finish()?;
 /// # producer.join().unwrap()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// With tokio (this library does not depend on it). Joining waits, so it runs in a thread of its own; an
+/// [interrupt](crate::Pipe::interrupt) flag ends that wait, which dropping the future would not:
+///
+/// ```text
+/// let pipe = Pipe::named("camera 0").interrupt(stop, Reason::new(2, "the viewer is stopping"));
+/// let mut consumer = tokio::task::spawn_blocking(move || pipe.join_as_consumer()).await??;
+/// // SAFETY: a `Readiness` keeps its descriptor open, and always returns the same one.
+/// let readiness = unsafe { AsyncFd::register_with_interest(consumer.readiness()?, Interest::READABLE)? };
+/// while !consumer.is_at_end() {
+///     let mut guard = readiness.readable().await?;
+///     match consumer.try_filled_block()? {
+///         Some(block) => consumer.release(block)?, // after using it
+///         None => guard.clear_ready(),
+///     }
+/// }
+/// consumer.finish()?;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Readiness(Arc<(OwnedFd, OwnedFd)>);

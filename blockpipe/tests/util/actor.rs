@@ -7,7 +7,7 @@
 //! | `leave` | drops its end without a verdict, and the blocks before it |
 //! | `directory [dir PATH]` | the directory in which a pipe's file would be |
 //! | `sweep DIR` | removes the dead pipes in this directory again and again, until the process is killed |
-//! | `abort CODE TEXT` · `phase` · `check` | aborts · the phase that the monitor shows · whether it can continue |
+//! | `abort CODE TEXT` · `phase` · `peer` · `check` | aborts · the phase and the peer that the monitor shows · whether it can continue |
 //! | *as producer* | |
 //! | `ready SIZE BLOCKS` · `start` | reserves the memory, or finds it · waits for a consumer, and resumes where it has to |
 //! | `hold` · `drop I` · `give I LENGTH` | takes a block and fills it · drops or sends the `I`th held one |
@@ -316,6 +316,7 @@ fn produce<T: Trust>(commands: &mut Commands, mut producer: Producer<T>) -> Comm
             ["check"] => show(&producer.check()),
             ["handles"] => show(&handles()),
             ["phase"] => show(&producer.monitor().snapshot().phase),
+            ["peer"] => show(&producer.monitor().peer()),
             _ => return command,
         }
     }
@@ -381,6 +382,7 @@ fn consume<T: Trust>(commands: &mut Commands, mut consumer: Consumer<T>) -> Comm
             },
             ["abort", code, text] => show(&consumer.abort(&reason(code, text))),
             ["phase"] => show(&consumer.monitor().snapshot().phase),
+            ["peer"] => show(&consumer.monitor().peer()),
             _ => return command,
         }
     }

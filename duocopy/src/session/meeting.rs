@@ -137,7 +137,9 @@ pub fn meeting_error(error: JoinError, dir: Option<&std::path::Path>) -> Error {
             written: there.released,
         }
         .into(),
-        JoinError::Leaving(there) => ErrorKind::PairEnding { processes: processes(&there) }.into(),
+        JoinError::Leaving(there) | JoinError::AwaitsReplacement(there) => {
+            ErrorKind::PairEnding { processes: processes(&there) }.into()
+        }
         JoinError::OtherTag(there) => {
             ErrorKind::NameInUse { processes: processes(&there), there: there.tag.clone() }.into()
         }

@@ -56,7 +56,7 @@ pub struct ProcessStatus {
 pub enum Phase {
     /// The Reader is getting ready, or none has come yet.
     Opening,
-    /// The Reader is ready, and no Writer has come.
+    /// The Reader is ready, and one of the two processes is not there: no Writer has come, or one of them has died.
     Alone,
     /// Blocks are being moved.
     Moving,
