@@ -59,7 +59,8 @@ pub struct Snapshot {
     pub producer: u32,
     /// True if the producer is alive. If not, its peer is about to notice, or waits for a replacement.
     pub producer_alive: bool,
-    /// The process id of the consumer that holds the other end, as it reported it. For display only.
+    /// The process id of the consumer that holds the other end, as it reported it; `None` while there is none, because
+    /// none has come yet, or it has died. For display only.
     pub consumer: Option<u32>,
     /// The user ids of producer and consumer, as the kernel knows them. Not filled in by a [`Monitor`].
     pub users: [Option<u32>; 2],

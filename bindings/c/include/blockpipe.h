@@ -122,7 +122,8 @@ enum blockpipe_result
      */
     BLOCKPIPE_FOREIGN = -23,
     /**
-     * A pair under this name is ending, and did not finish within half a second.
+     * A pair under this name is ending, and did not finish within half a second. Or one of its ends waits for a
+     * replacement of its dead peer, and this process does not call `blockpipe_options_set_replace_within`.
      */
     BLOCKPIPE_LEAVING = -24,
     /**
@@ -187,11 +188,12 @@ enum blockpipe_phase
      */
     BLOCKPIPE_OPENING = 0,
     /**
-     * The producer is ready, and no process holds the other end.
+     * The producer is ready, and one of the two ends has no process: no consumer has come yet, or a process has died and
+     * was not replaced yet.
      */
     BLOCKPIPE_ALONE = 1,
     /**
-     * Blocks are being transferred.
+     * Both processes are there, and blocks are being transferred.
      */
     BLOCKPIPE_MOVING = 2,
     /**
@@ -699,12 +701,22 @@ blockpipe_result blockpipe_release_with(struct blockpipe_consumer *consumer,
 
 /**
  * Releases all filled blocks except for the newest one without handing them out, and stores their number in `*skipped`
- * (which may be NULL). For a live stream, of which only the latest block matters. Does not block.
+ * (which may be NULL). For a live stream, of which only the latest block matters. If the producer drops blocks while all
+ * are full, the newest one may be old: see `blockpipe_skip_all`. Does not block.
  *
  * Errors: BLOCKPIPE_MISUSE while a block is held; BLOCKPIPE_CORRUPT, BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
  */
 blockpipe_result blockpipe_skip_to_latest(struct blockpipe_consumer *consumer,
                                           uint64_t *skipped);
+
+/**
+ * Releases all filled blocks without handing them out, so that the next one is sent after this call, and stores their
+ * number in `*skipped` (which may be NULL). It may include the last block of the stream. Does not block.
+ *
+ * Errors: as `blockpipe_skip_to_latest`.
+ */
+blockpipe_result blockpipe_skip_all(struct blockpipe_consumer *consumer,
+                                    uint64_t *skipped);
 
 /**
  * Checks that this end can continue. A caller that waits for something else should call this about every 50 ms. It is

@@ -239,7 +239,8 @@ pub unsafe extern "C" fn blockpipe_release_with(
 }
 
 /// Releases all filled blocks except for the newest one without handing them out, and stores their number in `*skipped`
-/// (which may be NULL). For a live stream, of which only the latest block matters. Does not block.
+/// (which may be NULL). For a live stream, of which only the latest block matters. If the producer drops blocks while all
+/// are full, the newest one may be old: see `blockpipe_skip_all`. Does not block.
 ///
 /// Errors: BLOCKPIPE_MISUSE while a block is held; BLOCKPIPE_CORRUPT, BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
 #[unsafe(no_mangle)]
@@ -251,6 +252,24 @@ pub unsafe extern "C" fn blockpipe_skip_to_latest(
     unsafe {
         with("blockpipe_skip_to_latest", consumer, |end| {
             store(skipped, end.skip_to_latest()?);
+            Ok(BLOCKPIPE_OK)
+        })
+    }
+}
+
+/// Releases all filled blocks without handing them out, so that the next one is sent after this call, and stores their
+/// number in `*skipped` (which may be NULL). It may include the last block of the stream. Does not block.
+///
+/// Errors: as `blockpipe_skip_to_latest`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn blockpipe_skip_all(
+    consumer: *mut blockpipe_consumer,
+    skipped: *mut u64,
+) -> blockpipe_result {
+    // SAFETY: by the rules of the header.
+    unsafe {
+        with("blockpipe_skip_all", consumer, |end| {
+            store(skipped, end.skip_all()?);
             Ok(BLOCKPIPE_OK)
         })
     }

@@ -13,9 +13,10 @@ use std::slice;
 pub enum blockpipe_phase {
     /// The producer is getting ready, or none has come yet.
     BLOCKPIPE_OPENING = 0,
-    /// The producer is ready, and no process holds the other end.
+    /// The producer is ready, and one of the two ends has no process: no consumer has come yet, or a process has died and
+    /// was not replaced yet.
     BLOCKPIPE_ALONE = 1,
-    /// Blocks are being transferred.
+    /// Both processes are there, and blocks are being transferred.
     BLOCKPIPE_MOVING = 2,
     /// The producer has sent everything, and waits for the consumer.
     BLOCKPIPE_FINISHING = 3,

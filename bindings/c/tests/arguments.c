@@ -119,6 +119,7 @@ void test_null(void) {
     IS_NULL(blockpipe_release_with(pair.consumer, NULL, bytes));
     IS_NULL(blockpipe_release_with(pair.consumer, &no_filled, bytes));
     IS_NULL(blockpipe_skip_to_latest(NULL, &number));
+    IS_NULL(blockpipe_skip_all(NULL, &number));
     IS_NULL(blockpipe_consumer_check(NULL));
     IS_NULL(blockpipe_trailer(NULL, bytes));
     IS_NULL(blockpipe_trailer(pair.consumer, NULL));

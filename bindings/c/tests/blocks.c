@@ -194,8 +194,14 @@ void test_skipping(void) {
     OK(blockpipe_skip_to_latest(pair.consumer, NULL));
     blockpipe_filled_block *full = filled(pair.consumer);
     IS(BLOCKPIPE_MISUSE, blockpipe_skip_to_latest(pair.consumer, &skipped));
+    IS(BLOCKPIPE_MISUSE, blockpipe_skip_all(pair.consumer, &skipped));
     blockpipe_filled_block_free(&full);
-    expect_text(pair.consumer, "new");
+    send_text(pair.producer, "newer");
+    OK(blockpipe_skip_all(pair.consumer, &skipped));
+    CHECK(skipped == 2);
+    OK(blockpipe_skip_all(pair.consumer, NULL));
+    send_text(pair.producer, "newest");
+    expect_text(pair.consumer, "newest");
     finish_pair(&pair);
 }
 

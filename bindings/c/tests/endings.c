@@ -113,7 +113,8 @@ void test_death(void) {
 }
 
 void test_replacing(void) {
-    blockpipe_options *options = new_options();
+    blockpipe_options *options, *plain;
+    char name[64];
     blockpipe_producer *producer;
     blockpipe_consumer *consumer;
     blockpipe_filled_block *full;
@@ -121,6 +122,9 @@ void test_replacing(void) {
     size_t length, block_size, blocks;
     uint8_t sent[32] = {5, 0, 0, 0, 0, 0, 0, 0, 42}, released[32] = {6}, point[32];
     int sent_one[2], status;
+    snprintf(name, sizeof name, "blockpipe tests %ld replacing", (long)getpid());
+    OK(blockpipe_options_new(name, &options));
+    OK(blockpipe_options_new(name, &plain));
     OK(blockpipe_options_set_replace_within(options, WITHIN));
     CHECK(pipe(sent_one) == 0);
     const pid_t child = fork();
@@ -143,6 +147,9 @@ void test_replacing(void) {
     CHECK(close(sent_one[0]) == 0 && close(sent_one[1]) == 0);
     CHECK(kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child);
 
+    IS(BLOCKPIPE_LEAVING, blockpipe_join_as_producer(plain, &producer));
+    SAYS("is the consumer and waits for a replacement of its dead peer");
+    blockpipe_options_free(&plain);
     OK(blockpipe_join_as_producer(options, &producer));
     OK(blockpipe_producer_predecessor(producer, hello, sizeof hello, &length));
     CHECK(length == 6 && memcmp(hello, "source", 6) == 0);
@@ -221,6 +228,7 @@ void test_forking(void) {
         IS(BLOCKPIPE_FORKED, blockpipe_begin(pair.consumer, NULL, 0, NULL, NULL));
         IS(BLOCKPIPE_FORKED, blockpipe_next_filled(pair.consumer, -1, &another));
         IS(BLOCKPIPE_FORKED, blockpipe_skip_to_latest(pair.consumer, NULL));
+        IS(BLOCKPIPE_FORKED, blockpipe_skip_all(pair.consumer, NULL));
         IS(BLOCKPIPE_FORKED, blockpipe_consumer_check(pair.consumer));
         IS(BLOCKPIPE_FORKED, blockpipe_consumer_peer_user(pair.consumer, &word));
         IS(BLOCKPIPE_FORKED, blockpipe_consumer_descriptor(pair.consumer, &descriptor));

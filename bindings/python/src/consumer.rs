@@ -100,7 +100,7 @@ impl Consumer {
 #[pymethods]
 impl Consumer {
     #[new]
-    #[pyo3(signature = (name, *, tag = &[] as &[u8], directory = None, connect_timeout = None, replace_within = None))]
+    #[pyo3(signature = (name, *, tag = &[] as &[u8], directory = None, connect_timeout = None, replace_within = None, cancel_event = None))]
     fn new(
         py: Python<'_>,
         name: Name,
@@ -108,8 +108,9 @@ impl Consumer {
         directory: Option<PathBuf>,
         connect_timeout: Option<f64>,
         replace_within: Option<f64>,
+        cancel_event: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let pipe = Options { name, tag, directory, connect_timeout, replace_within }.pipe()?;
+        let pipe = Options { name, tag, directory, connect_timeout, replace_within, cancel_event }.pipe()?;
         let end = join(py, || pipe.join_as_consumer())?;
         Ok(Self {
             geometry: end.geometry(),
@@ -153,6 +154,12 @@ impl Consumer {
         &self.peer_hello
     }
 
+    /// The process id of the producer's process, as it reported it; None while there is none.
+    #[getter]
+    fn peer(&self, py: Python<'_>) -> PyResult<Option<u32>> {
+        self.end.peer(py)
+    }
+
     /// The user id of the producer's process, as the kernel reports it; None if there is no producer.
     #[getter]
     fn peer_user(&self, py: Python<'_>) -> PyResult<Option<u32>> {
@@ -187,6 +194,13 @@ impl Consumer {
         self.end.ensure_of_this_process(py)?;
         self.end_iteration();
         self.end.with(py, Call::Slow, blockpipe::Consumer::skip_to_latest)
+    }
+
+    /// Releases all filled blocks, and returns their number. The next block is sent after this call.
+    fn skip_all(&self, py: Python<'_>) -> PyResult<u64> {
+        self.end.ensure_of_this_process(py)?;
+        self.end_iteration();
+        self.end.with(py, Call::Slow, blockpipe::Consumer::skip_all)
     }
 
     /// True if the last block has been handed out, and the producer has closed the stream.

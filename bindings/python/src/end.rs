@@ -32,6 +32,20 @@ pub fn signals_end_wait() -> bool {
     checked.unwrap_or(true)
 }
 
+/// Returns whether the program has set this event (a `threading.Event`). The wait then ends with `Canceled`.
+pub fn event_ends_wait(event: &Py<PyAny>) -> bool {
+    let checked = Python::try_attach(|py| {
+        let is_set = event.call_method0(py, "is_set").and_then(|is_set| is_set.is_truthy(py));
+        match is_set {
+            Ok(false) => return false,
+            Ok(true) => RAISED.set(Some(pipe_error(py, PipeError::Canceled))),
+            Err(error) => RAISED.set(Some(error)),
+        }
+        true
+    });
+    checked.unwrap_or(true)
+}
+
 /// Returns the exception that ended a wait.
 pub fn take_raised() -> Option<PyErr> {
     RAISED.take()
@@ -129,6 +143,12 @@ impl<E: Settle> End<E> {
     pub fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.ensure_of_this_process(py)?;
         snapshot(py, &self.monitor.snapshot())
+    }
+
+    /// Returns the process id of the process at the other end, if there is one. Never waits.
+    pub fn peer(&self, py: Python<'_>) -> PyResult<Option<u32>> {
+        self.ensure_of_this_process(py)?;
+        Ok(self.monitor.peer())
     }
 
     /// Returns the descriptor for event loops, which the first call obtains with `open`.

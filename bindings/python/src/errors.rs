@@ -90,7 +90,7 @@ pub fn join_error(py: Python<'_>, error: JoinError) -> PyErr {
         }
         JoinError::Io { doing, source } => return system_failure(py, doing, source),
         JoinError::Foreign { .. } => "Foreign",
-        JoinError::Leaving(_) | JoinError::Busy => "Busy",
+        JoinError::Leaving(_) | JoinError::AwaitsReplacement(_) | JoinError::Busy => "Busy",
         JoinError::NoPeer => "NoPeer",
         JoinError::Corrupt(_) => "Corrupt",
         JoinError::Canceled => "Canceled",

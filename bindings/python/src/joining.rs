@@ -1,7 +1,7 @@
 //! Joining a pipe.
 
 use crate::convert::{Name, duration};
-use crate::end::{signals_end_wait, take_raised};
+use crate::end::{event_ends_wait, signals_end_wait, take_raised};
 use crate::errors::join_error;
 use blockpipe::{JoinError, Pipe};
 use pyo3::prelude::*;
@@ -14,11 +14,14 @@ pub struct Options<'a> {
     pub directory: Option<PathBuf>,
     pub connect_timeout: Option<f64>,
     pub replace_within: Option<f64>,
+    pub cancel_event: Option<Py<PyAny>>,
 }
 
 impl Options<'_> {
     pub fn pipe(self) -> PyResult<Pipe> {
-        let mut pipe = Pipe::named(self.name).tag(self.tag).cancel_when(signals_end_wait);
+        let event = self.cancel_event;
+        let ends_wait = move || signals_end_wait() || event.as_ref().is_some_and(event_ends_wait);
+        let mut pipe = Pipe::named(self.name).tag(self.tag).cancel_when(ends_wait);
         if let Some(directory) = self.directory {
             pipe = pipe.in_directory(directory);
         }

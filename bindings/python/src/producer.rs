@@ -37,7 +37,7 @@ impl Producer {
 impl Producer {
     #[new]
     #[pyo3(signature = (name, *, block_size = None, blocks = None, hello = &[] as &[u8], tag = &[] as &[u8], directory = None,
-        connect_timeout = None, replace_within = None))]
+        connect_timeout = None, replace_within = None, cancel_event = None))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn new(
         py: Python<'_>,
@@ -49,8 +49,9 @@ impl Producer {
         directory: Option<PathBuf>,
         connect_timeout: Option<f64>,
         replace_within: Option<f64>,
+        cancel_event: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let pipe = Options { name, tag, directory, connect_timeout, replace_within }.pipe()?;
+        let pipe = Options { name, tag, directory, connect_timeout, replace_within, cancel_event }.pipe()?;
         let mut end = join(py, || pipe.join_as_producer())?;
         let default = end.geometry().unwrap_or_default();
         let geometry =
@@ -94,6 +95,12 @@ impl Producer {
     fn peer_hello<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let hello = self.end.with(py, Call::Instant, |end| end.peer_hello())?;
         Ok(hello.map(|hello| PyBytes::new(py, &hello)))
+    }
+
+    /// The process id of the consumer's process, as it reported it; None while there is none.
+    #[getter]
+    fn peer(&self, py: Python<'_>) -> PyResult<Option<u32>> {
+        self.end.peer(py)
     }
 
     /// The user id of the consumer's process, as the kernel reports it; None if there is no consumer.

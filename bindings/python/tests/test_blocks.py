@@ -204,4 +204,9 @@ def test_a_live_stream_skips_to_the_latest_block(pair):
     assert tx.try_block() is None
     assert rx.skip_to_latest() == 3
     assert rx.snapshot().waiting_blocks == 1
-    assert bytes(rx.block()) == b"3"
+    with rx.block() as block:
+        assert bytes(block) == b"3"
+    send(tx, b"4", b"5")
+    assert rx.skip_all() == 2
+    send(tx, b"6")
+    assert bytes(rx.block()) == b"6"

@@ -30,6 +30,8 @@ def use(results, tx, rx, filled, empty, name):
         "rx.finish": rx.finish,
         "rx.abort": lambda: rx.abort("by a child"),
         "rx.skip_to_latest": rx.skip_to_latest,
+        "rx.skip_all": rx.skip_all,
+        "rx.peer": lambda: rx.peer,
         "rx.at_end": lambda: rx.at_end,
         "next": lambda: next(rx),
         "release": filled.release,

@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import threading
+import time
 from pathlib import Path
 
 import blockpipe
@@ -20,7 +22,8 @@ for end in [blockpipe.Producer, blockpipe.Consumer]:
 """,
         name,
     )
-    line = f"too many instances: no end of this pipe is free for this process {os.getpid()} {os.getpid()}"
+    me = os.getpid()
+    line = f"too many instances: process {me} is the producer, process {me} is the consumer {me} {me}"
     assert other.rest() == [line, line]
     block = tx.block()
     block.send(1)
@@ -69,6 +72,63 @@ def test_waiting_for_a_peer_times_out(name):
     with pytest.raises(blockpipe.Over):
         tx.block()
     assert blockpipe.inspect(name) is None
+
+
+def test_a_program_may_try_again_after_some_errors_and_not_after_others():
+    """`except TimedOut: continue` and `except PeerDied: join again` are safe."""
+    assert not issubclass(blockpipe.NoPeer, blockpipe.TimedOut)
+    assert not issubclass(blockpipe.DiedCommitting, blockpipe.PeerDied)
+
+
+def test_an_event_ends_joining_and_later_waits(name, pair, thread):
+    event = threading.Event()
+    joining = thread(blockpipe.Consumer, name, cancel_event=event)
+    time.sleep(0.2)
+    assert blockpipe.inspect(name) is not None and joining.is_alive()
+    event.set()
+    with pytest.raises(blockpipe.Canceled, match="canceled"):
+        joining.result()
+    assert blockpipe.inspect(name) is None
+
+    event.clear()
+    tx, rx = pair(cancel_event=event)
+    waiting = thread(rx.block)
+    time.sleep(0.1)
+    event.set()
+    with pytest.raises(blockpipe.Canceled):
+        waiting.result()
+    with pytest.raises(blockpipe.Canceled):
+        tx.finish()
+    event.clear()
+    finishing = thread(tx.finish)
+    assert list(rx) == []
+    rx.finish()
+    finishing.result()
+
+
+def test_what_is_no_event_is_an_error_of_the_wait(name):
+    with pytest.raises(AttributeError, match="is_set"):
+        blockpipe.Consumer(name, cancel_event=7)
+    assert blockpipe.inspect(name) is None
+
+
+def test_an_end_sees_that_its_peer_is_missing(python, name):
+    tx = blockpipe.Producer(name, block_size=4096, blocks=2, replace_within=20)
+    assert tx.peer is None
+    for _ in range(2):
+        program = "rx = blockpipe.Consumer(sys.argv[1], replace_within=20); rx.begin(); say(rx.peer); time.sleep(60)"
+        other = python(program, name)
+        other.expect(str(os.getpid()))
+        assert (tx.peer, tx.snapshot().phase) == (other.pid, "moving")
+        other.kill()
+        other.wait()
+        assert (tx.peer, tx.snapshot().phase) == (None, "alone")
+    with pytest.raises(blockpipe.Busy, match=rf"process {os.getpid()} is the producer and waits for a replacement"):
+        blockpipe.Consumer(name)
+    tx.abort("seen")
+    with pytest.raises(blockpipe.Over):
+        tx.block()
+    assert tx.peer is None
 
 
 def test_a_snapshot_shows_the_state_of_a_pipe(name):

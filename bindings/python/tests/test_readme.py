@@ -1,10 +1,13 @@
 """The examples of README.md are run as they are."""
 
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import blockpipe
 import pytest
 
 README = Path(__file__).parent.parent / "README.md"
@@ -34,3 +37,25 @@ def test_an_example(name, tmp_path, producer, consumer, output):
     assert outputs == [output, ""]
     if consumer == "receive_file":
         assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"hello, world"]
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_ctrl_c_ends_the_asynchronous_example(name, joined, start):
+    text = EXAMPLES["asynchronous"].replace('"greetings"', repr(name))
+    process = start([sys.executable, "-c", text], stderr=subprocess.DEVNULL)
+    if joined:
+        tx = blockpipe.Producer(name, block_size=4096, blocks=1, connect_timeout=20)
+        tx.start()
+    else:
+        while blockpipe.inspect(name) is None:
+            time.sleep(0.01)
+    # Until it waits.
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    # Python ends itself with the signal after a `KeyboardInterrupt`.
+    assert process.wait(timeout=20) == -signal.SIGINT
+    if joined:
+        with pytest.raises(blockpipe.Aborted) as caught:
+            tx.finish()
+        assert (caught.value.text, caught.value.code, caught.value.by) == ("CancelledError", 1, "consumer")
+    assert blockpipe.inspect(name) is None

@@ -1,6 +1,7 @@
 """Named, crash-safe, zero-copy pipes of large blocks between two processes."""
 
 import os
+from threading import Event
 from types import TracebackType
 from typing import Self, final
 
@@ -23,7 +24,9 @@ class Producer:
 
     ``hello`` (at most 1024 bytes) tells the consumer what will be sent. ``tag`` must be the same at both ends.
     ``directory`` lets two users or containers share a pipe. ``connect_timeout`` limits how long this end waits for a
-    consumer, and ``replace_within`` how long it waits for the replacement of a dead one; both are in seconds.
+    consumer, and ``replace_within`` how long it waits for the replacement of a dead one (``math.inf``: for ever); both are
+    in seconds. Once ``cancel_event`` is set, from any thread, every wait of this end and joining itself end with
+    ``Canceled`` within 50 ms. A replacement's own ``hello`` is ignored.
     """
 
     def __new__(
@@ -37,6 +40,7 @@ class Producer:
         directory: _Path | None = None,
         connect_timeout: float | None = None,
         replace_within: float | None = None,
+        cancel_event: Event | None = None,
     ) -> Self: ...
     @property
     def block_size(self) -> int:
@@ -46,10 +50,19 @@ class Producer:
         """The number of blocks."""
     @property
     def predecessor(self) -> bytes | None:
-        """The hello of the dead producer that this one replaces. Abort unless you can resend the identical stream."""
+        """The hello of the dead producer that this one replaces.
+
+        Abort unless you can resend the identical stream, or continue a live one.
+        """
     @property
     def peer_hello(self) -> bytes | None:
         """The hello that the consumer passed to ``begin``; ``None`` before that. Kept after the end is over."""
+    @property
+    def peer(self) -> int | None:
+        """The process id of the consumer's process, as it reported it; ``None`` while there is none.
+
+        Another id than before means that the consumer was replaced. One system call.
+        """
     @property
     def peer_user(self) -> int | None:
         """The user id of the consumer's process, as the kernel reports it; ``None`` if there is no consumer."""
@@ -108,6 +121,7 @@ class Consumer:
         directory: _Path | None = None,
         connect_timeout: float | None = None,
         replace_within: float | None = None,
+        cancel_event: Event | None = None,
     ) -> Self: ...
     @property
     def block_size(self) -> int:
@@ -124,6 +138,12 @@ class Consumer:
     @property
     def peer_hello(self) -> bytes:
         """The hello of the producer."""
+    @property
+    def peer(self) -> int | None:
+        """The process id of the producer's process, as it reported it; ``None`` while there is none.
+
+        Another id than before means that the producer was replaced. One system call.
+        """
     @property
     def peer_user(self) -> int | None:
         """The user id of the producer's process, as the kernel reports it; ``None`` if there is no producer."""
@@ -144,7 +164,12 @@ class Consumer:
     def try_block(self) -> FilledBlock | None:
         """Returns a filled block, or ``None`` if there is none now. Raises ``EndOfStream`` after the last one."""
     def skip_to_latest(self) -> int:
-        """Releases all filled blocks except for the newest one, and returns their number."""
+        """Releases all filled blocks except for the newest one, and returns their number.
+
+        If the producer drops blocks while all are full, the newest one may be old: see ``skip_all``.
+        """
+    def skip_all(self) -> int:
+        """Releases all filled blocks, and returns their number. The next block is sent after this call."""
     def finish(self) -> None:
         """Waits for the end of the stream, and declares that everything has been processed: both ends are complete."""
     def commit(self) -> Committing:

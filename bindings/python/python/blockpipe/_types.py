@@ -57,20 +57,26 @@ class PeerDied(Error):
     """The process at the other end died before anything was final."""
 
 
-class DiedCommitting(PeerDied):
-    """The consumer's process died while it was making its result final. Only the result itself shows whether it is."""
+class DiedCommitting(Error):
+    """The consumer's process died while it was making its result final. Only the result itself shows whether it is.
+
+    This is no ``PeerDied``, after which a program may just join again.
+    """
 
 
 class TimedOut(Error, TimeoutError):
     """Nothing happened within the given time. The end can be used as before."""
 
 
-class NoPeer(TimedOut):
-    """No process came to the other end within ``connect_timeout``. The end is over."""
+class NoPeer(Error, TimeoutError):
+    """No process came to the other end within ``connect_timeout``. The end is over.
+
+    This is no ``TimedOut``, after which a program may just try again.
+    """
 
 
 class Canceled(Error):
-    """Another thread called ``cancel``. The end can be used as before."""
+    """Another thread called ``cancel``, or ``cancel_event`` is set. The end can be used as before."""
 
 
 class Misuse(Error):
@@ -121,7 +127,11 @@ class Foreign(Error):
 
 
 class Busy(Error):
-    """Other processes have been joining or leaving under this name for more than half a second. One may be stopped."""
+    """Other processes have been joining or leaving under this name for more than half a second. One may be stopped.
+
+    Or the other end waits for a replacement of its dead peer, and this process does not set ``replace_within``. The text
+    says which.
+    """
 
 
 class Corrupt(Error):
