@@ -8,20 +8,24 @@ extern crate harness;
 
 mod util;
 
+// The portable build has another pipe (`sys` of blockpipe), but the same files: what concerns only files is not run again.
 #[cfg(unix)]
 mod attacks;
+#[cfg(not(blockpipe_portable))]
 mod cache;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod changes;
+#[cfg(not(blockpipe_portable))]
 mod command_line;
 mod cp;
 mod destination;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod directories;
 mod embed;
 #[cfg(unix)]
 mod every_call;
 mod every_step;
+#[cfg(not(blockpipe_portable))]
 mod existing;
 mod failures;
 mod halves;
@@ -37,8 +41,9 @@ mod lone_reader;
 mod memory;
 #[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod messages;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod misbehaving;
+#[cfg(not(blockpipe_portable))]
 mod names;
 #[cfg(unix)]
 mod no_usual_place;
@@ -47,16 +52,18 @@ mod output;
 mod pair;
 #[cfg(unix)]
 mod parties;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod power_cuts;
+#[cfg(not(blockpipe_portable))]
 mod preserve;
 mod progress;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod protected;
 mod replaced;
 mod resume;
 #[cfg(unix)]
 mod soak;
+#[cfg(not(blockpipe_portable))]
 mod sparse;
 mod stats;
 mod status;
@@ -67,7 +74,7 @@ mod streams;
 mod third_process;
 #[cfg(windows)]
 mod windows;
-#[cfg(unix)]
+#[cfg(all(unix, not(blockpipe_portable)))]
 mod working_directory;
 
 fn main() -> std::process::ExitCode {

@@ -34,9 +34,9 @@ fn full_shared_memory_is_an_error_on_both_sides() {
 fn a_waiting_writer_reports_that_shared_memory_is_full() {
     let folder = Folder::new();
     folder.write("src", bytes(4 * MIB, 1));
-    // The second such call reserves the blocks. It fails, but late.
-    let call = if cfg!(blockpipe_portable) { "pwrite64" } else { "fallocate" };
-    let full = format!("-e trace={call} -e inject={call}:error=ENOSPC:delay_enter=300000:when=2");
+    // The first such call that reserves the blocks fails, but late. In the portable build, two others come first.
+    let (call, nth) = if cfg!(blockpipe_portable) { ("pwrite64", 3) } else { ("fallocate", 2) };
+    let full = format!("-e trace={call} -e inject={call}:error=ENOSPC:delay_enter=300000:when={nth}");
     let [reader, writer] = pair(folder.duocopy("src dst").traced(&full), folder.duocopy("src dst"));
     seated(&folder, &writer);
     let texts = ["cannot reserve shared memory", "free some of it", "--buffer-size"];
