@@ -39,6 +39,7 @@ fn a_copy_survives_a_kill_and_an_error_at_every_call() {
     };
     std::thread::scope(|scope| {
         scope.spawn(work);
+        scope.spawn(work);
         work();
     });
     report(&outcomes.into_inner().expect("no panic while it was held"));
