@@ -37,7 +37,10 @@ fn two_processes_on_one_terminal_draw_one_bar() {
         "strace -D -f -qqq -s 500 -e trace=write -o {} '{PROGRAM}' {line} & sleep 0.5",
         trace.display()
     );
-    let writer = folder.duocopy(line).traced("-e trace=pwrite64 -e inject=pwrite64:delay_enter=30000");
+    // The flush takes long enough to be drawn.
+    let slow = "-e trace=pwrite64,fsync,fdatasync -e inject=pwrite64:delay_enter=30000 \
+                -e inject=fsync,fdatasync:delay_enter=400000";
+    let writer = folder.duocopy(line).traced(slow);
     let ended = writer.after(&reader).on_a_terminal().end();
     ended.expect(0, &["in ", "out ", "copied, flushing to the disk"]);
     let by_the_reader = fs::read_to_string(trace).unwrap();
