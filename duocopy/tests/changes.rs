@@ -1,4 +1,4 @@
-//! What is a change of the source while it is copied, and what is none.
+//! Which changes of a source make its copy fail, and which do not.
 
 use crate::util::fuse::Fault;
 use crate::util::*;

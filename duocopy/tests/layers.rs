@@ -103,3 +103,15 @@ fn no_file_imports_itself_through_others() {
 fn no_source_file_is_longer_than_500_lines() {
     assert_eq!(Sources::longer_than(PACKAGE, 500), [""; 0]);
 }
+
+/// `sys` may not import blockpipe, so both have the list.
+#[test]
+fn both_packages_know_the_same_network_file_systems() {
+    let numbers = |path: &str| {
+        let text = std::fs::read_to_string(format!("{PACKAGE}/{path}")).expect("the file exists");
+        let entries = text.lines().filter(|line| line.trim_start().starts_with("0x") && line.contains("// "));
+        entries.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let ours = numbers("src/sys/unix/system/linux/files.rs");
+    assert!(ours.len() == 19 && ours == numbers("../blockpipe/src/sys/network.rs"), "{ours:?}");
+}

@@ -38,6 +38,8 @@ mod layers;
 #[cfg(unix)]
 mod limits;
 mod lone_reader;
+#[cfg(target_os = "linux")]
+mod made_up_files;
 mod memory;
 #[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod messages;

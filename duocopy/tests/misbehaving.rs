@@ -22,7 +22,7 @@ fn an_error_that_only_close_reports_fails_the_copy() {
     for (error, code) in cases {
         let folder = Folder::with_source(MIB);
         let mounted = folder.mount("mounted", &[Refuses(Call::Close, error)]);
-        std::fs::write(mounted.behind.join("dst"), OLD).unwrap();
+        std::fs::write(mounted.backing.join("dst"), OLD).unwrap();
         for flags in ["", "--fsync=none", "--fsync=none --verify=none", "--partial"] {
             let ended = folder.duocopy(&format!("cp {flags} src mounted/dst")).end();
             ended.expect(code, &["cannot write to the destination", &folder.text("mounted/dst")]);
@@ -126,7 +126,7 @@ fn a_name_that_was_taken_during_the_copy_is_not_replaced_there_either() {
     let line = format!("{SMALL_BLOCKS} --update=none-fail src mounted/dst");
     let [reader, writer] = pair(folder.duocopy(&line), folder.duocopy(&line).traced(SLOW_WRITES));
     writer.has_called("pwrite64", 3);
-    std::fs::write(mounted.behind.join("dst"), OLD).unwrap();
+    std::fs::write(mounted.backing.join("dst"), OLD).unwrap();
     for ended in end([reader, writer]) {
         ended.expect(12, &["the destination was created during the copy"]);
     }

@@ -77,6 +77,17 @@ mod holes {
         assert!(space <= MIB as u64 + 4096 + SLACK, "{space}");
     }
 
+    /// Checks that a copy of this file takes no more space than its 1 MiB of data, unless holes are not wanted.
+    #[track_caller]
+    fn assert_holes_stay(folder: &Folder, source: &str) {
+        for (flag, is_full) in [("", false), ("--verify=reread", false), ("--sparse=never", true)] {
+            folder.duocopy(&format!("cp {flag} {source} dst")).end().expect(0, &[]);
+            folder.assert_same(source, "dst");
+            let space = space(folder, "dst");
+            assert_eq!(space > MIB as u64 + SLACK, is_full, "{flag}: {space}");
+        }
+    }
+
     /// Space that was reserved, and never written to, hides holes from a look at how much space the file takes.
     #[test(needs = [holes])]
     fn space_that_was_only_reserved_is_a_hole() {
@@ -90,12 +101,7 @@ mod holes {
         if space(&folder, "src") < 20 << 20 {
             harness::ignore("reserved space does not count where temporary files are");
         }
-        for (flag, is_full) in [("", false), ("--sparse=never", true)] {
-            folder.duocopy(&format!("cp {flag} src dst")).end().expect(0, &[]);
-            folder.assert_same("src", "dst");
-            let space = space(&folder, "dst");
-            assert_eq!(space > MIB as u64 + SLACK, is_full, "{flag}: {space}");
-        }
+        assert_holes_stay(&folder, "src");
     }
 
     /// XFS gives blocks to the holes of a file that grows.
@@ -136,15 +142,10 @@ mod holes {
         use crate::util::fuse::{Call, Errno, Fault};
         let folder = Folder::new();
         let mounted = folder.mount("mounted", &[Fault::Refuses(Call::SeekData, Errno::ENOSYS)]);
-        let source = File::create(mounted.behind.join("src")).unwrap();
+        let source = File::create(mounted.backing.join("src")).unwrap();
         source.set_len(20 << 20).unwrap();
         source.write_all_at(&bytes(MIB, 1), 5 << 20).unwrap();
-        for (flag, is_full) in [("", false), ("--verify=reread", false), ("--sparse=never", true)] {
-            folder.duocopy(&format!("cp {flag} mounted/src dst")).end().expect(0, &[]);
-            folder.assert_same("mounted/src", "dst");
-            let space = space(&folder, "dst");
-            assert_eq!(space > MIB as u64 + SLACK, is_full, "{flag}: {space}");
-        }
+        assert_holes_stay(&folder, "mounted/src");
     }
 
     /// A copy would take years if a hole cost anything.

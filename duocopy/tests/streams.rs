@@ -1,4 +1,4 @@
-//! Pipes, devices and standard streams, and files whose length means nothing.
+//! Pipes, devices and standard streams.
 //!
 //! Windows has other pipes and devices.
 
@@ -315,83 +315,6 @@ fn a_disk_is_written_only_with_force() {
     full.expect(7, &["No space left"]);
 }
 
-/// The kernel makes these files when they are read, and reports the length 0 or one page.
-#[test]
-fn a_file_of_unknown_length_is_read_to_its_end() {
-    reads_to_the_end("/proc/version");
-}
-
-#[test]
-fn a_file_whose_length_is_a_page_is_read_to_its_end() {
-    reads_to_the_end("/sys/kernel/mm/transparent_hugepage/enabled");
-}
-
-/// A file of `/proc` may never be ready for reading, or only once.
-#[test(needs = [strace])]
-fn a_file_is_read_even_if_it_never_is_ready() {
-    let folder = Folder::new();
-    let Ok(content) = fs::read("/proc/version") else { harness::ignore("this system has no /proc") };
-    let never = "-f -e trace=poll,ppoll -e inject=poll,ppoll:retval=0:when=2+";
-    folder.duocopy("cp /proc/version dst").traced(never).end().expect(0, &[]);
-    assert!(folder.read("dst") == content);
-}
-
-#[cfg(target_os = "linux")]
-mod made_up {
-    use super::*;
-    use crate::util::fuse::Fault;
-
-    /// What the system reports about such a file does not say how much there is to read.
-    #[test(needs = [fuse])]
-    fn a_file_whose_length_or_times_are_made_up_is_read_to_its_end() {
-        for faults in [
-            &[Fault::SizeZero][..],
-            &[Fault::Size(1)],
-            &[Fault::Size(4096)],
-            &[Fault::Size(MIB as u64)],
-            &[Fault::PresentTimes],
-            &[Fault::PresentTimes, Fault::SizeZero],
-        ] {
-            for length in [0, 1, 5000, 300 * KIB] {
-                let folder = Folder::new();
-                let mounted = folder.mount("mounted", faults);
-                fs::write(mounted.behind.join("src"), bytes(length, 1)).unwrap();
-                let ended = folder.duocopy("cp mounted/src dst").end();
-                assert_eq!(ended.code, 0, "{faults:?}, {length} bytes: {ended:?}");
-                assert!(folder.read("dst") == bytes(length, 1), "{faults:?}, {length} bytes");
-            }
-        }
-    }
-
-    #[test(needs = [own_mounts])]
-    fn a_file_of_unknown_length_may_lie_anywhere() {
-        let folder = Folder::new();
-        folder.make("mounted");
-        let ended = folder.with_own_mounts(
-            "mount -t binfmt_misc none mounted || exit 77
-            $0 cp mounted/status dst
-            cmp mounted/status dst",
-        );
-        if ended.code == 77 {
-            harness::ignore("binfmt_misc cannot be mounted here");
-        }
-        ended.expect(0, &[]);
-    }
-
-    /// A file without content is still a file, whose metadata is preserved.
-    #[test(needs = [fuse])]
-    fn an_empty_file_is_no_stream() {
-        let folder = Folder::new();
-        let _mounted = folder.mount("mounted", &[]);
-        for source in ["src", "mounted/src"] {
-            folder.write(source, "");
-            folder.set_mode(source, 0o640);
-            folder.duocopy(&format!("cp -p {source} dst")).end().expect(0, &[]);
-            assert_eq!(folder.mode("dst"), 0o640);
-        }
-    }
-}
-
 /// Another program has a lease on the source, and gives it back when it is asked to; or only when the kernel takes it.
 #[cfg(target_os = "linux")]
 #[test(needs = [perl])]
@@ -448,15 +371,6 @@ fn a_disk_can_bypass_the_page_cache() {
         }
         folder.write("src", "");
     }
-}
-
-fn reads_to_the_end(path: &str) {
-    let Ok(content) = fs::read(path) else { harness::ignore(format!("this system has no {path}")) };
-    let folder = Folder::new();
-    folder.duocopy(&format!("cp {path} dst")).end().expect(0, &[]);
-    assert_eq!(folder.read("dst"), content, "{path}");
-    complete([reader(&folder, path).start(), writer(&folder, "--force dst").start()]);
-    assert_eq!(folder.read("dst"), content, "{path}");
 }
 
 #[test]

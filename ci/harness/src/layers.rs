@@ -77,13 +77,15 @@ impl Sources {
 
     /// Returns the files that are longer than this, as `path: lines`.
     pub fn longer_than(package: &str, lines: usize) -> Vec<String> {
-        let (mut long, root) = (Vec::new(), Path::new(package).join("src"));
-        each_file(&root, &mut |path, text| {
-            let count = text.lines().count();
-            if count > lines {
-                long.push(format!("{}: {count}", path.display()));
-            }
-        });
+        let mut long = Vec::new();
+        for folder in ["src", "tests"] {
+            each_file(&Path::new(package).join(folder), &mut |path, text| {
+                let count = text.lines().count();
+                if count > lines {
+                    long.push(format!("{}: {count}", path.display()));
+                }
+            });
+        }
         long
     }
 }

@@ -94,7 +94,7 @@ pub enum Event {
 /// The progress of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// True if the peer is there.
+    /// The presence of the peer.
     pub peer: Presence,
     /// Bytes read so far.
     pub read: u64,
@@ -114,7 +114,7 @@ impl Progress {
         Self { peer: Presence::NotYet, read: 0, written: 0, buffer: 0, waiting: None, peer_shows: false };
 }
 
-/// True if the peer is there.
+/// The presence of the peer, as one process sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Presence {
     /// It has not arrived yet.

@@ -189,7 +189,8 @@ fn named(name: &OsStr, dir: Option<&Path>) -> Vec<Result<PipeStatus, Error>> {
     if !found.is_empty() {
         return found;
     }
-    // What is shown has escapes for some characters. Pipes that cannot be listed or inspected have no name to compare.
+    // The name may have been copied from the output of `status`, which escapes some characters. Pipes that cannot be
+    // inspected have no name to compare.
     let is_shown_so = |pipe: &PipeStatus| *show_tag(&pipe.name) == *name.to_string_lossy();
     pipes(dir).into_iter().flatten().flatten().filter(is_shown_so).map(Ok).collect()
 }

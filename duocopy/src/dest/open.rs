@@ -2,14 +2,10 @@
 
 use super::atomic::AtomicFile;
 use super::contract::{Destination, Policy};
-use super::path::DestinationPath;
-use super::staging;
 use super::stream::StreamOutput;
-use crate::api::{Aftermath, Error, Stop};
-use crate::digest::{Kind, Value};
+use crate::api::Error;
 use crate::record::{SourceRecord, TargetRecord};
-use crate::sys::Directory;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Opens a regular file that the copy creates or replaces. With `resume`, continues the file that an interrupted copy
 /// of this source left. After an error nothing has changed.
@@ -41,37 +37,4 @@ pub fn open_stream(
     rereads: bool,
 ) -> Result<Option<Box<dyn Destination>>, Error> {
     Ok(StreamOutput::open(path, policy, rereads)?.map(|output| Box::new(output) as _))
-}
-
-/// A destination that another process writes, opened once: this process may have to inspect it after the Writer's death.
-#[derive(Debug)]
-pub struct Observed(DestinationPath);
-
-impl Observed {
-    /// Opens the directory of a destination. Returns `None` if this process cannot see it.
-    pub fn open(path: &Path) -> Option<Self> {
-        DestinationPath::open_path(path, true).ok().map(Self)
-    }
-
-    /// Returns the directory, which the sandbox must leave readable.
-    pub fn directory(&self) -> &Directory {
-        &self.0.directory
-    }
-
-    /// Returns the path that the temporary file of a copy to this destination has.
-    pub fn temporary_path(&self) -> PathBuf {
-        self.0.sibling(&self.0.temporary())
-    }
-
-    /// Returns the state of the destination after the Writer died while it committed.
-    pub fn fate(
-        &self,
-        target: &TargetRecord,
-        length: u64,
-        kind: Kind,
-        sent: &Value,
-        stop: &Stop,
-    ) -> Aftermath {
-        staging::fate(&self.0, target, length, kind, sent, stop)
-    }
 }

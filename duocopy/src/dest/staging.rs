@@ -8,8 +8,8 @@ use super::contract::Policy;
 use super::journal::{Heading, Journal, Recorded};
 use super::path::DestinationPath;
 use super::rights;
-use crate::api::{Aftermath, Error, ErrorKind, Operation, Stop, Warning};
-use crate::digest::{Digest, Kind, PIECE, Value};
+use crate::api::{Aftermath, Error, ErrorKind, Operation, Warning};
+use crate::digest::{Digest, Kind, PIECE};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, Entry, Stat};
 use std::ffi::{OsStr, OsString};
@@ -331,35 +331,8 @@ pub fn lost(path: &DestinationPath, committing: bool) -> Error {
     Error::at(ErrorKind::TemporaryFileGone, &path.path)
 }
 
-/// Returns the state of the destination after the Writer died while it committed. It depends on which of the two names
-/// its file has, and on whether the content is what the Reader sent.
-pub fn fate(
-    path: &DestinationPath,
-    target: &TargetRecord,
-    length: u64,
-    kind: Kind,
-    sent: &Value,
-    stop: &Stop,
-) -> Aftermath {
-    let inspect = || -> Option<Aftermath> {
-        // The temporary name comes first, because the rename takes the file from there to the other one.
-        if find(path, &path.temporary(), target).is_some() {
-            return Some(Aftermath::Unchanged);
-        }
-        let stat = find(path, &path.name, target)?;
-        let mut digest = Digest::new(kind);
-        if stat.length == length && kind != Kind::Nothing {
-            let file = path.directory.open_existing(&path.name).ok()?;
-            digest.update_from(&file, length, &mut vec![0; PIECE], stop).ok()?;
-        }
-        let same = stat.length == length && digest.value() == *sent;
-        Some(if same { Aftermath::Complete } else { Aftermath::Changed })
-    };
-    inspect().unwrap_or(Aftermath::Undetermined)
-}
-
-/// Returns the file of this name, if it is the one that a Writer wrote to.
-fn find(path: &DestinationPath, name: &OsStr, target: &TargetRecord) -> Option<Stat> {
+/// Returns the status of the file of this name, if it is the one that a Writer wrote to.
+pub fn find(path: &DestinationPath, name: &OsStr, target: &TargetRecord) -> Option<Stat> {
     let stat = path.directory.stat(name).ok()?;
     let found = TargetRecord { file: stat.file, birth_time: stat.birth_time, ..TargetRecord::default() };
     found.is_same_file(target).then_some(stat)
@@ -384,32 +357,4 @@ pub fn name_taken(path: &DestinationPath, name: &OsStr, cause: Option<io::Error>
 #[expect(clippy::disallowed_methods, reason = "waiting for a lock has no time limit")]
 fn pause() {
     std::thread::sleep(Duration::from_millis(5));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_writer_that_dies_at_its_end_is_judged_by_its_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("name");
-        let destination = DestinationPath::open_path(&path, true).unwrap();
-        let temporary = destination.sibling(&destination.temporary());
-        std::fs::write(&temporary, "new").unwrap();
-        let stat = sys::stat(&temporary).unwrap();
-        let target = TargetRecord { file: stat.file, birth_time: stat.birth_time, ..TargetRecord::default() };
-        let mut digest = Digest::new(Kind::Crc64);
-        digest.update(b"new");
-        let now = |target: &TargetRecord, length, sent| {
-            fate(&destination, target, length, Kind::Crc64, &sent, &Stop::new())
-        };
-        assert_eq!(now(&target, 3, digest.value()), Aftermath::Unchanged);
-        std::fs::rename(&temporary, &path).unwrap();
-        assert_eq!(now(&target, 3, digest.value()), Aftermath::Complete);
-        assert_eq!(now(&target, 4, digest.value()), Aftermath::Changed);
-        assert_eq!(now(&target, 3, [1; 32]), Aftermath::Changed);
-        let reused = TargetRecord { birth_time: target.birth_time + 1, ..target };
-        assert_eq!(now(&reused, 3, digest.value()), Aftermath::Undetermined);
-    }
 }

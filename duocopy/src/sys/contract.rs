@@ -38,14 +38,14 @@ pub struct Stat {
     pub has_holes: bool,
 }
 
-/// Who keeps the files of a file system.
+/// Where the files of a file system are kept, which decides what their lengths and times mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileSystemKind {
-    /// This kernel.
+    /// On this machine: this kernel sets the times.
     Local,
-    /// Another machine or another program, with a clock of its own: a network file system, FUSE.
+    /// On another machine or in another program, which may have a clock of its own: a network file system, FUSE.
     Remote,
-    /// Nobody: the content is made when it is read, so that lengths mean nothing.
+    /// Nowhere: the content is generated when it is read, so lengths mean nothing.
     Pseudo,
 }
 

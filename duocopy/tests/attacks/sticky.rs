@@ -242,42 +242,26 @@ fn another_users_file_in_a_sticky_directory_is_not_replaced() {
     assert_eq!(folder.read("drop/dst"), b"new");
 }
 
+/// The temporary file is not given to the other user, not even for a moment. A copy that replaces nothing takes no rights
+/// from the file either: the other user may remove it again.
 #[test(needs = [root, strace])]
-fn a_file_that_another_user_creates_during_the_copy_is_not_replaced() {
-    let folder = with_drop(0o1777);
-    folder.write("home/src", bytes(MIB, 1));
-    let line = &format!("{SMALL_BLOCKS} home/src drop/dst");
-    let calls = SLOW_WRITES.replacen("pwrite64", "pwrite64,fchown", 1);
-    let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(&calls));
-    writer.has_called("pwrite64", 3);
-    make_file(&folder, "drop/dst", MALLORY);
-    until("the Writer has ended", || writer.ended());
-    // The temporary file was not given to the other user, not even for a moment.
-    assert_eq!(writer.calls("fchown"), Vec::<String>::new());
-    for ended in end([reader, writer]) {
-        ended.expect(12, &[NOT_WRITTEN, &folder.text("drop/dst")]);
+fn a_file_that_another_user_creates_during_the_copy_is_not_replaced_and_gives_no_rights() {
+    for (flag, code, message) in [("", 12, NOT_WRITTEN), ("--no-clobber", 0, "skipped")] {
+        let folder = with_drop(0o1777);
+        folder.write("home/src", bytes(MIB, 1));
+        let line = &format!("{SMALL_BLOCKS} {flag} home/src drop/dst");
+        let calls = SLOW_WRITES.replacen("pwrite64", "pwrite64,fchown", 1);
+        let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(&calls));
+        writer.has_called("pwrite64", 3);
+        make_file(&folder, "drop/dst", MALLORY);
+        until("the Writer has ended", || writer.ended());
+        assert_eq!(writer.calls("fchown"), Vec::<String>::new(), "{flag}");
+        for ended in end([reader, writer]) {
+            ended.expect(code, &[message, &folder.text("drop/dst")]);
+        }
+        assert_eq!(folder.read("drop/dst"), b"theirs", "{flag}");
+        folder.assert_nothing_left_in("drop");
     }
-    assert_eq!(folder.read("drop/dst"), b"theirs");
-    folder.assert_nothing_left_in("drop");
-}
-
-/// A copy that replaces nothing takes no rights from a file that appears: the other user may remove it again.
-#[test(needs = [root, strace])]
-fn a_file_that_another_user_creates_gives_no_rights_to_a_copy_that_replaces_nothing() {
-    let folder = with_drop(0o1777);
-    folder.write("home/src", bytes(MIB, 1));
-    let line = &format!("{SMALL_BLOCKS} --no-clobber home/src drop/dst");
-    let calls = SLOW_WRITES.replacen("pwrite64", "pwrite64,fchown", 1);
-    let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(&calls));
-    writer.has_called("pwrite64", 3);
-    make_file(&folder, "drop/dst", MALLORY);
-    until("the Writer has ended", || writer.ended());
-    assert_eq!(writer.calls("fchown"), Vec::<String>::new());
-    for ended in end([reader, writer]) {
-        ended.expect(0, &["skipped"]);
-    }
-    assert_eq!(folder.read("drop/dst"), b"theirs");
-    folder.assert_nothing_left_in("drop");
 }
 
 /// Returns the path of the temporary file with this ending, for a copy to `drop/dst`.

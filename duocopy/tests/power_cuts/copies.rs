@@ -135,7 +135,7 @@ fn write_source(folder: &Folder, number: usize, length: usize, random: &mut Rand
     content.split_off(length.saturating_sub(1) / 512 * 512)
 }
 
-/// Whether the journal of a copy has an entry in each of its two places. The first one is then on the disk.
+/// Returns whether both places of the copy's journal have an entry. The first entry is then on the disk.
 fn has_two_checkpoints(folder: &Folder, system: &str) -> bool {
     let is_empty = |offset: usize| format!("cmp -s -n 512 -i {offset}:0 \"$journal\" /dev/zero");
     let script = format!(

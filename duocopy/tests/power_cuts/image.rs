@@ -1,4 +1,4 @@
-//! What is on a disk after a power cut.
+//! The content of a disk after a power cut.
 
 use super::disk::{Entry, Log, copy_image};
 use crate::util::*;

@@ -2,8 +2,8 @@
 //!
 //! The copies are made on a disk that records each write and each flush. Then images of the disk are made as a power cut
 //! would leave it: what was flushed is there, and of what was written since the last flush nothing, everything, or any
-//! choice of sectors. In each image the destination must be the old file or the new one, and the new one if exit code 0
-//! was seen before the cut. The next copy must work, resume if it can, and leave nothing behind.
+//! choice of sectors. In each image the destination must be the old file or the new one, and the new one if the copy had
+//! exited with 0 before the cut. The next copy must work, resume if it can, and leave no temporary files.
 //!
 //! By default a sample runs on ext4. `DUOCOPY_POWER_CUTS=300` makes 300 cuts on each of five file systems, and 100 more
 //! after copies with `--fsync=none`, which promise less. `DUOCOPY_SEED` repeats the choices of a run, but the kernel may
@@ -74,24 +74,25 @@ fn btrfs() {
 fn survives(system: &System) {
     let wanted = std::env::var(LONG_RUN).ok().and_then(|it| it.parse().ok());
     let mut random = Random::new(system.name);
-    // What is mounted from here on is unmounted when the test's process ends, whatever ends it.
+    // Everything mounted from here on is unmounted when the test's process ends, even if it is killed.
     unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace of its own");
     assert!(succeeds(Command::new("mount").args(["--make-rprivate", "/"])), "a private mount namespace");
     match wanted {
-        None => trial(system, Promise::Kept, SAMPLE, &mut random),
+        None => trial(system, Promise::OnDisk, SAMPLE, &mut random),
         Some(cuts) => {
-            trial(system, Promise::Kept, (usize::MAX, cuts), &mut random);
-            trial(system, Promise::NotMade, (usize::MAX, cuts / 3), &mut random);
+            trial(system, Promise::OnDisk, (usize::MAX, cuts), &mut random);
+            trial(system, Promise::None, (usize::MAX, cuts / 3), &mut random);
         }
     }
 }
 
-/// Whether exit code 0 means that the copy is on the disk.
+/// The promise that a copy makes with exit code 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Promise {
-    Kept,
-    /// With `--fsync=none`. The next copy must work all the same.
-    NotMade,
+    /// The copy is on the disk.
+    OnDisk,
+    /// None, because of `--fsync=none`. The next copy must work all the same.
+    None,
 }
 
 /// What was found after the cuts.
@@ -120,7 +121,7 @@ fn trial(system: &System, promise: Promise, (copies, cuts): (usize, usize), rand
     }
 
     let recorded = Recorded::new(&folder, "image", "system", system.options);
-    let more = if promise == Promise::Kept { "" } else { " --fsync=none" };
+    let more = if promise == Promise::OnDisk { "" } else { " --fsync=none" };
     let made = Copier { folder: &folder, log: &recorded.log, system: "system", more }.make(copies, random);
     let device = recorded.device();
     let log = recorded.end();
@@ -212,12 +213,12 @@ impl AfterCut<'_> {
                 let older = (0..last).find(|number| is(*number));
                 *if older.is_some() { &mut self.counts.older } else { &mut self.counts.no_version } += 1;
                 let length = found.as_ref().map(Vec::len);
-                if self.promise == Promise::Kept {
+                if self.promise == Promise::OnDisk {
                     return Err(format!("{last} or {next} expected; found {older:?}, of {length:?} bytes"));
                 }
             }
         }
-        if self.promise == Promise::Kept {
+        if self.promise == Promise::OnDisk {
             let number = number.unwrap_or_default();
             self.check_metadata(number)?;
             self.check_backup(number, next)?;
@@ -245,7 +246,7 @@ impl AfterCut<'_> {
         if fits(number) || fits(next) { Ok(()) } else { Err(format!("the backup is not {:?}", kept(number))) }
     }
 
-    /// The next copy works, resumes if it can, and leaves nothing behind.
+    /// The next copy works, resumes if it can, and leaves no temporary files.
     fn copy_again(&mut self, number: usize, can_resume: bool) -> Result<(), String> {
         let (folder, copy) = (self.folder, &self.made[number - 1]);
         let ended = folder.duocopy(&format!("cp {} {} after/d/dst", copy.options, source(number))).end();

@@ -102,7 +102,7 @@ pub fn preallocate(file: &File, length: u64) -> io::Result<()> {
         let allocated = file.metadata()?.blocks() * 512;
         return if length.saturating_sub(allocated) > free { Err(Errno::NOSPC.into()) } else { Ok(()) };
     }
-    // What is written to reserved space is not compressed.
+    // Data that is written to reserved space would not be compressed.
     if system::may_compress(file) {
         return Ok(());
     }

@@ -61,7 +61,7 @@ pub struct Misbehaving {
     _session: BackgroundSession,
     mountpoint: PathBuf,
     /// What it passes everything on to.
-    pub behind: PathBuf,
+    pub backing: PathBuf,
 }
 
 /// File systems of this kind can be mounted.
@@ -78,12 +78,12 @@ impl Folder {
     }
 
     fn try_mount(&self, name: &str, faults: &[Fault]) -> io::Result<Misbehaving> {
-        let (behind, mountpoint) = (self.make(format!("{name}.behind")), self.make(name));
-        Ok(Misbehaving { _session: mount(&behind, &mountpoint, faults)?, mountpoint, behind })
+        let (backing, mountpoint) = (self.make(format!("{name}.backing")), self.make(name));
+        Ok(Misbehaving { _session: mount(&backing, &mountpoint, faults)?, mountpoint, backing })
     }
 }
 
-fn mount(behind: &Path, mountpoint: &Path, faults: &[Fault]) -> io::Result<BackgroundSession> {
+fn mount(backing: &Path, mountpoint: &Path, faults: &[Fault]) -> io::Result<BackgroundSession> {
     let mut config = Config::default();
     config.mount_options = vec![
         MountOption::FSName("misbehaving".into()),
@@ -92,7 +92,7 @@ fn mount(behind: &Path, mountpoint: &Path, faults: &[Fault]) -> io::Result<Backg
         MountOption::AutoUnmount,
     ];
     config.acl = SessionACL::All;
-    fuser::spawn_mount(Nodes::new(behind, faults)?, mountpoint, &config)
+    fuser::spawn_mount(Nodes::new(backing, faults)?, mountpoint, &config)
 }
 
 impl Drop for Misbehaving {

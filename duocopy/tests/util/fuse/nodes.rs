@@ -32,8 +32,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Nodes {
-    pub fn new(behind: &Path, faults: &[Fault]) -> io::Result<Self> {
-        let root = fs::open(behind, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    pub fn new(backing: &Path, faults: &[Fault]) -> io::Result<Self> {
+        let root = fs::open(backing, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let nodes = HashMap::from([(INodeNo::ROOT.0, Node { file: root, lookups: 1 })]);
         Ok(Self { faults: faults.to_vec(), known: Mutex::new(nodes), files: Mutex::default() })
     }

@@ -14,6 +14,8 @@ pub(super) const PSEUDO: [FsWord; 7] =
     [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163, 0x7363_6673];
 
 /// The file systems whose files another machine or another program keeps (most numbers are in `linux/magic.h`).
+///
+/// blockpipe has the same list for its own purpose, and a test compares them.
 const REMOTE: [u32; 19] = [
     0x6969,      // NFS
     0x517b,      // SMB
@@ -39,7 +41,7 @@ const REMOTE: [u32; 19] = [
 /// The clock from which files get their times. It stands still for up to 10 ms, from one tick of the kernel to the next.
 pub const FILE_CLOCK: ClockId = ClockId::CLOCK_REALTIME_COARSE;
 
-/// Returns who keeps the files of the file system that this file is on.
+/// Returns where the files of this file's file system are kept.
 pub fn file_system_kind(file: &File) -> FileSystemKind {
     match rustix::fs::fstatfs(file).map_or(0, |about| about.f_type) {
         kind if PSEUDO.contains(&kind) => FileSystemKind::Pseudo,
