@@ -77,10 +77,11 @@ mod holes {
         assert!(space <= MIB as u64 + 4096 + SLACK, "{space}");
     }
 
-    /// Checks that a copy of this file takes no more space than its 1 MiB of data, unless holes are not wanted.
+    /// Checks that a copy of this file, with each of these flags, takes no more space than its 1 MiB of data, but more if
+    /// holes are not wanted.
     #[track_caller]
-    fn assert_holes_stay(folder: &Folder, source: &str) {
-        for (flag, is_full) in [("", false), ("--verify=reread", false), ("--sparse=never", true)] {
+    fn assert_holes_stay(folder: &Folder, source: &str, flags: &[&str]) {
+        for (flag, is_full) in flags.iter().map(|flag| (*flag, false)).chain([("--sparse=never", true)]) {
             folder.duocopy(&format!("cp {flag} {source} dst")).end().expect(0, &[]);
             folder.assert_same(source, "dst");
             let space = space(folder, "dst");
@@ -101,7 +102,8 @@ mod holes {
         if space(&folder, "src") < 20 << 20 {
             harness::ignore("reserved space does not count where temporary files are");
         }
-        assert_holes_stay(&folder, "src");
+        // Only once: what was read is in the page cache, and counts as data.
+        assert_holes_stay(&folder, "src", &[""]);
     }
 
     /// XFS gives blocks to the holes of a file that grows.
@@ -145,7 +147,7 @@ mod holes {
         let source = File::create(mounted.backing.join("src")).unwrap();
         source.set_len(20 << 20).unwrap();
         source.write_all_at(&bytes(MIB, 1), 5 << 20).unwrap();
-        assert_holes_stay(&folder, "mounted/src");
+        assert_holes_stay(&folder, "mounted/src", &["", "--verify=reread"]);
     }
 
     /// A copy would take years if a hole cost anything.

@@ -332,10 +332,7 @@ impl ErrorKind {
             | Self::DestinationBusy { copy: path }
             | Self::NoLocks { found: path }
             | Self::ForeignLink { found: path }
-            | Self::ForeignFile { found: path }
-            | Self::BackupIsSource { backup: path }
-            | Self::BackupExists { backup: path }
-            | Self::BackupIsSpecial { backup: path } => *path = replace(path),
+            | Self::ForeignFile { found: path } => *path = replace(path),
             _ => {}
         }
         self
@@ -344,6 +341,9 @@ impl ErrorKind {
     /// Removes paths and texts: for a peer that must not learn them, or whose own are not to be trusted.
     pub(crate) fn without_details(self) -> Self {
         match self.with_path(|_| PathBuf::new()) {
+            Self::BackupIsSource { .. } => Self::BackupIsSource { backup: PathBuf::new() },
+            Self::BackupExists { .. } => Self::BackupExists { backup: PathBuf::new() },
+            Self::BackupIsSpecial { .. } => Self::BackupIsSpecial { backup: PathBuf::new() },
             Self::NameInUse { .. } => Self::NameInUse { there: Vec::new(), processes: Vec::new() },
             Self::ForeignPipe { .. } => Self::ForeignPipe { what: String::new() },
             Self::ForeignDirectory { .. } => Self::ForeignDirectory { what: String::new() },
