@@ -67,9 +67,13 @@ fn a_message_says_what_to_do_about_a_closed_stream() {
     for closing in ["exec >&-", "exec 1</dev/null"] {
         folder.write_half("--dry-run -").after(closing).end().expect(6, &["standard output", "redirect it"]);
     }
-    // A shell opens /dev/null for one direction only.
-    let reader = folder.read_half("-").after("exec </dev/null").start();
-    complete([reader, folder.write_half("-q -").after("exec >/dev/null").start()]);
+    // Some programs open it for both directions, as the runtime does in place of a closed stream.
+    for (input, output) in
+        [("exec </dev/null", "exec >/dev/null"), ("exec 0<>/dev/null", "exec 1<>/dev/null")]
+    {
+        let reader = folder.read_half("-").after(input).start();
+        complete([reader, folder.write_half("-q -").after(output).start()]);
+    }
 }
 
 #[test]
@@ -83,7 +87,9 @@ fn output_that_cannot_be_written_is_a_failure() {
         for unusable in ["exec >/dev/full", "exec >&-"] {
             folder.duocopy(line).after(unusable).end().expect(1, &["cannot write to standard output"]);
         }
-        folder.duocopy(line).after("exec >/dev/null").end().expect(0, &[]);
+        for nobody_reads in ["exec >/dev/null", "exec 1<>/dev/null"] {
+            folder.duocopy(line).after(nobody_reads).end().expect(0, &[]);
+        }
     }
     complete([waiting, folder.write_half("dst").start()]);
 }

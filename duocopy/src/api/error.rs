@@ -42,7 +42,7 @@ pub enum ErrorKind {
     StreamPath,
     /// A name that is too long for the file system (2).
     LongPath,
-    /// A path that cannot be made absolute, on Windows (2).
+    /// A path that cannot be made absolute, or whose working directory cannot be determined (2).
     UnusablePath,
     /// `-` for a copy that knows both paths (2).
     StandardStream,
@@ -291,7 +291,7 @@ pub enum ErrorKind {
     },
     /// A process has been arriving or leaving for more than half a second, and is perhaps stopped (1).
     PipeBusy,
-    /// Somebody removed the pipe while this process waited for a replacement of its peer (1).
+    /// The pipe was removed while this process waited for its peer (1).
     PipeRemoved,
     /// The pipe failed in another way, or the peer broke the protocol (1).
     Pipe {
@@ -325,7 +325,7 @@ impl ErrorKind {
         )
     }
 
-    /// Replaces the path in this kind, if it has one.
+    /// Replaces the path in this kind, if it has one. (Backups are names without a directory.)
     pub(crate) fn with_path(mut self, replace: impl FnOnce(&Path) -> PathBuf) -> Self {
         match &mut self {
             Self::NameTaken { found: path }

@@ -223,8 +223,8 @@ pub enum Warning {
         /// The system's error.
         cause: SystemError,
     },
-    /// The copy was to replace nothing, and the file system can do no better than to be asked for the name just before
-    /// the rename.
+    /// The copy was to replace nothing, but the file system cannot rename without replacing. The destination was checked
+    /// just before the rename.
     NotExclusive {
         /// The destination.
         #[serde(with = "super::os_path")]

@@ -14,7 +14,7 @@ use super::path::DestinationPath;
 use super::settle::{Settled, Temporary};
 use super::staging::{self, Staging};
 use super::{backup, sparse};
-use crate::api::{Aftermath, Backup, Error, ErrorKind, Operation, Preserve, Verify, Warning};
+use crate::api::{Aftermath, Backup, Error, ErrorKind, Operation, Preserve, Sparse, Verify, Warning};
 use crate::cache::{CachePolicy, Pages};
 use crate::digest::{Digest, Kind, PIECE, Value};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
@@ -41,8 +41,8 @@ pub struct AtomicFile {
     already_committed: bool,
     /// True if the file system has refused to make holes: zeros are written instead.
     refuses_holes: bool,
-    /// True if the temporary file is complete, and only the rename failed.
-    keep_temporary: bool,
+    /// True if nothing may be discarded any more: the file is in place, or it is complete and only the rename failed.
+    is_final: bool,
     warnings: Vec<Warning>,
     cache: CachePolicy,
     journaling: Journaling,
@@ -130,7 +130,7 @@ impl AtomicFile {
             hole_ends: 0,
             already_committed: is_committed,
             refuses_holes: false,
-            keep_temporary: false,
+            is_final: false,
             warnings: Vec::new(),
             cache: CachePolicy::default(),
             journaling,
@@ -310,13 +310,16 @@ impl Destination for AtomicFile {
 
     fn discard(&mut self) {
         let _ = self.end_checkpoints();
+        if self.is_final {
+            return;
+        }
         if self.already_committed {
             // The destination is not the copy, and no later run must take it for one.
             self.remove_journal();
         } else if !self.owns_temporary() {
             // Somebody has taken it away, and by now another copy may have a journal of this name.
             self.journaling.remove(&self.path);
-        } else if !self.keep_temporary {
+        } else {
             self.remove_journal();
             // If this fails, the next copy to this destination removes it.
             let _ = self.path.directory.remove(&self.path.temporary());
@@ -341,8 +344,8 @@ impl<'a> Staged<'a> for Open<'a> {
             // A committed destination is never written to: the Writer that committed it should have had all data.
             return Err(self.0.refused(ErrorKind::CommittedTooEarly));
         }
-        let looks_for_zeros = sparse::looks_for_zeros(self.0.policy.sparse, self.0.source().hides_holes);
-        if !looks_for_zeros || self.0.refuses_holes {
+        let may_hide_holes = self.0.policy.sparse == Sparse::Always || self.0.source().hides_holes;
+        if !may_hide_holes || !self.0.makes_holes() {
             self.0.write_at(offset, bytes)?;
             return Ok(bytes.len());
         }
@@ -443,6 +446,7 @@ impl<'a> Ready<'a> for Open<'a> {
         if !self.0.already_committed {
             self.0.replace()?;
         }
+        self.0.is_final = true;
         Ok(self)
     }
 }

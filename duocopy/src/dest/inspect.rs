@@ -63,15 +63,15 @@ fn inspect_file(
 ) -> Result<Found, Error> {
     let path = DestinationPath::open_path(path, policy.follow_links)?;
     let existing = examine(&path, policy, source, || is_own(&path))?;
-    // A copy tries it.
+    // A copy finds this out when it creates its temporary file.
     let denied = |error| Error::destination(&path.path, Operation::Temporary, error);
     path.directory.check_writable().map_err(denied)?;
     Ok(existing.map_or(Found::Absent, Found::Existing))
 }
 
-/// Returns the file that the copy replaces, if there is one; an error if it must not, or cannot: what is known only now
-/// would be known only once everything is copied. An existing destination that
-/// `is_own` tells to be this very copy is not protected by the overwrite policy.
+/// Returns the file that the copy replaces, if there is one. Returns an error if the copy must not or cannot replace it,
+/// which would otherwise show only after everything is copied. A destination that is this very copy, as `is_own` tells,
+/// is not going to be replaced.
 pub fn examine(
     path: &DestinationPath,
     policy: &Policy,
@@ -80,14 +80,16 @@ pub fn examine(
 ) -> Result<Option<Stat>, Error> {
     policy.check_limit(&path.path, source.stat.length)?;
     let existing = staging::inspect(path, source)?;
-    if let Some(old) = &existing {
-        let owned = path.check_owner(&path.name);
-        if (policy.overwrite != Overwrite::Replace || owned.is_err()) && !is_own() {
-            check_overwrite(&path.path, policy, old, source)?;
-            owned?;
-        }
+    let check = |old: &Stat| {
+        check_overwrite(&path.path, policy, old, source)?;
+        path.check_owner(&path.name)?;
         path.check_replaceable(&path.name, old)?;
-        backup::check(path, policy, source.stat.file)?;
+        backup::check(path, policy, source.stat.file)
+    };
+    if let Some(Err(error)) = existing.as_ref().map(check)
+        && !is_own()
+    {
+        return Err(error);
     }
     if path.directory.protection().is_fixed {
         return Err(Error::at(ErrorKind::DirectoryProtected, &path.path));

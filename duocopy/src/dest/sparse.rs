@@ -14,15 +14,6 @@ pub fn makes_holes(policy: Sparse, source_has_holes: bool) -> bool {
     }
 }
 
-/// Returns whether zeros are looked for in what is written.
-pub fn looks_for_zeros(policy: Sparse, source_hides_holes: bool) -> bool {
-    match policy {
-        Sparse::Auto => source_hides_holes,
-        Sparse::Always => true,
-        Sparse::Never => false,
-    }
-}
-
 /// Divides bytes into runs that are, in blocks of [`MIN_HOLE`], zeros only (`true`) or not (`false`).
 pub fn runs(bytes: &[u8]) -> impl Iterator<Item = (bool, &[u8])> {
     let is_zero = |block: &[u8]| block.iter().all(|byte| *byte == 0);

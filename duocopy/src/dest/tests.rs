@@ -129,6 +129,17 @@ fn interrupt(folder: &Folder, bytes: usize) {
     assert_eq!(destination.keep(Some(point(&NEW[..bytes]))), bytes as u64);
 }
 
+/// Syncing the name may fail after the rename. The next run recognises the copy by its journal.
+#[test]
+fn a_copy_that_is_in_place_keeps_its_journal() {
+    let folder = Folder::new();
+    interrupt(&folder, 5);
+    let mut destination = folder.open(&policy(), true).unwrap();
+    drop(commit(&mut *destination).unwrap());
+    destination.discard();
+    assert_eq!(folder.files(), files([(".journal", ""), ("destination", NEW)]));
+}
+
 #[test]
 fn a_copy_is_whole_or_the_old_one_at_every_step() {
     let folder = Folder::with_old();

@@ -28,7 +28,7 @@ pub struct Half<'a> {
     pub private: Option<&'a PrivateDirectory>,
     pub peers: Peers,
     pub stop: &'a Stop,
-    /// True once a Writer has begun. From then on, bytes may have been read that cannot be read again.
+    /// True once both halves have met: what this one reads or writes from then on may not be repeatable.
     pub has_begun: Cell<bool>,
     /// The user of the peer at the beginning of the copy.
     peer_user: Cell<Option<u32>>,

@@ -103,7 +103,9 @@ fn copy<T: Trust>(
 ) -> Result<Outcome, Error> {
     let (begun, mut source) = (Instant::now(), None);
     let mut result = copy_once(half, pipe, role, &mut source, feed);
-    while result.as_ref().is_err_and(|error| error.kind == ErrorKind::PipeRemoved) && !half.has_begun.get() {
+    // A process that has begun may have read or written bytes, and `cp` has started its second process.
+    let may_join_again = || !half.has_begun.get() && !matches!(half.request.parties, Parties::Both { .. });
+    while result.as_ref().is_err_and(|error| error.kind == ErrorKind::PipeRemoved) && may_join_again() {
         let pipe = match half.request.connect_timeout {
             Some(limit) => &pipe.clone().connect_timeout(limit.saturating_sub(begun.elapsed())),
             None => pipe,

@@ -6,7 +6,7 @@ use crate::dest::{self, Observed, Policy};
 use crate::digest::{Kind, Value};
 use crate::record::{SourceRecord, TargetRecord};
 use crate::session::{
-    Consumer, PipeError, Producer, Reason, Side, Snapshot, Trust, role_of, unpack_trailer, wire,
+    Consumer, PipeError, Producer, Reason, Side, Snapshot, Trust, is_removal, role_of, unpack_trailer, wire,
 };
 use crate::sys;
 
@@ -92,9 +92,7 @@ impl Half<'_> {
             }
             PipeError::NoPeer => ErrorKind::PeerTimeout.into(),
             PipeError::Interrupted => self.interrupted(role, outlook),
-            PipeError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                ErrorKind::PipeRemoved.into()
-            }
+            error if is_removal(&error) => ErrorKind::PipeRemoved.into(),
             PipeError::Io { doing: step, source } => {
                 Error { cause: Some(source.into()), ..ErrorKind::SharedMemory { step }.into() }
             }

@@ -27,6 +27,7 @@ pub fn write<T: Trust>(mut consumer: Consumer<T>, half: &Half, feed: &mut Feed) 
     // Opening a named pipe waits until another program reads it, and no event would be delivered meanwhile.
     feed.pause();
     let mut outlook = Outlook::default();
+    half.has_begun.set(true);
     let written = open(&consumer, half, feed, &mut outlook)
         .and_then(|mut destination| fill(&mut consumer, &mut *destination, &mut outlook, half, feed));
     let result = written.map_err(|halt| explain(halt, &consumer, outlook, half));

@@ -3,6 +3,7 @@
 use super::wire;
 use crate::api::{Error, ErrorKind};
 use blockpipe::PipeError;
+use std::io;
 
 /// The reason for which a half ends early.
 #[derive(Debug)]
@@ -16,9 +17,13 @@ pub enum Halt {
 }
 
 impl Halt {
-    /// Returns whether the peer died, without any failure of this half.
+    /// Returns whether the peer is gone, without any failure of this half.
     pub fn is_by_death(&self) -> bool {
-        matches!(self, Self::Pipe(PipeError::PeerDied | PipeError::NoPeer))
+        match self {
+            Self::Pipe(PipeError::PeerDied | PipeError::NoPeer) => true,
+            Self::Pipe(error) => is_removal(error),
+            _ => false,
+        }
     }
 
     /// Returns whether one of the two processes was interrupted.
@@ -36,6 +41,11 @@ impl Halt {
         let is_bad = |kind: &ErrorKind| matches!(kind, ErrorKind::Mismatch { .. } | ErrorKind::Skipped);
         !matches!(self, Self::Own(error) if is_bad(&error.kind))
     }
+}
+
+/// Returns whether somebody removed the pipe while this process waited for a peer.
+pub fn is_removal(error: &PipeError) -> bool {
+    matches!(error, PipeError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }
 
 impl From<Error> for Halt {
@@ -68,6 +78,8 @@ mod tests {
         let aborted = |code| {
             Halt::Pipe(PipeError::Aborted { by: Side::Producer, reason: Reason::new(code, String::new()) })
         };
+        let failed =
+            |kind: io::ErrorKind| Halt::Pipe(PipeError::Io { doing: "waiting".into(), source: kind.into() });
         // The halt; by death, by interrupt, leaves good bytes.
         for (halt, expected) in [
             (mismatch(), (false, false, false)),
@@ -77,6 +89,8 @@ mod tests {
             (Halt::Detach(ErrorKind::SourceDiffers.into()), (false, false, true)),
             (Halt::Pipe(PipeError::PeerDied), (true, false, true)),
             (Halt::Pipe(PipeError::NoPeer), (true, false, true)),
+            (failed(io::ErrorKind::NotFound), (true, false, true)),
+            (failed(io::ErrorKind::PermissionDenied), (false, false, true)),
             (Halt::Pipe(PipeError::Interrupted), (false, true, true)),
             (aborted(wire::INTERRUPTED), (false, true, true)),
             (aborted(1), (false, false, true)),

@@ -18,7 +18,7 @@ pub use blockpipe::{
     Consumer, FilledBlock, Geometry, Pipe, PipeError, Producer, Reason, Side, Snapshot, Trust,
 };
 pub use frame::{Frame, advance, pack_point, pack_trailer, unpack_trailer};
-pub use halt::Halt;
+pub use halt::{Halt, is_removal};
 pub use handshake::Hello;
 pub use layout::{Layout, choose_layout};
 pub use meeting::{

@@ -235,6 +235,11 @@ impl Source for FileSource {
                 .map_err(|error| self.failed(Operation::ReadPrefix, &error))?;
             digest
         };
+        if self.data != (0..u64::MAX) {
+            // The hole or data that was found when the file was opened may have changed since, within one step of the
+            // clock.
+            self.data = 0..0;
+        }
         self.seek(at.position).map_err(|error| self.failed(Operation::Read, &error))?;
         Ok(digest)
     }

@@ -53,7 +53,7 @@ pub enum FileSystemKind {
 /// not be read.
 pub type Attribute = (OsString, Option<Vec<u8>>);
 
-/// How sure it is that a rename that must not replace anything has not done so.
+/// How reliably a rename avoided replacing a file.
 #[cfg_attr(windows, expect(dead_code, reason = "Windows never falls back to a check"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoReplace {
@@ -155,7 +155,7 @@ pub fn is_refusal(error: &io::Error) -> bool {
     matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
 }
 
-/// Why a path cannot name a file. Only Windows has such paths.
+/// Why a path cannot name a file, as `normalize` finds it. Only Windows has such paths.
 #[cfg_attr(unix, expect(dead_code, reason = "on Unix every path can name a file"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadPath {

@@ -293,7 +293,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             format!("the backup{} would replace something that is not a regular file", named_file(backup)),
             "move that away, or use --backup=numbered"),
         Kind::BackupExists { backup } => row(REFUSED,
-            format!("the backup{} exists, and there is no room for a number in a longer name", named(" ", backup)),
+            format!("the backup{} exists, and there is no room for a number in a longer name", named_file(backup)),
             "move that away, or use --backup=simple, which replaces it"),
         Kind::BackupFailed => row(REFUSED, "cannot keep the old destination under another name (--backup)",
             "the file system has no hard links, or only the file's owner may create one (fs.protected_hardlinks): copy without --backup"),

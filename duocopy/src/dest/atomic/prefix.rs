@@ -17,8 +17,9 @@ impl AtomicFile {
         length.is_ok_and(|length| length >= position)
     }
 
-    /// Discards data past the last acknowledged position. A later hole must read as zeros there.
-    pub(super) fn truncate_unacknowledged(&self, position: u64) -> Result<(), Error> {
+    /// Discards data past the last acknowledged position, because a later hole must read as zeros there. A file system
+    /// that refuses that gets no holes.
+    pub(super) fn truncate_unacknowledged(&mut self, position: u64) -> Result<(), Error> {
         let truncate = || match sys::fstat(&self.file)?.length {
             length if length > position => self.file.set_len(position),
             _ => Ok(()),
@@ -26,7 +27,11 @@ impl AtomicFile {
         if self.already_committed || !self.makes_holes() {
             return Ok(());
         }
-        truncate().map_err(|error| self.failed(Operation::Truncate, error))
+        match truncate() {
+            Err(error) if sys::is_refusal(&error) => self.refuses_holes = true,
+            other => other.map_err(|error| self.failed(Operation::Truncate, error))?,
+        }
+        Ok(())
     }
 
     /// Sets the length of the whole copy, unless the file has it: preallocation may have made it longer, and some file

@@ -52,7 +52,7 @@ impl AtomicFile {
             Overwrite::Refuse if exists => self.refused(ErrorKind::DestinationAppeared),
             _ if sys::is_busy(&error) => {
                 // The copy is complete. The next run, or the user, can still rename it.
-                self.keep_temporary = true;
+                self.is_final = true;
                 let copy = self.path.sibling(&temporary);
                 self.refused(ErrorKind::DestinationBusy { copy }).doing(Operation::Rename, error)
             }

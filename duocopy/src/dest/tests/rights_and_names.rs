@@ -183,6 +183,17 @@ fn runs_of_zeros_become_holes_where_the_policy_says_so() {
     }
 }
 
+/// No correct Reader reports that the source hides holes that it does not have.
+#[test]
+fn a_contradictory_record_makes_no_holes() {
+    let folder = Folder::new();
+    let source = SourceRecord { hides_holes: true, ..folder.source() };
+    assert!(!source.stat.has_holes);
+    let mut destination = open(&folder.destination(), &policy(), &source, true).unwrap();
+    let (mut staged, _) = destination.stage(ResumePoint::default(), PLAN).unwrap();
+    assert_eq!((staged.write(0, &[0; 8192]), staged.write_zeros(8192, 4096)), (Ok(8192), Ok(4096)));
+}
+
 /// Another user may create a file at the destination during the copy, to get its rights to what is copied.
 #[cfg(unix)]
 #[test]

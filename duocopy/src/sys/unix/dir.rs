@@ -13,6 +13,10 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+/// How file systems without hard links answer a request for one. Some of those in the cloud report an I/O error.
+const NO_LINKS: [Errno; 6] =
+    [Errno::PERM, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL, Errno::IO, Errno::MLINK];
+
 /// Holds a directory open. All names are relative to it.
 #[derive(Debug)]
 pub struct Directory(OwnedFd);
@@ -182,18 +186,20 @@ impl Directory {
         Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
     }
 
-    /// Renames a file; fails if the new name is taken.
+    /// Renames a file; fails if the new name is taken. If the file system has neither a call for that nor hard links, the
+    /// name is only checked before.
     pub fn rename_no_replace(&self, from: &OsStr, to: &OsStr) -> io::Result<NoReplace> {
         match system::rename_no_replace(&self.0, from, to) {
             // The file system has no such call. The file has both names for a moment, and a new name that is taken
             // still makes this fail.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match self.link(from, to) {
-                Ok(()) => self.remove(from).map(|()| NoReplace::Guaranteed),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-                // It has no second names either, whatever the error says.
-                Err(_) if self.entry(to)?.is_some() => Err(io::ErrorKind::AlreadyExists.into()),
-                Err(_) => self.rename_over(from, to).map(|()| NoReplace::CheckedBefore),
-            },
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                match rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty()) {
+                    Ok(()) => self.remove(from).map(|()| NoReplace::Guaranteed),
+                    Err(error) if !NO_LINKS.contains(&error) => Err(error.into()),
+                    Err(_) if self.entry(to)?.is_some() => Err(io::ErrorKind::AlreadyExists.into()),
+                    Err(_) => self.rename_over(from, to).map(|()| NoReplace::CheckedBefore),
+                }
+            }
             other => Ok(other.map(|()| NoReplace::Guaranteed)?),
         }
     }
@@ -313,12 +319,13 @@ impl Directory {
             Errno::PERM,
             Errno::ACCESS,
         ];
-        let synced = retry_on_intr(|| system::sync_directory(&self.0)).or_else(|error| {
-            if IMPOSSIBLE.contains(&error) { retry_on_intr(|| system::sync_all_of(file)) } else { Err(error) }
-        });
-        match synced {
-            Err(error) if !IMPOSSIBLE.contains(&error) => Err(error.into()),
-            _ => Ok(()),
+        match retry_on_intr(|| system::sync_directory(&self.0)) {
+            Err(error) if IMPOSSIBLE.contains(&error) => {}
+            other => return Ok(other?),
+        }
+        match retry_on_intr(|| system::sync_all_of(file)) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
+            other => Ok(other?),
         }
     }
 }

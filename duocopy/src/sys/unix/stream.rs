@@ -11,6 +11,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// How long [`poll_ready`] waits at most: a twentieth of a second.
 const POLL_TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -30,27 +31,36 @@ pub fn open_stream_output(directory: &Directory, name: &OsStr) -> io::Result<Opt
     }
 }
 
+/// The standard streams that were closed when the process started: 1 for input, 2 for output. In their place, the Rust
+/// runtime opens `/dev/null` before `main`.
+static CLOSED: AtomicU8 = AtomicU8::new(0);
+
+ctor::declarative::ctor! {
+    #[ctor(unsafe)]
+    fn remember_closed_streams() {
+        for (bit, stream) in [(1, rustix::stdio::stdin()), (2, rustix::stdio::stdout())] {
+            if rustix::io::fcntl_getfd(stream).is_err() {
+                CLOSED.fetch_or(bit, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
 /// Duplicates standard input. If it was closed when the process started, that is an error.
 pub fn standard_input() -> io::Result<File> {
-    opened_at_start(&io::stdin(), OFlags::WRONLY)
+    opened_at_start(&io::stdin(), 1, OFlags::WRONLY)
 }
 
 /// Duplicates standard output. If it was closed when the process started, that is an error.
 pub fn standard_output() -> io::Result<File> {
-    opened_at_start(&io::stdout(), OFlags::RDONLY)
+    opened_at_start(&io::stdout(), 2, OFlags::RDONLY)
 }
 
-/// Duplicates a standard stream, unless it was closed when the process started, or can only be used in the `wrong`
+/// Duplicates the standard stream with this bit in [`CLOSED`], unless it is there, or can only be used in the `wrong`
 /// direction.
-///
-/// In place of a closed stream, the Rust runtime opens `/dev/null` for both directions. A shell opens it for one.
-fn opened_at_start(stream: &impl AsFd, wrong: OFlags) -> io::Result<File> {
+fn opened_at_start(stream: &impl AsFd, bit: u8, wrong: OFlags) -> io::Result<File> {
     let access = rustix::fs::fcntl_getfl(stream)? & OFlags::RWMODE;
-    let is_null = || {
-        let (stat, null) = (rustix::fs::fstat(stream)?, rustix::fs::stat("/dev/null")?);
-        rustix::io::Result::Ok((stat.st_mode, stat.st_rdev) == (null.st_mode, null.st_rdev))
-    };
-    if access == wrong || access == OFlags::RDWR && is_null().unwrap_or(false) {
+    if access == wrong || CLOSED.load(Ordering::Relaxed) & bit != 0 {
         return Err(Errno::BADF.into());
     }
     Ok(stream.as_fd().try_clone_to_owned()?.into())
