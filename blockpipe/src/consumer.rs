@@ -447,6 +447,8 @@ fn absent(end: &Attached, n: u64, alone: Duration) -> Result<(), PipeError> {
     let ring = end.ring();
     let more = || ring.producer.filled.load(Ordering::Acquire) > n || ring.trailer().is_some();
     // The producer has been ready, so the time limit is that for a replacement and not the connect timeout.
-    let gone = !end.may_wait(alone, true) && end.give_up_on_peer(more)?;
-    if gone { Err(PipeError::PeerDied) } else { Ok(()) }
+    if more() || end.waits_for_peer(alone, true)? || !end.give_up_on_peer(more)? {
+        return Ok(());
+    }
+    Err(PipeError::PeerDied)
 }

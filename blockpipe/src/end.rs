@@ -323,15 +323,18 @@ impl Attached {
         self.seats.is_held(self.side.other()).map_err(PipeError::io("checking whether the peer is alive"))
     }
 
-    /// Returns whether somebody has removed the pipe, or has put something else into its place.
-    pub(crate) fn has_lost_its_name(&self) -> bool {
-        matches!(self.seats.is_current(), Ok(false))
-    }
-
-    /// The error of an end that waits for a peer and whose pipe was removed.
-    pub(crate) fn removed(&self) -> PipeError {
-        let doing = format!("waiting for a peer at {}, which was removed", self.seats.location());
-        PipeError::Io { doing, source: std::io::ErrorKind::NotFound.into() }
+    /// Returns whether this end goes on waiting for a peer, as far as the time limits [allow](Self::may_wait). An error if
+    /// somebody has removed the pipe, or has put something else into its place: then no peer can come.
+    pub(crate) fn waits_for_peer(&self, alone: Duration, begun: bool) -> Result<bool, PipeError> {
+        if !self.may_wait(alone, begun) {
+            return Ok(false);
+        }
+        // A peer that has left may have removed the name. Then the next poll finds its verdict.
+        if matches!(self.seats.is_current(), Ok(false)) && self.verdict().is_none() {
+            let doing = format!("waiting for a peer at {}, which was removed", self.seats.location());
+            return Err(PipeError::Io { doing, source: std::io::ErrorKind::NotFound.into() });
+        }
+        Ok(true)
     }
 
     /// Returns the first interrupt whose flag is set.

@@ -39,7 +39,7 @@ pub enum JoinError {
     /// The other end waits for a replacement of its dead peer, and this process does not set
     /// [`Pipe::replace_within`](crate::Pipe::replace_within).
     #[error(
-        "{} and waits for a replacement of its dead peer; to be that, set `replace_within`", .0.holders()
+        "{} and waits for a replacement of its dead peer; to replace it, set `replace_within`", .0.holders()
     )]
     AwaitsReplacement(Box<Snapshot>),
     /// Another process has been joining or leaving for more than half a second; it may be stopped.

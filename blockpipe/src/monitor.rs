@@ -98,7 +98,7 @@ impl Snapshot {
     pub(crate) fn holders(&self) -> String {
         let producer = self.producer_alive.then(|| format!("process {} is the producer", self.producer));
         let consumer = self.consumer.map(|id| format!("process {id} is the consumer"));
-        [producer, consumer].into_iter().flatten().collect::<Vec<_>>().join(", ")
+        [producer, consumer].into_iter().flatten().collect::<Vec<_>>().join(" and ")
     }
 
     pub(crate) fn with_users(mut self, shared: &Shared, seats: &Seats) -> Self {

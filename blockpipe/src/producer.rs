@@ -259,7 +259,7 @@ impl<T: Trust> Producer<T> {
         }
         // With all blocks in the caller's hands there can be no other, but the pipe may have ended.
         let is_full = held.is_full();
-        let limit = if is_full { Limit::Now } else { limit };
+        let wait = if is_full { Limit::Now } else { limit };
         let (end, n, replaces) = (&self.end, held.window.next(), self.predecessor.is_some());
         let (filler, nudge) = (&mut self.filler, &self.end.nudge);
         let poll = || match verdict_before_the_end(end, replaces) {
@@ -271,7 +271,7 @@ impl<T: Trust> Producer<T> {
                 Err(violation) => Some(Err(violation.into())),
             },
         };
-        let waited = end.wait_for_block(limit, poll, |alone| absent(end, alone).map(|()| None));
+        let waited = end.wait_for_block(wait, poll, |alone| absent(end, alone).map(|()| None));
         match self.end.conclude(waited)? {
             Some(true) => {}
             // A block has come back, and is handed out again.
@@ -484,7 +484,7 @@ fn verdict_before_the_end(end: &Attached, replaces: bool) -> Option<Result<(), P
 
 /// Decides what a free consumer's seat means: no consumer has come yet, or one died.
 fn absent(end: &Attached, alone: Duration) -> Result<(), PipeError> {
-    if end.may_wait(alone, end.has_begun()) || !end.give_up_on_peer(|| false)? {
+    if end.waits_for_peer(alone, end.has_begun())? || !end.give_up_on_peer(|| false)? {
         return Ok(());
     }
     // The pipe is over, so these words are final. Nobody reads the verdict after us: if the consumer left it at

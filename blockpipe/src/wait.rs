@@ -200,12 +200,7 @@ impl Attached {
             Ok(false) => {
                 let since = self.alone_since.get().unwrap_or_else(Instant::now);
                 self.alone_since.set(Some(since));
-                match absent(since.elapsed()) {
-                    // This end would wait for a peer, but none can come any more. (One that has left may have removed
-                    // the name; then the next poll finds its verdict.)
-                    Ok(None) if self.has_lost_its_name() && self.verdict().is_none() => Err(self.removed()),
-                    other => other,
-                }
+                absent(since.elapsed())
             }
             Err(error) => Err(error),
         };
@@ -244,7 +239,7 @@ pub(crate) fn wait_for_ready(attached: &Attached, requested: Option<Side>) -> Re
     };
     attached.wait(poll, |alone| match requested {
         // A process that requested this end keeps it for the next producer.
-        Some(_) if attached.may_wait(alone, false) || !attached.vacate()? => Ok(None),
+        Some(_) if attached.waits_for_peer(alone, false)? || !attached.vacate()? => Ok(None),
         Some(_) => Err(PipeError::NoPeer),
         // A process that did not may become the next producer.
         None => Ok(attached.vacate()?.then_some(ReadyWait::ProducerGone)),

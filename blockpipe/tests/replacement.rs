@@ -210,10 +210,10 @@ fn an_error_names_the_processes_and_the_missing_option() {
     producer.ready(Geometry::default(), b"").unwrap();
     let mut consumer = replaceable.join_as_consumer().unwrap();
     consumer.begin(b"", ResumePoint::default()).unwrap();
-    let both = format!("too many instances: process {id} is the producer, process {id} is the consumer");
+    let both = format!("too many instances: process {id} is the producer and process {id} is the consumer");
     assert_eq!(refused(&plain), both);
     drop(producer);
-    let waits = "waits for a replacement of its dead peer; to be that, set `replace_within`";
+    let waits = "waits for a replacement of its dead peer; to replace it, set `replace_within`";
     assert_eq!(refused(&plain), format!("process {id} is the consumer and {waits}"));
     let producer = replaceable.join_as_producer().unwrap();
     drop(consumer);

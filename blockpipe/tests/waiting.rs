@@ -277,6 +277,27 @@ fn canceled_waits_count_towards_the_connect_timeout() {
     assert!(matches!(error, PipeError::NoPeer), "{error:?}");
 }
 
+/// The producer is dead and no other can come, but none is needed.
+#[test(not_on_windows = "kernel objects cannot be removed")]
+fn a_stream_whose_trailer_is_stored_needs_no_name() {
+    let _watchdog = Watchdog::new(60);
+    let (folder, name) = (tempfile::tempdir().unwrap(), Name::new());
+    let pipe = Pipe::named(name.bytes()).in_directory(folder.path()).blocks(4096, 1);
+    let (mut producer, mut consumer) = ends(&pipe.replace_within(LONG));
+    send(&mut producer);
+    producer.canceller().cancel();
+    assert!(matches!(producer.finish(), Err(PipeError::Canceled)));
+    drop(producer);
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    release_next(&mut consumer);
+    consumer.check().unwrap();
+    assert!(consumer.filled_block().unwrap().is_none());
+    consumer.check().unwrap();
+    consumer.finish().unwrap();
+}
+
 #[test]
 fn a_cancel_before_a_wait_ends_the_next_one_and_no_other() {
     let _watchdog = Watchdog::new(60);

@@ -108,3 +108,28 @@ fn a_process_that_waits_makes_its_pipe_again_if_it_is_removed() {
         std::fs::remove_file(folder.path("dst")).unwrap();
     }
 }
+
+/// A Writer that waits for a replacement cannot begin again. What it has written stays for the next run.
+#[test(needs = [strace])]
+fn a_process_that_waits_for_a_replacement_ends_if_its_pipe_is_removed() {
+    let folder = Folder::with_source(2 * MIB);
+    folder.make("meet");
+    folder.set_mode("meet", 0o700);
+    let line = &format!("--dir meet --replace-within=30s {SMALL_BLOCKS} --bwlimit=1M src dst");
+    let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line));
+    // With `--dir`, the first entry of the journal only names the copy.
+    until("a checkpoint", || {
+        let journal = folder.left_over("journal").and_then(|path| std::fs::read(path).ok())?;
+        [512, 1024]
+            .iter()
+            .all(|at| journal.get(*at..*at + 512).is_some_and(|it| it != [0; 512]))
+            .then_some(())
+    });
+    reader.kill();
+    for entry in std::fs::read_dir(folder.path("meet")).unwrap() {
+        let _ = std::fs::remove_file(entry.unwrap().path());
+    }
+    let ended = writer.end_within(milliseconds(9000)).unwrap_or_else(|_| panic!("it still waits"));
+    ended.expect(1, &["was removed while this process waited"]);
+    assert!(folder.left_over("part").is_some(), "there is something to resume");
+}
