@@ -54,10 +54,10 @@ mod times;
 pub use api::{
     Aftermath, Backup, Checksum, Destination, Error, ErrorKind, Event, Fsync, Hash, LayoutReason, Loss,
     LossReason, Observer, Operation, Outcome, Overwrite, Parties, Presence, Preserve, Preserved, Progress,
-    Request, Role, SandboxGap, SharedOption, SourceChange, Sparse, Stats, Step, Stop, SystemError, Verify,
-    Warning,
+    Request, Role, SandboxGap, SharedOption, SourceChange, SourceLinks, Sparse, Stats, Step, Stop,
+    SystemError, Verify, Warning,
 };
-pub use engine::{Plan, PlannedDestination, PlannedSource, preflight, resolve, run, second_process};
+pub use engine::{Parents, Plan, PlannedDestination, PlannedSource, preflight, resolve, run, second_process};
 pub use process::{
     HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, Signals, absolute, check_standard_output, printable,
     shell_quote, umask, user_name,

@@ -17,6 +17,8 @@ pub struct SourceRecord {
     pub has_list: bool,
     /// True if the file takes less space than its length says, and the system does not tell where its holes are.
     pub hides_holes: bool,
+    /// True if the source is a symbolic link, whose text is the content.
+    pub is_link: bool,
     /// True if the source is a stream, which can be read only once, and whose length is known only at the end.
     pub is_stream: bool,
     /// The checksum that the Reader computes.
@@ -71,13 +73,14 @@ impl SourceRecord {
         },
         has_list: false,
         hides_holes: false,
+        is_link: false,
         is_stream: true,
         digest: Kind::Nothing,
     };
 
     /// A regular file.
     pub fn of_file(stat: Stat, digest: Kind) -> Self {
-        Self { stat, has_list: false, hides_holes: false, is_stream: false, digest }
+        Self { stat, has_list: false, hides_holes: false, is_link: false, is_stream: false, digest }
     }
 
     /// Returns whether both are the same file with, as far as the file system can tell, the same content.
@@ -103,6 +106,7 @@ impl SourceRecord {
             | u64::from(self.is_stream) << 1
             | u64::from(self.has_list) << 2
             | u64::from(self.hides_holes) << 3
+            | u64::from(self.is_link) << 4
             | self.digest.number() << 8;
         let birth = self.stat.birth_time;
         pack([file.device, file.inode, length, m0, m1, c0, c1, mode.into(), flags, a0, a1, owner, birth])
@@ -122,8 +126,8 @@ impl SourceRecord {
             birth_time,
             has_holes: flags & 1 != 0,
         };
-        let [is_stream, has_list, hides_holes] = [2, 4, 8].map(|flag| flags & flag != 0);
-        Self { stat, has_list, hides_holes, is_stream, digest: Kind::from_number(flags >> 8 & 0xff) }
+        let [is_stream, has_list, hides_holes, is_link] = [2, 4, 8, 16].map(|flag| flags & flag != 0);
+        Self { stat, has_list, hides_holes, is_link, is_stream, digest: Kind::from_number(flags >> 8 & 0xff) }
     }
 }
 
@@ -194,6 +198,7 @@ mod tests {
             },
             has_list: true,
             hides_holes: true,
+            is_link: true,
             is_stream: true,
             digest: Kind::Blake3,
         };

@@ -1,6 +1,7 @@
 //! Errors of a copy: kinds that a program can tell apart, without sentences for people.
 
 use super::aftermath::Aftermath;
+use super::operation::{Operation, SharedOption};
 use super::request::Role;
 use super::source_change::SourceChange;
 use super::system_error::SystemError;
@@ -59,6 +60,10 @@ pub enum ErrorKind {
     SourceIsDirectory,
     /// The source is not a regular file, and this copy reads only those (5).
     SourceNotRegular,
+    /// The source is a symbolic link, and this Writer creates none (12).
+    SourceIsLink,
+    /// The copy must share its blocks with the source, and no copy by two processes can (12).
+    CannotReflink,
     /// The source changed while it was read (5).
     SourceChanged(SourceChange),
     /// A Reader took a dead one's place, and a stream cannot be read again (5).
@@ -139,6 +144,10 @@ pub enum ErrorKind {
     ForeignFifo,
     /// The destination exists, and may not be replaced (12).
     DestinationExists,
+    /// An earlier copy of the same command has written this destination (12).
+    DestinationJustWritten,
+    /// The user has decided to keep the destination (1).
+    Declined,
     /// The destination was created during the copy, and may not be replaced (12).
     DestinationAppeared,
     /// The destination stopped being a regular file during the copy (12).
@@ -353,58 +362,6 @@ impl ErrorKind {
             other => other,
         }
     }
-}
-
-/// An option that both processes must have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SharedOption {
-    /// [`Request::verify`](crate::Request::verify) or [`Request::hash`](crate::Request::hash).
-    Checksum,
-    /// [`Request::overwrite`](crate::Request::overwrite) or [`Request::backup`](crate::Request::backup).
-    Overwrite,
-}
-
-/// The operation that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Operation {
-    /// Opening the source or the destination.
-    Open,
-    /// Finding out what the source or the destination is.
-    Stat,
-    /// Reading the source.
-    Read,
-    /// Reading again the beginning of a file that was read or written before.
-    ReadPrefix,
-    /// Reading the source's extended attributes.
-    ReadAttributes,
-    /// Opening the destination's directory.
-    OpenDirectory,
-    /// Creating or opening the temporary file.
-    Temporary,
-    /// Reserving space for the copy.
-    Reserve,
-    /// Writing.
-    Write,
-    /// Making a hole.
-    Punch,
-    /// Discarding what an earlier Writer did not acknowledge.
-    Truncate,
-    /// Setting the copy's length.
-    SetLength,
-    /// Setting the copy's mode or owner.
-    SetMode,
-    /// Writing the journal.
-    Journal,
-    /// Flushing the copy to the disk.
-    Flush,
-    /// Reading the copy back.
-    Reread,
-    /// Giving the old destination its backup name.
-    Backup,
-    /// Renaming the copy to its final name.
-    Rename,
-    /// Flushing the name to the disk, after the copy was complete.
-    FlushName,
 }
 
 impl Error {

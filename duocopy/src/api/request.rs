@@ -99,6 +99,15 @@ pub enum Overwrite {
     Refuse,
 }
 
+/// What a symbolic link as the source stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SourceLinks {
+    /// The file that it leads to.
+    Follow,
+    /// Itself: the copy is a link with the same text. Only with [`Parties::Both`], and not on Windows.
+    Copy,
+}
+
 /// How the old destination is kept, with the names that GNU `cp` gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Backup {
@@ -240,6 +249,22 @@ pub struct Request {
     /// True if a symbolic link as the destination stands for the file that it names; otherwise it is refused.
     /// The Writer's.
     pub follow_links: bool,
+    /// What a symbolic link as the source stands for. A link that is copied replaces a link at the destination.
+    /// The Reader's.
+    pub source_links: SourceLinks,
+    /// Whether [`Parties::Both`] also reads pipes and devices. (The halves always do.)
+    /// The Reader's.
+    pub read_streams: bool,
+    /// Whether to copy no content. If the destination exists, only its metadata is changed, in place.
+    /// Shared by the processes of [`Parties::Both`]; elsewhere it has no effect.
+    pub only_attributes: bool,
+    /// Whether to replace what has the destination's name, even a symbolic link, and to hand on nothing of it.
+    /// The Writer's.
+    pub remove_destination: bool,
+    /// Whether to replace a destination that is a loop of links, and, if it is the source itself, to copy it to its
+    /// [`backup`](Self::backup).
+    /// The Writer's.
+    pub force: bool,
     /// The most bytes to write; a longer source is refused.
     /// The Writer's.
     pub max_bytes: Option<u64>,
@@ -317,6 +342,11 @@ impl Request {
             backup: Backup::None,
             backup_suffix: "~".into(),
             follow_links: true,
+            source_links: SourceLinks::Follow,
+            read_streams: false,
+            only_attributes: false,
+            remove_destination: false,
+            force: false,
             max_bytes: None,
             keep_partial: false,
             resume: true,
@@ -363,6 +393,11 @@ impl Request {
     #[must_use]
     pub fn is_half(&self) -> bool {
         matches!(self.parties, Parties::Read { .. } | Parties::Write { .. })
+    }
+
+    /// Returns whether the source may be something other than a regular file.
+    pub(crate) fn reads_streams(&self) -> bool {
+        self.is_half() || self.read_streams
     }
 
     /// Returns whether the copy may resume an interrupted one. Without a flush at the end, it is not known how much of

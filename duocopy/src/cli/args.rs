@@ -1,5 +1,6 @@
 //! Parses the command line into a [`Request`]. Nothing here opens a file.
 
+use super::as_cp::AsCp;
 use super::options::{
     Blocks, Both, Common, Copied, Environment, Meeting, Output, Safety, Settings, meeting_directory,
 };
@@ -7,8 +8,8 @@ use super::output;
 use super::render::printable_lines;
 use super::values::size;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Command, CommandFactory, FromArgMatches, Parser};
-use duocopy::{Backup, Overwrite, Parties, Request, Verify, check_standard_output};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
+use duocopy::{Backup, Destination, Overwrite, Parties, Request, Verify, check_standard_output};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -16,7 +17,8 @@ use std::path::PathBuf;
 /// The task that the command line asks for.
 #[derive(Clone, Debug)]
 pub enum Task {
-    Copy(Box<Request>, Settings),
+    /// One copy, or with `cp` one for each source.
+    Copy(Vec<Request>, Settings),
     Status(Query),
 }
 
@@ -71,7 +73,7 @@ Exit codes, the same from both processes:
 #[derive(Debug, Parser)]
 #[command(
     name = "duocopy", after_help = EXAMPLES,
-    override_usage = "duocopy [OPTIONS] SRC DST [NAME]     start it twice\n       duocopy cp [OPTIONS] SRC DST         both processes at once\n       duocopy read [OPTIONS] SRC NAME      only the Reader\n       duocopy write [OPTIONS] DST NAME     only the Writer\n       duocopy status [OPTIONS] [NAME]      show the pipes"
+    override_usage = "duocopy [OPTIONS] SRC DST [NAME]     start it twice\n       duocopy cp [OPTIONS] SRC... DST      both processes at once\n       duocopy read [OPTIONS] SRC NAME      only the Reader\n       duocopy write [OPTIONS] DST NAME     only the Writer\n       duocopy status [OPTIONS] [NAME]      show the pipes"
 )]
 struct Pair {
     /// The file to read
@@ -91,20 +93,19 @@ struct Pair {
     output: Output,
 }
 
-/// Copy a file with one command, which starts both processes
+/// Copy files with one command, which starts both processes
 #[derive(Debug, Parser)]
-#[command(name = "duocopy cp", override_usage = "duocopy cp [OPTIONS] SRC DST")]
+#[command(
+    name = "duocopy cp",
+    infer_long_args = true,
+    override_usage = "duocopy cp [OPTIONS] SRC DST\n       duocopy cp [OPTIONS] SRC... DIR\n       duocopy cp [OPTIONS] -t DIR SRC..."
+)]
 struct Cp {
-    /// The file to read
-    #[arg(value_name = "SRC")]
-    source: PathBuf,
-    /// The file to write, or a directory to put it in
-    #[arg(
-        value_name = "DST",
-        required_unless_present = "target_directory",
-        conflicts_with = "target_directory"
-    )]
-    destination: Option<PathBuf>,
+    /// The files to read, and DST, the file to write or a directory to put them in
+    #[arg(value_name = "SRC", required = true)]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    own: AsCp,
     #[command(flatten)]
     both: Both,
     #[command(flatten)]
@@ -166,10 +167,15 @@ const VERBS: [&str; 4] = ["cp", "read", "write", "status"];
 /// Options of other forms: how they are typed, and what to do instead.
 type Hints = &'static [(&'static str, &'static str)];
 
-const NOT_FOR_ANY: Hints = &[(
-    "-r -R --recursive -a --archive",
-    "duocopy copies one file at a time, and no directories: name a file",
-)];
+const NOT_FOR_ANY: Hints = &[
+    ("-r -R --recursive -a --archive", "duocopy copies one file at a time, and no directories: name a file"),
+    (
+        "-d -P --no-dereference -L --dereference -H -i --interactive --attributes-only --copy-contents --parents \
+         --reflink --remove-destination --strip-trailing-slashes --debug",
+        "only `duocopy cp` has this option: leave it out",
+    ),
+    ("-l --link -s --symbolic-link", "duocopy copies, and makes no links to SRC: use `ln`"),
+];
 const NOT_FOR_CP: Hints = &[
     ("--dir", "`cp` starts both processes, as the same user: leave out --dir, or set DUOCOPY_DIR"),
     ("--peer-user --peer-group", "`cp` starts both processes, as the same user: leave out this option"),
@@ -182,7 +188,7 @@ const NOT_FOR_CP: Hints = &[
 ];
 const NOT_FOR_READ: Hints = &[
     (
-        "--force -f --backup --preserve -p --fsync --sparse --partial --no-resume --max-bytes",
+        "--force -f --backup -b --suffix -S --preserve -p --fsync --sparse --partial --no-resume --max-bytes",
         "`read` writes nothing: give this option to `write`",
     ),
     (
@@ -220,7 +226,7 @@ fn answer(error: &clap::Error) -> i32 {
 fn parse_from(typed: &[OsString], environment: Environment) -> Result<Task, clap::Error> {
     let verb = |word: &OsStr| VERBS.into_iter().find(|verb| word == *verb);
     match typed.get(1).and_then(|word| verb(word)) {
-        Some("cp") => cp(parsed(&typed[1..], NOT_FOR_CP)?, environment),
+        Some("cp") => cp(parsed_in_order(&typed[1..], NOT_FOR_CP)?, environment),
         Some("read") => read(parsed(&typed[1..], NOT_FOR_READ)?, environment),
         Some("write") => write(parsed(&typed[1..], NOT_FOR_WRITE)?, environment),
         Some(_) => {
@@ -257,12 +263,29 @@ fn pair(typed: Pair, environment: Environment) -> Result<Task, clap::Error> {
     Ok(copy(request, &output))
 }
 
-fn cp(typed: Cp, environment: Environment) -> Result<Task, clap::Error> {
-    let Cp { source, destination, both, output } = typed;
-    let parties = Parties::Both { source, destination: both.destination(destination) };
-    let mut request = both.request(parties, environment).map_err(|what| wrong::<Cp>(&what))?;
-    request.dir = meeting_directory(None, environment);
-    Ok(copy(request, &output))
+fn cp((typed, order): (Cp, ArgMatches), environment: Environment) -> Result<Task, clap::Error> {
+    let Cp { mut paths, own, both, output } = typed;
+    let last = if both.target_directory.is_some() { None } else { paths.pop() };
+    let destination = match (both.destination(last), &paths[..]) {
+        (destination, []) => {
+            let missing = format!("DST is missing: where to copy {}", destination.path().display());
+            return Err(command::<Cp>().error(ErrorKind::MissingRequiredArgument, missing));
+        }
+        (Destination::File(_), [_, _, ..]) => return Err(wrong::<Cp>("-T takes one SRC and one DST")),
+        (Destination::Either(path), [_, _, ..]) => Destination::Directory(path),
+        (destination, _) => destination,
+    };
+    let (mut requests, mut settings) = (Vec::new(), None);
+    for source in paths {
+        let parties = Parties::Both { source: own.source(source), destination: destination.clone() };
+        let mut request = both.request(parties, environment).map_err(|what| wrong::<Cp>(&what))?;
+        own.apply(&mut request, &order);
+        request.dir = meeting_directory(None, environment);
+        settings = Some(output.apply(&mut request));
+        requests.push(request);
+    }
+    let settings = settings.expect("there is a source");
+    Ok(Task::Copy(requests, Settings { cp: own.manner(output.verbose), ..settings }))
 }
 
 fn read(typed: Read, environment: Environment) -> Result<Task, clap::Error> {
@@ -302,11 +325,19 @@ fn write(typed: Write, environment: Environment) -> Result<Task, clap::Error> {
 
 fn copy(mut request: Request, output: &Output) -> Task {
     let settings = output.apply(&mut request);
-    Task::Copy(request.into(), settings)
+    Task::Copy(vec![request], settings)
 }
 
 /// Parses these words; an option of another form is answered with its hint.
 fn parsed<T: CommandFactory + FromArgMatches>(typed: &[OsString], hints: Hints) -> Result<T, clap::Error> {
+    parsed_in_order(typed, hints).map(|(parsed, _)| parsed)
+}
+
+/// Like [`parsed`], and also returns in which order the options were given.
+fn parsed_in_order<T: CommandFactory + FromArgMatches>(
+    typed: &[OsString],
+    hints: Hints,
+) -> Result<(T, ArgMatches), clap::Error> {
     let matches = command::<T>().try_get_matches_from_mut(typed).map_err(|error| {
         let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
         let hint = hints
@@ -320,7 +351,7 @@ fn parsed<T: CommandFactory + FromArgMatches>(typed: &[OsString], hints: Hints) 
             _ => error,
         }
     })?;
-    T::from_arg_matches(&matches)
+    Ok((T::from_arg_matches(&matches)?, matches))
 }
 
 /// Returns a form of the command, which calls itself by its name however it was started.

@@ -17,7 +17,7 @@ fn parsed(line: &str) -> Result<Task, String> {
 
 fn copy_in(line: &str, environment: &[(&str, &str)]) -> (Request, Settings) {
     match parsed_in(line, environment) {
-        Ok(Task::Copy(request, settings)) => (*request, settings),
+        Ok(Task::Copy(mut requests, settings)) if requests.len() == 1 => (requests.remove(0), settings),
         other => panic!("{line}: {other:?}"),
     }
 }

@@ -1,6 +1,6 @@
 //! The command that starts the other process, for messages.
 
-use super::values::{BACKUP, Choices, DIRECT, FSYNC, HASH, PRESERVE, SPARSE, UPDATE, name_of};
+use super::values::{BACKUP, Choices, DIRECT, FSYNC, HASH, PRESERVE, Preserving, SPARSE, UPDATE, name_of};
 use duocopy::{Backup, Fsync, Hash, Overwrite, Request, Role, Sparse, Verify};
 use std::ffi::OsString;
 use std::path::Path;
@@ -38,7 +38,8 @@ fn options(request: &Request) -> Vec<Option<String>> {
     let mut words = Vec::new();
     if !request.is_half() {
         let direct = (request.direct_source, request.direct_destination);
-        let preserve: Vec<_> = request.preserve.iter().map(|what| name_of(PRESERVE, &Some(*what))).collect();
+        let preserve: Vec<_> =
+            request.preserve.iter().map(|what| name_of(PRESERVE, &Preserving::This(*what))).collect();
         words.extend([
             flag(!request.sandbox, "no-sandbox"),
             chosen("fsync", FSYNC, &request.fsync, &Fsync::End),

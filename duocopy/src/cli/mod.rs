@@ -1,6 +1,8 @@
 //! The command line: the only part of the program that speaks to people.
 
 pub mod args;
+mod as_cp;
+pub mod copies;
 pub mod end;
 mod hint;
 mod json;
@@ -10,5 +12,3 @@ pub mod progress;
 pub mod render;
 pub mod status;
 mod values;
-
-pub use options::Settings;

@@ -1,8 +1,9 @@
 //! The groups of options that the forms of a copy share, and what they mean to the library.
 
+use super::as_cp::Manner;
 use super::values::{
-    BACKUP, DIRECT, FSYNC, HASH, PRESERVE, PRESERVED_BY_DEFAULT, PROGRESS, SPARSE, Show, UPDATE, VERIFY,
-    choice, duration, find, size,
+    BACKUP, DIRECT, FSYNC, HASH, PRESERVE, PRESERVED_BY_DEFAULT, PROGRESS, Preserving, SPARSE, Show, UPDATE,
+    VERIFY, choice, duration, find, size,
 };
 use clap::Args;
 use duocopy::{
@@ -22,6 +23,7 @@ pub struct Settings {
     pub verbose: bool,
     pub json: bool,
     pub dry_run: bool,
+    pub cp: Manner,
 }
 
 /// The options of the forms that know both paths.
@@ -34,7 +36,7 @@ pub struct Both {
 
     /// Treat DST as a file; refuse it if it is a directory
     #[arg(short = 'T', long)]
-    no_target_directory: bool,
+    pub no_target_directory: bool,
 
     #[command(flatten)]
     copied: Copied,
@@ -66,7 +68,7 @@ pub struct Copied {
         short = 'p', long, value_name = "LIST", value_delimiter = ',', num_args = 0..=1, require_equals = true,
         value_parser = choice(PRESERVE), default_missing_values = PRESERVED_BY_DEFAULT
     )]
-    preserve: Vec<Option<Preserve>>,
+    preserve: Vec<Preserving>,
 
     /// How to create holes in DST
     #[arg(long, value_name = "WHEN", value_parser = choice(SPARSE), default_value = "auto")]
@@ -82,6 +84,14 @@ pub struct Copied {
         default_missing_value = "existing"
     )]
     backup: Option<Backup>,
+
+    /// Keep the old DST under another name, as with --backup without a value
+    #[arg(short = 'b')]
+    simple_backup: bool,
+
+    /// Suffix of a simple backup; implies -b [default: `SIMPLE_BACKUP_SUFFIX`, or ~]
+    #[arg(short = 'S', long, value_name = "SUFFIX")]
+    suffix: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -203,7 +213,7 @@ pub struct Output {
 
     /// Report what was chosen, and the checksum
     #[arg(short, long)]
-    verbose: bool,
+    pub verbose: bool,
 }
 
 /// An environment: the value of each variable.
@@ -218,6 +228,7 @@ impl Both {
             update => update.unwrap_or(Overwrite::Replace),
         };
         self.copied.apply(&mut request, environment)?;
+        request.force = self.copied.force;
         self.safety.apply(&mut request);
         self.blocks.apply(&mut request);
         self.common.apply(&mut request);
@@ -236,21 +247,19 @@ impl Both {
 
 impl Copied {
     pub fn apply(&self, request: &mut Request, environment: Environment) -> Result<(), String> {
-        let has = |what: &Preserve| match what {
-            Preserve::Mode | Preserve::Timestamps => true,
-            Preserve::Ownership => HAS_OWNERS,
-            Preserve::Xattr => HAS_ATTRIBUTES,
-            Preserve::Acl => HAS_ACCESS_LISTS,
+        request.preserve = match self.preserve.contains(&Preserving::All) {
+            true => all_that_can_be_preserved(),
+            false => self.preserve.iter().filter_map(|what| attribute(*what)).collect(),
         };
-        let all = PRESERVE.iter().filter_map(|(.., what)| *what).filter(has);
-        let one_by_one = self.preserve.iter().flatten().copied();
-        request.preserve = if self.preserve.contains(&None) { all.collect() } else { one_by_one.collect() };
         request.sparse = self.sparse;
-        request.backup = match self.backup {
+        let is_implied = self.simple_backup || self.suffix.is_some();
+        request.backup = match self.backup.or(is_implied.then_some(Backup::Existing)) {
             Some(Backup::Existing) => version_control(environment)?,
             other => other.unwrap_or(Backup::None),
         };
-        let suffix = environment("SIMPLE_BACKUP_SUFFIX").and_then(|suffix| suffix.into_string().ok());
+        let of_environment =
+            || environment("SIMPLE_BACKUP_SUFFIX").and_then(|suffix| suffix.into_string().ok());
+        let suffix = self.suffix.clone().or_else(of_environment);
         if let Some(suffix) = suffix.filter(|it| !it.is_empty() && !it.contains(std::path::is_separator)) {
             request.backup_suffix = suffix;
         }
@@ -315,6 +324,21 @@ impl Output {
     pub fn apply(&self, request: &mut Request) -> Settings {
         request.stats = self.stats;
         let Self { progress, quiet, verbose, json, dry_run, .. } = *self;
-        Settings { progress, quiet, verbose, json, dry_run }
+        Settings { progress, quiet, verbose, json, dry_run, cp: Manner::default() }
     }
+}
+
+/// Returns the attributes that this system has.
+pub fn all_that_can_be_preserved() -> Vec<Preserve> {
+    let has = |what: &Preserve| match what {
+        Preserve::Mode | Preserve::Timestamps => true,
+        Preserve::Ownership => HAS_OWNERS,
+        Preserve::Xattr => HAS_ATTRIBUTES,
+        Preserve::Acl => HAS_ACCESS_LISTS,
+    };
+    PRESERVE.iter().filter_map(|(.., what)| attribute(*what)).filter(has).collect()
+}
+
+fn attribute(what: Preserving) -> Option<Preserve> {
+    if let Preserving::This(what) = what { Some(what) } else { None }
 }

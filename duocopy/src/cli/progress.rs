@@ -302,11 +302,18 @@ fn replacement_message(to: &Audience, time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::as_cp::Manner;
 
     #[test]
     fn a_line_says_how_far_the_copy_is_and_what_it_waits_for() {
-        let settings =
-            Settings { progress: Show::Never, quiet: true, verbose: false, json: false, dry_run: false };
+        let settings = Settings {
+            progress: Show::Never,
+            quiet: true,
+            verbose: false,
+            json: false,
+            dry_run: false,
+            cp: Manner::default(),
+        };
         let mut screen = Screen::new(&Request::pair("/a", "/b"), settings, &Signals::watch(128).unwrap());
         let now = Progress {
             peer: Presence::Here,

@@ -29,14 +29,42 @@ pub const SPARSE: Choices<Sparse> = &[
     (&["never"], "Nowhere: every byte is written", Sparse::Never),
 ];
 
-/// `None` is all that this system has.
-pub const PRESERVE: Choices<Option<Preserve>> = &[
-    (&["mode"], "Permission bits (on Windows: whether the file is read-only)", Some(Preserve::Mode)),
-    (&["ownership"], "User and group", Some(Preserve::Ownership)),
-    (&["timestamps"], "Times of the last access and modification", Some(Preserve::Timestamps)),
-    (&["xattr"], "Extended attributes", Some(Preserve::Xattr)),
-    (&["acl"], "Access lists", Some(Preserve::Acl)),
-    (&["all"], "All of these that this system has", None),
+/// What `--preserve` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preserving {
+    This(Preserve),
+    /// Which sources are one file. Nothing to do for each of them.
+    Links,
+    /// All that this system has.
+    All,
+}
+
+pub const PRESERVE: Choices<Preserving> = &[
+    (
+        &["mode"],
+        "Permission bits (on Windows: whether the file is read-only)",
+        Preserving::This(Preserve::Mode),
+    ),
+    (&["ownership"], "User and group", Preserving::This(Preserve::Ownership)),
+    (&["timestamps"], "Times of the last access and modification", Preserving::This(Preserve::Timestamps)),
+    (&["links"], "Accepted as by `cp`; each SRC still becomes a file of its own", Preserving::Links),
+    (&["xattr"], "Extended attributes", Preserving::This(Preserve::Xattr)),
+    (&["acl"], "Access lists", Preserving::This(Preserve::Acl)),
+    (&["all"], "All of these that this system has", Preserving::All),
+];
+
+/// Whether the copy shares its blocks with SRC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reflink {
+    Auto,
+    Always,
+    Never,
+}
+
+pub const REFLINK: Choices<Reflink> = &[
+    (&["auto"], "Copy the content: two processes share no blocks", Reflink::Auto),
+    (&["always"], "Refuse the copy", Reflink::Always),
+    (&["never"], "Copy the content", Reflink::Never),
 ];
 
 /// The attributes that `--preserve` means without a list.

@@ -3,7 +3,6 @@
 //! At every moment the destination is either the old file or the new one.
 
 mod prefix;
-mod replace;
 
 use super::contract::{Access, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::inspect::examine;
@@ -11,6 +10,7 @@ use super::journal::{Heading, Journal};
 use super::journaling::Journaling;
 use super::metadata::{Missing, SourceMetadata};
 use super::path::DestinationPath;
+use super::replace::Replacement;
 use super::settle::{Settled, Temporary};
 use super::staging::{self, Staging};
 use super::{backup, sparse};
@@ -49,12 +49,14 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Inspects the destination, refuses one that must not be replaced, and creates a temporary file beside it; with
-    /// `resume`, takes the one of an interrupted copy of this source. After an error nothing has changed.
-    pub fn open(path: &Path, policy: &Policy, source: &SourceRecord, resume: bool) -> Result<Self, Error> {
-        let path = DestinationPath::resolve(path, policy.follow_links)?;
-        let is_own = || resume && staging::already_committed(&path, policy, source).is_some();
-        examine(&path, policy, source, is_own)?;
+    /// Creates a temporary file beside the destination, which was examined already; with `resume`, takes the one of an
+    /// interrupted copy of this source. After an error nothing has changed.
+    pub fn open(
+        path: DestinationPath,
+        policy: &Policy,
+        source: &SourceRecord,
+        resume: bool,
+    ) -> Result<Self, Error> {
         let mut warnings = Vec::new();
         let staging = staging::acquire(&path, policy, source, resume, &mut warnings)?;
         backup::remove_leftover(&path);
@@ -82,10 +84,10 @@ impl AtomicFile {
         dead: &TargetRecord,
         committing: bool,
     ) -> Result<Self, Error> {
-        let path = DestinationPath::resolve(path, policy.follow_links)?;
+        let path = DestinationPath::resolve(path, policy.links(source))?;
         policy.check_limit(&path.path, source.stat.length)?;
         if policy.trusts_memory {
-            staging::inspect(&path, source)?;
+            staging::inspect(&path, policy, source)?;
         } else {
             // The shared memory claims that an earlier Writer was allowed to replace the destination. Check again.
             examine(&path, policy, source, || staging::already_committed(&path, policy, source).is_some())?;
@@ -135,6 +137,22 @@ impl AtomicFile {
             cache: CachePolicy::default(),
             journaling,
         })
+    }
+
+    /// Renames the file to its final name, unless another program has interfered with one of the names meanwhile.
+    fn replace(&mut self) -> Result<(), Error> {
+        if !self.owns_temporary() {
+            return Err(self.refused(ErrorKind::TemporaryFileReplaced));
+        }
+        let (mut settled, temporary) = (self.settled.take(), self.path.temporary());
+        let Temporary { file, path, source, policy } = self.as_temporary();
+        let replacement = Replacement { path, policy, source, name: &temporary, file };
+        let renew = || settled.as_mut().map_or(Ok(()), |settled| settled.renew(self.as_temporary()));
+        let put = replacement.put(renew);
+        // Once it is only busy, the copy is complete. The next run, or the user, can still rename it.
+        self.is_final = put.as_ref().is_err_and(|it| matches!(it.kind, ErrorKind::DestinationBusy { .. }));
+        self.warnings.extend(put?);
+        Ok(())
     }
 
     fn source(&self) -> &SourceRecord {

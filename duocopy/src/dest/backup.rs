@@ -17,6 +17,7 @@ const MAX_TRIES: u64 = 1000;
 pub fn keep(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<(), Error> {
     match path.directory.entry(&path.name) {
         Ok(Some(Entry::Regular(_))) if policy.backup != Backup::None => {}
+        Ok(Some(Entry::Link(_))) if policy.backup != Backup::None && path.replaces_links => {}
         // A destination that cannot be inspected cannot be replaced either, and that reports why.
         _ => return Ok(()),
     }
@@ -68,7 +69,7 @@ fn check_simple(path: &DestinationPath, name: &OsStr, source: FileId) -> Result<
         Ok(Some(Entry::Regular(id))) if id == source => {
             ErrorKind::BackupIsSource { backup: PathBuf::from(name) }
         }
-        Ok(Some(Entry::Directory | Entry::Other)) => {
+        Ok(Some(Entry::Directory | Entry::Link(_) | Entry::Other)) => {
             ErrorKind::BackupIsSpecial { backup: PathBuf::from(name) }
         }
         Ok(Some(Entry::Regular(_))) if is_link_foreign(path) => {
@@ -97,7 +98,8 @@ pub fn remove_leftover(path: &DestinationPath) {
 fn is_link_foreign(path: &DestinationPath) -> bool {
     match (path.directory.entry(&path.backup()), path.directory.entry(&path.name)) {
         (Ok(None), _) => false,
-        (Ok(Some(Entry::Regular(link))), Ok(Some(Entry::Regular(destination)))) => link != destination,
+        (Ok(Some(Entry::Regular(link))), Ok(Some(Entry::Regular(destination))))
+        | (Ok(Some(Entry::Link(link))), Ok(Some(Entry::Link(destination)))) => link != destination,
         _ => true,
     }
 }

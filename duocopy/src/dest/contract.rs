@@ -1,6 +1,7 @@
 //! The interface between the Writer and a destination.
 
 use super::metadata::SourceMetadata;
+use super::path::Links;
 use crate::api::{Backup, Error, ErrorKind, Fsync, Loss, Overwrite, Request, Sparse, Stop, Verify, Warning};
 use crate::cache::CacheUse;
 use crate::digest::{Digest, Kind, Value};
@@ -8,7 +9,7 @@ use crate::record::{Origin, ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, Directory, DirectoryRight};
 use std::fmt::Debug;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The options that concern the destination.
 #[derive(Clone, Debug)]
@@ -19,6 +20,14 @@ pub struct Policy {
     pub backup_suffix: String,
     /// Whether to write to the file that a symbolic link names; otherwise a link is refused.
     pub follow_links: bool,
+    /// Whether to replace what has the destination's name, even a link, and to hand on nothing of it.
+    pub remove_destination: bool,
+    /// Whether to replace a loop of links, and to copy a file over itself if its backup is kept.
+    pub force: bool,
+    /// Whether to change only the metadata of a destination that exists.
+    pub only_attributes: bool,
+    /// The path of the source, if this process knows it.
+    pub source_path: Option<PathBuf>,
     pub max_bytes: Option<u64>,
     pub sparse: Sparse,
     /// Permission bits that a new file does not get.
@@ -45,6 +54,10 @@ impl Policy {
             backup: request.backup,
             backup_suffix: request.backup_suffix.clone(),
             follow_links: request.follow_links,
+            remove_destination: request.remove_destination,
+            force: request.force,
+            only_attributes: request.only_attributes,
+            source_path: request.paths().0.map(Into::into),
             max_bytes: request.max_bytes,
             sparse: request.sparse,
             umask: request.umask,
@@ -55,6 +68,16 @@ impl Policy {
             journals_at_once: request.dir.is_some() && request.replace_within.is_some(),
             reader: request.dir.as_ref().and_then(|_| sys::effective_user()),
             stop: Stop::new(),
+        }
+    }
+
+    /// Returns what a symbolic link as the destination of a copy of this source stands for.
+    pub fn links(&self, source: &SourceRecord) -> Links {
+        match () {
+            () if source.is_link || self.remove_destination => Links::Replaced,
+            () if !self.follow_links => Links::Refused,
+            () if self.force => Links::FollowedUnlessLoop,
+            () => Links::Followed,
         }
     }
 

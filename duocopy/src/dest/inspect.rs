@@ -61,7 +61,7 @@ fn inspect_file(
     source: &SourceRecord,
     is_own: impl FnOnce(&DestinationPath) -> bool,
 ) -> Result<Found, Error> {
-    let path = DestinationPath::open_path(path, policy.follow_links)?;
+    let path = DestinationPath::open_path(path, policy.links(source))?;
     let existing = examine(&path, policy, source, || is_own(&path))?;
     // A copy finds this out when it creates its temporary file.
     let denied = |error| Error::destination(&path.path, Operation::Temporary, error);
@@ -79,7 +79,7 @@ pub fn examine(
     is_own: impl FnOnce() -> bool,
 ) -> Result<Option<Stat>, Error> {
     policy.check_limit(&path.path, source.stat.length)?;
-    let existing = staging::inspect(path, source)?;
+    let existing = staging::inspect(path, policy, source)?;
     let check = |old: &Stat| {
         check_overwrite(&path.path, policy, old, source)?;
         path.check_owner(&path.name)?;

@@ -255,7 +255,7 @@ impl SourceMetadata {
 
 /// Sets the times, and returns the loss if the file system does not keep them as they are. It may succeed and round them,
 /// or refuse what is there already.
-fn set_times(file: &File, wanted: &Stat) -> io::Result<Option<Loss>> {
+pub fn set_times(file: &File, wanted: &Stat) -> io::Result<Option<Loss>> {
     let set = sys::set_times(file, wanted.accessed, wanted.modified);
     let now = sys::fstat(file)?;
     if (now.accessed, now.modified) == (wanted.accessed, wanted.modified) {

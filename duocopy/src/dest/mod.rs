@@ -10,14 +10,18 @@ mod checkpoint;
 mod contract;
 #[cfg(test)]
 pub mod fake;
+mod in_place;
 mod inspect;
 pub mod journal;
 mod journaling;
+mod link;
 mod metadata;
 mod observed;
 mod open;
 mod path;
+mod replace;
 mod rights;
+mod same_file;
 mod settle;
 mod sparse;
 mod staging;

@@ -1,6 +1,6 @@
 //! A destination that another process writes.
 
-use super::path::DestinationPath;
+use super::path::{DestinationPath, Links};
 use super::staging;
 use crate::api::{Aftermath, Stop};
 use crate::digest::{Digest, Kind, PIECE, Value};
@@ -15,7 +15,7 @@ pub struct Observed(DestinationPath);
 impl Observed {
     /// Opens the directory of a destination. Returns `None` if this process cannot see it.
     pub fn open(path: &Path) -> Option<Self> {
-        DestinationPath::open_path(path, true).ok().map(Self)
+        DestinationPath::open_path(path, Links::Followed).ok().map(Self)
     }
 
     /// Returns the directory, which the sandbox must leave readable.

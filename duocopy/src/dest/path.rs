@@ -11,6 +11,19 @@ use std::path::{Path, PathBuf};
 /// As many links as the kernel follows.
 const MAX_LINKS: usize = 40;
 
+/// What a symbolic link as the destination stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// Nothing: it is refused.
+    Refused,
+    /// The file that it names.
+    Followed,
+    /// The file that it names; if it is in a loop of links, itself.
+    FollowedUnlessLoop,
+    /// Itself.
+    Replaced,
+}
+
 /// A path that was resolved once. Every later access goes through the open directory, even if the path leads elsewhere
 /// by then.
 #[derive(Debug)]
@@ -19,6 +32,8 @@ pub struct DestinationPath {
     pub name: OsString,
     /// The path as the user wrote it, for messages.
     pub path: PathBuf,
+    /// True if what has the name may be a link, which is replaced.
+    pub replaces_links: bool,
     /// The path with all links followed, for messages.
     real: PathBuf,
     /// Where the directory was when it was opened, if the system tells.
@@ -30,15 +45,24 @@ impl DestinationPath {
     ///
     /// A link stands for the file that it names, in that file's own directory; or it is refused, if links are not to be
     /// followed, or if another user made it in a sticky directory.
-    pub fn resolve(path: &Path, follow_links: bool) -> Result<Self, Error> {
-        let found = Self::open_path(path, follow_links)?;
+    pub fn resolve(path: &Path, links: Links) -> Result<Self, Error> {
+        let found = Self::open_path(path, links)?;
         let failed = |error: io::Error| Error::destination(path, Operation::OpenDirectory, error);
         let directory = found.directory.reopen().map_err(failed)?;
         Ok(Self { location: directory.location(), directory, ..found })
     }
 
     /// Resolves a path in order to inspect what is there: the directory is opened for lookups only.
-    pub fn open_path(path: &Path, follow_links: bool) -> Result<Self, Error> {
+    pub fn open_path(path: &Path, links: Links) -> Result<Self, Error> {
+        match Self::follow(path, links) {
+            Err(Error { kind: ErrorKind::LinkLoop, .. }) if links == Links::FollowedUnlessLoop => {
+                Self::follow(path, Links::Replaced)
+            }
+            found => found,
+        }
+    }
+
+    fn follow(path: &Path, policy: Links) -> Result<Self, Error> {
         let failed = |below: &Path, operation, error: io::Error| match sys::foreign_link(&error) {
             Some(link) => Error::at(ErrorKind::ForeignLink { found: below.join(link) }, path),
             None => Error::destination(path, operation, error),
@@ -53,13 +77,15 @@ impl DestinationPath {
         for links in 0..=MAX_LINKS {
             let below = real.parent().unwrap_or(Path::new("")).to_owned();
             let inspecting = |error| failed(&below, Operation::Stat, error);
-            let Some(target) = directory.read_link(&name).map_err(inspecting)? else {
+            let replaces_links = policy == Links::Replaced;
+            let target = if replaces_links { Ok(None) } else { directory.read_link(&name) };
+            let Some(target) = target.map_err(inspecting)? else {
                 if links > 0 && directory.entry(&name).map_err(inspecting)?.is_none() {
                     return refused(ErrorKind::DanglingLink);
                 }
-                return Ok(Self { directory, name, path: path.into(), real, location: None });
+                return Ok(Self { directory, name, path: path.into(), replaces_links, real, location: None });
             };
-            if !follow_links {
+            if policy == Links::Refused {
                 return refused(ErrorKind::LinkNotFollowed);
             }
             let Some(next) = target.file_name() else {
@@ -93,6 +119,11 @@ impl DestinationPath {
     /// Returns the name that a link to the old destination has before it is renamed over an older backup.
     pub fn backup(&self) -> OsString {
         self.beside("backup")
+    }
+
+    /// Returns the name that a symbolic link has before it is renamed.
+    pub fn link(&self) -> OsString {
+        self.beside("link")
     }
 
     /// Returns the path of a name in the same directory, for messages.

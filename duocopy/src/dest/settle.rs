@@ -91,6 +91,9 @@ fn existing(temporary: Temporary) -> Result<Option<Existing>, Error> {
         // The rename will fail if there is a file.
         return Ok(None);
     }
+    if policy.remove_destination {
+        return Ok(None);
+    }
     let failed = |error| failed(temporary, Operation::Stat, error);
     let existing = path.directory.existing(&path.name).map_err(failed)?;
     if let Some(existing) = &existing

@@ -7,7 +7,7 @@
 use super::contract::Policy;
 use super::journal::{Heading, Journal, Recorded};
 use super::path::DestinationPath;
-use super::rights;
+use super::{rights, same_file};
 use crate::api::{Aftermath, Error, ErrorKind, Operation, Warning};
 use crate::digest::{Digest, Kind, PIECE};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
@@ -41,13 +41,25 @@ impl Staging {
 
 /// Returns the existing destination, if there is one. Returns an error if it is not a regular file, or if the copy
 /// would remove its own source.
-pub fn inspect(path: &DestinationPath, source: &SourceRecord) -> Result<Option<Stat>, Error> {
+pub fn inspect(
+    path: &DestinationPath,
+    policy: &Policy,
+    source: &SourceRecord,
+) -> Result<Option<Stat>, Error> {
     let failed = |operation| move |error: io::Error| Error::destination(&path.path, operation, error);
     let refused = |kind| Err(Error::at(kind, &path.path));
     let existing = match path.directory.entry(&path.name).map_err(failed(Operation::Stat))? {
         None => None,
-        Some(Entry::Regular(file)) if file == source.stat.file => return refused(ErrorKind::SameFile),
-        Some(Entry::Regular(_)) => Some(path.directory.stat(&path.name).map_err(failed(Operation::Stat))?),
+        Some(Entry::Regular(file)) if same_file::would_be_lost(path, policy, source, file) => {
+            return refused(ErrorKind::SameFile);
+        }
+        Some(Entry::Link(file)) if same_file::would_be_lost(path, policy, source, file) => {
+            return refused(ErrorKind::SameFile);
+        }
+        Some(Entry::Link(_)) if !path.replaces_links => return refused(ErrorKind::DestinationIsSpecial),
+        Some(Entry::Regular(_) | Entry::Link(_)) => {
+            Some(path.directory.stat(&path.name).map_err(failed(Operation::Stat))?)
+        }
         Some(Entry::Directory) => return refused(ErrorKind::DestinationIsDirectory),
         Some(Entry::Other) => return refused(ErrorKind::DestinationIsSpecial),
     };

@@ -2,7 +2,7 @@
 
 use super::contract::{Access, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::metadata::SourceMetadata;
-use super::path::DestinationPath;
+use super::path::{DestinationPath, Links};
 use crate::api::{Error, ErrorKind, Loss, LossReason, Operation, Overwrite, Preserved, Warning, is_standard};
 use crate::cache::{CachePolicy, Pages};
 use crate::digest::{Digest, Kind, PIECE, Value};
@@ -27,7 +27,7 @@ pub fn check(path: &Path, policy: &Policy, rereads: bool) -> Result<(), Error> {
         let opening = |error| Error::destination(path, Operation::Open, error);
         return sys::standard_output().map(drop).map_err(opening);
     }
-    let stream = DestinationPath::open_path(path, false)?;
+    let stream = DestinationPath::open_path(path, Links::Refused)?;
     let inspecting = |error: io::Error| Error::destination(path, Operation::Stat, error);
     let kind = sys::file_kind_at(path).map_err(inspecting)?;
     check_owner(&stream, policy, kind, stream.directory.owner_of(&stream.name).map_err(inspecting)?)
@@ -77,7 +77,7 @@ impl StreamOutput {
             let is_pipe = sys::file_kind(&file).map_err(opening)? == FileKind::Pipe;
             (file, if is_pipe { sys::PIPE_BUF } else { usize::MAX })
         } else {
-            let stream = DestinationPath::open_path(path, false)?;
+            let stream = DestinationPath::open_path(path, Links::Refused)?;
             let kind = sys::file_kind_at(path).map_err(opening)?;
             let opened = sys::open_stream_output(&stream.directory, &stream.name).map_err(opening)?;
             let Some(file) = opened else { return Ok(None) };

@@ -4,6 +4,7 @@ mod commit;
 mod feed;
 mod half;
 mod pace;
+mod parents;
 mod paths;
 mod plan;
 mod preflight;
@@ -17,6 +18,7 @@ mod tests;
 mod verdict;
 mod writer;
 
+pub use parents::Parents;
 pub use paths::resolve;
 pub use plan::{Plan, PlannedDestination, PlannedSource};
 pub use preflight::preflight;

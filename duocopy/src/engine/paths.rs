@@ -1,6 +1,6 @@
 //! The paths that a process knows, and the tag that is made from them.
 
-use crate::api::{Destination, Error, ErrorKind, Operation, Parties, Request, is_standard};
+use crate::api::{Destination, Error, ErrorKind, Operation, Parties, Request, SourceLinks, is_standard};
 use crate::session::HALVES;
 use crate::session::status::pair_name;
 use crate::sys::{self, BadPath};
@@ -17,6 +17,10 @@ use std::path::{Path, PathBuf, is_separator};
 /// Exit codes 2 and 6: a path that cannot name a file, and a directory that does not exist.
 pub fn resolve(request: &Request) -> Result<Request, Error> {
     let mut resolved = request.clone();
+    if request.paths().0.is_some_and(names_directory) {
+        // A link with a slash after it is the directory that it leads to.
+        resolved.source_links = SourceLinks::Follow;
+    }
     match &mut resolved.parties {
         Parties::Pair { source, destination, .. } | Parties::Both { source, destination } => {
             let (from, file) = resolve_both(source, destination)?;

@@ -4,10 +4,9 @@ use super::paths;
 use super::plan::{Plan, PlannedDestination, PlannedSource};
 use crate::api::{Error, ErrorKind, Request, Role, Stop, Verify};
 use crate::dest::{self, Found, Policy};
-use crate::digest::Kind;
 use crate::record::SourceRecord;
 use crate::session::Peers;
-use crate::source;
+use crate::source::{self, Reading};
 use std::path::Path;
 
 /// Returns what [`run`](crate::run) would do with this request. Creates and changes nothing, and does not wait for a
@@ -34,11 +33,11 @@ pub fn early_refusal(request: &Request) -> Result<(), Error> {
 
 /// Inspects a source. Pipes and standard input are not opened, because the process at their other end would notice.
 fn inspect_source(path: &Path, request: &Request) -> Result<(PlannedSource, Option<SourceRecord>), Error> {
-    if request.is_half() && source::is_stream(path) {
+    if request.reads_streams() && source::is_stream(path) {
         source::look_up(path)?;
         return Ok((PlannedSource { path: path.into(), length: None }, None));
     }
-    let source = source::open(path, Kind::of(request), request.is_half(), &Stop::new())?;
+    let source = source::open(path, Reading::of(request), &Stop::new())?;
     let record = *source.record();
     Ok((PlannedSource { path: path.into(), length: record.known_length() }, Some(record)))
 }

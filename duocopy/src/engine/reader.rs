@@ -15,7 +15,7 @@ use crate::session::{
     self, Frame, Geometry, Halt, Hello, Layout, MIN_BLOCK_SIZE, Producer, Trust, choose_layout, pack_point,
     pack_trailer, unpack_trailer, wire,
 };
-use crate::source::{self, Piece, Source};
+use crate::source::{self, Piece, Reading, Source};
 use crate::sys::{DirectoryRight, PrivateDirectory, SandboxPolicy};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -70,7 +70,7 @@ pub fn explain<T: Trust>(
 }
 
 fn open(half: &Half) -> Result<Box<dyn Source>, Halt> {
-    Ok(source::open(source_of(half), Kind::of(half.request), half.request.is_half(), half.stop)?)
+    Ok(source::open(source_of(half), Reading::of(half.request), half.stop)?)
 }
 
 fn source_of<'a>(half: &Half<'a>) -> &'a Path {

@@ -5,7 +5,7 @@ use super::feed::Feed;
 use super::half::{Half, PRIVATE_COPY};
 use super::stats::Meter;
 use super::verdict::Outlook;
-use crate::api::{Error, ErrorKind, Event, Fsync, Outcome, Role, SharedOption, Stats, Verify};
+use crate::api::{Error, ErrorKind, Event, Fsync, Outcome, Parties, Role, SharedOption, Stats, Verify};
 use crate::attributes::Received;
 use crate::cache::{CacheUse, Pages};
 use crate::dest::{self, Destination, Policy, SourceMetadata, Staged, WritePlan};
@@ -119,6 +119,10 @@ fn open<T: Trust>(
     if let Some(option) = difference {
         return Err(differs(option).into());
     }
+    if hello.source.is_link && !matches!(request.parties, Parties::Both { .. }) {
+        // The peer would decide where a name of this user leads.
+        return Err(Error::at(ErrorKind::SourceIsLink, path).into());
+    }
     if request.is_half() && dest::is_stream(path) {
         outlook.is_stream = true;
         policy.check_limit(path, hello.source.stat.length)?;
@@ -174,7 +178,11 @@ fn receive<T: Trust>(
     feed: &mut Feed,
 ) -> Result<Outcome, Halt> {
     let (request, digest) = (half.request, Kind::of(half.request));
-    confine(consumer, destination, half, feed);
+    let source = Hello::unpack(consumer.peer_hello()).source;
+    if !source.is_link {
+        // A link is created only once its text has arrived, which no confined process may do.
+        confine(consumer, destination, half, feed);
+    }
     feed.warn(destination.take_warnings());
     let (begins, committed) = (destination.resume_point(), destination.already_committed());
     if begins.position > 0 {
@@ -184,7 +192,6 @@ fn receive<T: Trust>(
     let record = TargetRecord { wants_attributes: request.preserves_attributes(), ..destination.record() };
     let is_stream = record.is_stream;
     *reached = session::begin(consumer, &record, begins)?;
-    let source = Hello::unpack(consumer.peer_hello()).source;
     let durable = request.fsync == Fsync::End;
     let cache = CacheUse {
         direct: request.direct_destination,

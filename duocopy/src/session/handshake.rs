@@ -62,7 +62,7 @@ fn number(request: &Request) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Fsync, Hash, Preserve, Sparse, Verify};
+    use crate::api::{Fsync, Hash, Preserve, SourceLinks, Sparse, Verify};
     use std::time::Duration;
 
     fn hello(request: &Request) -> Hello {
@@ -88,7 +88,7 @@ mod tests {
     type Change = fn(&mut Request);
 
     /// Every field, the process to which it matters, and a change to another value.
-    const FIELDS: [(&str, Field, Change); 28] = [
+    const FIELDS: [(&str, Field, Change); 33] = [
         ("parties", Field::Meeting, |own| own.parties = Request::pair("a", "c").parties),
         ("connect_timeout", Field::Own, |own| own.connect_timeout = Some(Duration::from_millis(1))),
         ("replace_within", Field::Own, |own| own.replace_within = Some(Duration::from_nanos(7))),
@@ -110,6 +110,11 @@ mod tests {
         ("backup", Field::Shared(SharedOption::Overwrite), |own| own.backup = Backup::Simple),
         ("backup_suffix", Field::Writer, |own| own.backup_suffix = ".old".into()),
         ("follow_links", Field::Writer, |own| own.follow_links = false),
+        ("source_links", Field::Reader, |own| own.source_links = SourceLinks::Copy),
+        ("read_streams", Field::Reader, |own| own.read_streams = true),
+        ("only_attributes", Field::Own, |own| own.only_attributes = true),
+        ("remove_destination", Field::Writer, |own| own.remove_destination = true),
+        ("force", Field::Writer, |own| own.force = true),
         ("max_bytes", Field::Writer, |own| own.max_bytes = Some(4)),
         ("keep_partial", Field::Writer, |own| own.keep_partial = true),
         ("resume", Field::Writer, |own| own.resume = false),

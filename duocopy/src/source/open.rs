@@ -1,9 +1,11 @@
-//! Opens a source, as a file or as a stream.
+//! Opens a source, as a file, as a stream or as a symbolic link.
 
+use super::attributes_only::AttributesOnly;
 use super::contract::Source;
 use super::file::FileSource;
+use super::link::LinkSource;
 use super::stream::StreamSource;
-use crate::api::{Error, ErrorKind, Operation, Stop, is_standard};
+use crate::api::{Error, ErrorKind, Operation, Request, SourceLinks, Stop, is_standard};
 use crate::digest::Kind;
 use crate::record::SourceRecord;
 use crate::sys::{self, Directory, FileKind, FileSystemKind};
@@ -12,8 +14,40 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// Opens a source. It may be something other than a regular file only with `streams`.
-pub fn open(path: &Path, digest: Kind, streams: bool, stop: &Stop) -> Result<Box<dyn Source>, Error> {
+/// The options that concern the source.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    digest: Kind,
+    /// Whether the source may be something other than a regular file.
+    streams: bool,
+    /// Whether a symbolic link is the source itself.
+    links: bool,
+    only_attributes: bool,
+}
+
+impl Reading {
+    pub fn of(request: &Request) -> Self {
+        Self {
+            digest: Kind::of(request),
+            streams: request.reads_streams(),
+            links: request.source_links == SourceLinks::Copy,
+            only_attributes: request.only_attributes,
+        }
+    }
+}
+
+/// Opens a source.
+pub fn open(path: &Path, reading: Reading, stop: &Stop) -> Result<Box<dyn Source>, Error> {
+    let Reading { digest, streams, links, only_attributes } = reading;
+    if links && let Some(link) = LinkSource::open(path, digest).map_err(|error| not_opened(path, error))? {
+        return Ok(Box::new(link));
+    }
+    let source = open_content(path, digest, streams, stop)?;
+    Ok(if only_attributes { Box::new(AttributesOnly::new(source)) } else { source })
+}
+
+/// Opens a source whose content is copied. It may be something other than a regular file only with `streams`.
+fn open_content(path: &Path, digest: Kind, streams: bool, stop: &Stop) -> Result<Box<dyn Source>, Error> {
     let opening = |error: io::Error| not_opened(path, error);
     let standard = is_standard(path);
     let file = if standard { sys::standard_input() } else { open_leased(path, stop) }.map_err(opening)?;

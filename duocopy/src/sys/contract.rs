@@ -105,6 +105,9 @@ pub enum FileKind {
 pub enum Entry {
     Regular(FileId),
     Directory,
+    /// A symbolic link that can be copied.
+    #[cfg_attr(windows, expect(dead_code, reason = "links are not copied on Windows"))]
+    Link(FileId),
     Other,
 }
 

@@ -66,6 +66,7 @@ pub fn destination_operation(operation: Option<Operation>) -> &'static str {
         Some(Operation::Stat) => "cannot inspect the destination",
         Some(Operation::ReadPrefix) => "cannot read back what was copied before",
         Some(Operation::OpenDirectory) => "cannot open the directory of the destination",
+        Some(Operation::MakeDirectory) => "cannot make the directory of the destination",
         Some(Operation::Temporary) => "cannot create a temporary file beside the destination",
         Some(Operation::Reserve) => "cannot reserve space for the destination",
         Some(Operation::Punch) => "cannot make a hole in the destination",

@@ -171,6 +171,10 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::SourceIsDirectory => row(SOURCE, "the source is a directory", "name a file in it"),
         Kind::SourceNotRegular => row(SOURCE, "the source is not a regular file",
             "name a regular file, or use `duocopy read`, which reads anything"),
+        Kind::SourceIsLink => row(REFUSED, "the source is a symbolic link, and only `duocopy cp` creates links",
+            "copy the file that it leads to"),
+        Kind::CannotReflink => row(REFUSED, "two processes cannot make a copy that shares blocks with the source",
+            "use --reflink=auto, or `cp`"),
         Kind::SourceChanged(change) => {
             let what = match change {
                 SourceChange::Shrank { from, to } => format!("shrank from {from} to {to} bytes"),
@@ -241,6 +245,9 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::ForeignFifo => row(REFUSED, "the destination is a named pipe of another user",
             "find out who reads from it, then write to it with --force"),
         Kind::DestinationExists => row(REFUSED, "the destination exists", replace_remedy(to)),
+        Kind::DestinationJustWritten => row(REFUSED, "an earlier source of this command has the same destination",
+            "copy this one to another directory, or use --backup=numbered"),
+        Kind::Declined => row(FAILED, "not replaced, as you decided", ""),
         Kind::DestinationAppeared => row(REFUSED, "the destination was created during the copy",
             replace_remedy(to)),
         Kind::DestinationChangedType => row(REFUSED,

@@ -18,6 +18,8 @@ fn examples() -> Vec<Kind> {
         Kind::Source,
         Kind::SourceIsDirectory,
         Kind::SourceNotRegular,
+        Kind::SourceIsLink,
+        Kind::CannotReflink,
         Kind::SourceChanged(SourceChange::Modified),
         Kind::SourceNotRepeatable,
         Kind::SourceDiffers,
@@ -47,6 +49,8 @@ fn examples() -> Vec<Kind> {
         Kind::ForeignFifo,
         Kind::DestinationExists,
         Kind::DestinationAppeared,
+        Kind::DestinationJustWritten,
+        Kind::Declined,
         Kind::DestinationChangedType,
         Kind::DirectoryMoved,
         Kind::TemporaryFileReplaced,
@@ -100,6 +104,7 @@ fn expected_code(kind: &Kind) -> u8 {
     match kind {
         Skipped => 0,
         SecondProcess
+        | Declined
         | PeerFailed
         | SharedMemory { .. }
         | Meeting { .. }
@@ -144,6 +149,9 @@ fn expected_code(kind: &Kind) -> u8 {
         | ForeignFifo
         | DestinationExists
         | DestinationAppeared
+        | DestinationJustWritten
+        | SourceIsLink
+        | CannotReflink
         | DestinationChangedType
         | DirectoryMoved
         | TemporaryFileReplaced
@@ -174,7 +182,7 @@ fn expected_code(kind: &Kind) -> u8 {
     }
 }
 
-const KINDS: usize = 85;
+const KINDS: usize = 89;
 
 #[test]
 fn every_kind_has_its_code_and_a_sentence_with_the_path() {

@@ -184,9 +184,13 @@ pub fn is_owned_by(file: &File, owner: (u32, u32)) -> bool {
 
 /// Sets the times of the last access and the last write, each as [`Stat`] has it.
 pub fn set_times(file: &File, accessed: Time, modified: Time) -> io::Result<()> {
+    Ok(rustix::fs::futimens(file, &timestamps(accessed, modified))?)
+}
+
+pub(super) fn timestamps(accessed: Time, modified: Time) -> Timestamps {
     let [last_access, last_modification] =
         [accessed, modified].map(|(tv_sec, tv_nsec)| rustix::fs::Timespec { tv_sec, tv_nsec });
-    Ok(rustix::fs::futimens(file, &Timestamps { last_access, last_modification })?)
+    Timestamps { last_access, last_modification }
 }
 
 /// Returns the time that a file of this machine would get if it were written to now; `None` if a file that is open as a

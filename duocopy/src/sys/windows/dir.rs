@@ -6,7 +6,9 @@ use super::constants::{
     FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_ATTRIBUTES, GENERIC_READ, MODE_HIDDEN, MODE_SYSTEM,
 };
 use super::file::Information;
-use crate::sys::contract::{DefaultList, Entry, Existing, FileId, FileOwner, NoReplace, Protection, Stat};
+use crate::sys::contract::{
+    DefaultList, Entry, Existing, FileId, FileOwner, NoReplace, Protection, Stat, Time,
+};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
@@ -73,6 +75,48 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Returns `None`: links are not copied on Windows, where creating one takes a privilege.
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "Unix has links that anybody can create"
+    )]
+    pub fn symbolic_link(&self, _name: &OsStr) -> io::Result<Option<(Stat, Vec<u8>)>> {
+        Ok(None)
+    }
+
+    /// Fails: links are not copied on Windows.
+    #[expect(clippy::unused_self, reason = "Unix has links that anybody can create")]
+    pub fn create_symbolic_link(&self, _name: &OsStr, _text: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Fails: links are not copied on Windows.
+    #[expect(clippy::unused_self, reason = "Unix has links that anybody can create")]
+    pub fn set_link_owner(&self, _name: &OsStr, _owner: (u32, u32)) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Fails: links are not copied on Windows.
+    #[expect(clippy::unused_self, reason = "Unix has links that anybody can create")]
+    pub fn set_link_times(&self, _name: &OsStr, _accessed: Time, _modified: Time) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Creates a directory; fails if the name is taken. Its rights come from the one above it.
+    pub fn create_directory(&self, name: &OsStr, _mode: u32) -> io::Result<()> {
+        fs::create_dir(self.path.join(name))
+    }
+
+    /// Returns the directory as a file, whose times can be changed.
+    pub fn as_file(&self) -> io::Result<File> {
+        OpenOptions::new()
+            .access_mode(FILE_WRITE_ATTRIBUTES)
+            .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE)
+            .custom_flags(FILE_FLAG_BACKUP_SEMANTICS)
+            .open(&self.path)
     }
 
     /// Checks nothing: only the directory's access control list decides who may put a file there.

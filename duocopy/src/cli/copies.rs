@@ -1,0 +1,210 @@
+//! The copies of one command, one after the other: `cp` takes several sources.
+
+use super::end::{End, conclude};
+use super::options::Settings;
+use super::progress::Screen;
+use super::render::{NOT_PRESERVED, SIGNAL, show_name};
+use super::{output, render};
+use duocopy::{
+    Backup, Destination, Error, ErrorKind, Outcome, Overwrite, Parents, Parties, PlannedDestination, Request,
+    Signals, Sparse,
+};
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Makes all copies. If one fails, the others are made all the same. Returns the exit code of the first that failed.
+pub fn run(requests: Vec<Request>, settings: Settings, signals: &Signals) -> u8 {
+    let is_only_one = requests.len() == 1 && !settings.cp.parents;
+    let mut copies = Copies { settings, signals, is_only_one, written: HashMap::new() };
+    let mut code = 0;
+    for request in requests {
+        code = worse(code, copies.copy(Request { umask: duocopy::umask(), ..request }));
+        if signals.number().is_some() {
+            break;
+        }
+    }
+    code
+}
+
+/// Returns the exit code of two copies of one command.
+fn worse(earlier: u8, later: u8) -> u8 {
+    let is_failure = |code| code != 0 && code != NOT_PRESERVED;
+    match () {
+        () if later >= SIGNAL => later,
+        () if is_failure(earlier) => earlier,
+        () if later == 0 => earlier,
+        () => later,
+    }
+}
+
+struct Copies<'a> {
+    settings: Settings,
+    signals: &'a Signals,
+    /// True if this process makes no other copy after this one.
+    is_only_one: bool,
+    /// The destinations so far, each with its source.
+    written: HashMap<PathBuf, PathBuf>,
+}
+
+impl Copies<'_> {
+    /// Makes a copy, or says what it would do. Returns the exit code.
+    fn copy(&mut self, request: Request) -> u8 {
+        let begun = Instant::now();
+        let mut screen = Screen::new(&request, self.settings, self.signals);
+        if self.settings.json
+            && let Err(error) = duocopy::check_standard_output()
+        {
+            return output::failed(&error);
+        }
+        let result = self.attempt(request, &mut screen);
+        conclude(&mut screen, result, begun, self.signals.number())
+    }
+
+    fn attempt(&mut self, mut request: Request, screen: &mut Screen) -> Result<End, Error> {
+        let parents = if self.settings.cp.parents { Some(make_parents(&mut request)?) } else { None };
+        let mut request = duocopy::resolve(&request)?;
+        screen.to.request = request.clone();
+        let (Some(source), Some(destination)) = both_paths(&request) else {
+            return self.make(&request, screen);
+        };
+        if self.settings.cp.must_share {
+            return Err(Error::at(ErrorKind::CannotReflink, &source));
+        }
+        if let Some(earlier) = self.written.get(&duocopy::absolute(&destination)) {
+            if *earlier == duocopy::absolute(&source) {
+                return Ok(End::Copied(Outcome::Skipped { path: destination }));
+            }
+            if request.backup != Backup::Numbered {
+                return Err(Error::at(ErrorKind::DestinationJustWritten, &destination));
+            }
+        }
+        if self.settings.cp.asks && !self.settings.dry_run {
+            ask(&mut request)?;
+        }
+        let mut end = self.make(&request, screen)?;
+        if let End::Copied(outcome) = &mut end {
+            if let (Some(parents), Outcome::Complete { not_preserved, .. }) = (parents, &mut *outcome) {
+                not_preserved.extend(parents.finish(&request.preserve));
+            }
+            self.name(outcome, &request, (&source, &destination), screen);
+        }
+        self.written.insert(duocopy::absolute(&destination), duocopy::absolute(&source));
+        Ok(end)
+    }
+
+    fn make(&self, request: &Request, screen: &mut Screen) -> Result<End, Error> {
+        if self.settings.dry_run {
+            return Ok(End::Planned(duocopy::preflight(request)?));
+        }
+        let stop = self.signals.stop();
+        let outcome = if self.is_only_one {
+            duocopy::run(request, screen, &stop)
+        } else {
+            // A sandbox confines the thread that asks for it, for good, and there are more copies to make.
+            std::thread::scope(|scope| {
+                let thread = std::thread::Builder::new()
+                    .spawn_scoped(scope, || duocopy::run(request, screen, &stop))
+                    .map_err(|error| Error {
+                        cause: Some(error.into()),
+                        ..ErrorKind::SecondProcess.into()
+                    })?;
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+        };
+        outcome.map(End::Copied)
+    }
+
+    /// Writes to standard output what `cp -v` and `cp --debug` write there.
+    fn name(
+        &self,
+        outcome: &Outcome,
+        request: &Request,
+        (source, destination): (&Path, &Path),
+        screen: &mut Screen,
+    ) {
+        let (cp, quoted) = (self.settings.cp, |path: &Path| format!("'{}'", show_name(path.as_os_str())));
+        let mut text = match outcome {
+            Outcome::Complete { .. } if cp.names => {
+                format!("{} -> {}\n", quoted(source), quoted(destination))
+            }
+            Outcome::Skipped { .. } if cp.explains => format!("skipped {}\n", quoted(destination)),
+            _ => return,
+        };
+        let has_content = matches!(outcome, Outcome::Complete { .. }) && !request.only_attributes;
+        if cp.explains && has_content {
+            text += &explanation(request.sparse, cp.must_not_share);
+        }
+        // Standard output may carry objects for programs.
+        if !self.settings.json
+            && let Err(error) = output::write(&text)
+        {
+            screen.unwritten = Some(error);
+        }
+    }
+}
+
+/// Returns how a file was copied, in the words of GNU `cp`.
+fn explanation(sparse: Sparse, must_not_share: bool) -> String {
+    let offload = if must_not_share || sparse != Sparse::Auto { "avoided" } else { "unsupported" };
+    let detection = match sparse {
+        Sparse::Never => "no",
+        Sparse::Auto if cfg!(windows) => "no",
+        Sparse::Always if cfg!(windows) => "zeros",
+        Sparse::Auto => "SEEK_HOLE",
+        Sparse::Always => "SEEK_HOLE + zeros",
+    };
+    format!("copy offload: {offload}, reflink: no, sparse detection: {detection}\n")
+}
+
+fn both_paths(request: &Request) -> (Option<PathBuf>, Option<PathBuf>) {
+    match &request.parties {
+        Parties::Both { source, destination } => (Some(source.clone()), Some(destination.path().into())),
+        _ => (None, None),
+    }
+}
+
+/// Makes the directories of the source again, and names the file in them as the destination.
+fn make_parents(request: &mut Request) -> Result<Parents, Error> {
+    let umask = request.umask;
+    let Parties::Both { source, destination } = &mut request.parties else {
+        unreachable!("only `cp` has --parents");
+    };
+    let parents = Parents::make(source, destination.path(), umask)?;
+    *destination = Destination::File(parents.destination().into());
+    Ok(parents)
+}
+
+/// Asks whether to replace the destination, if the copy would do that.
+fn ask(request: &mut Request) -> Result<(), Error> {
+    match duocopy::preflight(request)?.destination {
+        Some(PlannedDestination::Replace { path, .. }) => {
+            let _ = write!(io::stderr(), "duocopy: replace {}? ", render::show(&path));
+            let mut answer = String::new();
+            let read = io::stdin().read_line(&mut answer);
+            match read {
+                Ok(_) if answer.trim_start().starts_with(['y', 'Y']) => Ok(()),
+                _ => Err(Error::at(ErrorKind::Declined, &path)),
+            }
+        }
+        Some(PlannedDestination::Create { .. }) => {
+            // Nobody was asked about a file that appears meanwhile.
+            request.overwrite = Overwrite::Refuse;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_decides_on_the_exit_code() {
+        let all = |codes: &[u8]| codes.iter().fold(0, |code, next| worse(code, *next));
+        assert_eq!([all(&[0, 0]), all(&[0, 5, 0, 6]), all(&[3, 0]), all(&[0, 3])], [0, 5, 3, 3]);
+        assert_eq!([all(&[3, 12]), all(&[12, 3]), all(&[5, 130])], [12, 12, 130]);
+    }
+}

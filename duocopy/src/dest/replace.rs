@@ -1,0 +1,90 @@
+//! The one step that changes the destination.
+
+use super::backup;
+use super::contract::Policy;
+use super::inspect::check_overwrite;
+use super::path::DestinationPath;
+use crate::api::{Error, ErrorKind, Operation, Overwrite, Warning};
+use crate::record::SourceRecord;
+use crate::sys::{self, Entry, NoReplace};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+
+/// What is put in place: a complete file or link under a temporary name.
+#[derive(Clone, Copy, Debug)]
+pub struct Replacement<'a> {
+    pub path: &'a DestinationPath,
+    pub policy: &'a Policy,
+    pub source: &'a SourceRecord,
+    /// The temporary name.
+    pub name: &'a OsStr,
+    /// The temporary file, which is open.
+    pub file: &'a File,
+}
+
+impl Replacement<'_> {
+    /// Renames it to its final name, unless another program has interfered with that name meanwhile. `settle` runs just
+    /// before a file is replaced.
+    pub fn put(self, settle: impl FnOnce() -> Result<(), Error>) -> Result<Option<Warning>, Error> {
+        let Self { path, policy, source, name, file } = self;
+        let entry = path.directory.entry(&path.name);
+        match entry.map_err(|error| self.failed(Operation::Stat, error))? {
+            None | Some(Entry::Regular(_)) => {}
+            Some(Entry::Link(_)) if path.replaces_links => {}
+            Some(Entry::Directory | Entry::Link(_) | Entry::Other) => {
+                return Err(self.refused(ErrorKind::DestinationChangedType));
+            }
+        }
+        if !path.is_unmoved() {
+            return Err(self.refused(ErrorKind::DirectoryMoved));
+        }
+        let renamed = match policy.overwrite {
+            Overwrite::Replace | Overwrite::ReplaceIfOlder => {
+                if policy.overwrite == Overwrite::ReplaceIfOlder {
+                    self.check_still_older()?;
+                }
+                path.check_owner(&path.name)?;
+                backup::keep(path, policy, source.stat.file)?;
+                settle()?;
+                path.directory.rename(file, name, &path.name).map(|()| NoReplace::Guaranteed)
+            }
+            Overwrite::Skip | Overwrite::Refuse => path.directory.rename_no_replace(name, &path.name),
+        };
+        match renamed {
+            Ok(NoReplace::Guaranteed) => Ok(None),
+            Ok(NoReplace::CheckedBefore) => Ok(Some(Warning::NotExclusive { path: path.path.clone() })),
+            Err(error) => Err(self.not_renamed(error)),
+        }
+    }
+
+    fn not_renamed(self, error: io::Error) -> Error {
+        let exists = error.kind() == io::ErrorKind::AlreadyExists;
+        match self.policy.overwrite {
+            Overwrite::Skip if exists => self.refused(ErrorKind::Skipped),
+            Overwrite::Refuse if exists => self.refused(ErrorKind::DestinationAppeared),
+            _ if sys::is_busy(&error) => {
+                let copy = self.path.sibling(self.name);
+                self.refused(ErrorKind::DestinationBusy { copy }).doing(Operation::Rename, error)
+            }
+            _ => self.failed(Operation::Rename, error),
+        }
+    }
+
+    /// Checks that no newer destination has appeared during the copy.
+    fn check_still_older(self) -> Result<(), Error> {
+        match self.path.directory.stat(&self.path.name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.failed(Operation::Stat, error)),
+            Ok(now) => check_overwrite(&self.path.path, self.policy, &now, self.source),
+        }
+    }
+
+    fn failed(self, operation: Operation, error: io::Error) -> Error {
+        Error::destination(&self.path.path, operation, error)
+    }
+
+    fn refused(self, kind: ErrorKind) -> Error {
+        Error::at(kind, &self.path.path)
+    }
+}

@@ -1,0 +1,77 @@
+//! A symbolic link that is copied itself: its text is the content.
+
+use super::contract::{Piece, Source, Supply};
+use crate::api::{Error, ErrorKind, Operation, SourceChange, Stop, Warning};
+use crate::attributes::Attribute;
+use crate::cache::CacheUse;
+use crate::digest::{Digest, Kind, Value};
+use crate::record::{ResumePoint, SourceRecord};
+use crate::sys::{Directory, Stat};
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug)]
+pub struct LinkSource {
+    directory: Directory,
+    name: OsString,
+    path: PathBuf,
+    record: SourceRecord,
+    text: Vec<u8>,
+    position: usize,
+}
+
+impl LinkSource {
+    /// Reads the link at this path; `None` if there is something else.
+    pub fn open(path: &Path, digest: Kind) -> io::Result<Option<Self>> {
+        let Some(name) = path.file_name() else { return Ok(None) };
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = Directory::open_path(parent.unwrap_or(Path::new(".")))?;
+        let Some((stat, text)) = directory.symbolic_link(name)? else { return Ok(None) };
+        let stat = Stat { length: text.len() as u64, ..stat };
+        let record = SourceRecord { is_link: true, ..SourceRecord::of_file(stat, digest) };
+        Ok(Some(Self { directory, name: name.into(), path: path.into(), record, text, position: 0 }))
+    }
+}
+
+impl Source for LinkSource {
+    fn record(&self) -> &SourceRecord {
+        &self.record
+    }
+
+    fn supply(&self, _past_the_cache: bool) -> Supply {
+        Supply::Memory
+    }
+
+    fn resume(&mut self, at: ResumePoint, _trusts_sum: bool, _stop: &Stop) -> Result<Digest, Error> {
+        match at.position {
+            0 => Ok(Digest::new(self.record.digest)),
+            position => Err(Error::at(ErrorKind::ResumePastEnd { position }, &self.path)),
+        }
+    }
+
+    fn use_cache(&mut self, _usage: CacheUse) -> Vec<Warning> {
+        Vec::new()
+    }
+
+    fn next(&mut self, block: &mut [u8]) -> Result<Piece, Error> {
+        let rest = &self.text[self.position..];
+        let filled = rest.len().min(block.len());
+        block[..filled].copy_from_slice(&rest[..filled]);
+        self.position += filled;
+        Ok(Piece::Bytes(filled))
+    }
+
+    fn attributes(&self) -> Result<Vec<Attribute>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn finish(&mut self, _bytes: u64, _sum: &Value, _stop: &Stop) -> Result<Option<Warning>, Error> {
+        let now = self.directory.symbolic_link(&self.name);
+        let now = now.map_err(|error| Error::source(&self.path, Operation::Stat, error))?;
+        match now {
+            Some((stat, text)) if stat.file == self.record.stat.file && text == self.text => Ok(None),
+            _ => Err(Error::at(ErrorKind::SourceChanged(SourceChange::Replaced), &self.path)),
+        }
+    }
+}
