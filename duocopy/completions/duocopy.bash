@@ -53,7 +53,7 @@ _duocopy() {
 
     case "${cmd}" in
         duocopy)
-            opts="-t -T -p -f -n -u -g -q -v -h -V --target-directory --no-target-directory --preserve --sparse --force --backup --no-clobber --update --fsync --partial --no-resume --block-size --buffer-size --bwlimit --verify --hash --no-sandbox --direct --drop-cache --wait --replace-within --dir --peer-user --peer-group --dry-run --progress --stats --json --quiet --verbose --help --version cp read write status help"
+            opts="-t -T -p -f -b -S -n -u -g -q -v -h -V --target-directory --no-target-directory --preserve --sparse --force --backup --suffix --no-clobber --update --fsync --partial --no-resume --block-size --buffer-size --bwlimit --verify --hash --no-sandbox --direct --drop-cache --wait --replace-within --dir --peer-user --peer-group --dry-run --progress --stats --json --quiet --verbose --help --version cp read write status help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -68,11 +68,11 @@ _duocopy() {
                     return 0
                     ;;
                 --preserve)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "mode ownership timestamps links xattr acl all" -- "${cur}"))
                     return 0
                     ;;
                 -p)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "mode ownership timestamps links xattr acl all" -- "${cur}"))
                     return 0
                     ;;
                 --sparse)
@@ -81,6 +81,14 @@ _duocopy() {
                     ;;
                 --backup)
                     COMPREPLY=($(compgen -W "none numbered existing simple" -- "${cur}"))
+                    return 0
+                    ;;
+                --suffix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -S)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --update)
@@ -155,12 +163,16 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__cp)
-            opts="-t -T -p -f -n -u -g -q -v -h -V --target-directory --no-target-directory --preserve --sparse --force --backup --no-clobber --update --fsync --partial --no-resume --block-size --buffer-size --bwlimit --verify --hash --no-sandbox --direct --drop-cache --dry-run --progress --stats --json --quiet --verbose --help --version"
+            opts="-a -d -P -L -H -R -i -t -T -p -f -b -S -n -u -g -q -v -h -V --archive --no-dereference --dereference --recursive --attributes-only --copy-contents --parents --remove-destination --strip-trailing-slashes --reflink --interactive --debug --target-directory --no-target-directory --preserve --sparse --force --backup --suffix --no-clobber --update --fsync --partial --no-resume --block-size --buffer-size --bwlimit --verify --hash --no-sandbox --direct --drop-cache --dry-run --progress --stats --json --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --reflink)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 --target-directory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -170,11 +182,11 @@ _duocopy() {
                     return 0
                     ;;
                 --preserve)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "mode ownership timestamps links xattr acl all" -- "${cur}"))
                     return 0
                     ;;
                 -p)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "mode ownership timestamps links xattr acl all" -- "${cur}"))
                     return 0
                     ;;
                 --sparse)
@@ -183,6 +195,14 @@ _duocopy() {
                     ;;
                 --backup)
                     COMPREPLY=($(compgen -W "none numbered existing simple" -- "${cur}"))
+                    return 0
+                    ;;
+                --suffix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -S)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --update)
@@ -405,7 +425,7 @@ _duocopy() {
             return 0
             ;;
         duocopy__subcmd__write)
-            opts="-p -f -g -q -v -h -V --max-bytes --preserve --sparse --force --backup --fsync --partial --no-resume --verify --hash --no-sandbox --direct --drop-cache --wait --replace-within --dir --peer-user --peer-group --dry-run --progress --stats --json --quiet --verbose --help --version"
+            opts="-p -f -b -S -g -q -v -h -V --max-bytes --preserve --sparse --force --backup --suffix --fsync --partial --no-resume --verify --hash --no-sandbox --direct --drop-cache --wait --replace-within --dir --peer-user --peer-group --dry-run --progress --stats --json --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -416,11 +436,11 @@ _duocopy() {
                     return 0
                     ;;
                 --preserve)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "mode ownership timestamps links xattr acl all" -- "${cur}"))
                     return 0
                     ;;
                 -p)
-                    COMPREPLY=($(compgen -W "mode ownership timestamps xattr acl all" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "mode ownership timestamps links xattr acl all" -- "${cur}"))
                     return 0
                     ;;
                 --sparse)
@@ -429,6 +449,14 @@ _duocopy() {
                     ;;
                 --backup)
                     COMPREPLY=($(compgen -W "none numbered existing simple" -- "${cur}"))
+                    return 0
+                    ;;
+                --suffix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -S)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --fsync)

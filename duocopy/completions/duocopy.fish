@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_duocopy_global_optspecs
-    string join \n t/target-directory= T/no-target-directory p/preserve= sparse= f/force backup= n/no-clobber u/update= fsync= partial no-resume block-size= buffer-size= bwlimit= verify= hash= no-sandbox direct= drop-cache wait= replace-within= dir= peer-user= peer-group= dry-run g/progress= stats json q/quiet v/verbose h/help V/version
+    string join \n t/target-directory= T/no-target-directory p/preserve= sparse= f/force backup= b S/suffix= n/no-clobber u/update= fsync= partial no-resume block-size= buffer-size= bwlimit= verify= hash= no-sandbox direct= drop-cache wait= replace-within= dir= peer-user= peer-group= dry-run g/progress= stats json q/quiet v/verbose h/help V/version
 end
 
 function __fish_duocopy_needs_command
@@ -28,6 +28,7 @@ complete -c duocopy -n "__fish_duocopy_needs_command" -s t -l target-directory -
 complete -c duocopy -n "__fish_duocopy_needs_command" -s p -l preserve -d 'Preserve the specified attributes [without a list: mode,ownership,timestamps]' -r -f -a "mode\t'Permission bits (on Windows: whether the file is read-only)'
 ownership\t'User and group'
 timestamps\t'Times of the last access and modification'
+links\t'Accepted as by `cp`; each SRC still becomes a file of its own'
 xattr\t'Extended attributes'
 acl\t'Access lists'
 all\t'All of these that this system has'"
@@ -38,6 +39,7 @@ complete -c duocopy -n "__fish_duocopy_needs_command" -l backup -d 'Keep the old
 numbered\t'DST.~1~, DST.~2~, …'
 existing\t'Numbered if a numbered backup exists, otherwise simple'
 simple\t'DST~ (or the suffix in `SIMPLE_BACKUP_SUFFIX`)'"
+complete -c duocopy -n "__fish_duocopy_needs_command" -s S -l suffix -d 'Suffix of a simple backup; implies -b [default: `SIMPLE_BACKUP_SUFFIX`, or ~]' -r
 complete -c duocopy -n "__fish_duocopy_needs_command" -s u -l update -d 'What to do if DST exists; -u means --update=older' -r -f -a "all\t'Replace it'
 none\t'Skip the copy and succeed'
 none-fail\t'Fail'
@@ -65,6 +67,7 @@ always\t'Also without a terminal: a line every 10 seconds'
 never\t'Nothing'"
 complete -c duocopy -n "__fish_duocopy_needs_command" -s T -l no-target-directory -d 'Treat DST as a file; refuse it if it is a directory'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s f -l force -d 'Replace DST if it exists (the default, except for `write`)'
+complete -c duocopy -n "__fish_duocopy_needs_command" -s b -d 'Keep the old DST under another name, as with --backup without a value'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s n -l no-clobber -d 'Do not replace DST if it exists; overrides --update'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l partial -d 'Keep what was copied after a failure or Ctrl-C, for the next run to resume'
 complete -c duocopy -n "__fish_duocopy_needs_command" -l no-resume -d 'Restart from the beginning, even if an interrupted copy could be resumed'
@@ -77,15 +80,19 @@ complete -c duocopy -n "__fish_duocopy_needs_command" -s q -l quiet -d 'Report n
 complete -c duocopy -n "__fish_duocopy_needs_command" -s v -l verbose -d 'Report what was chosen, and the checksum'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c duocopy -n "__fish_duocopy_needs_command" -s V -l version -d 'Print version'
-complete -c duocopy -n "__fish_duocopy_needs_command" -a "cp" -d 'Copy a file with one command, which starts both processes'
+complete -c duocopy -n "__fish_duocopy_needs_command" -a "cp" -d 'Copy files with one command, which starts both processes'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "read" -d 'Read a file for a `duocopy write` with the same NAME; either may start first'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "write" -d 'Write what a `duocopy read` with the same NAME reads; either may start first'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "status" -d 'Show the pipes that exist now, which processes use them, and which one waits'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l reflink -d 'Whether the copy shares blocks with SRC [without a value: always]' -r -f -a "auto\t'Copy the content: two processes share no blocks'
+always\t'Refuse the copy'
+never\t'Copy the content'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s t -l target-directory -d 'Copy SRC into this directory, instead of naming DST' -r -F
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s p -l preserve -d 'Preserve the specified attributes [without a list: mode,ownership,timestamps]' -r -f -a "mode\t'Permission bits (on Windows: whether the file is read-only)'
 ownership\t'User and group'
 timestamps\t'Times of the last access and modification'
+links\t'Accepted as by `cp`; each SRC still becomes a file of its own'
 xattr\t'Extended attributes'
 acl\t'Access lists'
 all\t'All of these that this system has'"
@@ -96,6 +103,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l backup -d 'Keep t
 numbered\t'DST.~1~, DST.~2~, …'
 existing\t'Numbered if a numbered backup exists, otherwise simple'
 simple\t'DST~ (or the suffix in `SIMPLE_BACKUP_SUFFIX`)'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s S -l suffix -d 'Suffix of a simple backup; implies -b [default: `SIMPLE_BACKUP_SUFFIX`, or ~]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s u -l update -d 'What to do if DST exists; -u means --update=older' -r -f -a "all\t'Replace it'
 none\t'Skip the copy and succeed'
 none-fail\t'Fail'
@@ -116,8 +124,22 @@ both\t'Both'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s g -l progress -d 'When to show progress [without a value: always]' -r -f -a "auto\t'A bar, if standard error is a terminal and the copy takes longer than a second'
 always\t'Also without a terminal: a line every 10 seconds'
 never\t'Nothing'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s a -l archive -d 'Copy symbolic links as links, and preserve everything: the same as -dR --preserve=all'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s d -d 'The same as -P --preserve=links'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s P -l no-dereference -d 'Copy symbolic links as links'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s L -l dereference -d 'Copy the files that symbolic links lead to (the default without -a, -d, -P and -R)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s H -d 'Copy the files that symbolic links on the command line lead to'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s R -l recursive -d 'Copy symbolic links as links; directories are still refused'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l attributes-only -d 'Copy only attributes (--preserve), and no content; an existing DST is changed in place'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l copy-contents -d 'Also read SRC if it is a pipe or a device'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l parents -d 'Make the directories of SRC again below DST, which must be a directory'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l remove-destination -d 'Replace DST even if it is a symbolic link, and hand on nothing of it'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l strip-trailing-slashes -d 'Remove the slashes at the end of each SRC'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s i -l interactive -d 'Ask before DST is replaced; overrides an earlier -n'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l debug -d 'Say on standard output how each file is copied; implies -v there'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s T -l no-target-directory -d 'Treat DST as a file; refuse it if it is a directory'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s f -l force -d 'Replace DST if it exists (the default, except for `write`)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s b -d 'Keep the old DST under another name, as with --backup without a value'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s n -l no-clobber -d 'Do not replace DST if it exists; overrides --update'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l partial -d 'Keep what was copied after a failure or Ctrl-C, for the next run to resume'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l no-resume -d 'Restart from the beginning, even if an interrupted copy could be resumed'
@@ -162,6 +184,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l max-bytes -d '
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s p -l preserve -d 'Preserve the specified attributes [without a list: mode,ownership,timestamps]' -r -f -a "mode\t'Permission bits (on Windows: whether the file is read-only)'
 ownership\t'User and group'
 timestamps\t'Times of the last access and modification'
+links\t'Accepted as by `cp`; each SRC still becomes a file of its own'
 xattr\t'Extended attributes'
 acl\t'Access lists'
 all\t'All of these that this system has'"
@@ -172,6 +195,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l backup -d 'Kee
 numbered\t'DST.~1~, DST.~2~, …'
 existing\t'Numbered if a numbered backup exists, otherwise simple'
 simple\t'DST~ (or the suffix in `SIMPLE_BACKUP_SUFFIX`)'"
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s S -l suffix -d 'Suffix of a simple backup; implies -b [default: `SIMPLE_BACKUP_SUFFIX`, or ~]' -r
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l fsync -d 'What must be on the disk before the copy counts as complete' -r -f -a "none\t'Nothing: the copy may still be in the page cache, as with `cp`'
 end\t'The content and the name of the copy'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l verify -d 'How to compare the copy with the source' -r -f -a "none\t'Compare nothing but the length'
@@ -191,6 +215,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s g -l progress 
 always\t'Also without a terminal: a line every 10 seconds'
 never\t'Nothing'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s f -l force -d 'Replace DST if it exists (the default, except for `write`)'
+complete -c duocopy -n "__fish_duocopy_using_subcommand write" -s b -d 'Keep the old DST under another name, as with --backup without a value'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l partial -d 'Keep what was copied after a failure or Ctrl-C, for the next run to resume'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l no-resume -d 'Restart from the beginning, even if an interrupted copy could be resumed'
 complete -c duocopy -n "__fish_duocopy_using_subcommand write" -l no-sandbox -d 'Keep the rights that this half does not need (docs/cli.md)'
@@ -208,7 +233,7 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand status" -l watch -d 'Rep
 complete -c duocopy -n "__fish_duocopy_using_subcommand status" -l clean -d 'Remove the pipes that killed pairs left, and nothing else'
 complete -c duocopy -n "__fish_duocopy_using_subcommand status" -s h -l help -d 'Print help'
 complete -c duocopy -n "__fish_duocopy_using_subcommand status" -s V -l version -d 'Print version'
-complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "cp" -d 'Copy a file with one command, which starts both processes'
+complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "cp" -d 'Copy files with one command, which starts both processes'
 complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "read" -d 'Read a file for a `duocopy write` with the same NAME; either may start first'
 complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "write" -d 'Write what a `duocopy read` with the same NAME reads; either may start first'
 complete -c duocopy -n "__fish_duocopy_using_subcommand help; and not __fish_seen_subcommand_from cp read write status help" -f -a "status" -d 'Show the pipes that exist now, which processes use them, and which one waits'

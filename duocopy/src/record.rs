@@ -9,6 +9,7 @@ pub type Packed = [u8; 128];
 
 /// The source, as the Reader has it open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each a bit of the packed record")]
 pub struct SourceRecord {
     /// The status of the file. For a stream, only the mode has a meaning. The group bits of the mode are what the
     /// owning group may do, and not the mask of an access list.

@@ -335,7 +335,7 @@ fn a_destination_is_a_file_or_a_directory_as_it_is_said() {
         .duocopy("cp -t nowhere src")
         .end()
         .expect(6, &["no such directory: ", "nowhere", "create it first"]);
-    folder.duocopy("cp -t dst src").end().expect(6, &["not a directory: ", "dst", "leave out -t"]);
+    folder.duocopy("cp -t dst src").end().expect(6, &["not a directory: ", "dst", "without -t"]);
     for ended in copied(&folder, "-t place src") {
         ended.expect(0, &[]);
     }
@@ -344,7 +344,7 @@ fn a_destination_is_a_file_or_a_directory_as_it_is_said() {
         ended.expect(0, &["a-name"]);
     }
     folder.duocopy("cp -T src place/src").end().expect(0, &[]);
-    folder.duocopy("cp -t place src dst").end().expect(2, &["cannot be used with"]);
+    folder.duocopy("cp -T src dst place").end().expect(2, &["-T takes one SRC"]);
     folder.duocopy("cp src").end().expect(2, &["<DST>"]);
 }
 

@@ -267,8 +267,8 @@ fn cp((typed, order): (Cp, ArgMatches), environment: Environment) -> Result<Task
     let Cp { mut paths, own, both, output } = typed;
     let last = if both.target_directory.is_some() { None } else { paths.pop() };
     let destination = match (both.destination(last), &paths[..]) {
-        (destination, []) => {
-            let missing = format!("DST is missing: where to copy {}", destination.path().display());
+        (_, []) => {
+            let missing = "the following required arguments were not provided:\n  <DST>";
             return Err(command::<Cp>().error(ErrorKind::MissingRequiredArgument, missing));
         }
         (Destination::File(_), [_, _, ..]) => return Err(wrong::<Cp>("-T takes one SRC and one DST")),

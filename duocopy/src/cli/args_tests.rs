@@ -112,7 +112,11 @@ fn wrong_usage_is_answered_with_a_hint() {
         ("-q -v a b", "cannot be used with"),
         ("--replace-within=1m --peer-user=x a b", "cannot be used with"),
         ("-r a b", "-r: duocopy copies one file at a time"),
-        ("cp --archive a b", "no directories"),
+        ("--archive a b", "no directories"),
+        ("--parents a b", "only `duocopy cp`"),
+        ("cp -l a b", "use `ln`"),
+        ("cp -T a b c", "one SRC"),
+        ("cp a", "<DST>"),
         ("write -n b n", "leave out this option"),
         ("--nonsense a b", "unexpected argument"),
     ] {

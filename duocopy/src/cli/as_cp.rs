@@ -1,7 +1,6 @@
 //! The options that only `duocopy cp` has, with the meaning that they have for GNU `cp`.
 
-use super::options::all_that_can_be_preserved;
-use super::values::{REFLINK, Reflink, choice};
+use super::values::{REFLINK, Reflink, all_that_can_be_preserved, choice};
 use clap::{ArgMatches, Args};
 use duocopy::{Request, SourceLinks};
 use std::path::PathBuf;
@@ -112,11 +111,8 @@ impl AsCp {
 
     /// Returns the path of a source, of which this was typed.
     pub fn source(&self, typed: PathBuf) -> PathBuf {
-        match self.strip_trailing_slashes && typed.file_name().is_some() {
-            // The components of a path have no slash at their end.
-            true => typed.components().collect(),
-            false => typed,
-        }
+        // The components of a path have no slash at their end.
+        if self.strip_trailing_slashes { typed.components().collect() } else { typed }
     }
 
     pub fn manner(&self, verbose: bool) -> Manner {

@@ -3,13 +3,10 @@
 use super::as_cp::Manner;
 use super::values::{
     BACKUP, DIRECT, FSYNC, HASH, PRESERVE, PRESERVED_BY_DEFAULT, PROGRESS, Preserving, SPARSE, Show, UPDATE,
-    VERIFY, choice, duration, find, size,
+    VERIFY, all_that_can_be_preserved, attribute, choice, duration, find, size,
 };
 use clap::Args;
-use duocopy::{
-    Backup, Destination, Fsync, HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, Hash, Overwrite, Parties,
-    Preserve, Request, Sparse, Verify,
-};
+use duocopy::{Backup, Destination, Fsync, Hash, Overwrite, Parties, Request, Sparse, Verify};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -247,10 +244,9 @@ impl Both {
 
 impl Copied {
     pub fn apply(&self, request: &mut Request, environment: Environment) -> Result<(), String> {
-        request.preserve = match self.preserve.contains(&Preserving::All) {
-            true => all_that_can_be_preserved(),
-            false => self.preserve.iter().filter_map(|what| attribute(*what)).collect(),
-        };
+        let one_by_one = self.preserve.iter().filter_map(|what| attribute(*what));
+        let preserves_all = self.preserve.contains(&Preserving::All);
+        request.preserve = if preserves_all { all_that_can_be_preserved() } else { one_by_one.collect() };
         request.sparse = self.sparse;
         let is_implied = self.simple_backup || self.suffix.is_some();
         request.backup = match self.backup.or(is_implied.then_some(Backup::Existing)) {
@@ -326,19 +322,4 @@ impl Output {
         let Self { progress, quiet, verbose, json, dry_run, .. } = *self;
         Settings { progress, quiet, verbose, json, dry_run, cp: Manner::default() }
     }
-}
-
-/// Returns the attributes that this system has.
-pub fn all_that_can_be_preserved() -> Vec<Preserve> {
-    let has = |what: &Preserve| match what {
-        Preserve::Mode | Preserve::Timestamps => true,
-        Preserve::Ownership => HAS_OWNERS,
-        Preserve::Xattr => HAS_ATTRIBUTES,
-        Preserve::Acl => HAS_ACCESS_LISTS,
-    };
-    PRESERVE.iter().filter_map(|(.., what)| attribute(*what)).filter(has).collect()
-}
-
-fn attribute(what: Preserving) -> Option<Preserve> {
-    if let Preserving::This(what) = what { Some(what) } else { None }
 }

@@ -1,7 +1,9 @@
 //! The values that options take: their names, their help, and what they mean to the library.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use duocopy::{Backup, Fsync, Hash, Overwrite, Preserve, Sparse, Verify};
+use duocopy::{
+    Backup, Fsync, HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, Hash, Overwrite, Preserve, Sparse, Verify,
+};
 use std::time::Duration;
 
 /// The values of an option: the name and its aliases, the help, the meaning.
@@ -52,6 +54,22 @@ pub const PRESERVE: Choices<Preserving> = &[
     (&["acl"], "Access lists", Preserving::This(Preserve::Acl)),
     (&["all"], "All of these that this system has", Preserving::All),
 ];
+
+/// Returns the attributes that this system has.
+pub fn all_that_can_be_preserved() -> Vec<Preserve> {
+    let has = |what: &Preserve| match what {
+        Preserve::Mode | Preserve::Timestamps => true,
+        Preserve::Ownership => HAS_OWNERS,
+        Preserve::Xattr => HAS_ATTRIBUTES,
+        Preserve::Acl => HAS_ACCESS_LISTS,
+    };
+    PRESERVE.iter().filter_map(|(.., what)| attribute(*what)).filter(has).collect()
+}
+
+/// Returns the attribute that this names, if it names a single one.
+pub fn attribute(what: Preserving) -> Option<Preserve> {
+    if let Preserving::This(what) = what { Some(what) } else { None }
+}
 
 /// Whether the copy shares its blocks with SRC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

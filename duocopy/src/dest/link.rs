@@ -10,7 +10,7 @@ use crate::api::{Aftermath, Error, ErrorKind, Loss, LossReason, Operation, Prese
 use crate::digest::{Digest, Kind, Value};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, Entry, FileOwner};
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -61,15 +61,15 @@ impl LinkFile {
     /// Gives the link its owner and times. Returns what could not be preserved.
     fn set_metadata(&self, metadata: &SourceMetadata) -> Vec<Loss> {
         let (directory, name, stat) = (&self.path.directory, self.path.link(), &self.source.stat);
-        let loss = |what, error: io::Error| Loss { what, reason: LossReason::System(error.into()) };
+        let refused = |what, error: io::Error| Loss { what, reason: LossReason::System(error.into()) };
         let mut lost = Vec::new();
         if metadata.wants(Preserve::Ownership) {
             let set = directory.set_link_owner(&name, stat.owner);
-            lost.extend(set.err().map(|error| loss(Preserved::Ownership, error)));
+            lost.extend(set.err().map(|error| refused(Preserved::Ownership, error)));
         }
         if metadata.wants(Preserve::Timestamps) {
             let set = directory.set_link_times(&name, stat.accessed, stat.modified);
-            lost.extend(set.err().map(|error| loss(Preserved::Timestamps, error)));
+            lost.extend(set.err().map(|error| refused(Preserved::Timestamps, error)));
         }
         lost
     }
@@ -79,13 +79,13 @@ impl LinkFile {
     }
 
     /// Removes a temporary file. If this fails, the next copy of a link to this destination removes it.
-    fn remove(&self, name: OsString) {
-        let _ = self.path.directory.remove_if_exists(&name);
+    fn remove(&self, name: &OsStr) {
+        let _ = self.path.directory.remove_if_exists(name);
     }
 
     fn remove_lock(&self) {
         if self.path.leads_to_open(&self.path.temporary(), &self.lock) {
-            self.remove(self.path.temporary());
+            self.remove(&self.path.temporary());
         }
     }
 }
@@ -192,11 +192,11 @@ impl<'a> Ready<'a> for Open<'a> {
             Ok(warning) => {
                 link.warnings.extend(warning);
                 // rename(2) does nothing if both names are links to one inode.
-                link.remove(name);
+                link.remove(&name);
                 Ok(self)
             }
             Err(error) => {
-                link.remove(name);
+                link.remove(&name);
                 Err(error)
             }
         }

@@ -199,7 +199,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         }
         Kind::NoSuchDirectory => row(DESTINATION, "there is no such directory",
             if to.request.is_half() { "name a file" } else { "create it first, or name a file" }),
-        Kind::NotADirectory => row(DESTINATION, "not a directory", "name a directory, or leave out -t"),
+        Kind::NotADirectory => row(DESTINATION, "not a directory", "name a directory, or copy one SRC without -t"),
         Kind::NameTaken { .. } => row(DESTINATION,
             "another file has the name of a temporary file of this copy",
             "remove it, or ask its owner to remove it"),

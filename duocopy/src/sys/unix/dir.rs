@@ -404,6 +404,13 @@ fn with_attributes(mut existing: Existing, file: &impl Readable) -> Existing {
 }
 
 /// Returns the status of a symbolic link, whose birth time is not asked for.
+#[allow(
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::unnecessary_cast,
+    clippy::useless_conversion,
+    reason = "each system has other types"
+)]
 fn link_stat(stat: &rustix::fs::Stat) -> Stat {
     Stat {
         file: file_id(stat),
