@@ -39,6 +39,85 @@ fn cp_ends_with_the_codes_of_the_pair() {
     }
 }
 
+#[test]
+fn cp_copies_several_sources_one_after_the_other() {
+    let folder = Folder::new();
+    folder.make("place");
+    folder.make("other");
+    for (name, length) in [("a", 0), ("b", 3 * MIB), ("c", 4097), ("other/a", 7)] {
+        folder.write(name, bytes(length, 1));
+    }
+    let ended = folder.duocopy("cp a b c place").end();
+    assert_eq!((ended.code, ended.messages.as_str(), ended.output.as_str()), (0, "", ""));
+    folder.duocopy("cp -t other b c").end().expect(0, &[]);
+    for name in ["a", "b", "c"] {
+        folder.assert_same(name, format!("place/{name}"));
+    }
+    folder.assert_same("b", "other/b");
+    // The others are copied all the same, and the first failure decides.
+    folder.write("b", "newer");
+    let ended = folder.duocopy("cp missing b place/c place").end();
+    ended.expect(5, &["missing", "are the same file"]);
+    folder.assert_same("b", "place/b");
+    // One destination cannot have the content of two sources, but a source may be named twice.
+    folder.duocopy("cp a other/a place").end().expect(12, &["an earlier source of this command"]);
+    folder.assert_same("a", "place/a");
+    folder.duocopy("cp b b place").end().expect(0, &[]);
+    folder.duocopy("cp --backup=numbered a other/a place").end().expect(0, &[]);
+    folder.assert_same("other/a", "place/a");
+    folder.duocopy("cp a b missing").end().expect(6, &["no such directory"]);
+    folder.duocopy("cp a b c").end().expect(6, &["not a directory"]);
+    folder.duocopy("cp --dry-run a b place").end().expect(0, &["place"]);
+    folder.assert_nothing_left_in("place");
+}
+
+/// The sandbox confines a thread for good, so each copy of several has one of its own.
+#[test(needs = [children_in_proc], not_on_windows = "there is no sandbox")]
+fn each_copy_of_several_is_confined() {
+    let folder = Folder::new();
+    folder.make("place");
+    folder.write("first", "x");
+    folder.write("src", bytes(2 * MIB, 1));
+    let parent = folder.duocopy("cp --bwlimit=200K --block-size=4K first src place").start();
+    let place = folder.path("place/first");
+    until("the first copy", || place.exists().then_some(()));
+    until("the second copy has begun", || {
+        let copy = folder
+            .temporaries("place")
+            .into_iter()
+            .find(|path| path.extension().is_some_and(|it| it == "part"));
+        copy.and_then(|copy| copy.metadata().ok()).filter(|it| it.len() > 1)
+    });
+    let confined = |process: u32| {
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+        let status = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("status"));
+        tasks.filter_map(|task| status(task).ok()).filter(|status| status.contains("Seccomp:\t2")).count()
+    };
+    until("a confined thread", || (confined(parent.id()) > 0).then_some(()));
+    let child =
+        until("the second process", || parent.children().into_iter().find(|child| confined(*child) > 0));
+    assert!(is_alive(child));
+    parent.signal(Signal::INT);
+    parent.end().expect(130, &["interrupted"]);
+    assert!(!folder.is_there("place/src"));
+}
+
+/// An interrupt between two copies ends the command, too.
+#[test(needs = [strace], not_on_windows = "there is no strace")]
+fn an_interrupt_that_comes_too_late_for_one_copy_ends_the_next() {
+    let folder = Folder::new();
+    folder.make("place");
+    folder.write("a", "x");
+    folder.write("b", "x");
+    // Its name is written to standard output once the first copy is complete.
+    let interrupt = format!("-f -P {} -e inject=write:signal=INT:when=1", folder.path("stdout-0").display());
+    let ended = folder.duocopy("cp -v a b place").traced(&interrupt).end();
+    ended.expect(130, &["interrupted", "place/b"]);
+    folder.assert_same("a", "place/a");
+    assert!(!folder.is_there("place/b"));
+    folder.assert_nothing_left_in("place");
+}
+
 /// Starts `cp` with slow writes, and finds its child. The test needs `strace` and `children_in_proc`.
 fn slow_cp(folder: &Folder) -> (Process, u32) {
     folder.write("src", bytes(2 * MIB, 1));

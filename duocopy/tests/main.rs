@@ -18,6 +18,8 @@ mod changes;
 #[cfg(not(blockpipe_portable))]
 mod command_line;
 mod cp;
+#[cfg(all(unix, not(blockpipe_portable)))]
+mod cp_flags;
 mod destination;
 #[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod directories;

@@ -249,6 +249,9 @@ pub struct Request {
     /// True if a symbolic link as the destination stands for the file that it names; otherwise it is refused.
     /// The Writer's.
     pub follow_links: bool,
+    /// True if a symbolic link to nothing as the destination stands for a file that is created; otherwise it is refused.
+    /// The Writer's.
+    pub create_through_links: bool,
     /// What a symbolic link as the source stands for. A link that is copied replaces a link at the destination.
     /// The Reader's.
     pub source_links: SourceLinks,
@@ -342,6 +345,7 @@ impl Request {
             backup: Backup::None,
             backup_suffix: "~".into(),
             follow_links: true,
+            create_through_links: false,
             source_links: SourceLinks::Follow,
             read_streams: false,
             only_attributes: false,

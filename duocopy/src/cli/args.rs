@@ -280,6 +280,7 @@ fn cp((typed, order): (Cp, ArgMatches), environment: Environment) -> Result<Task
         let parties = Parties::Both { source: own.source(source), destination: destination.clone() };
         let mut request = both.request(parties, environment).map_err(|what| wrong::<Cp>(&what))?;
         own.apply(&mut request, &order);
+        request.create_through_links = environment("POSIXLY_CORRECT").is_some();
         request.dir = meeting_directory(None, environment);
         settings = Some(output.apply(&mut request));
         requests.push(request);

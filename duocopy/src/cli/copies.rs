@@ -21,7 +21,8 @@ pub fn run(requests: Vec<Request>, settings: Settings, signals: &Signals) -> u8 
     let mut code = 0;
     for request in requests {
         code = worse(code, copies.copy(Request { umask: duocopy::umask(), ..request }));
-        if signals.number().is_some() {
+        // After an interrupt that came too late for one copy, the next one ends at once.
+        if code >= SIGNAL {
             break;
         }
     }

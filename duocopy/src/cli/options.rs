@@ -77,7 +77,7 @@ pub struct Copied {
 
     /// Keep the old DST under another name [without a value: `VERSION_CONTROL`, or existing]
     #[arg(
-        long, value_name = "CONTROL", num_args = 0..=1, require_equals = true, value_parser = choice(BACKUP),
+        long, alias = "b", value_name = "CONTROL", num_args = 0..=1, require_equals = true, value_parser = choice(BACKUP),
         default_missing_value = "existing"
     )]
     backup: Option<Backup>,

@@ -20,6 +20,8 @@ pub struct Policy {
     pub backup_suffix: String,
     /// Whether to write to the file that a symbolic link names; otherwise a link is refused.
     pub follow_links: bool,
+    /// Whether a link to nothing stands for a file that is created; otherwise it is refused.
+    pub create_through_links: bool,
     /// Whether to replace what has the destination's name, even a link, and to hand on nothing of it.
     pub remove_destination: bool,
     /// Whether to replace a loop of links, and to copy a file over itself if its backup is kept.
@@ -54,6 +56,7 @@ impl Policy {
             backup: request.backup,
             backup_suffix: request.backup_suffix.clone(),
             follow_links: request.follow_links,
+            create_through_links: request.create_through_links,
             remove_destination: request.remove_destination,
             force: request.force,
             only_attributes: request.only_attributes,
@@ -76,8 +79,7 @@ impl Policy {
         match () {
             () if source.is_link || self.remove_destination => Links::Replaced,
             () if !self.follow_links => Links::Refused,
-            () if self.force => Links::FollowedUnlessLoop,
-            () => Links::Followed,
+            () => Links::Followed { creates: self.create_through_links, replaces_loops: self.force },
         }
     }
 

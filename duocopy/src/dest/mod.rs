@@ -35,4 +35,5 @@ pub use inspect::{Found, inspect, inspect_early};
 pub use metadata::SourceMetadata;
 pub use observed::Observed;
 pub use open::{open, open_stream, take_over};
+pub use path::Links;
 pub use stream::is_stream;

@@ -14,8 +14,8 @@ pub struct Observed(DestinationPath);
 
 impl Observed {
     /// Opens the directory of a destination. Returns `None` if this process cannot see it.
-    pub fn open(path: &Path) -> Option<Self> {
-        DestinationPath::open_path(path, Links::Followed).ok().map(Self)
+    pub fn open(path: &Path, links: Links) -> Option<Self> {
+        DestinationPath::open_path(path, links).ok().map(Self)
     }
 
     /// Returns the directory, which the sandbox must leave readable.
@@ -65,7 +65,7 @@ mod tests {
     fn a_writer_that_dies_at_its_end_is_judged_by_its_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("name");
-        let destination = Observed::open(&path).unwrap();
+        let destination = Observed::open(&path, Links::FOLLOWED).unwrap();
         let temporary = destination.temporary_path();
         std::fs::write(&temporary, "new").unwrap();
         let stat = sys::stat(&temporary).unwrap();

@@ -17,11 +17,19 @@ pub enum Links {
     /// Nothing: it is refused.
     Refused,
     /// The file that it names.
-    Followed,
-    /// The file that it names; if it is in a loop of links, itself.
-    FollowedUnlessLoop,
+    Followed {
+        /// Whether a link to nothing stands for a file that is created; otherwise it is refused.
+        creates: bool,
+        /// Whether a link in a loop of links stands for itself; otherwise it is refused.
+        replaces_loops: bool,
+    },
     /// Itself.
     Replaced,
+}
+
+impl Links {
+    /// A link stands for a file that exists.
+    pub const FOLLOWED: Self = Self::Followed { creates: false, replaces_loops: false };
 }
 
 /// A path that was resolved once. Every later access goes through the open directory, even if the path leads elsewhere
@@ -55,7 +63,9 @@ impl DestinationPath {
     /// Resolves a path in order to inspect what is there: the directory is opened for lookups only.
     pub fn open_path(path: &Path, links: Links) -> Result<Self, Error> {
         match Self::follow(path, links) {
-            Err(Error { kind: ErrorKind::LinkLoop, .. }) if links == Links::FollowedUnlessLoop => {
+            Err(Error { kind: ErrorKind::LinkLoop, .. })
+                if matches!(links, Links::Followed { replaces_loops: true, .. }) =>
+            {
                 Self::follow(path, Links::Replaced)
             }
             found => found,
@@ -78,9 +88,10 @@ impl DestinationPath {
             let below = real.parent().unwrap_or(Path::new("")).to_owned();
             let inspecting = |error| failed(&below, Operation::Stat, error);
             let replaces_links = policy == Links::Replaced;
+            let creates = matches!(policy, Links::Followed { creates: true, .. });
             let target = if replaces_links { Ok(None) } else { directory.read_link(&name) };
             let Some(target) = target.map_err(inspecting)? else {
-                if links > 0 && directory.entry(&name).map_err(inspecting)?.is_none() {
+                if links > 0 && !creates && directory.entry(&name).map_err(inspecting)?.is_none() {
                     return refused(ErrorKind::DanglingLink);
                 }
                 return Ok(Self { directory, name, path: path.into(), replaces_links, real, location: None });

@@ -77,7 +77,7 @@ impl Folder {
 }
 
 fn temporary_path(path: &Path) -> Option<PathBuf> {
-    Observed::open(path).map(|observed| observed.temporary_path())
+    Observed::open(path, Links::FOLLOWED).map(|observed| observed.temporary_path())
 }
 
 fn policy() -> Policy {

@@ -3,7 +3,7 @@
 use super::feed::Feed;
 use super::paths;
 use crate::api::{Error, ErrorKind, Request, Role, SandboxGap, Stop, Warning};
-use crate::dest::Observed;
+use crate::dest::{Links, Observed};
 use crate::session::{
     Consumer, Halt, Meeting, Peers, PipeDirectory, PipeError, Place, Trust, check_peer, wire,
 };
@@ -65,7 +65,9 @@ impl<'a> Half<'a> {
     /// Returns the destination, if this process can see it. It is opened once: a confined process may be unable to follow
     /// its path again.
     pub fn observed(&self) -> Option<&Observed> {
-        self.observed.get_or_init(|| self.destination.and_then(Observed::open)).as_ref()
+        let links = if self.request.remove_destination { Links::Replaced } else { Links::FOLLOWED };
+        let open = |path| Observed::open(path, links);
+        self.observed.get_or_init(|| self.destination.and_then(open)).as_ref()
     }
 
     /// Returns the user of the peer, which has this role, or an error if that user is not allowed.

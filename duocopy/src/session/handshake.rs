@@ -88,7 +88,7 @@ mod tests {
     type Change = fn(&mut Request);
 
     /// Every field, the process to which it matters, and a change to another value.
-    const FIELDS: [(&str, Field, Change); 33] = [
+    const FIELDS: [(&str, Field, Change); 34] = [
         ("parties", Field::Meeting, |own| own.parties = Request::pair("a", "c").parties),
         ("connect_timeout", Field::Own, |own| own.connect_timeout = Some(Duration::from_millis(1))),
         ("replace_within", Field::Own, |own| own.replace_within = Some(Duration::from_nanos(7))),
@@ -110,6 +110,7 @@ mod tests {
         ("backup", Field::Shared(SharedOption::Overwrite), |own| own.backup = Backup::Simple),
         ("backup_suffix", Field::Writer, |own| own.backup_suffix = ".old".into()),
         ("follow_links", Field::Writer, |own| own.follow_links = false),
+        ("create_through_links", Field::Writer, |own| own.create_through_links = true),
         ("source_links", Field::Reader, |own| own.source_links = SourceLinks::Copy),
         ("read_streams", Field::Reader, |own| own.read_streams = true),
         ("only_attributes", Field::Own, |own| own.only_attributes = true),
