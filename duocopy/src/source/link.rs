@@ -75,3 +75,35 @@ impl Source for LinkSource {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::fs::{read_link, remove_file, rename};
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn the_text_of_a_link_is_its_content_while_it_is_the_same_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        symlink("some text", path("link")).unwrap();
+        assert!(LinkSource::open(folder.path(), Kind::Crc64).unwrap().is_none());
+        assert!(LinkSource::open(&path("missing"), Kind::Crc64).unwrap().is_none());
+        let mut link = LinkSource::open(&path("link"), Kind::Crc64).unwrap().unwrap();
+        assert!(link.record().is_link && link.record().known_length() == Some(9));
+        let (mut block, mut text) = ([0; 7], Vec::new());
+        while let Piece::Bytes(filled @ 1..) = link.next(&mut block).unwrap() {
+            text.extend_from_slice(&block[..filled]);
+        }
+        assert_eq!(text, b"some text");
+        let mut finish = || link.finish(9, &Value::default(), &Stop::new()).map_err(|error| error.kind);
+        assert_eq!(finish(), Ok(None));
+        let replaced = Err(ErrorKind::SourceChanged(SourceChange::Replaced));
+        // The same text in another link, and no link at all.
+        symlink(read_link(path("link")).unwrap(), path("other")).unwrap();
+        rename(path("other"), path("link")).unwrap();
+        assert_eq!(finish(), replaced);
+        remove_file(path("link")).unwrap();
+        assert_eq!(finish(), replaced);
+    }
+}
