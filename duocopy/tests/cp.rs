@@ -65,8 +65,11 @@ fn cp_copies_several_sources_one_after_the_other() {
     folder.duocopy("cp b b place").end().expect(0, &[]);
     folder.duocopy("cp --backup=numbered a other/a place").end().expect(0, &[]);
     folder.assert_same("other/a", "place/a");
-    folder.duocopy("cp a b missing").end().expect(6, &["no such directory"]);
-    folder.duocopy("cp a b c").end().expect(6, &["not a directory"]);
+    for (line, message) in [("cp a b missing", "no such directory"), ("cp a b c", "not a directory")] {
+        let ended = folder.duocopy(line).end();
+        ended.expect(6, &[message]);
+        assert_eq!(ended.messages.matches(message).count(), 1, "reported once: {ended:?}");
+    }
     folder.duocopy("cp --dry-run a b place").end().expect(0, &["place"]);
     folder.assert_nothing_left_in("place");
 }

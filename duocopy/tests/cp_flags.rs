@@ -125,7 +125,11 @@ fn a_link_that_is_copied_is_the_old_or_the_new_one_at_every_moment() {
         let ended = folder.duocopy("cp -P link place").traced(&kill).end();
         assert_ne!(ended.code, 0, "{call}: {ended:?}");
         let found = target(&folder, "place").unwrap();
-        assert!(found == Path::new("old") || done && found == Path::new("src"), "{call}: {found:?}");
+        assert!(
+            found == Path::new("old") || done && found == Path::new("src"),
+            "{call}: {}",
+            found.display()
+        );
         folder.duocopy("cp -P dangling place").end().expect(0, &[]);
         assert_eq!(target(&folder, "place").as_deref(), Some(Path::new("nothing")));
         folder.assert_nothing_left();
@@ -294,7 +298,9 @@ fn the_directories_of_a_source_are_made_again() {
     }
     folder.write("a/b/file", "x");
     let modes = [("a", 0o751), ("a/b", 0o550)];
-    modes.iter().for_each(|(name, mode)| folder.set_mode(name, *mode));
+    for (name, mode) in modes {
+        folder.set_mode(name, mode);
+    }
     set_time(&folder, "a", 1_000_000_000);
     folder.duocopy("cp --parents a/b/file into").end().expect(0, &[]);
     folder.assert_same("a/b/file", "into/a/b/file");

@@ -236,6 +236,30 @@ fn the_destination(book: &mut Book) {
     book.tell("A destination that will not do", &scene);
 
     let mut scene = Scene::new();
+    for place in ["place", "other"] {
+        scene.folder.make(place);
+    }
+    scene.folder.write("other/src", "x");
+    scene.folder.write("place/dst", "x");
+    symlink("src", scene.folder.path("link")).unwrap();
+    for line in [
+        "cp src other/src place",
+        "cp src missing dst",
+        "cp -R src place other",
+        "cp --reflink src dst",
+        "cp -i src dst",
+        "cp --parents ../src place",
+        "cp --parents other/src dst",
+        "cp -PT link other",
+        "cp -P --attributes-only link dst",
+        "cp --parents dst/x place",
+    ] {
+        scene.run(line);
+    }
+    scene.fails("cp --parents other/src place", "mkdirat:error=EROFS:when=1");
+    book.tell("Options of cp", &scene);
+
+    let mut scene = Scene::new();
     scene.folder.set_mode("dst", 0o4755);
     scene.run("cp src dst");
     book.tell("A set-user-ID program that is replaced", &scene);

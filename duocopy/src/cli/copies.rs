@@ -17,12 +17,12 @@ use std::time::Instant;
 /// Makes all copies. If one fails, the others are made all the same. Returns the exit code of the first that failed.
 pub fn run(requests: Vec<Request>, settings: Settings, signals: &Signals) -> u8 {
     let is_only_one = requests.len() == 1 && !settings.cp.parents;
-    let mut copies = Copies { settings, signals, is_only_one, written: HashMap::new() };
+    let mut copies = Copies { settings, signals, is_only_one, has_no_place: false, written: HashMap::new() };
     let mut code = 0;
     for request in requests {
         code = worse(code, copies.copy(Request { umask: duocopy::umask(), ..request }));
         // After an interrupt that came too late for one copy, the next one ends at once.
-        if code >= SIGNAL {
+        if code >= SIGNAL || copies.has_no_place {
             break;
         }
     }
@@ -45,6 +45,8 @@ struct Copies<'a> {
     signals: &'a Signals,
     /// True if this process makes no other copy after this one.
     is_only_one: bool,
+    /// True if the directory to copy to does not exist, which need not be said for each source.
+    has_no_place: bool,
     /// The destinations so far, each with its source.
     written: HashMap<PathBuf, PathBuf>,
 }
@@ -60,6 +62,9 @@ impl Copies<'_> {
             return output::failed(&error);
         }
         let result = self.attempt(request, &mut screen);
+        self.has_no_place = result
+            .as_ref()
+            .is_err_and(|error| matches!(error.kind, ErrorKind::NoSuchDirectory | ErrorKind::NotADirectory));
         conclude(&mut screen, result, begun, self.signals.number())
     }
 

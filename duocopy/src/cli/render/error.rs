@@ -436,7 +436,12 @@ fn again(error: &Error) -> &'static str {
 }
 
 fn replace_remedy(to: &Audience) -> String {
-    let flag = if to.request.is_half() { "--force" } else { "--update=all" };
+    let flag = match () {
+        () if to.request.is_half() => "--force",
+        // A link has no attributes that a file could get.
+        () if to.request.only_attributes => "--remove-destination",
+        () => "--update=all",
+    };
     format!("name another one, or replace it with {flag}")
 }
 
