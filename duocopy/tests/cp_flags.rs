@@ -358,8 +358,13 @@ fn standard_output_gets_what_cp_writes_there() {
     ] {
         assert_eq!(said(&format!("--debug {flags} src dst")), format!("'src' -> 'dst'\n{how}"));
     }
-    let objects = said("-v --json src dst");
+    let objects = said("-v --json src dst place");
     assert!(objects.lines().all(|line| line.starts_with('{')), "{objects}");
+    let ends: Vec<_> = objects.lines().filter(|line| line.contains("\"type\":\"end\"")).collect();
+    assert_eq!(ends.len(), 2, "{objects}");
+    for (end, source) in ends.iter().zip(["src", "dst"]) {
+        assert!(end.contains(&format!("\"source\":\"{}\"", folder.text(source))), "{end}");
+    }
     let full = folder.duocopy("cp -v src new").after("exec > /dev/full").end();
     full.expect(1, &["cannot write to standard output"]);
     folder.assert_same("src", "new");

@@ -116,6 +116,7 @@ fn wrong_usage_is_answered_with_a_hint() {
         ("--parents a b", "only `duocopy cp`"),
         ("cp -l a b", "use `ln`"),
         ("cp -T a b c", "one SRC"),
+        ("cp --parents --dry-run a b", "cannot be used with"),
         ("cp a", "<DST>"),
         ("write -n b n", "leave out this option"),
         ("--nonsense a b", "unexpected argument"),

@@ -43,7 +43,7 @@ pub struct AsCp {
     copy_contents: bool,
 
     /// Make the directories of SRC again below DST, which must be a directory
-    #[arg(long, conflicts_with = "no_target_directory")]
+    #[arg(long, conflicts_with_all = ["no_target_directory", "dry_run"])]
     parents: bool,
 
     /// Replace DST even if it is a symbolic link, and hand on nothing of it

@@ -2,7 +2,7 @@
 
 use super::output::say;
 use super::progress::Screen;
-use super::render;
+use super::render::{self, show};
 use super::values::Show;
 use super::{json, output};
 use duocopy::{Error, Outcome, Plan, PlannedDestination};
@@ -39,6 +39,8 @@ pub fn conclude(screen: &mut Screen, result: Result<End, Error>, begun: Instant,
         let mut fields = json::end(result.as_ref(), code, message.as_deref());
         fields["dry_run"] = json!(settings.dry_run);
         fields["seconds"] = json!(seconds);
+        let (source, destination) = to.request.paths();
+        (fields["source"], fields["destination"]) = (json!(source.map(show)), json!(destination.map(show)));
         screen.object("end", fields);
     }
     let code = match &screen.unwritten {
