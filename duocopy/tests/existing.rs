@@ -382,7 +382,7 @@ fn a_write_half_may_make_a_backup() {
         ("write -u dst x", "-u: "),
         ("read -f src x", "-f: `read` writes nothing"),
         ("read --backup src x", "--backup: `read` writes nothing"),
-        ("-n --backup src dst", "cannot be used with"),
+        ("-n --backup src dst", "there is no backup"),
     ] {
         folder.duocopy(line).end().expect(2, &[message]);
     }

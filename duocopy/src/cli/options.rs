@@ -39,7 +39,7 @@ pub struct Both {
     copied: Copied,
 
     /// Do not replace DST if it exists; overrides --update
-    #[arg(short, long, conflicts_with = "backup")]
+    #[arg(short, long)]
     no_clobber: bool,
 
     /// What to do if DST exists; -u means --update=older
@@ -225,6 +225,13 @@ impl Both {
             update => update.unwrap_or(Overwrite::Replace),
         };
         self.copied.apply(&mut request, environment)?;
+        if request.backup != Backup::None && matches!(request.overwrite, Overwrite::Skip | Overwrite::Refuse)
+        {
+            return Err(
+                "with -n or --update=none nothing is replaced, so there is no backup: leave out one of them"
+                    .into(),
+            );
+        }
         request.force = self.copied.force;
         self.safety.apply(&mut request);
         self.blocks.apply(&mut request);
