@@ -281,6 +281,14 @@ fn the_user_is_asked_before_a_file_is_replaced() {
         assert_eq!(ended.messages.contains("? "), is_asked, "{line}: {ended:?}");
         assert_eq!(folder.read("dst") == folder.read("src"), is_asked, "{line}");
     }
+    // Nobody was asked about a file that appears meanwhile.
+    folder.write("large", bytes(400 * KIB, 1));
+    let line = "cp -i --bwlimit=200K --block-size=4K large appears";
+    let copy = folder.duocopy(line).after("exec < yes").start();
+    until("the copy", || folder.left_over("part"));
+    folder.write("appears", OLD);
+    copy.end().expect(12, &["created during the copy"]);
+    assert_eq!(folder.read("appears"), OLD);
     // Each file is asked about.
     folder.make("place");
     folder.write("place/src", OLD);
@@ -315,6 +323,15 @@ fn the_directories_of_a_source_are_made_again() {
     assert_eq!(fs::metadata(folder.path("into/a")).unwrap().mtime(), 1_000_000_000);
     folder.duocopy("cp --parents").word(folder.path("a/b/file")).word("into").end().expect(0, &[]);
     folder.assert_same("a/b/file", format!("into/{}", folder.text("a/b/file")));
+    // A link on the way is followed, and what it leads to is left as it is.
+    folder.make("elsewhere");
+    folder.set_mode("elsewhere", 0o711);
+    symlink("../elsewhere", folder.path("into/link")).unwrap();
+    folder.make("link");
+    folder.write("link/file", "x");
+    folder.set_mode("link", 0o755);
+    folder.duocopy("cp -p --parents link/file into").end().expect(0, &[]);
+    assert_eq!((folder.mode("elsewhere"), folder.read("elsewhere/file")), (0o711, b"x".to_vec()));
     folder.duocopy("cp --parents a/c/file into").end().expect(5, &["a/c/file"]);
     assert!(!folder.is_there("into/a/c"), "nothing is made for a source that is not there");
     folder.duocopy("cp --parents a/../a/b/file into").end().expect(2, &["cannot use the path"]);

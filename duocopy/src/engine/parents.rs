@@ -1,7 +1,7 @@
 //! The directories of a source's path, made again below another one (`--parents`).
 
 use crate::api::{Error, ErrorKind, Loss, LossReason, Operation, Preserve, Preserved};
-use crate::sys::{self, Directory, Stat};
+use crate::sys::{self, Directory, Entry, Stat};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -54,9 +54,13 @@ impl Parents {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
                 Err(error) => return Err(Error::destination(&destination, Operation::MakeDirectory, error)),
             };
+            // What a link leads to is not below `into`, and keeps its metadata.
+            let is_link = matches!(here.entry(name), Ok(Some(Entry::Link(_))));
             here = here.open_path_at(Path::new(name)).map_err(|error| opening(&destination, error))?;
-            let directory = here.try_clone().map_err(|error| opening(&destination, error))?;
-            directories.push(Parent { directory, source: stat, is_new });
+            if !is_link {
+                let directory = here.try_clone().map_err(|error| opening(&destination, error))?;
+                directories.push(Parent { directory, source: stat, is_new });
+            }
         }
         destination.extend(source.file_name());
         Ok(Self { directories, destination, umask })
