@@ -5,7 +5,9 @@ use super::feed::Feed;
 use super::half::{Half, PRIVATE_COPY};
 use super::stats::Meter;
 use super::verdict::Outlook;
-use crate::api::{Error, ErrorKind, Event, Fsync, Outcome, Parties, Role, SharedOption, Stats, Verify};
+use crate::api::{
+    Error, ErrorKind, Event, Fsync, Outcome, Parties, Role, SharedOption, SourceLinks, Stats, Verify,
+};
 use crate::attributes::Received;
 use crate::cache::{CacheUse, Pages};
 use crate::dest::{self, Destination, Policy, SourceMetadata, Staged, WritePlan};
@@ -119,8 +121,9 @@ fn open<T: Trust>(
     if let Some(option) = difference {
         return Err(differs(option).into());
     }
-    if hello.source.is_link && !matches!(request.parties, Parties::Both { .. }) {
-        // The peer would decide where a name of this user leads.
+    let asks_for_links = request.source_links == SourceLinks::Copy;
+    if hello.source.is_link && !(asks_for_links && matches!(request.parties, Parties::Both { .. })) {
+        // The peer, or whoever can write to the memory, would decide where a name of this user leads.
         return Err(Error::at(ErrorKind::SourceIsLink, path).into());
     }
     if request.is_half() && dest::is_stream(path) {
