@@ -339,20 +339,29 @@ fn parsed_in_order<T: CommandFactory + FromArgMatches>(
     typed: &[OsString],
     hints: Hints,
 ) -> Result<(T, ArgMatches), clap::Error> {
+    // It may also be an abbreviation of an option of this form: `--dir` of `--direct`.
+    let options =
+        typed.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str()?.split('=').next());
+    let long = options.filter(|option| option.starts_with("--"));
+    if let Some((option, hint)) = long.filter_map(|option| Some((option, hint(hints, option)?))).next() {
+        return Err(wrong::<T>(&format!("{option}: {hint}")));
+    }
     let matches = command::<T>().try_get_matches_from_mut(typed).map_err(|error| {
         let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
-        let hint = hints
-            .iter()
-            .chain(NOT_FOR_ANY)
-            .find(|(options, _)| options.split(' ').any(|known| known == option));
-        match hint {
-            Some((_, hint)) if error.kind() == ErrorKind::UnknownArgument => {
+        match hint(hints, option).or_else(|| hint(NOT_FOR_ANY, option)) {
+            Some(hint) if error.kind() == ErrorKind::UnknownArgument => {
                 wrong::<T>(&format!("{option}: {hint}"))
             }
             _ => error,
         }
     })?;
     Ok((T::from_arg_matches(&matches)?, matches))
+}
+
+/// Returns what to do instead of giving this option.
+fn hint(hints: Hints, option: &str) -> Option<&'static str> {
+    let is_known = |options: &str| options.split(' ').any(|known| known == option);
+    hints.iter().find(|(options, _)| is_known(options)).map(|(_, hint)| *hint)
 }
 
 /// Returns a form of the command, which calls itself by its name however it was started.

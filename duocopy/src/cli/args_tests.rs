@@ -117,6 +117,7 @@ fn wrong_usage_is_answered_with_a_hint() {
         ("--archive a b", "no directories"),
         ("--parents a b", "only `duocopy cp`"),
         ("cp -l a b", "use `ln`"),
+        ("cp --dir=source a b", "leave out --dir"),
         ("cp -T a b c", "one SRC"),
         ("cp --parents --dry-run a b", "cannot be used with"),
         ("cp a", "<DST>"),
