@@ -342,8 +342,8 @@ fn parsed_in_order<T: CommandFactory + FromArgMatches>(
     // It may also be an abbreviation of an option of this form: `--dir` of `--direct`.
     let options =
         typed.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str()?.split('=').next());
-    let long = options.filter(|option| option.starts_with("--"));
-    if let Some((option, hint)) = long.filter_map(|option| Some((option, hint(hints, option)?))).next() {
+    let mut long = options.filter(|option| option.starts_with("--"));
+    if let Some((option, hint)) = long.find_map(|option| Some((option, hint(hints, option)?))) {
         return Err(wrong::<T>(&format!("{option}: {hint}")));
     }
     let matches = command::<T>().try_get_matches_from_mut(typed).map_err(|error| {
