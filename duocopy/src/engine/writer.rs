@@ -6,7 +6,7 @@ use super::half::{Half, PRIVATE_COPY};
 use super::stats::Meter;
 use super::verdict::Outlook;
 use crate::api::{
-    Error, ErrorKind, Event, Fsync, Outcome, Parties, Role, SharedOption, SourceLinks, Stats, Verify,
+    Error, ErrorKind, Event, Fsync, Outcome, Parties, Request, Role, SharedOption, SourceLinks, Stats, Verify,
 };
 use crate::attributes::Received;
 use crate::cache::{CacheUse, Pages};
@@ -105,6 +105,10 @@ fn open<T: Trust>(
     let hello = Hello::unpack(consumer.peer_hello());
     let difference = hello.difference(request);
     let differs = |option| Error::at(ErrorKind::OptionsDiffer(option), path);
+    if hello.source.is_link && !may_make_link(request) {
+        // The peer, or whoever can write to the memory, would decide where a name of this user leads.
+        return Err(Error::at(ErrorKind::SourceIsLink, path).into());
+    }
     if let Some(dead) = consumer.predecessor() {
         if difference == Some(SharedOption::Checksum) {
             return Err(Halt::Detach(differs(SharedOption::Checksum)));
@@ -121,11 +125,6 @@ fn open<T: Trust>(
     if let Some(option) = difference {
         return Err(differs(option).into());
     }
-    let asks_for_links = request.source_links == SourceLinks::Copy;
-    if hello.source.is_link && !(asks_for_links && matches!(request.parties, Parties::Both { .. })) {
-        // The peer, or whoever can write to the memory, would decide where a name of this user leads.
-        return Err(Error::at(ErrorKind::SourceIsLink, path).into());
-    }
     if request.is_half() && dest::is_stream(path) {
         outlook.is_stream = true;
         policy.check_limit(path, hello.source.stat.length)?;
@@ -133,6 +132,11 @@ fn open<T: Trust>(
     }
     let resume = request.resumes() && !hello.source.is_stream;
     Ok(dest::open(path, &policy, &hello.source, resume)?)
+}
+
+/// Returns whether the source may be a symbolic link, whatever a Reader says.
+fn may_make_link(request: &Request) -> bool {
+    request.source_links == SourceLinks::Copy && matches!(request.parties, Parties::Both { .. })
 }
 
 /// Opens standard output, a device, or a named pipe once another program reads it.
@@ -182,7 +186,7 @@ fn receive<T: Trust>(
 ) -> Result<Outcome, Halt> {
     let (request, digest) = (half.request, Kind::of(half.request));
     let source = Hello::unpack(consumer.peer_hello()).source;
-    if !source.is_link {
+    if !(source.is_link && may_make_link(request)) {
         // A link is created only once its text has arrived, which no confined process may do.
         confine(consumer, destination, half, feed);
     }
