@@ -9,7 +9,7 @@ use duocopy::{
     Backup, Destination, Error, ErrorKind, Outcome, Overwrite, Parents, Parties, PlannedDestination, Request,
     Signals, Sparse,
 };
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -17,7 +17,7 @@ use std::time::Instant;
 /// Makes all copies. If one fails, the others are made all the same. Returns the exit code of the first that failed.
 pub fn run(requests: Vec<Request>, settings: Settings, signals: &Signals) -> u8 {
     let is_only_one = requests.len() == 1 && !settings.cp.parents;
-    let mut copies = Copies { settings, signals, is_only_one, has_no_place: false, written: HashMap::new() };
+    let mut copies = Copies { settings, signals, is_only_one, has_no_place: false, written: BTreeMap::new() };
     let mut code = 0;
     for request in requests {
         code = worse(code, copies.copy(Request { umask: duocopy::umask(), ..request }));
@@ -47,8 +47,8 @@ struct Copies<'a> {
     is_only_one: bool,
     /// True if the directory to copy to does not exist, which need not be said for each source.
     has_no_place: bool,
-    /// The destinations so far, each with its source.
-    written: HashMap<PathBuf, PathBuf>,
+    /// The destinations so far, each with its source. (A `HashMap` would need random numbers, which a system may refuse.)
+    written: BTreeMap<PathBuf, PathBuf>,
 }
 
 impl Copies<'_> {
