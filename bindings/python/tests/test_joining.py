@@ -123,8 +123,10 @@ def test_an_end_sees_that_its_peer_is_missing(python, name):
         other.kill()
         other.wait()
         assert (tx.peer, tx.snapshot().phase) == (None, "alone")
-    with pytest.raises(blockpipe.Busy, match=rf"process {os.getpid()} is the producer and waits for a replacement"):
+    message = rf"process {os.getpid()} is the producer and waits for a replacement"
+    with pytest.raises(blockpipe.AwaitsReplacement, match=message) as caught:
         blockpipe.Consumer(name)
+    assert caught.value.snapshot.producer == os.getpid()
     tx.abort("seen")
     with pytest.raises(blockpipe.Over):
         tx.block()
