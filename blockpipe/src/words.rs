@@ -6,7 +6,7 @@ use crate::sync::{AtomicU64, Ordering, step};
 /// Bytes in shared memory, word by word. The store of another word publishes them.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct Words<const N: usize>([AtomicU64; N]);
+pub(crate) struct Words<const N: usize>(pub [AtomicU64; N]);
 
 impl<const N: usize> Words<N> {
     pub(crate) fn store(&self, words: [u64; N]) {

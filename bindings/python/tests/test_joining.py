@@ -23,7 +23,7 @@ for end in [blockpipe.Producer, blockpipe.Consumer]:
         name,
     )
     me = os.getpid()
-    line = f"too many instances: process {me} is the producer, process {me} is the consumer {me} {me}"
+    line = f"too many instances: process {me} is the producer and process {me} is the consumer {me} {me}"
     assert other.rest() == [line, line]
     block = tx.block()
     block.send(1)
