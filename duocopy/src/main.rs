@@ -50,7 +50,7 @@ fn run(request: &Request, screen: &mut Screen, signals: &Signals) -> Result<End,
     let request = duocopy::resolve(request)?;
     screen.to.request = request.clone();
     if screen.settings.dry_run {
-        return Ok(End::Planned(duocopy::preflight(&request)?));
+        return Ok(End::Planned(duocopy::preflight(&request, &signals.stop())?));
     }
     Ok(End::Copied(duocopy::run(&request, screen, &signals.stop())?))
 }

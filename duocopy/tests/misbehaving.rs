@@ -117,6 +117,21 @@ fn where_no_call_refuses_to_replace_the_name_is_checked_before() {
     }
 }
 
+/// A note about what is in place now is as true if its name cannot be flushed.
+#[test(needs = [fuse])]
+fn a_note_about_the_last_step_is_not_lost_with_its_name() {
+    let folder = Folder::with_source(KIB);
+    let faults = [
+        Refuses(Call::RenameNoReplace, Errno::EINVAL),
+        Refuses(Call::Link, Errno::EPERM),
+        Refuses(Call::SyncDirectory, Errno::EIO),
+    ];
+    let _mounted = folder.mount("mounted", &faults);
+    let ended = folder.duocopy("cp -n src mounted/dst").end();
+    ended.expect(6, &["Input/output error", "could only be asked just before the last step"]);
+    folder.assert_same("src", "mounted/dst");
+}
+
 /// The destination appears during the copy.
 #[test(needs = [fuse, strace])]
 fn a_name_that_was_taken_during_the_copy_is_not_replaced_there_either() {

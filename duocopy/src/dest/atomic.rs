@@ -425,7 +425,9 @@ impl<'a> Ready<'a> for Open<'a> {
             if stat.file != file.heading.target.file {
                 return Ok(None);
             }
-            digest.update_from(&again, stat.length, &mut Pages::new(PIECE), &file.policy.stop)?;
+            digest.update_from(&again, stat.length, &mut Pages::new(PIECE), &|| {
+                file.policy.stop.is_requested()
+            })?;
             Ok(Some(past_the_cache))
         };
         let error = match sys::while_others_may_read(&file.file, read) {

@@ -39,7 +39,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    pub fn of(request: &Request) -> Self {
+    pub fn of(request: &Request, stop: &Stop) -> Self {
         Self {
             overwrite: request.overwrite,
             backup: request.backup,
@@ -54,7 +54,7 @@ impl Policy {
             trusts_memory: request.dir.is_none(),
             journals_at_once: request.dir.is_some() && request.replace_within.is_some(),
             reader: request.dir.as_ref().and_then(|_| sys::effective_user()),
-            stop: Stop::new(),
+            stop: stop.clone(),
         }
     }
 

@@ -106,8 +106,7 @@ impl Journaling {
     /// Removes the journal, unless its name leads to another one by now: the journal goes with its temporary file, which
     /// somebody may have removed.
     pub fn remove(&self, path: &DestinationPath) {
-        let journal = self.recorder.as_ref().map_or(self.journal.as_ref(), |recorder| recorder.journal());
-        let files = [journal.map(Journal::file), self.prepared.as_ref()];
+        let files = [self.journal().map(Journal::file), self.prepared.as_ref()];
         if files.into_iter().flatten().any(|file| path.leads_to_open(&path.journal(), file)) {
             // If this fails, the next copy to this destination removes it.
             let _ = Journal::remove(&path.directory, &path.journal());
@@ -116,7 +115,11 @@ impl Journaling {
 
     /// Returns the position up to which the copy is recorded to be on the disk; 0 if nothing is recorded.
     pub fn durable(&self) -> u64 {
-        let journal = self.recorder.as_ref().map_or(self.journal.as_ref(), |recorder| recorder.journal());
-        journal.map_or(0, Journal::durable)
+        self.journal().map_or(0, Journal::durable)
+    }
+
+    /// Returns the journal, if there is one. While checkpoints run, their thread has it.
+    fn journal(&self) -> Option<&Journal> {
+        self.recorder.as_ref().map_or(self.journal.as_ref(), |recorder| recorder.journal())
     }
 }

@@ -316,7 +316,7 @@ pub fn already_committed(path: &DestinationPath, policy: &Policy, source: &Sourc
     }
     let mut digest = Digest::new(source.digest);
     if source.digest == Kind::Crc64 {
-        digest.update_from(&file, length, &mut vec![0; PIECE], &policy.stop).ok()?;
+        digest.update_from(&file, length, &mut vec![0; PIECE], &|| policy.stop.is_requested()).ok()?;
     }
     let begins = (digest.resume_state() == whole.sum).then_some(whole)?;
     Some(Staging { file, begins, is_committed: true, journal: Some(journal) })

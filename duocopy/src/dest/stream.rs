@@ -242,7 +242,7 @@ mod tests {
         use std::io::Read;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
-        let policy = Policy::of(&Request::write("", ""));
+        let policy = Policy::of(&Request::write("", ""), &crate::api::Stop::new());
         let plan = WritePlan {
             digest: Kind::Nothing,
             cache: CacheUse { direct: false, drops: false, flushes: false },

@@ -81,7 +81,7 @@ fn temporary_path(path: &Path) -> Option<PathBuf> {
 }
 
 fn policy() -> Policy {
-    Policy::of(&Request::both("", ""))
+    Policy::of(&Request::both("", ""), &crate::api::Stop::new())
 }
 
 fn files<const N: usize>(files: [(&str, &str); N]) -> BTreeMap<String, String> {

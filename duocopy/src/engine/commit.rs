@@ -53,7 +53,7 @@ pub fn commit<'a, T: Trust>(
         feed.send(Event::Step(Step::Flushing));
     }
     let begun = Instant::now();
-    let (mut ready, prepared) = staged.prepare(arrived.whole, &arrived.metadata, flushes)?;
+    let (mut ready, mut prepared) = staged.prepare(arrived.whole, &arrived.metadata, flushes)?;
     if let Some(stats) = &mut arrived.stats {
         stats.flushing = flushes.then(|| begun.elapsed());
     }
@@ -75,13 +75,16 @@ pub fn commit<'a, T: Trust>(
     }
     half.stop_if_requested(consumer)?;
     let committing = consumer.commit()?;
-    let committed = ready.commit().and_then(|committed| {
+    let committed = ready.commit().and_then(|mut committed| {
+        // The destination has changed, even if its name cannot be flushed.
+        feed.warn(committed.take_warnings());
+        feed.warn(std::mem::take(&mut prepared.warnings));
         if durable {
             committed.sync_name()?;
         }
         Ok(committed)
     });
-    let mut committed = match committed {
+    let committed = match committed {
         Ok(committed) => committed,
         Err(error) => {
             committing.abort(&wire::encode(&error, half.meeting.is_pair()));
@@ -95,12 +98,10 @@ pub fn commit<'a, T: Trust>(
         let what = error.to_string();
         feed.warn([Warning::TooLate(Box::new(ErrorKind::Pipe { what }.into()))]);
     }
-    feed.warn(committed.take_warnings());
     committed.tidy();
     if let Some(stats) = arrived.stats {
         feed.send(Event::Stats(stats));
     }
-    feed.warn(prepared.warnings);
     Ok(Outcome::Complete {
         bytes: arrived.whole.position,
         checksum: digest.checksum(&arrived.digest),

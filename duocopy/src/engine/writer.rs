@@ -2,7 +2,7 @@
 
 use super::commit::{Arrived, commit};
 use super::feed::Feed;
-use super::half::{Half, PRIVATE_COPY};
+use super::half::{Half, POLL, PRIVATE_COPY};
 use super::stats::Meter;
 use super::verdict::Outlook;
 use crate::api::{Error, ErrorKind, Event, Fsync, Outcome, Role, SharedOption, Stats, Verify};
@@ -17,9 +17,6 @@ use crate::session::{
 use crate::sys::SandboxPolicy;
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// Interval at which a wait for another program checks that the copy can continue.
-const POLL: Duration = Duration::from_millis(50);
 
 /// Writes the blocks to the destination, and decides the verdict.
 pub fn write<T: Trust>(mut consumer: Consumer<T>, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
@@ -98,8 +95,8 @@ fn open<T: Trust>(
 ) -> Result<Box<dyn Destination>, Halt> {
     let reader = half.check_peer(Role::Reader, || consumer.peer_user(), feed)?;
     let (request, path) = (half.request, destination_of(half));
-    let own = Policy::of(request);
-    let policy = Policy { reader: own.reader.and(reader), stop: half.stop.clone(), ..own };
+    let own = Policy::of(request, half.stop);
+    let policy = Policy { reader: own.reader.and(reader), ..own };
     let hello = Hello::unpack(consumer.peer_hello());
     let difference = hello.difference(request);
     let differs = |option| Error::at(ErrorKind::OptionsDiffer(option), path);

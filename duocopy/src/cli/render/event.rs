@@ -27,6 +27,7 @@ pub fn resumed(position: u64, rereads: bool) -> String {
 
 pub fn step(step: Step) -> &'static str {
     match step {
+        Step::Comparing => "read, reading the source again because its inode has changed",
         Step::Flushing => "copied, flushing to the disk",
         Step::Rereading => "flushed, reading the copy back",
     }

@@ -79,7 +79,7 @@ impl AtomicFile {
         }
         let mut digest = Digest::new(kind);
         digest
-            .update_from(&self.file, at.position, &mut vec![0; PIECE], &self.policy.stop)
+            .update_from(&self.file, at.position, &mut vec![0; PIECE], &|| self.policy.stop.is_requested())
             .map_err(|error| self.failed(Operation::ReadPrefix, error))?;
         // Another program may be writing to the destination.
         if self.already_committed && !self.matches_progress(at.position) {

@@ -79,6 +79,12 @@ impl Directory {
         rustix::fs::fstat(&self.0).is_ok_and(|stat| stat.st_mode & 0o1000 != 0 && stat.st_mode & 0o022 != 0)
     }
 
+    /// Returns whether others can rename and remove what this user puts into this directory.
+    pub fn others_may_rename(&self) -> io::Result<bool> {
+        let mode = rustix::fs::fstat(&self.0)?.st_mode;
+        Ok(mode & 0o1000 == 0 && mode & 0o022 != 0)
+    }
+
     /// Returns the identity of the directory itself.
     pub fn id(&self) -> io::Result<FileId> {
         Ok(file_id(&rustix::fs::fstat(&self.0)?))
