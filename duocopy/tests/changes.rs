@@ -130,6 +130,18 @@ fn the_content_is_compared_whatever_was_read_before() {
     }
 }
 
+/// The kernel remembers what a server has told about a file. The server itself is asked whether it has changed.
+#[test(needs = [fuse, held_copies])]
+fn a_change_that_only_the_server_knows_of_is_noticed() {
+    let folder = Folder::new();
+    let mounted = folder.mount("mounted", &[Fault::Remembered]);
+    let [old, new] = versions();
+    fs::write(mounted.backing.join("src"), old).unwrap();
+    let processes = held_in_the_middle(&folder, &format!("{HELD_BLOCKS} mounted/src dst"));
+    fs::write(mounted.backing.join("src"), new).unwrap();
+    both_fail(&folder, processes, 5, &["was written to while it was read"]);
+}
+
 /// Starts a pair whose Reader reads its source again, because the mode was changed, and takes a second for each of its
 /// 40 MiB. Returns both once that has begun.
 fn comparing(folder: &Folder) -> [Process; 2] {

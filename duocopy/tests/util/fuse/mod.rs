@@ -54,6 +54,9 @@ pub enum Fault {
     PresentTimes,
     /// Times are rounded down to [`COARSE`] seconds.
     CoarseTimes,
+    /// The kernel remembers for an hour what it was told about a file, and nobody can write to the file system: otherwise
+    /// each reading would make it ask for the time of access.
+    Remembered,
 }
 
 /// A mounted file system.
@@ -91,6 +94,9 @@ fn mount(backing: &Path, mountpoint: &Path, faults: &[Fault]) -> io::Result<Back
         // A helper, `fusermount3`, unmounts it if this process is killed.
         MountOption::AutoUnmount,
     ];
+    if faults.contains(&Fault::Remembered) {
+        config.mount_options.push(MountOption::RO);
+    }
     config.acl = SessionACL::All;
     fuser::spawn_mount(Nodes::new(backing, faults)?, mountpoint, &config)
 }

@@ -42,6 +42,11 @@ impl Nodes {
         self.faults.contains(&fault)
     }
 
+    /// Returns how long the kernel may remember what it is told about files.
+    pub fn memory(&self) -> Duration {
+        if self.has(Fault::Remembered) { Duration::from_secs(3600) } else { Duration::ZERO }
+    }
+
     pub fn check(&self, call: Call) -> Result<(), Errno> {
         let refuses = |fault: &Fault| match fault {
             Fault::Refuses(refused, error) if *refused == call => Some(*error),
