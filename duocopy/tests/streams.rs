@@ -354,9 +354,9 @@ fn a_leased_source_is_waited_for_until_an_interrupt() {
 #[test(needs = [strace, large])]
 fn a_source_that_looks_leased_is_not_waited_for_without_end() {
     let folder = Folder::with_limit(TEST_LIMIT * 3);
-    let leased =
-        format!("-P {} -e trace=openat -e inject=openat:error=EAGAIN", folder.write("src", OLD).display());
-    let copy = folder.duocopy("cp src dst").traced(&leased).start();
+    folder.write("src", OLD);
+    let leased = "-P src -e trace=openat -e inject=openat:error=EAGAIN";
+    let copy = folder.duocopy("cp src dst").traced(leased).start();
     let ended = copy.end_within(TEST_LIMIT * 2).unwrap_or_else(|_| panic!("it still waits"));
     ended.expect(5, &["cannot open the source", "temporarily unavailable"]);
 }
