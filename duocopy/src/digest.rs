@@ -46,8 +46,8 @@ impl Kind {
         }
     }
 
-    /// Returns how many zeros may be added at once, so that no call takes more than a second or two. Only BLAKE3 has no shortcut
-    /// for them.
+    /// Returns how many zeros may be added at once, so that no call takes more than a second or two. Only BLAKE3 has no
+    /// shortcut for them.
     pub fn longest_zeros(self) -> u64 {
         if self == Self::Blake3 { 1 << 30 } else { u64::MAX }
     }

@@ -39,8 +39,7 @@ impl Signals {
     }
 }
 
-/// Returns the umask of this process, for
-/// [`Request::umask`](crate::Request::umask).
+/// Returns the umask of this process, for [`Request::umask`](crate::Request::umask).
 ///
 /// On systems that do not report the umask, it is set and restored. So call this before other threads create files.
 #[must_use]
@@ -48,11 +47,11 @@ pub fn umask() -> u32 {
     sys::umask()
 }
 
-/// Returns an error if nobody gets what is written to standard output: it was closed when the process started, or the
-/// program that read from it has ended. (On Windows only the former is known.)
+/// Returns an error if standard output was closed when the process started, or if the program that reads from it has
+/// ended. (Windows reports only the former.)
 ///
 /// # Errors
-/// The error that a write should return.
+/// The error that a write to standard output would return.
 pub fn check_standard_output() -> io::Result<()> {
     sys::check_standard_output()
 }

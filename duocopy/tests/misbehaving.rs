@@ -3,6 +3,9 @@
 use crate::util::fuse::{Call, Errno, Fault::CoarseTimes, Fault::Refuses};
 use crate::util::*;
 
+/// The note about a file system that cannot rename without replacing.
+const LIMIT: &str = "no rename that fails if the destination exists, so that was checked just before";
+
 /// A copy to a file system without faults tells whether the file system of these tests is good enough.
 #[test(needs = [fuse])]
 fn a_file_system_without_faults_takes_a_copy() {
@@ -90,7 +93,6 @@ fn where_no_length_can_be_set_holes_become_zeros() {
 /// File systems for cloud storage have neither of the two calls that replace nothing.
 #[test(needs = [fuse])]
 fn where_no_call_refuses_to_replace_the_name_is_checked_before() {
-    const LIMIT: &str = "could only be asked just before the last step if the destination exists";
     for link in [Errno::EPERM, Errno::ENOSYS, Errno::EIO, Errno::EMLINK] {
         let faults = [Refuses(Call::RenameNoReplace, Errno::EINVAL), Refuses(Call::Link, link)];
         let folder = Folder::with_source(300 * KIB);
@@ -128,7 +130,7 @@ fn a_note_about_the_last_step_is_not_lost_with_its_name() {
     ];
     let _mounted = folder.mount("mounted", &faults);
     let ended = folder.duocopy("cp -n src mounted/dst").end();
-    ended.expect(6, &["Input/output error", "could only be asked just before the last step"]);
+    ended.expect(6, &["Input/output error", LIMIT]);
     folder.assert_same("src", "mounted/dst");
 }
 

@@ -203,13 +203,13 @@ pub struct Request {
     /// Bytes to read per second at most; `None`: no limit.
     /// The Reader's.
     pub rate_limit: Option<u64>,
-    /// Whether to read past the page cache.
+    /// True to read directly from the disk, past the page cache.
     /// The Reader's.
     pub direct_source: bool,
-    /// Whether to write past the page cache.
+    /// True to write directly to the disk, past the page cache.
     /// The Writer's.
     pub direct_destination: bool,
-    /// Whether to leave nothing of the file in the page cache.
+    /// True to leave nothing of the file in the page cache.
     /// Own: each process drops its own file.
     pub drop_cache: bool,
     /// What must be on the disk before the copy counts as complete.
@@ -243,22 +243,22 @@ pub struct Request {
     /// The most bytes to write; a longer source is refused.
     /// The Writer's.
     pub max_bytes: Option<u64>,
-    /// Whether to keep what was copied after a failure or an interrupt, for the next run.
+    /// True to keep what was copied after a failure or an interrupt, for the next run.
     /// The Writer's.
     pub keep_partial: bool,
-    /// Whether to resume an interrupted copy.
+    /// True to resume an interrupted copy.
     /// The Writer's.
     pub resume: bool,
     /// Permission bits that a new file does not get, like the umask of a process; see [`umask`](crate::umask).
     /// The Writer's.
     pub umask: u32,
-    /// Whether to give up all rights that the half does not need, once its file is open. This confines the calling
+    /// True to give up all rights that the half does not need, once its file is open. This confines the calling
     /// thread, and the threads that it starts later, for good: ask for it only in a process that exists for this copy.
     /// The Writer's file stays open until that process ends.
     /// Linux only; elsewhere nothing happens.
     /// Own.
     pub sandbox: bool,
-    /// Whether to measure speed and waiting times ([`Event::Stats`](crate::Event::Stats)).
+    /// True to measure speed and waiting times ([`Event::Stats`](crate::Event::Stats)).
     /// Own; with [`Parties::Both`] of both processes.
     pub stats: bool,
     /// The program that [`Parties::Both`] starts as its second process. It must call

@@ -265,7 +265,7 @@ impl Observer for Screen {
                     self.draw(*progress);
                 }
             }
-            // Nothing is missing, unless the Writer is killed.
+            // Checkpoints matter only if the Writer is killed.
             Event::Warning(warning @ Warning::NoCheckpoints { .. }) => {
                 self.detail(&render::warning(&warning, &self.to));
             }

@@ -17,7 +17,7 @@ pub struct Policy {
     pub overwrite: Overwrite,
     pub backup: Backup,
     pub backup_suffix: String,
-    /// Whether to write to the file that a symbolic link names; otherwise a link is refused.
+    /// True to write to the file that a symbolic link names; otherwise a link is refused.
     pub follow_links: bool,
     pub max_bytes: Option<u64>,
     pub sparse: Sparse,

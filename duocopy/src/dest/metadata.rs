@@ -253,8 +253,8 @@ impl SourceMetadata {
     }
 }
 
-/// Sets the times, and returns the loss if the file system does not keep them as they are. It may succeed and round them,
-/// or refuse what is there already.
+/// Sets the times. Returns the loss if the file has other times afterwards, because the file system has rounded them or
+/// has refused the call. A refusal does not matter if the times are right already.
 fn set_times(file: &File, wanted: &Stat) -> io::Result<Option<Loss>> {
     let set = sys::set_times(file, wanted.accessed, wanted.modified);
     let now = sys::fstat(file)?;

@@ -169,8 +169,8 @@ impl Half<'_> {
         };
         let recorded = || there.trailer.as_ref().map(unpack_trailer).filter(|_| self.meeting.is_private());
         let Some((length, sent)) = outlook.sent.or_else(recorded) else { return Aftermath::Undetermined };
-        // Even a user who has asked this process to stop wants to know this, but does not wait for ever. A stranger may
-        // have made it long.
+        // The user wants to know this even after a stop, so the file is read for some more time. In a directory that
+        // others can enter, one of them may have made it long.
         let (begun, limit) =
             (Instant::now(), if self.meeting.is_private() { AFTER_STOP } else { Duration::ZERO });
         let must_end = || self.stop.is_requested() && begun.elapsed() >= limit;

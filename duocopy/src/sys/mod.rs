@@ -2,7 +2,8 @@
 //!
 //! Each system module provides the same names with the same signatures, and this module selects one of them. Only the
 //! modules below this one may test for a system (`cfg(target_os)`), and they import nothing from the rest of the
-//! program. The types that all of them share are in `contract.rs`. What a system lacks comes from `unsupported.rs`. There is no `unsafe`: crates make the calls.
+//! program. The types that all of them share are in `contract.rs`. What a system lacks comes from `unsupported.rs`.
+//! There is no `unsafe`: crates make the calls.
 //!
 //! | part | provides |
 //! |---|---|

@@ -118,11 +118,10 @@ pub fn btrfs() -> Met {
     made_by("btrfs", "mkfs.btrfs", "--version", "package btrfs-progs")
 }
 
-/// `mkfs.ext3` is installed.
+/// The kernel knows ext3, and `mkfs.ext3` is installed.
 #[cfg(unix)]
 pub fn ext3() -> Met {
-    let made = succeeds(Command::new("mkfs.ext3").arg("-V"));
-    met(made, "`mkfs.ext3` is missing (package e2fsprogs)")
+    made_by("ext3", "mkfs.ext3", "-V", "package e2fsprogs")
 }
 
 /// The kernel knows ext4, and `mkfs.ext4` is installed.

@@ -14,9 +14,12 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The user without rights that every system has.
 pub const NOBODY: u32 = 65534;
+/// With this exit code a script says that it cannot test here what it should. Its last message is the reason.
+const IMPOSSIBLE_HERE: i32 = 77;
 /// How much longer everything may take than on Linux.
 pub const SLOWNESS: u64 = 1;
 /// A copy with these blocks can be held in the middle.
@@ -48,6 +51,12 @@ pub fn held_in_the_middle(folder: &Folder, line: &str) -> [Process; 2] {
     let processes = pair(folder.duocopy(line), folder.duocopy(line).traced(SLOW_WRITES));
     processes[1].has_called("pwrite64", 3);
     processes
+}
+
+/// Returns the number of a user that no other test has, in this process or in another one at the same time.
+pub fn fresh_user() -> u32 {
+    static USERS: AtomicU32 = AtomicU32::new(0);
+    30_000 + std::process::id() % 300 * 100 + USERS.fetch_add(1, Ordering::Relaxed) % 100
 }
 
 /// Returns the command that runs another one with a mount namespace of its own, if this user may have one.
@@ -147,7 +156,24 @@ impl Folder {
         let way = own_mounts().expect("the test needs own_mounts");
         let mut command = Command::new(way[0]);
         command.args(&way[1..]).args(["sh", "-euc", script, PROGRAM]);
-        self.start(command, false).end()
+        let ended = self.start(command, false).end();
+        if ended.code == IMPOSSIBLE_HERE {
+            harness::ignore(ended.messages.trim());
+        }
+        ended
+    }
+
+    /// Returns a copy of the program that every user can start. Other users may be unable to enter the directory in which
+    /// the program was built.
+    pub fn program_for_others(&self) -> PathBuf {
+        self.set_mode("", 0o755);
+        let program = self.path("program");
+        if !program.exists() {
+            // Another process copies it: a file that this one has open for writing could reach the child of another test,
+            // and a program that is open for writing does not start.
+            assert!(succeeds(Command::new("cp").arg(PROGRAM).arg(&program)), "copying the program");
+        }
+        program
     }
 
     /// Gives this line to a shell in another directory that finds the program through PATH.
@@ -183,14 +209,7 @@ impl Run<'_> {
 
     /// Runs the program as this user and in this group only, which only root can.
     pub fn by_user(mut self, user: u32, group: u32) -> Self {
-        self.folder.set_mode("", 0o755);
-        // Other users may be unable to enter the directory in which the program was built.
-        self.program = self.folder.path("program");
-        if !self.program.exists() {
-            // Another process copies it: a file that this one has open for writing could reach the child of another test,
-            // and a program that is open for writing does not start.
-            assert!(succeeds(Command::new("cp").arg(PROGRAM).arg(&self.program)), "copying the program");
-        }
+        self.program = self.folder.program_for_others();
         self.user = Some((user, group));
         self
     }

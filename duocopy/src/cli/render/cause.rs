@@ -14,13 +14,13 @@ pub const FREE_SHARED_MEMORY: &str = if cfg!(windows) {
 } else {
     "free some of it (df -h /dev/shm, ls -l /dev/shm), or use a smaller --buffer-size"
 };
-/// Whatever a process without free descriptors was doing.
+/// The remedy for a process that may not open any more files.
 pub const MORE_FILES: &str = if cfg!(windows) {
     "end other programs, then try again"
 } else {
     "let it open more files (raise `ulimit -n`), then try again"
 };
-/// Too few processes and threads.
+/// The remedy for a user who may not start any more processes or threads.
 pub const MORE_PROCESSES: &str =
     "let this user run more processes and threads (raise `ulimit -u`), then try again";
 const REDIRECT: &str = "redirect it to or from a file or a program";

@@ -205,14 +205,14 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             "the destination, or its old backup, is immutable or append-only, so it cannot be replaced",
             "remove the attribute (chattr -ia), or choose another destination"),
         Kind::DirectoryProtected => row(DESTINATION,
-            "the directory of the destination is immutable or append-only, so no file can be put in place there",
+            "the directory of the destination is immutable or append-only, so no file can be renamed there",
             "remove the attribute (chattr -ia), or choose another directory"),
         Kind::DestinationIsMountPoint => row(DESTINATION,
             "the destination is a mount point, which cannot be replaced",
             "copy to the file that is mounted there, or unmount it"),
         Kind::StickyDirectory => row(DESTINATION,
             "the directory is sticky: only the owner of the destination, or of the directory, may replace it",
-            "have its owner copy or remove it, or choose another destination"),
+            "copy as one of the two, or choose another destination"),
         Kind::OutputClosed => row(DESTINATION, "the program that reads the output has ended",
             "find out why it ended, then copy again"),
 
@@ -305,7 +305,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             row(REFUSED, what, "find out who started it, or allow this user")
         }
         Kind::PeerChanged { user: number } => row(REFUSED,
-            format!("a process of {} has taken the place of one that belonged to another user", user(*number)),
+            format!("a process of {} has replaced one of another user", user(*number)),
             "check who can enter the directory in --dir, or copy without --replace-within"),
         Kind::PeerUnproven => row(REFUSED, "the other process has not proved which user it belongs to",
             "check who can enter the directory in --dir"),
@@ -318,7 +318,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
                 None => "give both processes, with --dir or DUOCOPY_DIR, a directory of this user that nobody else may enter (chmod 700)",
             }),
         Kind::ForeignPipe { .. } => row(REFUSED, "cannot use the pipe",
-            "it was left alone: find out who created it, and remove it if it is not needed"),
+            "nothing was changed: find out who created it, and remove it if it is not needed"),
 
         Kind::Mismatch { reread, resumed } => {
             let what = match reread {

@@ -101,8 +101,8 @@ pub fn warning(warning: &Warning, to: &Audience) -> String {
             )
         }
         Warning::NotExclusive { path } => {
-            let limit = "this file system could only be asked just before the last step if the destination exists; a \
-                         file that another program created at that moment was replaced";
+            let limit = "this file system has no rename that fails if the destination exists, so that was checked just \
+                         before; a file that another program created in between was replaced";
             format!("{limit}: {}", to.show(path))
         }
         Warning::Restarted => {

@@ -189,8 +189,7 @@ pub fn set_times(file: &File, accessed: Time, modified: Time) -> io::Result<()> 
     Ok(rustix::fs::futimens(file, &Timestamps { last_access, last_modification })?)
 }
 
-/// Returns the time that a file of this machine would get if it were written to now; `None` if a file that is open as a
-/// source cannot be written to.
+/// Returns the time that the kernel would give to a file that is written to now; `None` if the clock cannot be read.
 pub fn read_file_clock() -> Option<Time> {
     let now = nix::time::clock_gettime(system::FILE_CLOCK).ok()?;
     Some((now.tv_sec(), now.tv_nsec()))

@@ -1,7 +1,8 @@
 //! What differs between the Unix systems. Each module below provides the same names; this one selects.
 //!
-//! `FILE_CLOCK`, `LOOKUP`, `WALK`, `has_magic_links`, `may_compress`, `device`, `mode_bits`, `read_umask`, `advise_sequential`, `open_direct`, `overrides_owners`, `path_of`, `protection`,
-//! `sync_all_of`, `sync_directory` and `rename_no_replace` are for the other files of Unix; the rest is for everybody.
+//! `FILE_CLOCK`, `LOOKUP`, `WALK`, `has_magic_links`, `may_compress`, `device`, `mode_bits`, `read_umask`,
+//! `advise_sequential`, `open_direct`, `overrides_owners`, `path_of`, `protection`, `sync_all_of`, `sync_directory` and
+//! `rename_no_replace` are for the other files of Unix; the rest is for everybody.
 
 #[cfg(target_os = "freebsd")]
 mod freebsd;
