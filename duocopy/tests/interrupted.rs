@@ -462,3 +462,21 @@ fn kill_at_random_moments(what: &str, hit: usize) {
          before the victim had begun; a whole copy takes {whole:?}"
     );
 }
+
+/// A Reader whose Writer was killed after the rename reads the copy to tell whether it is complete. After an interrupt it
+/// does that for up to 10 s more.
+#[test(needs = [strace])]
+fn an_interrupt_ends_the_inspection_of_what_a_dead_writer_left() {
+    let folder = Folder::with_source(40 * MIB);
+    // It takes more time than a process may.
+    let slow = format!("-P {} -e trace=read -e inject=read:delay_enter=1000000", folder.text("dst"));
+    let reader = folder.duocopy("src dst").traced(&slow).start_reader();
+    let held = "-e trace=/^rename -e inject=/^rename:delay_exit=5000000";
+    let writer = folder.duocopy("src dst").traced(held).start_writer();
+    until("the rename", || folder.is_there("dst").then_some(()));
+    writer.kill();
+    reader.has_called("read", 1);
+    reader.signal(Signal::INT);
+    reader.end().expect(8, &["cannot be told from here"]);
+    folder.assert_same("src", "dst");
+}
