@@ -149,10 +149,7 @@ impl Claim<'_> {
             Err(TryLockError::WouldBlock) if Instant::now() > self.deadline => {
                 Err(Error::at(ErrorKind::DestinationLocked, &path.path))
             }
-            Err(TryLockError::WouldBlock) => {
-                pause();
-                Ok(None)
-            }
+            Err(TryLockError::WouldBlock) => pause(path, self.policy).map(|()| None),
             Err(TryLockError::Error(error)) => {
                 let found = path.sibling(&self.name);
                 Err(Error::at(ErrorKind::NoLocks { found }, &path.path).doing(Operation::Temporary, error))
@@ -266,7 +263,7 @@ fn take_over_from(
             }
             _ => break (file, is_committed),
         }
-        pause();
+        pause(path, policy)?;
     };
     if !is_committed {
         // The dead Writer may have given others the right to read it.
@@ -354,7 +351,12 @@ pub fn name_taken(path: &DestinationPath, name: &OsStr, cause: Option<io::Error>
     Error { operation: Some(Operation::Temporary), cause: cause.map(Into::into), ..error }
 }
 
-#[expect(clippy::disallowed_methods, reason = "waiting for a lock has no time limit")]
-fn pause() {
+/// Waits a moment. An error if this process was asked to stop.
+#[expect(clippy::disallowed_methods, reason = "nothing wakes this process when a lock is released")]
+fn pause(path: &DestinationPath, policy: &Policy) -> Result<(), Error> {
+    if policy.stop.is_requested() {
+        return Err(Error::at(ErrorKind::Interrupted, &path.path));
+    }
     std::thread::sleep(Duration::from_millis(5));
+    Ok(())
 }
