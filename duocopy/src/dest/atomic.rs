@@ -16,7 +16,7 @@ use super::staging::{self, Staging};
 use super::{backup, sparse};
 use crate::api::{Aftermath, Backup, Error, ErrorKind, Operation, Preserve, Sparse, Verify, Warning};
 use crate::cache::{CachePolicy, Pages};
-use crate::digest::{Digest, Kind, PIECE, Value};
+use crate::digest::{Digest, Kind, MustEnd, PIECE, Value};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, DirectoryRight, Stat};
 use std::ffi::OsString;
@@ -276,13 +276,14 @@ impl Destination for AtomicFile {
         &'a mut self,
         at: ResumePoint,
         plan: WritePlan,
+        must_end: MustEnd,
     ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
         if !self.matches_progress(at.position) {
             return Err(staging::lost(&self.path, false));
         }
         self.truncate_unacknowledged(at.position)?;
         self.make_hole(at.position)?;
-        let digest = self.digest_at(plan.digest, at)?;
+        let digest = self.digest_at(plan.digest, at, must_end)?;
         let warnings = self.cache.set(&self.file, &self.path.path, at.position, plan.cache);
         self.warnings.extend(warnings);
         if self.policy.records_progress(self.source()) {
@@ -416,7 +417,7 @@ impl<'a> Staged<'a> for Open<'a> {
 }
 
 impl<'a> Ready<'a> for Open<'a> {
-    fn reread(&mut self, digest: Kind) -> Result<(Value, bool), Error> {
+    fn reread(&mut self, digest: Kind, must_end: MustEnd) -> Result<(Value, bool), Error> {
         let file = &mut *self.0;
         let mut digest = Digest::new(digest);
         let read = || {
@@ -425,9 +426,7 @@ impl<'a> Ready<'a> for Open<'a> {
             if stat.file != file.heading.target.file {
                 return Ok(None);
             }
-            digest.update_from(&again, stat.length, &mut Pages::new(PIECE), &|| {
-                file.policy.stop.is_requested()
-            })?;
+            digest.update_from(&again, stat.length, &mut Pages::new(PIECE), must_end)?;
             Ok(Some(past_the_cache))
         };
         let error = match sys::while_others_may_read(&file.file, read) {

@@ -3,7 +3,7 @@
 use super::metadata::SourceMetadata;
 use crate::api::{Backup, Error, ErrorKind, Fsync, Loss, Overwrite, Request, Sparse, Stop, Verify, Warning};
 use crate::cache::CacheUse;
-use crate::digest::{Digest, Kind, Value};
+use crate::digest::{Digest, Kind, MustEnd, Value};
 use crate::record::{Origin, ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, Directory, DirectoryRight};
 use std::fmt::Debug;
@@ -104,6 +104,7 @@ pub trait Destination: Debug {
         &'a mut self,
         at: ResumePoint,
         plan: WritePlan,
+        must_end: MustEnd,
     ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error>;
 
     /// Keeps a failed copy for the next run. If `reached` is given, everything up to that point is flushed first.
@@ -171,7 +172,7 @@ pub struct Prepared {
 /// A copy that is complete, but not committed yet.
 pub trait Ready<'a> {
     /// Reads everything back. The second value says whether it came from the medium and not from the page cache.
-    fn reread(&mut self, digest: Kind) -> Result<(Value, bool), Error>;
+    fn reread(&mut self, digest: Kind, must_end: MustEnd) -> Result<(Value, bool), Error>;
 
     /// Commits the copy by renaming it: the one step that changes the destination.
     fn commit(self: Box<Self>) -> Result<Box<dyn Committed + 'a>, Error>;

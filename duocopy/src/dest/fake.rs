@@ -3,7 +3,7 @@
 use super::SourceMetadata;
 use super::contract::{Access, Committed, Destination, Prepared, Ready, Staged, WritePlan};
 use crate::api::{Error, ErrorKind, Warning};
-use crate::digest::{Digest, Kind, Value};
+use crate::digest::{Digest, Kind, MustEnd, Value};
 use crate::record::{ResumePoint, TargetRecord};
 use std::cell::RefCell;
 
@@ -58,6 +58,7 @@ impl Destination for FakeDestination {
         &'a mut self,
         at: ResumePoint,
         plan: WritePlan,
+        _must_end: MustEnd,
     ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
         self.call("stage")?;
         self.content.truncate(at.position as usize);
@@ -115,7 +116,7 @@ impl<'a> Staged<'a> for Open<'a> {
 }
 
 impl<'a> Ready<'a> for Open<'a> {
-    fn reread(&mut self, digest: Kind) -> Result<(Value, bool), Error> {
+    fn reread(&mut self, digest: Kind, _must_end: MustEnd) -> Result<(Value, bool), Error> {
         self.0.call("reread")?;
         let mut digest = Digest::new(digest);
         digest.update(&self.0.content);

@@ -5,7 +5,7 @@ use super::metadata::SourceMetadata;
 use super::path::DestinationPath;
 use crate::api::{Error, ErrorKind, Loss, LossReason, Operation, Overwrite, Preserved, Warning, is_standard};
 use crate::cache::{CachePolicy, Pages};
-use crate::digest::{Digest, Kind, PIECE, Value};
+use crate::digest::{Digest, Kind, MustEnd, PIECE, Value};
 use crate::record::{ResumePoint, TargetRecord};
 use crate::sys::{self, FileKind, FileOwner};
 use std::fs::File;
@@ -127,6 +127,7 @@ impl Destination for StreamOutput {
         &'a mut self,
         at: ResumePoint,
         plan: WritePlan,
+        _must_end: MustEnd,
     ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
         if at.position != 0 {
             return Err(Error::at(ErrorKind::OutputNotResumable, &self.path));
@@ -209,7 +210,7 @@ impl<'a> Staged<'a> for Open<'a> {
 }
 
 impl<'a> Ready<'a> for Open<'a> {
-    fn reread(&mut self, _digest: Kind) -> Result<(Value, bool), Error> {
+    fn reread(&mut self, _digest: Kind, _must_end: MustEnd) -> Result<(Value, bool), Error> {
         Err(Error::at(ErrorKind::CannotReread, &self.0.path))
     }
 
@@ -257,8 +258,8 @@ mod tests {
         let mut output = open_stream(&path, false).unwrap().unwrap();
         assert_eq!(output.take_warnings(), [Warning::Irreversible { path: path.clone() }]);
         assert!(output.record().is_stream && output.access().is_none());
-        assert_eq!(output.stage(middle, plan).err().unwrap().kind, ErrorKind::OutputNotResumable);
-        let (mut staged, _) = output.stage(ResumePoint::default(), plan).unwrap();
+        assert_eq!(output.stage(middle, plan, &|| false).err().unwrap().kind, ErrorKind::OutputNotResumable);
+        let (mut staged, _) = output.stage(ResumePoint::default(), plan, &|| false).unwrap();
         assert_eq!(staged.write(0, b"abc"), Ok(3));
         assert_eq!(staged.write_zeros(3, 2), Ok(2));
         let mut read = [1; 5];
@@ -269,7 +270,7 @@ mod tests {
         drop(staged);
         assert_eq!(output.keep(Some(middle)), 0);
         let mut full = open_stream(Path::new("/dev/full"), false).unwrap().unwrap();
-        let (mut staged, _) = full.stage(ResumePoint::default(), plan).unwrap();
+        let (mut staged, _) = full.stage(ResumePoint::default(), plan, &|| false).unwrap();
         assert!(staged.write(0, b"x").unwrap_err().is_no_space());
     }
 }

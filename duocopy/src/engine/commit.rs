@@ -1,7 +1,7 @@
 //! From the last byte to the verdict.
 
 use super::feed::Feed;
-use super::half::Half;
+use super::half::{Half, watched};
 use crate::api::{Aftermath, Error, ErrorKind, Event, Fsync, Outcome, Stats, Step, Verify, Warning};
 use crate::dest::{SourceMetadata, Staged};
 use crate::digest::{Kind, Value};
@@ -60,9 +60,7 @@ pub fn commit<'a, T: Trust>(
     if rereads {
         feed.send(Event::Step(Step::Rereading));
         let begun = Instant::now();
-        let reread = ready.reread(digest);
-        half.stop_if_requested(consumer)?;
-        let (there, from_medium) = reread?;
+        let (there, from_medium) = watched(|| consumer.check(), |must_end| ready.reread(digest, must_end))?;
         if there != arrived.digest {
             return Err(arrived.mismatch(true, half).into());
         }

@@ -2,7 +2,7 @@
 
 use super::commit::{Arrived, commit};
 use super::feed::Feed;
-use super::half::{Half, POLL, PRIVATE_COPY};
+use super::half::{Half, POLL, PRIVATE_COPY, watched};
 use super::stats::Meter;
 use super::verdict::Outlook;
 use crate::api::{Error, ErrorKind, Event, Fsync, Outcome, Role, SharedOption, Stats, Verify};
@@ -195,7 +195,9 @@ fn receive<T: Trust>(
         length: source.known_length(),
     });
     feed.start(session::progress(consumer.monitor(), Role::Writer, false));
-    let (mut staged, mut digest) = destination.stage(*reached, plan)?;
+    let at = *reached;
+    let (mut staged, mut digest) =
+        watched(|| consumer.check(), move |must_end| destination.stage(at, plan, must_end))?;
     feed.warn(staged.take_warnings());
     let mut metadata = SourceMetadata::new(&request.preserve);
     let stats = receive_content(consumer, &mut *staged, &mut digest, reached, &mut metadata, half)?;

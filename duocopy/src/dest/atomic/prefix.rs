@@ -3,7 +3,7 @@
 use super::AtomicFile;
 use crate::api::{Error, Operation};
 use crate::dest::staging;
-use crate::digest::{Digest, Kind, PIECE};
+use crate::digest::{Digest, Kind, MustEnd, PIECE};
 use crate::record::ResumePoint;
 use crate::sys;
 
@@ -70,7 +70,7 @@ impl AtomicFile {
     /// Returns the checksum's state at this point: from the recorded sum, or by reading the beginning again. A
     /// committed destination is always read, because only a dead Writer has claimed that it is the copy. If others may
     /// have written the recorded sum, the beginning is always read.
-    pub(super) fn digest_at(&self, kind: Kind, at: ResumePoint) -> Result<Digest, Error> {
+    pub(super) fn digest_at(&self, kind: Kind, at: ResumePoint, must_end: MustEnd) -> Result<Digest, Error> {
         if !self.already_committed
             && self.policy.trusts_memory
             && let Some(digest) = Digest::resume(kind, at.sum)
@@ -79,7 +79,7 @@ impl AtomicFile {
         }
         let mut digest = Digest::new(kind);
         digest
-            .update_from(&self.file, at.position, &mut vec![0; PIECE], &|| self.policy.stop.is_requested())
+            .update_from(&self.file, at.position, &mut vec![0; PIECE], must_end)
             .map_err(|error| self.failed(Operation::ReadPrefix, error))?;
         // Another program may be writing to the destination.
         if self.already_committed && !self.matches_progress(at.position) {

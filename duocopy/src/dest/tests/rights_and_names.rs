@@ -162,7 +162,7 @@ fn runs_of_zeros_become_holes_where_the_policy_says_so() {
     for sparse in [Sparse::Always, Sparse::Auto, Sparse::Never] {
         let folder = Folder::new();
         let mut destination = folder.open(&Policy { sparse, ..policy() }, true).unwrap();
-        let (mut staged, _) = destination.stage(ResumePoint::default(), PLAN).unwrap();
+        let (mut staged, _) = destination.stage(ResumePoint::default(), PLAN, &|| false).unwrap();
         let content = [vec![1; 4096], vec![0; 1 << 20], vec![2; 10]].concat();
         assert_eq!(staged.write(0, &content), Ok(content.len()));
         let length = content.len() as u64;
@@ -190,7 +190,7 @@ fn a_contradictory_record_makes_no_holes() {
     let source = SourceRecord { hides_holes: true, ..folder.source() };
     assert!(!source.stat.has_holes);
     let mut destination = open(&folder.destination(), &policy(), &source, true).unwrap();
-    let (mut staged, _) = destination.stage(ResumePoint::default(), PLAN).unwrap();
+    let (mut staged, _) = destination.stage(ResumePoint::default(), PLAN, &|| false).unwrap();
     assert_eq!((staged.write(0, &[0; 8192]), staged.write_zeros(8192, 4096)), (Ok(8192), Ok(4096)));
 }
 
