@@ -5,7 +5,7 @@
 mod prefix;
 mod replace;
 
-use super::contract::{Access, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
+use super::contract::{Access, Begun, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::inspect::examine;
 use super::journal::{Heading, Journal};
 use super::journaling::Journaling;
@@ -159,12 +159,11 @@ impl AtomicFile {
         self.path.leads_to(&self.path.temporary(), self.heading.target.file)
     }
 
-    fn start_checkpoints(&mut self) -> Result<(), Error> {
+    fn start_checkpoints(&mut self) -> Result<Option<Warning>, Error> {
         let name = self.current_name();
         let started = self.journaling.start(&self.path, (&self.file, &name), self.heading);
         let missing = started.map_err(|error| self.failed(Operation::Journal, error))?;
-        self.warnings.extend(missing.map(|cause| Warning::NoCheckpoints { cause: cause.into() }));
-        Ok(())
+        Ok(missing.map(|cause| Warning::NoCheckpoints { cause: cause.into() }))
     }
 
     fn end_checkpoints(&mut self) -> Result<(), Error> {
@@ -277,19 +276,18 @@ impl Destination for AtomicFile {
         at: ResumePoint,
         plan: WritePlan,
         must_end: MustEnd,
-    ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
+    ) -> Result<Begun<'a>, Error> {
         if !self.matches_progress(at.position) {
             return Err(staging::lost(&self.path, false));
         }
         self.truncate_unacknowledged(at.position)?;
         self.make_hole(at.position)?;
         let digest = self.digest_at(plan.digest, at, must_end)?;
-        let warnings = self.cache.set(&self.file, &self.path.path, at.position, plan.cache);
-        self.warnings.extend(warnings);
+        let mut warnings = self.cache.set(&self.file, &self.path.path, at.position, plan.cache);
         if self.policy.records_progress(self.source()) {
-            self.start_checkpoints()?;
+            warnings.extend(self.start_checkpoints()?);
         }
-        Ok((Box::new(Open(self)), digest))
+        Ok((Box::new(Open(self)), digest, warnings))
     }
 
     fn keep(&mut self, reached: Option<ResumePoint>) -> u64 {
@@ -332,10 +330,6 @@ impl Destination for AtomicFile {
 struct Open<'a>(&'a mut AtomicFile);
 
 impl<'a> Staged<'a> for Open<'a> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        self.0.take_warnings()
-    }
-
     fn check_limit(&self, bytes: u64) -> Result<(), Error> {
         self.0.policy.check_limit(&self.0.path.path, bytes)
     }
@@ -443,20 +437,17 @@ impl<'a> Ready<'a> for Open<'a> {
         Err(error)
     }
 
-    fn commit(self: Box<Self>) -> Result<Box<dyn Committed + 'a>, Error> {
+    fn commit(self: Box<Self>) -> Result<(Box<dyn Committed + 'a>, Vec<Warning>), Error> {
         if !self.0.already_committed {
             self.0.replace()?;
         }
         self.0.is_final = true;
-        Ok(self)
+        let warnings = self.0.take_warnings();
+        Ok((self, warnings))
     }
 }
 
 impl Committed for Open<'_> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        self.0.take_warnings()
-    }
-
     fn sync_name(&self) -> Result<(), Error> {
         self.0.path.directory.sync(&self.0.file).map_err(|error| {
             let error = self.0.failed(Operation::FlushName, error);

@@ -1,7 +1,7 @@
 //! A destination for tests: it notes what is done with it, and fails at a step if the test asks for it.
 
 use super::SourceMetadata;
-use super::contract::{Access, Committed, Destination, Prepared, Ready, Staged, WritePlan};
+use super::contract::{Access, Begun, Committed, Destination, Prepared, Ready, Staged, WritePlan};
 use crate::api::{Error, ErrorKind, Warning};
 use crate::digest::{Digest, Kind, MustEnd, Value};
 use crate::record::{ResumePoint, TargetRecord};
@@ -59,11 +59,11 @@ impl Destination for FakeDestination {
         at: ResumePoint,
         plan: WritePlan,
         _must_end: MustEnd,
-    ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
+    ) -> Result<Begun<'a>, Error> {
         self.call("stage")?;
         self.content.truncate(at.position as usize);
         let digest = Digest::resume(plan.digest, at.sum).expect("a checksum that can be continued");
-        Ok((Box::new(Open(self)), digest))
+        Ok((Box::new(Open(self)), digest, Vec::new()))
     }
 
     fn keep(&mut self, _reached: Option<ResumePoint>) -> u64 {
@@ -79,10 +79,6 @@ impl Destination for FakeDestination {
 struct Open<'a>(&'a mut FakeDestination);
 
 impl<'a> Staged<'a> for Open<'a> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        Vec::new()
-    }
-
     fn check_limit(&self, _bytes: u64) -> Result<(), Error> {
         self.0.call("check_limit")
     }
@@ -123,17 +119,13 @@ impl<'a> Ready<'a> for Open<'a> {
         Ok((self.0.reread.unwrap_or(digest.value()), true))
     }
 
-    fn commit(self: Box<Self>) -> Result<Box<dyn Committed + 'a>, Error> {
+    fn commit(self: Box<Self>) -> Result<(Box<dyn Committed + 'a>, Vec<Warning>), Error> {
         self.0.call("commit")?;
-        Ok(self)
+        Ok((self, Vec::new()))
     }
 }
 
 impl Committed for Open<'_> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        Vec::new()
-    }
-
     fn sync_name(&self) -> Result<(), Error> {
         self.0.call("sync_name")
     }

@@ -1,6 +1,6 @@
 //! A stream output as the destination: standard output, a pipe or a device. Its output cannot be rolled back.
 
-use super::contract::{Access, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
+use super::contract::{Access, Begun, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::metadata::SourceMetadata;
 use super::path::DestinationPath;
 use crate::api::{Error, ErrorKind, Loss, LossReason, Operation, Overwrite, Preserved, Warning, is_standard};
@@ -128,7 +128,7 @@ impl Destination for StreamOutput {
         at: ResumePoint,
         plan: WritePlan,
         _must_end: MustEnd,
-    ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
+    ) -> Result<Begun<'a>, Error> {
         if at.position != 0 {
             return Err(Error::at(ErrorKind::OutputNotResumable, &self.path));
         }
@@ -139,8 +139,7 @@ impl Destination for StreamOutput {
         } else {
             self.cache.set(&self.file, &self.path, 0, plan.cache)
         };
-        self.warnings.extend(warnings);
-        Ok((Box::new(Open(self)), Digest::new(plan.digest)))
+        Ok((Box::new(Open(self)), Digest::new(plan.digest), warnings))
     }
 
     fn keep(&mut self, _reached: Option<ResumePoint>) -> u64 {
@@ -154,10 +153,6 @@ impl Destination for StreamOutput {
 struct Open<'a>(&'a mut StreamOutput);
 
 impl<'a> Staged<'a> for Open<'a> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        self.0.take_warnings()
-    }
-
     fn check_limit(&self, bytes: u64) -> Result<(), Error> {
         self.0.policy.check_limit(&self.0.path, bytes)
     }
@@ -214,16 +209,12 @@ impl<'a> Ready<'a> for Open<'a> {
         Err(Error::at(ErrorKind::CannotReread, &self.0.path))
     }
 
-    fn commit(self: Box<Self>) -> Result<Box<dyn Committed + 'a>, Error> {
-        Ok(self)
+    fn commit(self: Box<Self>) -> Result<(Box<dyn Committed + 'a>, Vec<Warning>), Error> {
+        Ok((self, Vec::new()))
     }
 }
 
 impl Committed for Open<'_> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        Vec::new()
-    }
-
     fn sync_name(&self) -> Result<(), Error> {
         Ok(())
     }
@@ -259,7 +250,7 @@ mod tests {
         assert_eq!(output.take_warnings(), [Warning::Irreversible { path: path.clone() }]);
         assert!(output.record().is_stream && output.access().is_none());
         assert_eq!(output.stage(middle, plan, &|| false).err().unwrap().kind, ErrorKind::OutputNotResumable);
-        let (mut staged, _) = output.stage(ResumePoint::default(), plan, &|| false).unwrap();
+        let (mut staged, ..) = output.stage(ResumePoint::default(), plan, &|| false).unwrap();
         assert_eq!(staged.write(0, b"abc"), Ok(3));
         assert_eq!(staged.write_zeros(3, 2), Ok(2));
         let mut read = [1; 5];
@@ -270,7 +261,7 @@ mod tests {
         drop(staged);
         assert_eq!(output.keep(Some(middle)), 0);
         let mut full = open_stream(Path::new("/dev/full"), false).unwrap().unwrap();
-        let (mut staged, _) = full.stage(ResumePoint::default(), plan, &|| false).unwrap();
+        let (mut staged, ..) = full.stage(ResumePoint::default(), plan, &|| false).unwrap();
         assert!(staged.write(0, b"x").unwrap_err().is_no_space());
     }
 }

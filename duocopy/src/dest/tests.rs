@@ -68,7 +68,7 @@ impl Folder {
     }
 
     fn open(&self, policy: &Policy, resume: bool) -> Result<Box<dyn Destination>, Error> {
-        open(&self.destination(), policy, &self.source(), resume)
+        Ok(Box::new(AtomicFile::open(&self.destination(), policy, &self.source(), resume)?))
     }
 
     fn inspect(&self, policy: &Policy, source: &SourceRecord) -> Result<Found, Error> {
@@ -95,7 +95,7 @@ fn point(content: &str) -> ResumePoint {
 /// Writes the rest of the copy, up to `NEW[..to]`.
 fn write(destination: &mut dyn Destination, to: usize) -> Result<Box<dyn Staged<'_> + '_>, Error> {
     let at = destination.resume_point();
-    let (mut staged, mut digest) = destination.stage(at, PLAN, &|| false)?;
+    let (mut staged, mut digest, _) = destination.stage(at, PLAN, &|| false)?;
     let rest = &NEW.as_bytes()[at.position as usize..to];
     if !rest.is_empty() {
         assert_eq!(staged.write(at.position, rest)?, rest.len());
@@ -111,7 +111,7 @@ fn commit(destination: &mut dyn Destination) -> Result<Box<dyn Committed + '_>, 
     let staged = write(destination, NEW.len())?;
     let (ready, prepared) = staged.prepare(point(NEW), &SourceMetadata::new(&[]), true)?;
     assert_eq!((prepared.not_preserved, prepared.warnings), (Vec::new(), Vec::new()));
-    ready.commit()
+    ready.commit().map(|(committed, _)| committed)
 }
 
 fn copy(folder: &Folder, policy: &Policy) -> Result<(), Error> {
@@ -150,7 +150,7 @@ fn a_copy_is_whole_or_the_old_one_at_every_step() {
     let (mut ready, _) = staged.prepare(point(NEW), &SourceMetadata::new(&[]), true).unwrap();
     assert_eq!(folder.files()["destination"], OLD);
     assert_eq!(ready.reread(Kind::Crc64, &|| false).unwrap().0[..8], point(NEW).sum.to_le_bytes());
-    let committed = ready.commit().unwrap();
+    let (committed, _) = ready.commit().unwrap();
     assert_eq!(folder.files(), files([("destination", NEW)]));
     committed.sync_name().unwrap();
     committed.tidy();
@@ -235,7 +235,7 @@ fn the_overwrite_policy_decides_what_happens_to_an_existing_destination() {
         let policy = Policy { overwrite, ..policy() };
         let case = format!("{overwrite:?}, {age} s, stream {is_stream}");
         let inspected = folder.inspect(&policy, &source);
-        let opened = open(&folder.destination(), &policy, &source, true);
+        let opened = AtomicFile::open(&folder.destination(), &policy, &source, true);
         assert_eq!(inspected.err().map(|error| error.kind), expected, "{case}");
         assert_eq!(opened.as_ref().err().map(|error| error.kind.clone()), expected, "{case}");
         if let Ok(mut opened) = opened {
@@ -403,11 +403,12 @@ fn a_committed_copy_is_recognized_as_long_as_nobody_writes_to_it() {
 #[test]
 fn a_replacement_takes_over_the_very_file_of_the_dead_writer() {
     let (folder, policy) = (Folder::with_old(), Policy { fsync: Fsync::None, ..policy() });
-    let take_over =
-        |dead, committing| take_over(&folder.destination(), &policy, &folder.source(), &dead, committing);
+    let take_over = |dead, committing| {
+        AtomicFile::take_over(&folder.destination(), &policy, &folder.source(), &dead, committing)
+    };
     let mut destination = folder.open(&policy, true).unwrap();
     let dead = destination.record();
-    let (mut staged, _) = destination.stage(ResumePoint::default(), PLAN, &|| false).unwrap();
+    let (mut staged, ..) = destination.stage(ResumePoint::default(), PLAN, &|| false).unwrap();
     assert_eq!(staged.write(0, &NEW.as_bytes()[..8]), Ok(8));
     drop(staged);
     drop(destination);

@@ -73,9 +73,9 @@ pub fn commit<'a, T: Trust>(
     }
     half.stop_if_requested(consumer)?;
     let committing = consumer.commit()?;
-    let committed = ready.commit().and_then(|mut committed| {
+    let committed = ready.commit().and_then(|(committed, warnings)| {
         // The destination has changed, even if its name cannot be flushed.
-        feed.warn(committed.take_warnings());
+        feed.warn(warnings);
         feed.warn(std::mem::take(&mut prepared.warnings));
         if durable {
             committed.sync_name()?;

@@ -8,7 +8,7 @@ use super::verdict::Outlook;
 use crate::api::{Error, ErrorKind, Event, Fsync, Outcome, Role, SharedOption, Stats, Verify};
 use crate::attributes::Received;
 use crate::cache::{CacheUse, Pages};
-use crate::dest::{self, Destination, Policy, SourceMetadata, Staged, WritePlan};
+use crate::dest::{self, AtomicFile, Destination, Policy, SourceMetadata, Staged, StreamOutput, WritePlan};
 use crate::digest::{Digest, Kind};
 use crate::record::{ResumePoint, TargetRecord};
 use crate::session::{
@@ -111,7 +111,7 @@ fn open<T: Trust>(
             return Err(Error::at(ErrorKind::OutputNotResumable, path).into());
         }
         let committing = consumer.predecessor_was_committing();
-        return Ok(dest::take_over(path, &policy, &hello.source, &dead, committing)?);
+        return Ok(Box::new(AtomicFile::take_over(path, &policy, &hello.source, &dead, committing)?));
     }
     if let Some(option) = difference {
         return Err(differs(option).into());
@@ -122,7 +122,7 @@ fn open<T: Trust>(
         return open_stream(consumer, half, &policy);
     }
     let resume = request.resumes() && !hello.source.is_stream;
-    Ok(dest::open(path, &policy, &hello.source, resume)?)
+    Ok(Box::new(AtomicFile::open(path, &policy, &hello.source, resume)?))
 }
 
 /// Opens standard output, a device, or a named pipe once another program reads it.
@@ -135,8 +135,8 @@ fn open_stream<T: Trust>(
     let (begun, request, path) = (Instant::now(), half.request, destination_of(half));
     loop {
         let rereads = request.verify == Verify::Reread;
-        if let Some(output) = dest::open_stream(path, policy, rereads)? {
-            return Ok(output);
+        if let Some(output) = StreamOutput::open(path, policy, rereads)? {
+            return Ok(Box::new(output));
         }
         consumer.check()?;
         if begun.elapsed() > request.connect_timeout.unwrap_or(Duration::MAX) {
@@ -196,9 +196,9 @@ fn receive<T: Trust>(
     });
     feed.start(session::progress(consumer.monitor(), Role::Writer, false));
     let at = *reached;
-    let (mut staged, mut digest) =
+    let (mut staged, mut digest, warnings) =
         watched(|| consumer.check(), move |must_end| destination.stage(at, plan, must_end))?;
-    feed.warn(staged.take_warnings());
+    feed.warn(warnings);
     let mut metadata = SourceMetadata::new(&request.preserve);
     let stats = receive_content(consumer, &mut *staged, &mut digest, reached, &mut metadata, half)?;
     let digest = digest.value();

@@ -1,5 +1,6 @@
 //! Signals that stop the copy, and those that ask for its state.
 
+use super::users::status_field;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag::{register, register_conditional_shutdown, register_usize};
 use std::io;
@@ -31,7 +32,8 @@ impl Signals {
         };
         // This is not `stop`, which the program may set too: only a second signal ends the process at once.
         let second = Arc::new(AtomicBool::new(false));
-        let ignored = ignored_signals();
+        // A bit for each ignored signal. Only Linux tells; elsewhere no signal counts as ignored.
+        let ignored = status_field("SigIgn:", 16).unwrap_or(0);
         for signal in STOPPING.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
             register_conditional_shutdown(signal, i32::from(exit_base) + signal, Arc::clone(&second))?;
             register(signal, Arc::clone(&second))?;
@@ -59,11 +61,4 @@ impl Signals {
     pub fn status_requested(&self) -> bool {
         self.status.swap(false, Ordering::Relaxed)
     }
-}
-
-/// Returns a bit for each ignored signal. Only Linux tells; elsewhere no signal counts as ignored.
-fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

@@ -66,8 +66,10 @@ fn opened_at_start(stream: &impl AsFd, bit: u8, wrong: OFlags) -> io::Result<Fil
     Ok(stream.as_fd().try_clone_to_owned()?.into())
 }
 
-/// Returns an error if nobody gets what is written to standard output: it was closed when the process started, or the
-/// program that read from it has ended.
+/// Checks that somebody gets what is written to standard output.
+///
+/// # Errors
+/// The one of a write: standard output was closed when the process started, or the program that reads from it has ended.
 pub fn check_standard_output() -> io::Result<()> {
     let output = standard_output()?;
     let mut polled = [PollFd::new(&output, PollFlags::empty())];
