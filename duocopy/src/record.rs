@@ -138,6 +138,10 @@ impl Origin {
 }
 
 impl TargetRecord {
+    pub fn of(stat: &Stat) -> Self {
+        Self { file: stat.file, birth_time: stat.birth_time, ..Self::default() }
+    }
+
     /// Returns whether both are the same file. Inode numbers are reused, so the birth time is compared, too.
     pub fn is_same_file(&self, other: &Self) -> bool {
         may_be_same_file(self.file, other.file) && self.birth_time == other.birth_time

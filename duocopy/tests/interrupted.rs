@@ -448,8 +448,9 @@ fn kill_at_random_moments(what: &str, hit: usize) {
                 assert!(survivor.messages.contains(&folder.text("dst")), "{context}");
                 let message = if is_new { "is complete" } else { "is unchanged" };
                 assert!(survivor.messages.contains(message), "{context}");
-                // A Writer removes its temporary file.
-                assert!(hit == 1 || folder.temporaries("").is_empty(), "{context}");
+                // A Writer removes its temporary file, unless the copy has taken so long that there is a checkpoint.
+                let keeps = survivor.messages.contains("are kept");
+                assert!(hit == 1 || keeps || folder.temporaries("").is_empty(), "{context}");
                 died += 1;
                 longest = longest.max(begun.elapsed());
             }

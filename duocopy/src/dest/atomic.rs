@@ -64,7 +64,7 @@ impl AtomicFile {
             && !file.already_committed
             && let Err(error) = sys::preallocate(&file.file, source.stat.length)
         {
-            let error = file.failed(Operation::Reserve, error);
+            let error = file.path.failed(Operation::Reserve)(error);
             if file.begins == ResumePoint::default() {
                 file.discard();
             }
@@ -107,7 +107,7 @@ impl AtomicFile {
                 // If this fails too, the next copy removes the file.
                 let _ = path.directory.remove(&path.temporary());
             }
-            Error::destination(&path.path, Operation::Temporary, error)
+            path.failed(Operation::Temporary)(error)
         })?;
         if policy.journals_at_once && journal.is_none() {
             // If this fails, only a replacement is impossible.
@@ -162,18 +162,18 @@ impl AtomicFile {
     fn start_checkpoints(&mut self) -> Result<Option<Warning>, Error> {
         let name = self.current_name();
         let started = self.journaling.start(&self.path, (&self.file, &name), self.heading);
-        let missing = started.map_err(|error| self.failed(Operation::Journal, error))?;
+        let missing = started.map_err(self.path.failed(Operation::Journal))?;
         Ok(missing.map(|cause| Warning::NoCheckpoints { cause: cause.into() }))
     }
 
     fn end_checkpoints(&mut self) -> Result<(), Error> {
-        self.journaling.end().map_err(|error| self.failed(Operation::Flush, error))
+        self.journaling.end().map_err(self.path.failed(Operation::Flush))
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         let file = &self.file;
         let written = self.cache.transfer(file, (offset, bytes.len()), || sys::write_at(file, bytes, offset));
-        written.map_err(|error| self.failed(Operation::Write, error))
+        written.map_err(self.path.failed(Operation::Write))
     }
 
     /// Gives the file its final owner, mode and attributes. Returns those that could not be set.
@@ -192,8 +192,8 @@ impl AtomicFile {
     /// Records that the copy is complete.
     fn flush(&mut self, whole: ResumePoint, durable: bool) -> Result<(), Error> {
         let flush = if durable { self.file.sync_all() } else { Ok(()) };
-        let flush = flush.map_err(|error| self.failed(Operation::Flush, error));
-        let close = || sys::check_close(&self.file).map_err(|error| self.failed(Operation::Write, error));
+        let flush = flush.map_err(self.path.failed(Operation::Flush));
+        let close = || sys::check_close(&self.file).map_err(self.path.failed(Operation::Write));
         if let Err(error) = flush.and_then(|()| close()) {
             // Data that may have been lost between the cache and the disk must not be trusted, and a second flush would
             // not report the loss.
@@ -224,16 +224,8 @@ impl AtomicFile {
         }
         self.journaling.make_journal(&self.path, &self.heading).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => staging::name_taken(&self.path, &self.path.journal(), None),
-            _ => self.failed(Operation::Journal, error),
+            _ => self.path.failed(Operation::Journal)(error),
         })
-    }
-
-    fn failed(&self, operation: Operation, error: io::Error) -> Error {
-        Error::destination(&self.path.path, operation, error)
-    }
-
-    fn refused(&self, kind: ErrorKind) -> Error {
-        Error::at(kind, &self.path.path)
     }
 }
 
@@ -337,7 +329,7 @@ impl<'a> Staged<'a> for Open<'a> {
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Error> {
         if self.0.already_committed {
             // A committed destination is never written to: the Writer that committed it should have had all data.
-            return Err(self.0.refused(ErrorKind::CommittedTooEarly));
+            return Err(self.0.path.refused(ErrorKind::CommittedTooEarly));
         }
         let may_hide_holes = self.0.policy.sparse == Sparse::Always || self.0.source().hides_holes;
         if !may_hide_holes || !self.0.makes_holes() {
@@ -370,7 +362,7 @@ impl<'a> Staged<'a> for Open<'a> {
                 self.0.refuses_holes = true;
                 self.write_zeros(offset, length)
             }
-            other => other.map(|()| length).map_err(|error| self.0.failed(Operation::Punch, error)),
+            other => other.map(|()| length).map_err(self.0.path.failed(Operation::Punch)),
         }
     }
 
@@ -395,7 +387,7 @@ impl<'a> Staged<'a> for Open<'a> {
             // The Writer that committed the file has set its metadata, and others may have changed it since.
             prepared.not_preserved = metadata.missing(&file.file, file.source(), file.policy.trusts_reader);
             if durable {
-                file.file.sync_all().map_err(|error| file.failed(Operation::Flush, error))?;
+                file.file.sync_all().map_err(file.path.failed(Operation::Flush))?;
             }
         } else {
             file.set_length(whole.position)?;
@@ -425,8 +417,8 @@ impl<'a> Ready<'a> for Open<'a> {
         };
         let error = match sys::while_others_may_read(&file.file, read) {
             Ok(Some(past_the_cache)) => return Ok((digest.value(), past_the_cache)),
-            Ok(None) => file.refused(ErrorKind::TemporaryFileReplaced),
-            Err(error) => file.failed(Operation::Reread, error),
+            Ok(None) => file.path.refused(ErrorKind::TemporaryFileReplaced),
+            Err(error) => file.path.failed(Operation::Reread)(error),
         };
         if error.kind == ErrorKind::Interrupted {
             return Err(error);
@@ -449,9 +441,9 @@ impl<'a> Ready<'a> for Open<'a> {
 
 impl Committed for Open<'_> {
     fn sync_name(&self) -> Result<(), Error> {
-        self.0.path.directory.sync(&self.0.file).map_err(|error| {
-            let error = self.0.failed(Operation::FlushName, error);
-            Error { aftermath: Aftermath::Complete, ..error }
+        self.0.path.directory.sync(&self.0.file).map_err(|error| Error {
+            aftermath: Aftermath::Complete,
+            ..self.0.path.failed(Operation::FlushName)(error)
         })
     }
 

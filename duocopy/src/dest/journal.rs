@@ -156,8 +156,7 @@ impl Journal {
         let Some(content) = read(directory, name).map(|(_, content)| content) else { return false };
         let heading = Heading::unpack(content[..SECTOR].try_into().expect("one sector"));
         let Ok(stat) = sys::fstat(target) else { return false };
-        let target = TargetRecord { file: stat.file, birth_time: stat.birth_time, ..TargetRecord::default() };
-        heading.is_some_and(|heading| heading.target.is_same_file(&target))
+        heading.is_some_and(|heading| heading.target.is_same_file(&TargetRecord::of(&stat)))
     }
 
     /// Opens the journal that an earlier copy left. `None` if there is none that can be trusted.

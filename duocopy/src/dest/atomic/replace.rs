@@ -11,17 +11,17 @@ impl AtomicFile {
     /// Renames the file to its final name, unless another program has interfered with one of the names meanwhile.
     pub(super) fn replace(&mut self) -> Result<(), Error> {
         if !self.owns_temporary() {
-            return Err(self.refused(ErrorKind::TemporaryFileReplaced));
+            return Err(self.path.refused(ErrorKind::TemporaryFileReplaced));
         }
         let entry = self.path.directory.entry(&self.path.name);
-        match entry.map_err(|error| self.failed(Operation::Stat, error))? {
+        match entry.map_err(self.path.failed(Operation::Stat))? {
             None | Some(Entry::Regular(_)) => {}
             Some(Entry::Directory | Entry::Other) => {
-                return Err(self.refused(ErrorKind::DestinationChangedType));
+                return Err(self.path.refused(ErrorKind::DestinationChangedType));
             }
         }
         if !self.path.is_unmoved() {
-            return Err(self.refused(ErrorKind::DirectoryMoved));
+            return Err(self.path.refused(ErrorKind::DirectoryMoved));
         }
         let (temporary, name, overwrite) = (self.path.temporary(), &self.path.name, self.policy.overwrite);
         let renamed = match overwrite {
@@ -48,15 +48,15 @@ impl AtomicFile {
         let Err(error) = renamed else { return Ok(()) };
         let exists = error.kind() == io::ErrorKind::AlreadyExists;
         Err(match overwrite {
-            Overwrite::Skip if exists => self.refused(ErrorKind::Skipped),
-            Overwrite::Refuse if exists => self.refused(ErrorKind::DestinationAppeared),
+            Overwrite::Skip if exists => self.path.refused(ErrorKind::Skipped),
+            Overwrite::Refuse if exists => self.path.refused(ErrorKind::DestinationAppeared),
             _ if sys::is_busy(&error) => {
                 // The copy is complete. The next run, or the user, can still rename it.
                 self.is_final = true;
                 let copy = self.path.sibling(&temporary);
-                self.refused(ErrorKind::DestinationBusy { copy }).doing(Operation::Rename, error)
+                self.path.refused(ErrorKind::DestinationBusy { copy }).doing(Operation::Rename, error)
             }
-            _ => self.failed(Operation::Rename, error),
+            _ => self.path.failed(Operation::Rename)(error),
         })
     }
 
@@ -64,7 +64,7 @@ impl AtomicFile {
     fn check_still_older(&self) -> Result<(), Error> {
         match self.path.directory.stat(&self.path.name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(self.failed(Operation::Stat, error)),
+            Err(error) => Err(self.path.failed(Operation::Stat)(error)),
             Ok(now) => check_overwrite(&self.path.path, &self.policy, &now, self.source()),
         }
     }
