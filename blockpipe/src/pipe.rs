@@ -309,7 +309,13 @@ impl<T: Trust> Pipe<T> {
                 // gate is held is left to the next one.
                 let _ = overview::sweep(self.chosen_directory(), Some(key), Duration::ZERO);
             }
-            if !seats.lock_gate(deadline).map_err(JoinError::io("locking the gate"))? {
+            let locked = seats.lock_gate(deadline).inspect_err(|_| {
+                if new {
+                    // Where files cannot be locked, nobody else can have come to this one, and nobody would remove it.
+                    let _ = seats.unlink();
+                }
+            });
+            if !locked.map_err(JoinError::io("locking the gate"))? {
                 return Err(JoinError::Busy);
             }
             step();

@@ -33,6 +33,8 @@ mod halves;
 mod hardening;
 #[cfg(unix)]
 mod hostile;
+#[cfg(all(target_os = "linux", not(blockpipe_portable)))]
+mod hosts;
 mod interrupted;
 mod layers;
 #[cfg(unix)]

@@ -20,9 +20,16 @@ pub const MORE_FILES: &str = if cfg!(windows) {
 } else {
     "let it open more files (raise `ulimit -n`), then try again"
 };
-/// The remedy for a user who may not start any more processes or threads.
-pub const MORE_PROCESSES: &str =
-    "let this user run more processes and threads (raise `ulimit -u`), then try again";
+/// The remedy for a process that may not use any more memory.
+pub const MORE_MEMORY: &str = if cfg!(windows) {
+    "end other programs, or use a smaller --buffer-size"
+} else {
+    "let it use more memory (raise `ulimit -v`), or use a smaller --buffer-size"
+};
+/// The remedy for a user who may not start any more processes or threads. (A thread that gets no memory for its stack
+/// fails with the same error.)
+pub const MORE_PROCESSES: &str = "let this user run more processes and threads (raise `ulimit -u`, or `ulimit -v` if \
+                                  memory is limited), then try again";
 const REDIRECT: &str = "redirect it to or from a file or a program";
 const CHECK_DISK: &str = if cfg!(windows) { "check the disk (chkdsk)" } else { "check the disk (dmesg)" };
 

@@ -2,8 +2,8 @@
 
 use super::audience::{Audience, SIGNAL, printable, role_name, show, show_name, show_tag, user};
 use super::cause::{
-    CHECK_SHARED_MEMORY, FREE_SHARED_MEMORY, MORE_FILES, MORE_PROCESSES, cause, destination_operation,
-    destination_remedy, meeting_remedy, source_operation, source_remedy,
+    CHECK_SHARED_MEMORY, FREE_SHARED_MEMORY, MORE_FILES, MORE_MEMORY, MORE_PROCESSES, cause,
+    destination_operation, destination_remedy, meeting_remedy, source_operation, source_remedy,
 };
 use crate::cli::hint;
 use duocopy::{Aftermath, Error, ErrorKind as Kind, Parties, Role, SharedOption, SourceChange};
@@ -63,6 +63,8 @@ pub fn message(error: &Error, to: &Audience) -> String {
     }
     if error.cause.as_ref().is_some_and(duocopy::SystemError::is_too_many_files) {
         remedy = MORE_FILES.into();
+    } else if cause(error) == io::ErrorKind::OutOfMemory {
+        remedy = MORE_MEMORY.into();
     }
     let left = aftermath(error, to);
     for clause in [left, remedy] {
@@ -380,12 +382,12 @@ fn look_up(error: &Error, to: &Audience) -> Row {
                 io::ErrorKind::FileTooLarge => "raise `ulimit -f`, or use a smaller --buffer-size",
                 _ => CHECK_SHARED_MEMORY,
             };
-            row(FAILED, format!("cannot use shared memory ({})", printable(step)), remedy)
+            row(FAILED, format!("cannot use shared memory{}", in_parentheses(step)), remedy)
         }
         Kind::Meeting { step } => {
             // The step may name the directory again.
             let is_named = error.path.as_deref().is_some_and(|path| step.contains(&*path.to_string_lossy()));
-            let step = if is_named { String::new() } else { format!(" ({})", printable(step)) };
+            let step = if is_named { String::new() } else { in_parentheses(step) };
             row(FAILED, format!("cannot use the directory of the pipe{step}"), meeting_remedy(error, to))
         }
         Kind::PipeRemoved => row(FAILED,
@@ -394,10 +396,15 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::PipeBusy => row(FAILED,
             format!("a process has been arriving at {pipe}, or leaving it, for more than half a second"),
             "if it is stopped, continue or end it, then try again"),
-        Kind::Pipe { what } => row(FAILED, format!("{pipe} failed ({})", printable(what)),
+        Kind::Pipe { what } => row(FAILED, format!("{pipe} failed{}", in_parentheses(what)),
             "copy again, with the same duocopy for both processes"),
         Kind::Skipped => row(0, "skipped: the destination exists", ""),
     }
+}
+
+/// Returns this text in parentheses, with a space before them; nothing if this process does not know it.
+fn in_parentheses(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" ({})", printable(text)) }
 }
 
 /// Returns a path with what comes before it; nothing if this process may not know it.

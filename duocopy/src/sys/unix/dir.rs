@@ -196,9 +196,9 @@ impl Directory {
     /// name is only checked before.
     pub fn rename_no_replace(&self, from: &OsStr, to: &OsStr) -> io::Result<NoReplace> {
         match system::rename_no_replace(&self.0, from, to) {
-            // The file system has no such call. The file has both names for a moment, and a new name that is taken
-            // still makes this fail.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            // The file system has no such call, or a filter of system calls does not know it. The file has both names for
+            // a moment, and a new name that is taken still makes this fail.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
                 match rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty()) {
                     Ok(()) => self.remove(from).map(|()| NoReplace::Guaranteed),
                     Err(error) if !NO_LINKS.contains(&error) => Err(error.into()),

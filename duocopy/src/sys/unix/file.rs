@@ -81,15 +81,17 @@ pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
 
 /// Returns the first range at or after this offset that is not a hole; `None` if only holes follow.
 ///
-/// On a file system that does not report holes there are none. The call moves the file's own offset.
+/// Where the file system does not report holes, or a filter of system calls forbids it, there are none. The call moves the
+/// file's own offset.
 pub fn next_data(file: &File, offset: u64) -> io::Result<Option<Range<u64>>> {
-    let start = match seek(file, SeekFrom::Data(offset)) {
-        Ok(start) => start,
-        Err(Errno::NXIO) => return Ok(None),
-        Err(Errno::INVAL | Errno::NOTSUP) => return Ok(Some(offset..u64::MAX)),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(Some(start..seek(file, SeekFrom::Hole(start))?))
+    let range =
+        seek(file, SeekFrom::Data(offset)).and_then(|start| Ok(start..seek(file, SeekFrom::Hole(start))?));
+    match range {
+        Ok(range) => Ok(Some(range)),
+        Err(Errno::NXIO) => Ok(None),
+        Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::PERM) => Ok(Some(offset..u64::MAX)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reserves space where the file system can, so that a full disk is noticed before the copy starts.
