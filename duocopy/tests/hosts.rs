@@ -12,7 +12,7 @@ use libc::{c_long, *};
 use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition};
 use seccompiler::{SeccompFilter, SeccompRule};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 /// What a host is used for, in the words of the table, and the files that are the same if that has worked.
 const USES: [(&str, &str, &str); 5] = [
@@ -110,6 +110,7 @@ fn check(title: &str, host: &Host) {
         {around} sh -c '{uses}' \"$0\"
         find /dev/shm tmp ! -path /dev/shm ! -path tmp ! -name 'blockpipe-*' >left 2>none || true"
     );
+    let has_holes = needs::holes().is_ok();
     if !refused.is_empty() {
         refuse(refused, *error);
     }
@@ -131,9 +132,10 @@ fn check(title: &str, host: &Host) {
             assert!(to.is_empty() || !folder.is_there(to), "{title}: {name}");
         }
     }
-    if needs::holes().is_ok() && documented.works.contains(&"halves") {
-        let copy = fs::metadata(folder.path("halves.copy")).unwrap();
-        assert!(copy.blocks() * 512 < copy.len(), "{title}: the copy has no holes");
+    if has_holes && documented.works.contains(&"halves") {
+        // Not `fs::metadata`, which takes an error of `statx` seriously once that has worked.
+        let copy = rustix::fs::stat(folder.path("halves.copy")).unwrap();
+        assert!(copy.st_blocks * 512 < copy.st_size, "{title}: the copy has no holes");
     }
     folder.assert_nothing_left();
     let left = String::from_utf8(folder.read("left")).unwrap();
@@ -159,7 +161,9 @@ macro_rules! hosts {
         fn $name() {
             check($title, &$host);
         }
-    )*};
+    )*
+        const TITLES: &[&str] = &[$($title),*];
+    };
 }
 
 /// Calls that a copy can do without.
@@ -258,4 +262,164 @@ hosts! {
     no_locks[]: "`flock`", Host { refused: &[(SYS_flock, None)], ..PLAIN };
     no_locks_of_open_files[]: "open-file-description locks", Host { refused: &OFD_LOCKS, error: EINVAL, ..PLAIN };
     refused_locks[]: "open-file-description locks", Host { refused: &OFD_LOCKS, error: EPERM, ..PLAIN };
+}
+
+#[test(needs = [manual])]
+fn every_host_in_the_tables_is_made_here() {
+    let page = fs::read_to_string(manual().with_file_name("platforms.md")).expect("the test needs it");
+    let (_, section) = page.split_once("\n## Hosts\n").expect("the section");
+    let (section, _) = section.split_once("\n## ").expect("another section");
+    let titles = section.lines().filter_map(|line| Some(line.strip_prefix("| ")?.split_once(" |")?.0));
+    let unknown: Vec<_> =
+        titles.filter(|title| !["host", "without"].contains(title) && !TITLES.contains(title)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// By default all of them are missing at once.
+#[test(needs = [large, own_mounts])]
+fn each_call_that_a_copy_can_do_without_may_be_the_only_one_that_is_missing() {
+    for (call, condition) in DISPENSABLE {
+        for error in [ENOSYS, EPERM, EINVAL] {
+            // A filter belongs to the thread that has set it.
+            let one = std::thread::spawn(move || {
+                let folder = prepared();
+                refuse(&[(call, condition)], error);
+                for line in ["cp small small.copy", "cp --sparse=always --verify=reread holes halves.copy"] {
+                    folder.duocopy(line).end().expect(0, &[]);
+                }
+                folder.assert_same("holes", "halves.copy");
+                complete([(); 2].map(|()| folder.duocopy("--wait=9s large pair.copy").start()));
+                folder.assert_same("large", "pair.copy");
+            });
+            assert!(one.join().is_ok(), "{call} {error}");
+        }
+    }
+}
+
+const AS_PROCESS_1: &str = "unshare --pid --fork --kill-child";
+
+#[test(needs = [root])]
+fn two_processes_that_are_both_number_1_copy_and_are_replaced() {
+    let folder = prepared();
+    let first = |line: &str| folder.duocopy(&format!("--wait=9s {line}")).inside(AS_PROCESS_1).start();
+    complete([first("large pair.copy"), first("large pair.copy")]);
+    folder.assert_same("large", "pair.copy");
+    let read =
+        folder.read_half("--wait=9s --bwlimit=2M --replace-within=9s large").inside(AS_PROCESS_1).start();
+    let write = || folder.write_half("--wait=9s --replace-within=9s dst").inside(AS_PROCESS_1).start();
+    let killed = write();
+    until("the copy has begun", || folder.halves_have_begun().then_some(()));
+    killed.kill();
+    read.reports("waiting up to 9s for a replacement");
+    complete([read, write()]);
+    folder.assert_same("large", "dst");
+    folder.assert_nothing_left();
+}
+
+#[test(needs = [root, children_in_proc])]
+fn process_1_ends_with_its_peer_and_by_signals() {
+    let folder = prepared();
+    let read = || folder.read_half("--wait=9s --bwlimit=256K large");
+    let writer = folder.write_half("--wait=9s dst").inside(AS_PROCESS_1).start();
+    let reader = read().start();
+    until("the copy has begun", || folder.halves_have_begun().then_some(()));
+    reader.kill();
+    writer.end().expect(8, &["the Reader died"]);
+    for signal in STOPPING {
+        let outside = read().inside(AS_PROCESS_1).start();
+        outside.reports("waiting for the Writer");
+        let [number] = outside.children()[..] else { panic!("one child") };
+        let process = rustix::process::Pid::from_raw(number.cast_signed()).unwrap();
+        rustix::process::kill_process(process, signal).unwrap();
+        outside.end().expect(128 + signal.as_raw(), &["interrupted"]);
+    }
+    folder.assert_untouched(None);
+}
+
+#[test]
+fn signals_that_the_parent_has_blocked_end_a_copy() {
+    let folder = prepared();
+    for signal in STOPPING {
+        let blocked = |line: &str| folder.duocopy(line).inside("env --block-signal").start();
+        let waiting = blocked("--wait=9s large dst");
+        waiting.reports("waiting for the second process");
+        waiting.signal(Signal::USR1);
+        waiting.reports("waiting for the second process · ");
+        waiting.signal(signal);
+        waiting.end().expect(128 + signal.as_raw(), &["interrupted"]);
+        let copying = blocked("cp --bwlimit=256K large dst");
+        until("the copy has begun", || folder.left_over("part"));
+        copying.signal(signal);
+        copying.end().expect(128 + signal.as_raw(), &["interrupted"]);
+    }
+    folder.assert_untouched(None);
+    // One that has come before the program could watch for it.
+    let early = folder.duocopy("cp large dst").after("kill -TERM $$").inside("env --block-signal").end();
+    early.expect(128 + Signal::TERM.as_raw(), &["interrupted"]);
+    folder.assert_untouched(None);
+}
+
+#[test(needs = [loader])]
+fn the_end_of_the_second_process_is_known_although_the_parent_ignores_sigchld() {
+    let folder = prepared();
+    let loader = needs::LOADERS.iter().find(|path| std::path::Path::new(path).exists()).unwrap();
+    let run =
+        folder.duocopy("cp large dst").inside(&format!("env --ignore-signal=CHLD {loader} --argv0 none"));
+    run.end().expect(1, &["cannot start the second process: it could not be loaded"]);
+    folder.assert_untouched(None);
+}
+
+#[test]
+fn with_too_little_memory_a_copy_works_or_ends_before_the_last_step() {
+    let folder = prepared();
+    let (mut explained, mut worked) = (0, 0);
+    for kilobytes in (10_000..=40_000).step_by(1_000) {
+        let limit = format!("unset RUST_BACKTRACE; ulimit -v {kilobytes}");
+        let ended = folder.duocopy("cp --buffer-size=4M large dst").after(&limit).end();
+        match ended.code {
+            0 => {
+                worked += 1;
+                folder.assert_same("large", "dst");
+                fs::remove_file(folder.path("dst")).unwrap();
+                continue;
+            }
+            1 if ended.messages.contains("`ulimit -v`") => explained += 1,
+            // The system or the runtime ends a program that gets no memory for itself.
+            code => assert!(code < 0 || [8, 127, 134, 139].contains(&code), "{kilobytes}: {ended:?}"),
+        }
+        assert!(!folder.is_there("dst"), "{kilobytes}: {ended:?}");
+    }
+    assert!(explained > 3 && worked > 3, "{explained} {worked}");
+    folder.duocopy("cp large dst").end().expect(0, &[]);
+    folder.assert_nothing_left();
+}
+
+#[test(needs = [root])]
+fn a_directory_of_pipes_that_locks_out_its_owner_is_opened_up() {
+    let folder = prepared();
+    let user = 48_011;
+    let usual = pipes_folder_of(user);
+    for mode in [0o000, 0o200, 0o400, 0o600] {
+        let _ = fs::create_dir(&usual);
+        std::os::unix::fs::chown(&usual, Some(user), None).unwrap();
+        fs::set_permissions(&usual, fs::Permissions::from_mode(mode)).unwrap();
+        let run = || folder.duocopy("--wait=9s small dst").by_user(user, user);
+        let runs = [run(), run()];
+        folder.set_mode("", 0o777);
+        complete(runs.map(Run::start));
+        assert_eq!(fs::metadata(&usual).unwrap().mode() & 0o7777, 0o700);
+        fs::remove_file(folder.path("dst")).unwrap();
+    }
+    fs::remove_dir(&usual).unwrap();
+}
+
+#[test(needs = [root, user_namespaces])]
+fn an_owner_that_the_namespace_does_not_know_is_not_preserved() {
+    let folder = prepared();
+    std::os::unix::fs::chown(folder.path("small"), Some(48_012), Some(48_012)).unwrap();
+    let run = |line: &str| folder.duocopy(line).inside("unshare --user --map-root-user").end();
+    run("cp -p small dst").expect(3, &["ownership"]);
+    run("cp small other").expect(0, &[]);
+    folder.assert_same("small", "dst");
+    folder.assert_same("small", "other");
 }
