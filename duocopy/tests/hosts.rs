@@ -414,13 +414,31 @@ fn a_directory_of_pipes_that_locks_out_its_owner_is_opened_up() {
     fs::remove_dir(&usual).unwrap();
 }
 
+/// What is written to this file belongs to another user than it seems to.
 #[test(needs = [root, user_namespaces])]
 fn an_owner_that_the_namespace_does_not_know_is_not_preserved() {
     let folder = prepared();
-    std::os::unix::fs::chown(folder.path("small"), Some(48_012), Some(48_012)).unwrap();
-    let run = |line: &str| folder.duocopy(line).inside("unshare --user --map-root-user").end();
-    run("cp -p small dst").expect(3, &["ownership"]);
-    run("cp small other").expect(0, &[]);
-    folder.assert_same("small", "dst");
-    folder.assert_same("small", "other");
+    let unknown = |name: &str, mode| {
+        std::os::unix::fs::chown(folder.path(name), Some(48_012), Some(48_012)).unwrap();
+        folder.set_mode(name, mode);
+    };
+    unknown("small", 0o6775);
+    for (namespace, place) in [("unshare --user --map-root-user", "a"), ("unshare --user", "b")] {
+        folder.make(place);
+        folder.write(format!("{place}/old"), OLD);
+        unknown(&format!("{place}/old"), 0o664);
+        let run = |line: &str| folder.duocopy(&format!("cp {line}")).inside(namespace).end();
+        run(&format!("-p small {place}/whole"))
+            .expect(3, &["ownership", "the set-user-ID and set-group-ID bits"]);
+        run(&format!("--preserve=mode small {place}/mode"))
+            .expect(3, &["the set-user-ID and set-group-ID bits"]);
+        run(&format!("small {place}/new")).expect(0, &[]);
+        // Neither the group nor others get what was meant for the group of the old file.
+        run(&format!("small {place}/old")).expect(0, &["the owner"]);
+        for (name, mode) in [("whole", 0o755), ("mode", 0o775), ("new", 0o755), ("old", 0o604)] {
+            let name = format!("{place}/{name}");
+            folder.assert_same("small", &name);
+            assert_eq!(folder.mode(&name), mode, "{name} {namespace}");
+        }
+    }
 }

@@ -113,16 +113,17 @@ impl SourceMetadata {
         let lost_owner = self.set_owner(file, around, decide(false, true, true).mode)?;
         let owner = sys::fstat(file)?.owner;
         missing.of_source.extend(lost_owner);
-        let kept = around.existing.is_none_or(|existing| existing.owner == owner);
+        let is_known = sys::is_known_owner(file, owner);
+        let kept = around.existing.is_none_or(|existing| existing.owner == owner && is_known);
         missing.other_owner = !kept && !wants(Preserve::Ownership);
-        let same_owner = trusts_reader && sys::is_owned_by(file, source.stat.owner);
+        let same_owner = trusts_reader && is_known && source.stat.owner == owner;
         if wants(Preserve::Xattr) {
             let privileged = xattr::set_privileged(received, file, trusts_reader, same_owner);
             missing.of_source.extend(privileged);
         }
         // If `--preserve=ownership` asked for this group, it counts like the old one.
-        let has_group = !sys::HAS_OWNERS || source.stat.owner.1 == owner.1;
-        let group_kept = around.existing.is_none_or(|existing| existing.owner.1 == owner.1)
+        let has_group = !sys::HAS_OWNERS || source.stat.owner.1 == owner.1 && is_known;
+        let group_kept = around.existing.is_none_or(|existing| existing.owner.1 == owner.1 && is_known)
             || wants(Preserve::Ownership) && has_group;
         let rights = decide(same_owner, group_kept, has_group || !wants(Preserve::Ownership));
         let rights = if is_private { rights } else { rights.without_mask() };
@@ -151,7 +152,7 @@ impl SourceMetadata {
         let received = self.attributes.unpack();
         let received = received.as_deref();
         let stat = sys::fstat(file).ok();
-        let same_owner = sys::is_owned_by(file, source.stat.owner);
+        let same_owner = stat.is_some_and(|stat| stat.owner == source.stat.owner);
         if self.wants(Preserve::Ownership) && !same_owner {
             missing.push(in_place(Preserved::Ownership));
         }

@@ -179,9 +179,17 @@ pub fn set_user(file: &File, user: u32) -> io::Result<()> {
     fchown(file, Some(user), None)
 }
 
-/// Checks that the file belongs to this user and this group.
-pub fn is_owned_by(file: &File, owner: (u32, u32)) -> bool {
-    file.metadata().is_ok_and(|it| (it.uid(), it.gid()) == owner)
+/// The number that all users and groups have that a user namespace does not know (`/proc/sys/fs/overflowuid`).
+const UNKNOWN: u32 = 65534;
+
+/// Checks that these numbers, which a file of this process has, stand for one user and one group. In a user namespace they
+/// may stand for any that it does not know: then no file can be given to them. A file that has set-ID bits loses them.
+pub fn is_known_owner(file: &File, (user, group): (u32, u32)) -> bool {
+    let is_refused = || {
+        let given = fchown(file, Some(user), Some(group));
+        given.is_err_and(|error| error.raw_os_error() == Some(Errno::INVAL.raw_os_error()))
+    };
+    user != UNKNOWN && group != UNKNOWN || !is_refused()
 }
 
 /// Sets the times of the last access and the last write, each as [`Stat`] has it.
