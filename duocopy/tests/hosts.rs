@@ -244,6 +244,8 @@ hosts! {
     no_environment[]: "no environment variable", Host { program: "env -i \"$0\"", ..PLAIN };
     odd_environment[]: "variables with nonsense (`TZ`, `LANG`, `HOME`, `TERM`)",
         Host { each: "export TZ=:/none LANG=xx_YY.none LC_ALL=tr_TR LANGUAGE=- HOME= TERM=", ..PLAIN };
+    no_name[bash]: "empty `argv[0]`",
+        Host { program: "bash -c \"exec -a \\\"\\\" \\\"\\$0\\\" \\\"\\$@\\\"\" \"$0\"", ..PLAIN };
     full_output[]: "full standard output", Host { each: "exec >/dev/full", ..PLAIN };
     signals_ignored[]: "all signals ignored by the parent", Host { around: "env --ignore-signal", ..PLAIN };
     signals_blocked[]: "all signals blocked by the parent", Host { around: "env --block-signal", ..PLAIN };
@@ -357,6 +359,21 @@ fn signals_that_the_parent_has_blocked_end_a_copy() {
     // One that has come before the program could watch for it.
     let early = folder.duocopy("cp large dst").after("kill -TERM $$").inside("env --block-signal").end();
     early.expect(128 + Signal::TERM.as_raw(), &["interrupted"]);
+    folder.assert_untouched(None);
+}
+
+/// A shell starts nothing in the background there.
+#[test(needs = [own_mounts])]
+fn streams_may_be_closed_where_there_is_no_dev_null() {
+    let folder = prepared();
+    let script = "mkdir -p dev/shm; mount --bind /dev/shm dev/shm; mount --bind dev /dev
+        for closing in '<&-' '>&-' '2>&-' '<&- >&-' '<&- 2>&-' '>&- 2>&-' '<&- >&- 2>&-'; do
+            (eval exec $closing; exec \"$0\" cp large dst); cmp large dst; rm dst
+        done
+        code=0; (\"$0\" read --dry-run - x <&-) || code=$?; test $code = 5
+        code=0; (\"$0\" write --dry-run - x >&-) || code=$?; test $code = 6
+        code=0; (\"$0\" --help >&-) || code=$?; test $code = 1";
+    folder.with_own_mounts(script).expect(0, &["standard input", "standard output"]);
     folder.assert_untouched(None);
 }
 
