@@ -82,6 +82,7 @@ fn documented(title: &str) -> Documented {
     Documented { works, code, texts: texts.collect() }
 }
 
+/// Makes these calls fail in this thread, and in what it starts, from now on.
 fn refuse(calls: &[(c_long, Option<(u8, u64)>)], error: i32) {
     let rule = |(argument, value)| {
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
@@ -95,10 +96,10 @@ fn refuse(calls: &[(c_long, Option<(u8, u64)>)], error: i32) {
     let architecture = std::env::consts::ARCH.try_into().expect("a processor with filters");
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, architecture);
     let program: BpfProgram = filter.and_then(TryInto::try_into).expect("a filter");
-    // Only this thread, which runs one test, and what it starts.
     seccompiler::apply_filter(&program).expect("applying a filter");
 }
 
+/// Makes a host, uses it, and compares what happens with the table. The thread of the test is not used for anything else.
 fn check(title: &str, host: &Host) {
     let documented = documented(title);
     let folder = prepared();
@@ -202,9 +203,6 @@ const NO_DEVICES: &str =
     "mkdir -p dev run; chmod 700 run; touch dev/null; mount --bind /dev/null dev/null; mount --bind dev /dev";
 /// Makes the working directory one in which the program can run.
 const PROGRAM_HERE: &str = "for lib in $(ldd \"$0\" | grep -o \"/[^ ]*\"); do mkdir -p .${lib%/*}; cp $lib .$lib; done; cp \"$0\" duocopy";
-/// The same, with shared memory.
-const PROGRAM_AND_MEMORY_HERE: &str = "for lib in $(ldd \"$0\" | grep -o \"/[^ ]*\"); do mkdir -p .${lib%/*}; cp $lib .$lib; done; cp \"$0\" duocopy; \
-                                       mkdir -p dev/shm; mount --bind /dev/shm dev/shm";
 /// The title of the row about [`DISPENSABLE`].
 const CALLS: &str = "`openat2`, `statx`, `faccessat2`, `fallocate`, `copy_file_range`, `memfd_create`, `renameat2`, \
                      `linkat`, `close_range`, `getrandom`, `futex_waitv`, `pidfd_open`, `waitid`, `rseq`, \
@@ -230,7 +228,7 @@ hosts! {
     changed_root[root loader]: "`chroot` to a directory with the program and its libraries",
         Host { mounts: PROGRAM_HERE, program: "chroot . /duocopy", ..PLAIN };
     changed_root_with_memory[root loader]: "`chroot` to a directory with the program, its libraries and `/dev/shm`",
-        Host { mounts: PROGRAM_AND_MEMORY_HERE, program: "chroot . /duocopy", ..PLAIN };
+        Host { mounts: PROGRAM_HERE, each: "mkdir -p dev/shm; mount --bind /dev/shm dev/shm", program: "chroot . /duocopy", ..PLAIN };
     pid_namespace[]: "PID namespace", Host { around: "unshare --pid --fork --kill-child", ..PLAIN };
     user_namespace[user_namespaces]: "user namespace whose user is root", Host { around: "unshare --user --map-root-user", ..PLAIN };
     no_user[user_namespaces]: "user namespace without any user", Host { around: "unshare --user", ..PLAIN };
@@ -433,7 +431,7 @@ fn a_directory_of_pipes_that_locks_out_its_owner_is_opened_up() {
     fs::remove_dir(&usual).unwrap();
 }
 
-/// What is written to this file belongs to another user than it seems to.
+/// Such a file seems to have the same owner as any other file of an unknown owner.
 #[test(needs = [root, user_namespaces])]
 fn an_owner_that_the_namespace_does_not_know_is_not_preserved() {
     let folder = prepared();
