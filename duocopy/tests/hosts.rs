@@ -30,8 +30,8 @@ fn uses(each: &str, program: &str, name: &str) -> String {
         both() {{ [ $1 = 10 ] && return $2; [ $2 = 10 ] && return $1; [ $1 = $2 ] || return 99; return $1; }}
         do_0() {{ {program} cp small small.copy; }}
         do_1() {{ {program} cp large large.copy; }}
-        do_2() {{ {program} --wait=3s large pair.copy & {program} --wait=3s large pair.copy; one=$?; wait $!; both $one $?; }}
-        do_3() {{ {program} read --wait=3s holes {name} & {program} write --wait=3s halves.copy {name}; one=$?; wait $!; both $one $?; }}
+        do_2() {{ {program} --wait=6s large pair.copy & {program} --wait=6s large pair.copy; one=$?; wait $!; both $one $?; }}
+        do_3() {{ {program} read --wait=6s holes {name} & {program} write --wait=6s halves.copy {name}; one=$?; wait $!; both $one $?; }}
         do_4() {{ {program} status; }}
         for use in 0 1 2 3 4; do try $use; done"
     )
