@@ -31,6 +31,7 @@ pub const MORE_MEMORY: &str = if cfg!(windows) {
 pub const MORE_PROCESSES: &str = "let this user run more processes and threads (raise `ulimit -u`, or `ulimit -v` if \
                                   memory is limited), then try again";
 const REDIRECT: &str = "redirect it to or from a file or a program";
+const OTHER_NAME: &str = "choose another name: it is too long, or has characters that are not allowed";
 const CHECK_DISK: &str = if cfg!(windows) { "check the disk (chkdsk)" } else { "check the disk (dmesg)" };
 
 pub fn cause(error: &Error) -> io::ErrorKind {
@@ -94,6 +95,9 @@ pub fn destination_operation(operation: Option<Operation>) -> &'static str {
 pub fn destination_remedy(error: &Error) -> &'static str {
     match cause(error) {
         _ if is_not_open(error) => REDIRECT,
+        _ if error.cause.as_ref().is_some_and(duocopy::SystemError::is_bad_encoding) => OTHER_NAME,
+        // The directory is there, and so is the temporary file.
+        io::ErrorKind::NotFound if error.operation == Some(Operation::Rename) => OTHER_NAME,
         io::ErrorKind::StorageFull => "free some space there, or choose another destination",
         io::ErrorKind::QuotaExceeded => "raise the quota, or free some of it",
         io::ErrorKind::NotFound => "create its directory first",
@@ -102,9 +106,7 @@ pub fn destination_remedy(error: &Error) -> &'static str {
             "run as a user who may write in its directory, or choose another destination"
         }
         io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only: choose another destination",
-        io::ErrorKind::InvalidFilename => {
-            "choose another name: it is too long, or has characters that are not allowed"
-        }
+        io::ErrorKind::InvalidFilename => OTHER_NAME,
         io::ErrorKind::FileTooLarge => "the file system or `ulimit -f` allows no file of this size",
         _ => CHECK_DISK,
     }

@@ -200,7 +200,10 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::NotADirectory => row(DESTINATION, "not a directory", "name a directory, or leave out -t"),
         Kind::NameTaken { .. } => row(DESTINATION,
             "another file has the name of a temporary file of this copy",
-            "remove it, or ask its owner to remove it"),
+            match cause(error) {
+                io::ErrorKind::ReadOnlyFilesystem => destination_remedy(error),
+                _ => "remove it, or ask its owner to remove it",
+            }),
         Kind::DestinationBusy { copy } => row(DESTINATION, "another program has the destination open",
             format!("the complete copy is kept{}: end that program and copy again, or rename the copy yourself", named(" in ", copy) )),
         Kind::DestinationProtected => row(DESTINATION,

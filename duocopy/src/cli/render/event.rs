@@ -168,7 +168,12 @@ pub fn not_preserved(lost: &[Loss], to: &Audience) -> Option<String> {
         return Some(format!("{what}: {destination}: the source is a stream; leave out --preserve"));
     }
     let properties = lost.iter().map(loss).collect::<Vec<_>>().join(", ");
-    let remedy = "run as a user who may set it, or leave it out of --preserve";
+    let is_for_nobody = lost.iter().all(|loss| loss.reason == LossReason::OtherValue);
+    let remedy = if is_for_nobody {
+        "leave it out of --preserve, or copy to another file system"
+    } else {
+        "run as a user who may set it, or leave it out of --preserve"
+    };
     (!lost.is_empty())
         .then(|| format!("copied, but not everything was preserved: {destination}: {properties}; {remedy}"))
 }
@@ -230,6 +235,10 @@ mod tests {
         let lost = Loss { what: Preserved::Mode, reason: LossReason::System(SystemError::from_code(1)) };
         let said = not_preserved(&[lost], &to).unwrap();
         assert!(said.contains("not everything was preserved: /b: mode ("), "{said}");
+        assert!(said.ends_with("; run as a user who may set it, or leave it out of --preserve"), "{said}");
+        let lost = Loss { what: Preserved::Timestamps, reason: LossReason::OtherValue };
+        let said = not_preserved(&[lost], &to).unwrap();
+        assert!(said.ends_with("; leave it out of --preserve, or copy to another file system"), "{said}");
         let lost = Loss { what: Preserved::Everything, reason: LossReason::Stream };
         let said = not_preserved(&[lost], &to).unwrap();
         assert!(said.contains("metadata was not preserved: /b: the source is a stream"), "{said}");
