@@ -1,6 +1,6 @@
 //! Destinations on file systems that refuse calls, report errors late, or tell things wrongly.
 
-use crate::util::fuse::{Call, Errno, Fault::CoarseTimes, Fault::Refuses};
+use crate::util::fuse::{Call, Errno, Fault::CoarseTimes, Fault::Ignores, Fault::Refuses};
 use crate::util::*;
 
 /// The note about a file system that cannot rename without replacing.
@@ -165,6 +165,40 @@ fn where_no_question_about_attributes_is_answered_copies_work() {
     folder.duocopy("cp src mounted/dst").end().expect(0, &[note]);
     folder.assert_same("src", "mounted/dst");
     folder.assert_nothing_left_in("mounted");
+}
+
+/// NTFS-3G and rclone accept what they do not store.
+#[test(needs = [fuse, root, extended_attributes])]
+fn what_a_file_system_accepts_and_does_not_store_is_not_preserved() {
+    let cannot = "(the file system cannot store this value)";
+    let remedy = "leave it out of --preserve, or copy to another file system";
+    for (call, what) in [(Call::Chown, "ownership"), (Call::Chmod, "mode"), (Call::Attributes, ACCESS_LIST)] {
+        let folder = Folder::with_source(300 * KIB);
+        folder.set_mode("src", 0o644);
+        match call {
+            Call::Chown => std::os::unix::fs::chown(folder.path("src"), Some(NOBODY), None).unwrap(),
+            Call::Attributes => assert!(folder.set_attribute("src", ACCESS_LIST, &access_list())),
+            _ => {}
+        }
+        let _mounted = folder.mount("mounted", &[Ignores(call)]);
+        let ended = folder.duocopy("cp -p src mounted/dst").end();
+        ended.expect(3, &[&format!("mounted/dst: {what} {cannot}; {remedy}")]);
+        folder.assert_same("src", "mounted/dst");
+        folder.duocopy("cp src mounted/other").end().expect(0, &[]);
+    }
+}
+
+/// Where the file system does not store the list, the group must not get the list's mask instead.
+#[test(needs = [fuse, root, extended_attributes])]
+fn a_list_that_is_not_stored_gives_its_mask_to_nobody() {
+    let folder = Folder::with_source(KIB);
+    let mut list = access_list();
+    // The group itself may do nothing.
+    list[4 + 2 * 8 + 2] = 0;
+    assert!(folder.set_attribute("src", ACCESS_LIST, &list));
+    let _mounted = folder.mount("mounted", &[Ignores(Call::Attributes)]);
+    folder.duocopy("cp --preserve=mode src mounted/dst").end().expect(3, &[ACCESS_LIST]);
+    assert_eq!((folder.mode("src"), folder.mode("mounted/dst")), (0o640, 0o600));
 }
 
 /// FAT rounds to two seconds.

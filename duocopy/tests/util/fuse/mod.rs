@@ -39,6 +39,8 @@ pub enum Call {
     Write,
     /// Each call about extended attributes, of which there are none.
     Attributes,
+    /// The removal of a file that is not empty.
+    RemoveContent,
 }
 
 /// What the file system does not do as others do.
@@ -46,6 +48,10 @@ pub enum Call {
 pub enum Fault {
     /// This call fails with this error.
     Refuses(Call, Errno),
+    /// This call succeeds without any effect.
+    Ignores(Call),
+    /// All files are told to have this mode.
+    Mode(u16),
     /// The length of a file is told as 0; reading goes on until its end all the same.
     SizeZero,
     /// The length of a file is told as this; reading goes on until its end all the same.

@@ -80,8 +80,14 @@ impl Filesystem for Nodes {
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let path = self.child(parent, name);
-        answer!(reply, path.and_then(|path| Ok(std::fs::remove_file(path)?)));
+        let unlink = || -> Answer<_> {
+            let path = self.child(parent, name)?;
+            if path.symlink_metadata()?.len() > 0 {
+                self.check(Call::RemoveContent)?;
+            }
+            Ok(std::fs::remove_file(path)?)
+        };
+        answer!(reply, unlink());
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -266,6 +272,13 @@ impl Filesystem for Nodes {
             self.with(handle, |file| Ok(fs::seek(file, to)?))
         };
         answer!(reply, seek(), |found| reply.offset(found.cast_signed()));
+    }
+
+    fn setxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: &[u8], _: i32, _: u32, reply: ReplyEmpty) {
+        if self.ignores(Call::Attributes) {
+            return reply.ok();
+        }
+        reply.error(self.check(Call::Attributes).err().unwrap_or(Errno::ENOSYS));
     }
 
     fn getxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, reply: ReplyXattr) {
