@@ -1,6 +1,6 @@
 //! Destinations on file systems that refuse calls, report errors late, or tell things wrongly.
 
-use crate::util::fuse::{Call, Errno, Fault::CoarseTimes, Fault::Ignores, Fault::Refuses};
+use crate::util::fuse::{Call, Errno, Fault::CoarseTimes, Fault::Ignores, Fault::Mode, Fault::Refuses};
 use crate::util::*;
 
 /// The note about a file system that cannot rename without replacing.
@@ -199,6 +199,39 @@ fn a_list_that_is_not_stored_gives_its_mask_to_nobody() {
     let _mounted = folder.mount("mounted", &[Ignores(Call::Attributes)]);
     folder.duocopy("cp --preserve=mode src mounted/dst").end().expect(3, &[ACCESS_LIST]);
     assert_eq!((folder.mode("src"), folder.mode("mounted/dst")), (0o640, 0o600));
+}
+
+/// No later copy would trust a journal that others can write to.
+#[test(needs = [fuse])]
+fn where_no_file_is_private_there_is_no_journal() {
+    for (faults, journal) in [(&[][..], true), (&[Mode(0o666), Ignores(Call::Chmod)], false)] {
+        let folder = Folder::with_source(2 * MIB);
+        let _mounted = folder.mount("mounted", faults);
+        let copies = [(); 2].map(|()| folder.duocopy("--bwlimit=1M src mounted/dst").start());
+        until("something is copied", || {
+            let left = folder.temporaries("mounted");
+            left.iter().any(|path| path.metadata().is_ok_and(|it| it.len() > 0)).then_some(())
+        });
+        copies.iter().for_each(Process::kill);
+        end(copies);
+        let left = folder.temporaries("mounted");
+        assert_eq!(left.len(), if journal { 2 } else { 1 }, "{left:?}");
+        folder.duocopy("cp src mounted/dst").end().expect(0, &[]);
+        folder.assert_same("src", "mounted/dst");
+        folder.assert_nothing_left_in("mounted");
+    }
+}
+
+/// NTFS-3G and Btrfs need space to remove a name.
+#[test(needs = [fuse])]
+fn a_full_file_system_gets_its_space_back() {
+    let folder = Folder::with_source(300 * KIB);
+    let faults = [Call::RemoveContent, Call::Sync].map(|call| Refuses(call, Errno::ENOSPC));
+    let mounted = folder.mount("mounted", &faults);
+    std::fs::write(mounted.backing.join("dst"), OLD).unwrap();
+    folder.duocopy("cp src mounted/dst").end().expect(7, &["free some space there"]);
+    assert_eq!(folder.read("mounted/dst"), OLD);
+    folder.assert_nothing_left_in("mounted");
 }
 
 /// FAT rounds to two seconds.

@@ -101,7 +101,7 @@ impl AtomicFile {
         source: &SourceRecord,
         staging: Staging,
     ) -> Result<Self, Error> {
-        let Staging { file, begins, is_committed, mut journal } = staging;
+        let Staging { file, begins, is_committed, journal } = staging;
         let heading = staging::heading(&path, policy, source, &file).map_err(|error| {
             if !is_committed && journal.is_none() && path.leads_to_open(&path.temporary(), &file) {
                 // If this fails too, the next copy removes the file.
@@ -109,14 +109,10 @@ impl AtomicFile {
             }
             path.failed(Operation::Temporary)(error)
         })?;
-        if policy.journals_at_once && journal.is_none() {
-            // If this fails, only a replacement is impossible.
-            journal = Journal::create(&path.directory, &path.journal(), None, &heading).ok();
-            if let Some(journal) = &mut journal {
-                let _ = journal.record(ResumePoint::default(), (0, 0));
-            }
+        let mut journaling = Journaling::of(journal, &file);
+        if policy.journals_at_once {
+            journaling.begin(&path, &heading);
         }
-        let mut journaling = Journaling::of(journal);
         if (policy.records_progress(source) || is_root()) && !is_committed {
             journaling.prepare(&path);
         }
@@ -210,6 +206,12 @@ impl AtomicFile {
     fn remove_journal(&self) {
         // If this fails, the next copy to this destination removes it.
         let _ = Journal::remove(&self.path.directory, &self.path.journal());
+    }
+
+    /// Removes the temporary file and its journal.
+    fn remove_files(&self) -> io::Result<()> {
+        let directory = &self.path.directory;
+        Journal::remove(directory, &self.path.journal()).and(directory.remove(&self.path.temporary()))
     }
 
     /// Makes sure that a journal names the temporary file before root gives it to another user. If root is killed
@@ -310,10 +312,11 @@ impl Destination for AtomicFile {
         } else if !self.owns_temporary() {
             // Somebody has taken it away, and by now another copy may have a journal of this name.
             self.journaling.remove(&self.path);
-        } else {
-            self.remove_journal();
-            // If this fails, the next copy to this destination removes it.
-            let _ = self.path.directory.remove(&self.path.temporary());
+        } else if self.remove_files().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull) {
+            // Some file systems need space to remove a name.
+            let _ = self.file.set_len(0);
+            // If this fails, the next copy to this destination removes them.
+            let _ = self.remove_files();
         }
     }
 }
