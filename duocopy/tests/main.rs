@@ -28,6 +28,8 @@ mod every_step;
 #[cfg(not(blockpipe_portable))]
 mod existing;
 mod failures;
+#[cfg(all(target_os = "linux", not(blockpipe_portable)))]
+mod file_systems;
 mod halves;
 #[cfg(unix)]
 mod hardening;

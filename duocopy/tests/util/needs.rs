@@ -155,6 +155,12 @@ pub fn power_cuts() -> Met {
     met(asked, "takes long: set DUOCOPY_POWER_CUTS=300")
 }
 
+/// The user has asked for this file system, too.
+pub fn file_systems() -> Met {
+    let asked = std::env::var_os("DUOCOPY_FILE_SYSTEMS").is_some();
+    met(asked, "takes long: set DUOCOPY_FILE_SYSTEMS=1")
+}
+
 /// File systems that misbehave as told can be mounted.
 #[cfg(target_os = "linux")]
 pub use super::fuse::fuse;
