@@ -78,8 +78,9 @@ impl<T: Trust> Consumer<T> {
     }
 
     /// Returns the user id of the producer's process, as the kernel knows it: the owner of a file about this pairing
-    /// and this end that nobody else can have written. In this user's own directory always this
-    /// user. `None` on Windows, and elsewhere if there is no producer (it may just have died). Blocks for half a second at most, while a producer is joining.
+    /// and this end that nobody else can have written. In this user's own directory always this user. `None` on Windows,
+    /// and elsewhere if there is no producer (it may just have died). Blocks for half a second at most, while a producer is
+    /// joining.
     ///
     /// It identifies who joined; everybody else who can enter the directory can still read and change the blocks.
     /// Example: [`Pipe`](crate::Pipe#sharing-a-directory).
@@ -233,8 +234,8 @@ impl<T: Trust> Consumer<T> {
                 let n = self.held.window.hand_out();
                 Ok(Some(self.lend(n, length)))
             }
-            Some(Next::End(trailer)) => {
-                self.trailer = Some(trailer);
+            Some(Next::End) => {
+                self.trailer = Some(ring.stored_trailer());
                 Ok(None)
             }
             None if is_full => Err(PipeError::Misuse("all blocks are held: release one first")),
@@ -309,8 +310,9 @@ impl<T: Trust> Consumer<T> {
         self.skip_except(1)
     }
 
-    /// Releases all blocks that are filled now, without handing them out, so that the next one is sent after this call.
-    /// Returns how many blocks it has skipped, which may include the last one of the stream. Does not block.
+    /// Releases all blocks that are filled now, without handing them out: the next block to be handed out will have been
+    /// sent after this call. Returns how many blocks it has skipped; the last one of the stream may be among them. Does
+    /// not block.
     /// Example: [showing a fresh frame](#showing-a-fresh-frame).
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod ring;
 #[cfg(all(blockpipe_steps, not(loom)))]
 mod steps;
 mod sync;
+mod words;
 
 // A model checker's atomics are not words in shared memory, so it runs the ring without the rest.
 #[cfg(not(loom))]

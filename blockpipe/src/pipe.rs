@@ -145,10 +145,11 @@ impl<T: Trust> Pipe<T> {
     }
 
     /// Keeps the seat and the blocks for up to `time` (`Duration::MAX`: for ever) if the peer dies, so that a replacement
-    /// can join: the stream resumes after the last block that was sent, or released.
+    /// can join: the stream resumes after the last block that was sent, or released. The time begins when a call of this
+    /// end notices the death. A replacement that dies before a call has noticed it does not begin it anew.
     ///
-    /// Only a process that sets this, too, can be the replacement; others get [`JoinError::AwaitsReplacement`]. It may then get an end that had a holder before: see
-    /// [`Producer::predecessor`](crate::Producer::predecessor) and
+    /// Only a process that sets this, too, can be the replacement; others get [`JoinError::AwaitsReplacement`]. It may
+    /// then get an end that had a holder before: see [`Producer::predecessor`](crate::Producer::predecessor) and
     /// [`Consumer::predecessor`](crate::Consumer::predecessor). By default a death ends the pipe, and nobody can join a
     /// pairing that has begun. Example: [replacing a dead process](#replacing-a-dead-process).
     #[must_use]
@@ -308,7 +309,13 @@ impl<T: Trust> Pipe<T> {
                 // gate is held is left to the next one.
                 let _ = overview::sweep(self.chosen_directory(), Some(key), Duration::ZERO);
             }
-            if !seats.lock_gate(deadline).map_err(JoinError::io("locking the gate"))? {
+            let locked = seats.lock_gate(deadline).inspect_err(|_| {
+                if new {
+                    // Where files cannot be locked, nobody else can have come to this one, and nobody would remove it.
+                    let _ = seats.unlink();
+                }
+            });
+            if !locked.map_err(JoinError::io("locking the gate"))? {
                 return Err(JoinError::Busy);
             }
             step();

@@ -76,8 +76,9 @@ impl<T: Trust> Producer<T> {
     }
 
     /// Returns the user id of the consumer's process, as the kernel knows it: the owner of a file about this pairing
-    /// and this end that nobody else can have written. In this user's own directory always this
-    /// user. `None` on Windows, and elsewhere if there is no consumer (it may just have died). Blocks for half a second at most, while a consumer is joining.
+    /// and this end that nobody else can have written. In this user's own directory always this user. `None` on Windows,
+    /// and elsewhere if there is no consumer (it may just have died). Blocks for half a second at most, while a consumer is
+    /// joining.
     ///
     /// Call it after [`start`](Self::start), when there is a consumer. It identifies who joined; everybody else who can
     /// enter the [directory](crate::Pipe#sharing-a-directory) can still read and change the blocks.
@@ -394,7 +395,8 @@ impl<T: Trust> Producer<T> {
     /// Returns the consumer's [remark](crate::Committing::remark), once [`close`](Self::close) has returned `Ok`. Its code
     /// is 0 if there is none. Example: [ending with a trailer](#ending-with-a-trailer).
     ///
-    /// Trust only codes that consumers never abort with: a dead consumer may have left a reason to abort. Empty in a forked child.
+    /// Trust only codes that consumers never abort with: a dead consumer may have left a reason to abort. Empty in a
+    /// forked child.
     pub fn remark(&self) -> Reason {
         if self.end.is_of_this_process() {
             self.end.shared.reason(Side::Consumer)
@@ -434,7 +436,8 @@ impl<T: Trust> Producer<T> {
     /// see [`Readiness`]. Needs the feature `readiness`; not supported on Windows.
     ///
     /// # Errors
-    /// [`PipeError::CallFailed`] if the descriptor or the thread cannot be made; [`PipeError::Over`], [`PipeError::Forked`]; those of [`ready`](Self::ready).
+    /// [`PipeError::CallFailed`] if the descriptor or the thread cannot be made; [`PipeError::Over`], [`PipeError::Forked`];
+    /// those of [`ready`](Self::ready).
     #[cfg(feature = "readiness")]
     pub fn readiness(&mut self) -> Result<Readiness, PipeError> {
         self.end.ensure_open()?;

@@ -6,6 +6,7 @@
 //! Every word that the peer writes is read once, into a local, and checked before it is used.
 
 use crate::sync::{AtomicU32, AtomicU64, Bell, Ordering, fence, step};
+use crate::words::{Words, to_bytes, to_words};
 use std::time::Duration;
 
 /// A point from which a stream can be resumed, in the application's own terms. Only the first eight bytes mean anything
@@ -22,38 +23,6 @@ pub type BlockHeader = [u8; 8 * HEADER_WORDS];
 const POINT_WORDS: usize = if cfg!(loom) { 2 } else { 4 };
 const TRAILER_WORDS: usize = if cfg!(loom) { 1 } else { 8 };
 const HEADER_WORDS: usize = if cfg!(loom) { 1 } else { 5 };
-
-/// Bytes in shared memory, word by word. The store of another word publishes them.
-#[derive(Debug)]
-#[repr(C)]
-pub(crate) struct Words<const N: usize>([AtomicU64; N]);
-
-impl<const N: usize> Words<N> {
-    fn store(&self, words: [u64; N]) {
-        for (to, from) in self.0.iter().zip(words) {
-            to.store(from, Ordering::Relaxed);
-            step();
-        }
-    }
-
-    fn load(&self) -> [u64; N] {
-        self.0.each_ref().map(|word| word.load(Ordering::Relaxed))
-    }
-}
-
-// Inside the library, values stay words: a load of more bytes than were just stored together is slow.
-
-fn to_words<const N: usize>(bytes: &[u8]) -> [u64; N] {
-    let words = bytes.as_chunks().0;
-    std::array::from_fn(|n| u64::from_ne_bytes(words[n]))
-}
-
-#[expect(clippy::disallowed_methods, reason = "bytes that were stored as words are loaded as bytes")]
-fn to_bytes<const N: usize, const B: usize>(words: [u64; N]) -> [u8; B] {
-    let mut bytes = [0; B];
-    bytes.as_chunks_mut().0.iter_mut().zip(words).for_each(|(to, from)| *to = from.to_ne_bytes());
-    bytes
-}
 
 /// A resume point as words; the first one is the progress.
 type Point = [u64; POINT_WORDS];
@@ -146,7 +115,8 @@ pub(crate) enum Next {
     /// A block with this many bytes: a checked number.
     Filled(u64),
     Nothing,
-    End(Trailer),
+    /// The trailer is stored. (If it were part of this type, each block would cost a copy of that size.)
+    End,
 }
 
 impl Ring {
@@ -174,7 +144,12 @@ impl Ring {
 
     /// Returns the producer's trailer, once it is stored.
     pub(crate) fn trailer(&self) -> Option<Trailer> {
-        self.closed_after().map(|_| to_bytes(self.producer.trailer.load()))
+        self.closed_after().map(|_| self.stored_trailer())
+    }
+
+    /// As [`trailer`](Self::trailer), for a caller that knows that it is stored.
+    pub(crate) fn stored_trailer(&self) -> Trailer {
+        to_bytes(self.producer.trailer.load())
     }
 
     /// Returns the number of blocks in the whole stream, once the producer has closed it.
@@ -386,11 +361,8 @@ impl Drainer {
             // The trailer is stored after the last `filled`, so once it is seen, one more check of `filled` is final.
             let Some(blocks) = ring.closed_after() else { return Ok(Next::Nothing) };
             if !self.is_filled(ring, n)? {
-                return if blocks == n {
-                    Ok(Next::End(to_bytes(ring.producer.trailer.load())))
-                } else {
-                    Err(ProtocolViolation("the trailer counts other blocks than were sent"))
-                };
+                let wrong = ProtocolViolation("the trailer counts other blocks than were sent");
+                return if blocks == n { Ok(Next::End) } else { Err(wrong) };
             }
         }
         self.length(slots, n).map(Next::Filled)

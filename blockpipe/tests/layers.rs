@@ -7,7 +7,7 @@ const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
 
 const RULES: &[Rule] = &[
     Rule {
-        of: &["ring.rs"],
+        of: &["ring.rs", "words.rs"],
         except: &[],
         never: &[
             "unsafe",

@@ -4,7 +4,7 @@
 //! continue it. BLAKE3 cannot be forged, even if an attacker chooses the bytes; but its state does not fit a word, and a
 //! process that resumes a copy reads the beginning again.
 
-use crate::api::{Checksum, Hash, Request, Stop, Verify};
+use crate::api::{Checksum, Hash, Request, Verify};
 use crate::sys;
 use crc_fast::CrcAlgorithm;
 use std::fs::File;
@@ -12,6 +12,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 /// How much of a file is read at once, outside of the shared memory.
 pub const PIECE: usize = 1 << 20;
+
+/// Returns whether work that takes any time must end early. It is asked after each [`PIECE`].
+pub type MustEnd<'a> = &'a dyn Fn() -> bool;
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
@@ -43,8 +46,8 @@ impl Kind {
         }
     }
 
-    /// Returns how many zeros may be added at once, so that no call takes more than a second or two. Only BLAKE3 has no shortcut
-    /// for them.
+    /// Returns how many zeros may be added at once, so that no call takes more than a second or two. Only BLAKE3 has no
+    /// shortcut for them.
     pub fn longest_zeros(self) -> u64 {
         if self == Self::Blake3 { 1 << 30 } else { u64::MAX }
     }
@@ -139,18 +142,18 @@ impl Digest {
     }
 
     /// Adds the first `length` bytes of the file, which it reads through this buffer. Holes are not read. An error if
-    /// there are fewer bytes, or, with [`Interrupted`](io::ErrorKind::Interrupted), if a stop is requested.
+    /// there are fewer bytes, or, with [`Interrupted`](io::ErrorKind::Interrupted), once `must_end` returns `true`.
     pub fn update_from(
         &mut self,
         mut file: &File,
         length: u64,
         buffer: &mut [u8],
-        stop: &Stop,
+        must_end: MustEnd,
     ) -> io::Result<()> {
         let (end, longest) = (sys::fstat(file)?.length.min(length), self.kind().longest_zeros());
         let (mut position, mut data) = (0, 0..0);
         while position < length {
-            if stop.is_requested() {
+            if must_end() {
                 return Err(io::ErrorKind::Interrupted.into());
             }
             if position >= data.end && position < end {
@@ -279,11 +282,11 @@ mod tests {
             for kind in [Kind::Crc64, Kind::Blake3] {
                 for length in [0, 1, 1 << 20, (1 << 20) + 7, 4 << 20] {
                     let [mut of_file, mut of_bytes] = [Digest::new(kind), Digest::new(kind)];
-                    of_file.update_from(&file, length, &mut [0; 10_000], &Stop::new()).unwrap();
+                    of_file.update_from(&file, length, &mut [0; 10_000], &|| false).unwrap();
                     of_bytes.update(&content[..length as usize]);
                     assert_eq!(of_file.value(), of_bytes.value(), "{kind:?} {data:?} {length}");
                 }
-                let more = Digest::new(kind).update_from(&file, (4 << 20) + 1, &mut [0; 99], &Stop::new());
+                let more = Digest::new(kind).update_from(&file, (4 << 20) + 1, &mut [0; 99], &|| false);
                 assert_eq!(more.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
             }
         }

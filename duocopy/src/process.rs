@@ -3,7 +3,11 @@
 use crate::api::Stop;
 use crate::sys;
 use std::io;
-use std::path::{Path, PathBuf};
+
+pub use crate::sys::{
+    HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, absolute, check_standard_output, printable, shell_quote,
+    umask, user_name,
+};
 
 /// Watches for the signals that stop a process in an orderly way.
 #[derive(Clone, Debug)]
@@ -38,57 +42,3 @@ impl Signals {
         self.0.status_requested()
     }
 }
-
-/// Returns the umask of this process, for
-/// [`Request::umask`](crate::Request::umask).
-///
-/// On systems that do not report the umask, it is set and restored. So call this before other threads create files.
-#[must_use]
-pub fn umask() -> u32 {
-    sys::umask()
-}
-
-/// Returns an error if nobody gets what is written to standard output: it was closed when the process started, or the
-/// program that read from it has ended. (On Windows only the former is known.)
-///
-/// # Errors
-/// The error that a write should return.
-pub fn check_standard_output() -> io::Result<()> {
-    sys::check_standard_output()
-}
-
-/// Returns the name of the user with this number, if there is one.
-#[must_use]
-pub fn user_name(user: u32) -> Option<String> {
-    sys::user_name(user)
-}
-
-/// Returns text that a terminal can show as it is. Characters that could move the cursor, or hide or reorder text, are
-/// escaped as in a string of Rust, and bytes that are not UTF-8 as `\x` and two digits.
-#[must_use]
-pub fn printable(text: &[u8]) -> String {
-    sys::printable(text)
-}
-
-/// Returns the absolute path, for messages. If the path of the working directory cannot be found, device and inode stand
-/// for it.
-#[must_use]
-pub fn absolute(path: &Path) -> PathBuf {
-    sys::absolute(path)
-}
-
-/// Quotes a word for the user's shell, whatever bytes it has. The result contains nothing that [`printable`] would
-/// escape.
-#[must_use]
-pub fn shell_quote(word: &[u8]) -> String {
-    sys::shell_quote(word)
-}
-
-/// True if files have owners that can be preserved: not on Windows.
-pub const HAS_OWNERS: bool = sys::HAS_OWNERS;
-
-/// True if files have extended attributes that can be preserved.
-pub const HAS_ATTRIBUTES: bool = sys::HAS_ATTRIBUTES;
-
-/// True if files have access lists that can be preserved.
-pub const HAS_ACCESS_LISTS: bool = sys::HAS_ACCESS_LISTS;

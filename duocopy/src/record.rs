@@ -114,7 +114,8 @@ impl SourceRecord {
     }
 
     pub fn unpack(bytes: &[u8]) -> Self {
-        let [device, inode, length, m0, m1, c0, c1, mode, flags, a0, a1, owner, birth_time] = unpack(bytes);
+        let [device, inode, length, m0, m1, c0, c1, mode, flags, a0, a1, owner, birth_time] =
+            get_words(bytes);
         let [m0, m1, c0, c1, a0, a1] = [m0, m1, c0, c1, a0, a1].map(u64::cast_signed);
         let stat = Stat {
             file: FileId { device, inode },
@@ -143,6 +144,10 @@ impl Origin {
 }
 
 impl TargetRecord {
+    pub fn of(stat: &Stat) -> Self {
+        Self { file: stat.file, birth_time: stat.birth_time, ..Self::default() }
+    }
+
     /// Returns whether both are the same file. Inode numbers are reused, so the birth time is compared, too.
     pub fn is_same_file(&self, other: &Self) -> bool {
         may_be_same_file(self.file, other.file) && self.birth_time == other.birth_time
@@ -154,7 +159,7 @@ impl TargetRecord {
     }
 
     pub fn unpack(bytes: &[u8]) -> Self {
-        let [device, inode, terminal, birth_time, flags] = unpack(bytes);
+        let [device, inode, terminal, birth_time, flags] = get_words(bytes);
         let (is_stream, wants_attributes) = (flags & 1 != 0, flags & 2 != 0);
         Self { file: FileId { device, inode }, birth_time, terminal, is_stream, wants_attributes }
     }
@@ -169,12 +174,17 @@ pub fn may_be_same_file(one: FileId, other: FileId) -> bool {
 
 fn pack<const N: usize>(words: [u64; N]) -> Packed {
     let mut bytes = [0; 128];
-    bytes.chunks_exact_mut(8).zip(words).for_each(|(to, word)| to.copy_from_slice(&word.to_le_bytes()));
+    put_words(&mut bytes, &words);
     bytes
 }
 
-/// Words that are not there are zero.
-fn unpack<const N: usize>(bytes: &[u8]) -> [u64; N] {
+/// Writes these words to the beginning, in little-endian order.
+pub fn put_words(bytes: &mut [u8], words: &[u64]) {
+    bytes.chunks_exact_mut(8).zip(words).for_each(|(to, word)| to.copy_from_slice(&word.to_le_bytes()));
+}
+
+/// Returns the words at the beginning. Words that are not there are zero.
+pub fn get_words<const N: usize>(bytes: &[u8]) -> [u64; N] {
     let words = bytes.as_chunks().0;
     std::array::from_fn(|n| words.get(n).map_or(0, |word| u64::from_le_bytes(*word)))
 }

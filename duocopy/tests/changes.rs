@@ -129,3 +129,44 @@ fn the_content_is_compared_whatever_was_read_before() {
         assert!(folder.read("dst") == content, "{flags}");
     }
 }
+
+/// The kernel remembers what a server has told about a file. The server itself is asked whether it has changed.
+#[test(needs = [fuse, held_copies])]
+fn a_change_that_only_the_server_knows_of_is_noticed() {
+    let folder = Folder::new();
+    let mounted = folder.mount("mounted", &[Fault::Remembered]);
+    let [old, new] = versions();
+    fs::write(mounted.backing.join("src"), old).unwrap();
+    let processes = held_in_the_middle(&folder, &format!("{HELD_BLOCKS} mounted/src dst"));
+    fs::write(mounted.backing.join("src"), new).unwrap();
+    both_fail(&folder, processes, 5, &["was written to while it was read"]);
+}
+
+/// Starts a pair whose Reader reads its source again, because the mode was changed, and takes a second for each of its
+/// 40 MiB. Returns both once that has begun.
+fn comparing(folder: &Folder) -> [Process; 2] {
+    folder.write("src", bytes(40 * MIB, 1));
+    // The first reading takes 40 calls, and one more for the end.
+    let slow = "-e trace=read -e inject=read:delay_enter=1000000:when=43+";
+    let line = "--block-size=1M --json src dst";
+    let reader = folder.duocopy(line).traced(&format!("-P {} {slow}", folder.text("src"))).start_reader();
+    reader.reports("blocks of 1048576 bytes");
+    folder.set_mode("src", 0o600);
+    let writer = folder.duocopy(line).start();
+    until("the second reading", || reader.output().contains("comparing").then_some(()));
+    [reader, writer]
+}
+
+#[test(needs = [strace])]
+fn an_interrupt_or_the_death_of_the_peer_ends_the_second_reading() {
+    let folder = Folder::new();
+    let [reader, writer] = comparing(&folder);
+    reader.signal(Signal::INT);
+    reader.end().expect(130, &[]);
+    writer.end().expect(8, &["interrupted"]);
+    folder.assert_untouched(None);
+    let [reader, writer] = comparing(&folder);
+    writer.kill();
+    reader.end().expect(8, &["the Writer died"]);
+    assert!(!folder.is_there("dst"));
+}

@@ -266,3 +266,18 @@ fn the_journal_of_another_copy_stays() {
         assert_eq!(fs::read(path).unwrap(), b"of another copy");
     }
 }
+
+/// The Writer asks now and then whether the copy can continue while it reads for a minute.
+#[test(needs = [strace])]
+fn an_interrupt_of_the_reader_ends_reading_the_copy_back() {
+    let folder = Folder::with_source(80 * MIB);
+    // The first calls are those of a program that starts.
+    let slow = "-e trace=read -e inject=read:delay_enter=1000000:when=45+";
+    let line = "--verify=reread src dst";
+    let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(slow));
+    until("the copy is read back", || (writer.trace().matches(", 1048576").count() > 2).then_some(()));
+    reader.signal(Signal::INT);
+    reader.end().expect(130, &[]);
+    writer.end().expect(8, &["the Reader was interrupted"]);
+    folder.assert_untouched(None);
+}

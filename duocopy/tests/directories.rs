@@ -3,10 +3,10 @@
 use crate::util::*;
 use std::process::{Child, Command, Stdio};
 
-/// A process whose files in `/proc` lead elsewhere, killed at the end.
-struct Elsewhere(Child);
+/// A process whose files in `/proc` lead to its working directory. It is killed at the end.
+struct Neighbour(Child);
 
-impl Elsewhere {
+impl Neighbour {
     /// Starts a process that works in this directory.
     fn in_directory(directory: &std::path::Path) -> Self {
         let mut command = Command::new("sleep");
@@ -14,7 +14,7 @@ impl Elsewhere {
     }
 }
 
-impl Drop for Elsewhere {
+impl Drop for Neighbour {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -56,7 +56,7 @@ fn a_destination_below_a_magic_link_takes_copies() {
     let folder = Folder::with_source(300 * KIB);
     folder.make("place");
     folder.make("place/deep");
-    let process = Elsewhere::in_directory(&folder.path("place"));
+    let process = Neighbour::in_directory(&folder.path("place"));
     let own = format!("/proc/{}", process.0.id());
     for (number, place) in
         [format!("{own}/root{}", folder.text("place")), format!("{own}/cwd"), format!("{own}/cwd/deep/..")]
@@ -81,7 +81,7 @@ fn a_destination_below_a_magic_link_takes_copies() {
 fn a_magic_link_may_disappear_during_the_copy() {
     let folder = Folder::with_source(2 * MIB);
     folder.make("place");
-    let process = Elsewhere::in_directory(&folder.path("place"));
+    let process = Neighbour::in_directory(&folder.path("place"));
     let line = format!("{HELD_BLOCKS} src /proc/{}/cwd/dst", process.0.id());
     let processes = held_in_the_middle(&folder, &line);
     drop(process);
@@ -94,7 +94,7 @@ fn a_magic_link_may_disappear_during_the_copy() {
 fn a_reader_finds_a_dead_writers_copy_below_a_magic_link() {
     let folder = Folder::with_source(300 * KIB);
     folder.make("place");
-    let process = Elsewhere::in_directory(&folder.path("place"));
+    let process = Neighbour::in_directory(&folder.path("place"));
     let line = format!("src /proc/{}/cwd/dst", process.0.id());
     // The Writer dies when it is about to rename.
     let killed = "-f -e trace=/^rename -e inject=/^rename:signal=KILL";

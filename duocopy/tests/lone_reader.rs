@@ -98,9 +98,7 @@ fn a_process_that_waits_makes_its_pipe_again_if_it_is_removed() {
         let id = format!("\"process\":{}", waiting.id());
         for _ in 0..2 {
             until("the waiting process", || status(name).filter(|seen| seen.contains(&id)));
-            for entry in std::fs::read_dir(folder.path("meet")).unwrap() {
-                std::fs::remove_file(entry.unwrap().path()).unwrap();
-            }
+            remove_pipe(&folder);
         }
         until("a new pipe", || status(name).filter(|seen| seen.contains(&id)));
         complete([waiting, folder.duocopy(&format!("{second} {half}")).start()]);
@@ -126,10 +124,15 @@ fn a_process_that_waits_for_a_replacement_ends_if_its_pipe_is_removed() {
             .then_some(())
     });
     reader.kill();
-    for entry in std::fs::read_dir(folder.path("meet")).unwrap() {
-        let _ = std::fs::remove_file(entry.unwrap().path());
-    }
+    remove_pipe(&folder);
     let ended = writer.end_within(milliseconds(9000)).unwrap_or_else(|_| panic!("it still waits"));
     ended.expect(1, &["was removed while this process waited"]);
     assert!(folder.left_over("part").is_some(), "there is something to resume");
+}
+
+/// Removes everything from the directory where the two meet. The processes may remove files themselves meanwhile.
+fn remove_pipe(folder: &Folder) {
+    for entry in std::fs::read_dir(folder.path("meet")).unwrap() {
+        let _ = std::fs::remove_file(entry.unwrap().path());
+    }
 }

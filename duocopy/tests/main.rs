@@ -30,11 +30,15 @@ mod every_step;
 #[cfg(not(blockpipe_portable))]
 mod existing;
 mod failures;
+#[cfg(all(target_os = "linux", not(blockpipe_portable)))]
+mod file_systems;
 mod halves;
 #[cfg(unix)]
 mod hardening;
 #[cfg(unix)]
 mod hostile;
+#[cfg(all(target_os = "linux", not(blockpipe_portable)))]
+mod hosts;
 mod interrupted;
 mod layers;
 #[cfg(unix)]

@@ -1,7 +1,10 @@
 //! Destinations on file systems that refuse calls, report errors late, or tell things wrongly.
 
-use crate::util::fuse::{Call, Errno, Fault::CoarseTimes, Fault::Refuses};
+use crate::util::fuse::{Call, Errno, Fault::CoarseTimes, Fault::Ignores, Fault::Mode, Fault::Refuses};
 use crate::util::*;
+
+/// The note about a file system that cannot rename without replacing.
+const LIMIT: &str = "no rename that fails if the destination exists, so that was checked just before";
 
 /// A copy to a file system without faults tells whether the file system of these tests is good enough.
 #[test(needs = [fuse])]
@@ -90,7 +93,6 @@ fn where_no_length_can_be_set_holes_become_zeros() {
 /// File systems for cloud storage have neither of the two calls that replace nothing.
 #[test(needs = [fuse])]
 fn where_no_call_refuses_to_replace_the_name_is_checked_before() {
-    const LIMIT: &str = "could only be asked just before the last step if the destination exists";
     for link in [Errno::EPERM, Errno::ENOSYS, Errno::EIO, Errno::EMLINK] {
         let faults = [Refuses(Call::RenameNoReplace, Errno::EINVAL), Refuses(Call::Link, link)];
         let folder = Folder::with_source(300 * KIB);
@@ -115,6 +117,21 @@ fn where_no_call_refuses_to_replace_the_name_is_checked_before() {
         );
         drop(mounted);
     }
+}
+
+/// A note about what is in place now is as true if its name cannot be flushed.
+#[test(needs = [fuse])]
+fn a_note_about_the_last_step_is_not_lost_with_its_name() {
+    let folder = Folder::with_source(KIB);
+    let faults = [
+        Refuses(Call::RenameNoReplace, Errno::EINVAL),
+        Refuses(Call::Link, Errno::EPERM),
+        Refuses(Call::SyncDirectory, Errno::EIO),
+    ];
+    let _mounted = folder.mount("mounted", &faults);
+    let ended = folder.duocopy("cp -n src mounted/dst").end();
+    ended.expect(6, &["Input/output error", LIMIT]);
+    folder.assert_same("src", "mounted/dst");
 }
 
 /// The destination appears during the copy.
@@ -147,6 +164,73 @@ fn where_no_question_about_attributes_is_answered_copies_work() {
     let note = "did not keep these properties of the old file: extended attributes";
     folder.duocopy("cp src mounted/dst").end().expect(0, &[note]);
     folder.assert_same("src", "mounted/dst");
+    folder.assert_nothing_left_in("mounted");
+}
+
+/// NTFS-3G and rclone accept what they do not store.
+#[test(needs = [fuse, root, extended_attributes])]
+fn what_a_file_system_accepts_and_does_not_store_is_not_preserved() {
+    let cannot = "(the file system cannot store this value)";
+    let remedy = "leave it out of --preserve, or copy to another file system";
+    for (call, what) in [(Call::Chown, "ownership"), (Call::Chmod, "mode"), (Call::Attributes, ACCESS_LIST)] {
+        let folder = Folder::with_source(300 * KIB);
+        folder.set_mode("src", 0o644);
+        match call {
+            Call::Chown => std::os::unix::fs::chown(folder.path("src"), Some(NOBODY), None).unwrap(),
+            Call::Attributes => assert!(folder.set_attribute("src", ACCESS_LIST, &access_list())),
+            _ => {}
+        }
+        let _mounted = folder.mount("mounted", &[Ignores(call)]);
+        let ended = folder.duocopy("cp -p src mounted/dst").end();
+        ended.expect(3, &[&format!("mounted/dst: {what} {cannot}; {remedy}")]);
+        folder.assert_same("src", "mounted/dst");
+        folder.duocopy("cp src mounted/other").end().expect(0, &[]);
+    }
+}
+
+/// Where the file system does not store the list, the group must not get the list's mask instead.
+#[test(needs = [fuse, root, extended_attributes])]
+fn a_list_that_is_not_stored_gives_its_mask_to_nobody() {
+    let folder = Folder::with_source(KIB);
+    let mut list = access_list();
+    // The group itself may do nothing.
+    list[4 + 2 * 8 + 2] = 0;
+    assert!(folder.set_attribute("src", ACCESS_LIST, &list));
+    let _mounted = folder.mount("mounted", &[Ignores(Call::Attributes)]);
+    folder.duocopy("cp --preserve=mode src mounted/dst").end().expect(3, &[ACCESS_LIST]);
+    assert_eq!((folder.mode("src"), folder.mode("mounted/dst")), (0o640, 0o600));
+}
+
+/// No later copy would trust a journal that others can write to.
+#[test(needs = [fuse])]
+fn where_no_file_is_private_there_is_no_journal() {
+    for (faults, journal) in [(&[][..], true), (&[Mode(0o666), Ignores(Call::Chmod)], false)] {
+        let folder = Folder::with_source(2 * MIB);
+        let _mounted = folder.mount("mounted", faults);
+        let copies = [(); 2].map(|()| folder.duocopy("--bwlimit=1M src mounted/dst").start());
+        until("something is copied", || {
+            let left = folder.temporaries("mounted");
+            left.iter().any(|path| path.metadata().is_ok_and(|it| it.len() > 0)).then_some(())
+        });
+        copies.iter().for_each(Process::kill);
+        end(copies);
+        let left = folder.temporaries("mounted");
+        assert_eq!(left.len(), if journal { 2 } else { 1 }, "{left:?}");
+        folder.duocopy("cp src mounted/dst").end().expect(0, &[]);
+        folder.assert_same("src", "mounted/dst");
+        folder.assert_nothing_left_in("mounted");
+    }
+}
+
+/// NTFS-3G and Btrfs need space to remove a name.
+#[test(needs = [fuse])]
+fn a_full_file_system_gets_its_space_back() {
+    let folder = Folder::with_source(300 * KIB);
+    let faults = [Call::RemoveContent, Call::Sync].map(|call| Refuses(call, Errno::ENOSPC));
+    let mounted = folder.mount("mounted", &faults);
+    std::fs::write(mounted.backing.join("dst"), OLD).unwrap();
+    folder.duocopy("cp src mounted/dst").end().expect(7, &["free some space there"]);
+    assert_eq!(folder.read("mounted/dst"), OLD);
     folder.assert_nothing_left_in("mounted");
 }
 

@@ -30,7 +30,7 @@ fn cp_needs_no_usual_directory_and_leaves_nothing() {
             umask 777; \"$0\" cp -p src masked; umask 022; cmp src masked
             \"$0\" cp none dst && exit 1
             \"$0\" cp src none/dst && exit 1
-            \"$0\" cp --bwlimit=100K src slow & sleep 0.3; kill $!; wait $! && exit 1
+            \"$0\" cp --bwlimit=100K src slow & until ls .duocopy-*.part; do :; done; kill $!; wait $! && exit 1
             test \"$(ls -A /dev/shm tmp)\" = \"$before\"; test ! -e slow"
         );
         let ended = folder.with_own_mounts(&script);
@@ -62,11 +62,11 @@ fn a_pair_is_told_to_name_a_directory() {
 fn a_user_whose_directory_another_one_has_made_can_copy() {
     let folder = Folder::with_source(KIB);
     folder.set_mode("src", 0o644);
-    let user = 48_001;
+    let user = fresh_user();
     let usual = pipes_folder_of(user);
     let _ = fs::remove_dir(&usual);
     fs::create_dir(&usual).unwrap();
-    std::os::unix::fs::chown(&usual, Some(48_002), None).unwrap();
+    std::os::unix::fs::chown(&usual, Some(fresh_user()), None).unwrap();
     let run = folder.duocopy("cp src dst").by_user(user, user);
     folder.set_mode("", 0o777);
     let ended = run.end();

@@ -106,6 +106,21 @@ mod unix {
         assert_eq!(folder.mode("dst"), 0o755);
     }
 
+    /// The kernel does not say that it drops the bit for a user who is not in the group.
+    #[test(needs = [root])]
+    fn a_bit_that_the_kernel_drops_is_not_preserved() {
+        const GROUP: u32 = 4001;
+        let folder = prepared();
+        folder.make("place");
+        for (name, mode) in [("place", 0o2777), ("src", 0o2755)] {
+            chown(folder.path(name), Some(NOBODY), Some(GROUP)).unwrap();
+            folder.set_mode(name, mode);
+        }
+        let ended = folder.duocopy("cp -p src place/dst").by_nobody().end();
+        ended.expect(3, &["place/dst: the set-user-ID and set-group-ID bits ("]);
+        assert_eq!((folder.mode("place/dst"), owner(&folder, "place/dst")), (0o755, (NOBODY, GROUP)));
+    }
+
     #[test(needs = [root])]
     fn both_report_what_was_not_preserved() {
         let folder = prepared();
@@ -128,42 +143,14 @@ mod unix {
         assert_eq!(alone.messages.matches("copied, but").count(), 1, "{alone:?}");
     }
 
-    const ACCESS: &str = "system.posix_acl_access";
-
-    /// An access list that lets one more user read: version 2, then kind, permissions and number of each entry.
-    fn access_list() -> Vec<u8> {
-        let entries = [
-            (1_u16, 6_u16, u32::MAX),
-            (2, 4, NOBODY),
-            (4, 4, u32::MAX),
-            (0x10, 4, u32::MAX),
-            (0x20, 0, u32::MAX),
-        ];
-        let entries = entries.map(|(kind, rights, id)| {
-            [&kind.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
-        });
-        [&2_u32.to_le_bytes()[..], &entries.concat()].concat()
-    }
-
-    fn set(folder: &Folder, name: &str, attribute: &str, value: &[u8]) -> bool {
-        let flags = rustix::fs::XattrFlags::empty();
-        rustix::fs::setxattr(folder.path(name), attribute, value, flags).is_ok()
-    }
-
-    fn get(folder: &Folder, name: &str, attribute: &str) -> Option<Vec<u8>> {
-        let mut value = vec![0; 65536];
-        let length = rustix::fs::getxattr(folder.path(name), attribute, &mut value[..]).ok()?;
-        Some(value[..length].to_vec())
-    }
-
     /// A source with two attributes, one of which is as large as a file system allows, and an access list. The test needs
     /// `extended_attributes`.
     fn with_attributes() -> Folder {
         let folder = prepared();
         folder.set_mode("src", 0o640);
-        assert!(set(&folder, "src", "user.short", b"value\0"));
-        assert!(set(&folder, "src", "user.long", &bytes(2000, 1)));
-        if !set(&folder, "src", ACCESS, &access_list()) {
+        assert!(folder.set_attribute("src", "user.short", b"value\0"));
+        assert!(folder.set_attribute("src", "user.long", &bytes(2000, 1)));
+        if !folder.set_attribute("src", ACCESS_LIST, &access_list()) {
             harness::ignore("the file system of temporary files has no access lists");
         }
         folder
@@ -187,14 +174,14 @@ mod unix {
                 ended.expect(0, &["complete: 102400 bytes"]);
             }
             folder.assert_same("src", "dst");
-            assert_eq!(get(&folder, "dst", "user.short").is_some(), xattr, "{flags}");
+            assert_eq!(folder.attribute("dst", "user.short").is_some(), xattr, "{flags}");
             assert_eq!(
-                get(&folder, "dst", "user.long").is_some_and(|value| value == bytes(2000, 1)),
+                folder.attribute("dst", "user.long").is_some_and(|value| value == bytes(2000, 1)),
                 xattr,
                 "{flags}"
             );
             assert_eq!(
-                get(&folder, "dst", ACCESS).is_some_and(|value| value == access_list()),
+                folder.attribute("dst", ACCESS_LIST).is_some_and(|value| value == access_list()),
                 acl,
                 "{flags}"
             );
@@ -203,9 +190,9 @@ mod unix {
         // A source without an access list removes the one that the directory gives.
         folder.write("plain", "x");
         folder.make("place");
-        if set(&folder, "place", "system.posix_acl_default", &access_list()) {
+        if folder.set_attribute("place", "system.posix_acl_default", &access_list()) {
             folder.duocopy("cp --preserve=mode,acl plain place/dst").end().expect(0, &[]);
-            assert_eq!(get(&folder, "place/dst", ACCESS), None);
+            assert_eq!(folder.attribute("place/dst", ACCESS_LIST), None);
         }
     }
 
@@ -220,7 +207,7 @@ mod unix {
         }
         for flags in ["--preserve=xattr", "--preserve=mode,xattr,timestamps"] {
             folder.duocopy(&format!("cp {flags} src place/dst")).by_nobody().end().expect(0, &[]);
-            assert!(get(&folder, "place/dst", "user.short").is_some(), "{flags}");
+            assert!(folder.attribute("place/dst", "user.short").is_some(), "{flags}");
             assert_eq!(folder.mode("place/dst"), 0o444, "{flags}");
             fs::remove_file(folder.path("place/dst")).unwrap();
         }
@@ -231,24 +218,27 @@ mod unix {
         let folder = with_attributes();
         let name = folder.text("");
         let capabilities = [&0x0200_0001_u32.to_le_bytes()[..], &[0xff; 16]].concat();
-        let there = set(&folder, "src", "trusted.x", b"x")
-            && set(&folder, "src", "security.capability", &capabilities);
+        let there = folder.set_attribute("src", "trusted.x", b"x")
+            && folder.set_attribute("src", "security.capability", &capabilities);
         if !there {
             harness::ignore("this root cannot set attributes that give rights");
         }
         let from = folder.duocopy("read src").word(&name).start();
         let to = folder.duocopy("write --preserve=all dst").word(&name).start();
         let [from, to] = end([from, to]);
-        assert!(get(&folder, "dst", "user.short").is_some(), "{to:?}");
+        assert!(folder.attribute("dst", "user.short").is_some(), "{to:?}");
         for ended in [&from, &to] {
             ended.expect(3, &["trusted.x (it grants rights", "security.capability (it grants rights"]);
         }
-        assert_eq!(get(&folder, "dst", "trusted.x").or(get(&folder, "dst", "security.capability")), None);
+        assert_eq!(
+            folder.attribute("dst", "trusted.x").or(folder.attribute("dst", "security.capability")),
+            None
+        );
         // A user who runs both may, if the owner is the same.
         folder.duocopy("cp --preserve=all src other").end().expect(0, &[]);
-        assert!(get(&folder, "other", "security.capability").is_some());
+        assert!(folder.attribute("other", "security.capability").is_some());
         chown(folder.path("src"), Some(NOBODY), None).unwrap();
-        set(&folder, "src", "security.capability", &capabilities);
+        folder.set_attribute("src", "security.capability", &capabilities);
         let ended = folder.duocopy("cp --preserve=xattr src third").end();
         ended.expect(3, &["security.capability (it grants rights, and the copy has another owner)"]);
     }

@@ -267,3 +267,20 @@ fn survive_kills(copies: u32, length: usize) {
     }
     note!("{copies} copies, at least {least} kills in each");
 }
+
+/// A child of the dead Writer may still hold the lock of the temporary file.
+#[test(needs = [strace])]
+fn an_interrupt_ends_the_wait_for_the_lock_of_a_dead_writer() {
+    let folder = Folder::with_source_and_destination(2 * MIB);
+    let line = waits();
+    let [reader, writer] = held_in_the_middle(&folder, &line);
+    writer.kill();
+    let left = File::open(folder.left_over("part").unwrap()).unwrap();
+    left.lock().unwrap();
+    let replacement = folder.duocopy(&line).start();
+    seated(&folder, &replacement);
+    replacement.signal(Signal::INT);
+    replacement.end().expect(130, &["interrupted"]);
+    reader.end().expect(8, &["the Writer was interrupted"]);
+    assert_eq!(folder.read("dst"), OLD);
+}

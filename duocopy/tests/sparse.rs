@@ -137,6 +137,34 @@ mod holes {
         assert!(full >= 16000 * 1024, "{spaces:?}");
     }
 
+    /// Nor if the copy is interrupted three times, before and between the holes.
+    #[cfg(target_os = "linux")]
+    #[test(needs = [own_mounts, loop_devices, xfs])]
+    fn a_resumed_file_of_many_holes_takes_no_more_than_its_data() {
+        let folder = Folder::new();
+        folder.make("disk");
+        let source = File::create(folder.path("src")).unwrap();
+        source.write_all_at(&bytes(2 * MIB, 1), 0).unwrap();
+        for piece in 0..1000 {
+            source.write_all_at(&bytes(4096, piece), (2 << 20) + piece * 16384).unwrap();
+        }
+        let ended = folder.with_own_mounts(
+            "truncate -s 400M disk.img
+            mkfs.xfs -q disk.img
+            mount -o loop disk.img disk
+            for try in 1 2 3; do
+                timeout -s INT 1 $0 cp --partial --bwlimit=1M src disk/dst || test $? = 124
+            done
+            $0 cp src disk/dst
+            cmp src disk/dst
+            stat -c %b disk/dst",
+        );
+        ended.expect(0, &[]);
+        assert_eq!(ended.messages.matches("resuming an interrupted copy").count(), 3, "{ended:?}");
+        let space = ended.output.trim().parse::<u64>().unwrap() * 512;
+        assert!(space <= (6 << 20) + SLACK, "{space}");
+    }
+
     /// Where the file system does not tell where holes are, zeros are looked for.
     #[cfg(target_os = "linux")]
     #[test(needs = [fuse, holes])]

@@ -68,7 +68,8 @@ fn a_pair_is_found_by_its_paths() {
     let status = || folder.duocopy("status --json").word(&name).end();
     status().expect(1, &["there is no pipe"]);
     let reader = folder.duocopy("--wait=30s src dst").start();
-    let seen = until("the lonely Reader", || Some(status()).filter(|seen| seen.code == 0));
+    let is_joined = |seen: &Ended| seen.code == 0 && objects(seen)[0]["reader"].is_object();
+    let seen = until("the lonely Reader", || Some(status()).filter(is_joined));
     assert_eq!(objects(&seen)[0]["reader"]["process"], reader.id(), "{seen:?}");
     complete([reader, folder.duocopy("src dst").start()]);
 }

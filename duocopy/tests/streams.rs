@@ -317,7 +317,7 @@ fn a_disk_is_written_only_with_force() {
 
 /// Another program has a lease on the source, and gives it back when it is asked to; or only when the kernel takes it.
 #[cfg(target_os = "linux")]
-#[test(needs = [perl])]
+#[test(needs = [perl, strace])]
 fn a_leased_source_is_waited_for_until_an_interrupt() {
     // F_SETLEASE with F_WRLCK.
     let lease = |answer: &str| {
@@ -338,13 +338,27 @@ fn a_leased_source_is_waited_for_until_an_interrupt() {
     let (folder, _holder) = lease("sub { select(undef, undef, undef, 0.3); exit }");
     folder.duocopy("cp src dst").end().expect(0, &[]);
     folder.assert_same("src", "dst");
-    let (folder, _holder) = lease("'IGNORE'");
-    let copy = folder.duocopy("cp src dst").start();
-    pause(milliseconds(200));
-    copy.signal(Signal::INT);
-    let ended = copy.end_within(milliseconds(10_000)).unwrap_or_else(|_| panic!("it still waits"));
-    ended.expect(130, &[]);
-    folder.assert_untouched(None);
+    for line in ["cp src dst", "cp --dry-run src dst"] {
+        let (folder, _holder) = lease("'IGNORE'");
+        let copy = folder.duocopy(line).traced("-e trace=openat").start();
+        until("an attempt", || copy.trace().contains("EAGAIN").then_some(()));
+        copy.signal(Signal::INT);
+        let ended = copy.end_within(milliseconds(10_000)).unwrap_or_else(|_| panic!("it still waits"));
+        ended.expect(130, &[]);
+        folder.assert_untouched(None);
+    }
+}
+
+/// The error of a lease may have another reason, which never goes away.
+#[cfg(target_os = "linux")]
+#[test(needs = [strace, large])]
+fn a_source_that_looks_leased_is_not_waited_for_without_end() {
+    let folder = Folder::with_limit(TEST_LIMIT * 3);
+    folder.write("src", OLD);
+    let leased = "-P src -e trace=openat -e inject=openat:error=EAGAIN";
+    let copy = folder.duocopy("cp src dst").traced(leased).start();
+    let ended = copy.end_within(TEST_LIMIT * 2).unwrap_or_else(|_| panic!("it still waits"));
+    ended.expect(5, &["cannot open the source", "temporarily unavailable"]);
 }
 
 /// The file system in which the node of a disk lies is memory, but the disk is not.

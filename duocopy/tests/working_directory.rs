@@ -20,11 +20,13 @@ fn closed(folder: &Folder) {
 
 /// Runs this line of shell, in which `$D` is the program, as a user who may not enter `outer`.
 fn by_nobody(folder: &Folder, script: &str) -> Ended {
-    folder.duocopy("").by_nobody().end();
-    let (inner, program) = (folder.text("outer/inner"), folder.text("program"));
+    let (inner, program) = (folder.text("outer/inner"), folder.program_for_others());
     let user = format!("setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups");
     let mut command = std::process::Command::new("env");
-    command.args(["-C", &inner, &format!("D={program}")]).args(user.split(' ')).args(["bash", "-c", script]);
+    command
+        .args(["-C", &inner, &format!("D={}", program.display())])
+        .args(user.split(' '))
+        .args(["bash", "-c", script]);
     folder.start(command, false).end()
 }
 
@@ -51,7 +53,8 @@ fn two_processes_of_a_pair_meet_in_a_directory_without_a_path() {
     // The system cannot tell where it is.
     let script = format!(
         "{DEEPER}; echo content > src; set -e; \
-         $D --wait=9s src dst & sleep 0.1; $D status --json >seen; $D --wait=9s src dst; wait $!; cmp src dst; \
+         $D --wait=9s src dst & until $D status --json >seen && grep -q '/src -> (dir' seen; do :; done; \
+         $D --wait=9s src dst; wait $!; cmp src dst; \
          $D cp src sub/none && exit 1; $D cp src copied; cmp src copied; grep -o 'directory [0-9a-f:]*)/src -> ' seen"
     );
     let ended = by_nobody(&folder, &script);
@@ -62,6 +65,9 @@ fn two_processes_of_a_pair_meet_in_a_directory_without_a_path() {
          (cd a; $D --wait=1s src dst) & (cd b; $D --wait=1s src dst); echo $?; wait $!; echo $?"
     );
     assert_eq!(by_nobody(&folder, &script).output, "10\n10\n");
+    // The command for the other process can be given in this directory only.
+    let script = format!("{DEEPER}; echo content > src; $D --wait=3s src ./--x; $D --wait=3s -- src -x");
+    by_nobody(&folder, &script).expect(10, &["\n  duocopy src ./--x\n", "\n  duocopy -- src -x\n"]);
 }
 
 #[test(needs = [bash])]

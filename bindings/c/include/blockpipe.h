@@ -122,14 +122,18 @@ enum blockpipe_result
      */
     BLOCKPIPE_FOREIGN = -23,
     /**
-     * A pair under this name is ending, and did not finish within half a second. Or one of its ends waits for a
-     * replacement of its dead peer, and this process does not call `blockpipe_options_set_replace_within`.
+     * A pair under this name is ending, and did not finish within half a second.
      */
     BLOCKPIPE_LEAVING = -24,
     /**
      * Another process has been joining or leaving for more than half a second; it may be stopped.
      */
     BLOCKPIPE_BUSY = -25,
+    /**
+     * The other end waits for a replacement of its dead peer, and this process does not call
+     * `blockpipe_options_set_replace_within`.
+     */
+    BLOCKPIPE_AWAITS_REPLACEMENT = -26,
     /**
      * No peer came within the connect timeout.
      */

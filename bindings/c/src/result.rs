@@ -35,11 +35,13 @@ pub enum blockpipe_result {
     BLOCKPIPE_OTHER_VERSION = -22,
     /// The name belongs to something that is not a pipe of this user; it was left alone.
     BLOCKPIPE_FOREIGN = -23,
-    /// A pair under this name is ending, and did not finish within half a second. Or one of its ends waits for a
-    /// replacement of its dead peer, and this process does not call `blockpipe_options_set_replace_within`.
+    /// A pair under this name is ending, and did not finish within half a second.
     BLOCKPIPE_LEAVING = -24,
     /// Another process has been joining or leaving for more than half a second; it may be stopped.
     BLOCKPIPE_BUSY = -25,
+    /// The other end waits for a replacement of its dead peer, and this process does not call
+    /// `blockpipe_options_set_replace_within`.
+    BLOCKPIPE_AWAITS_REPLACEMENT = -26,
 
     /// No peer came within the connect timeout.
     BLOCKPIPE_NO_PEER = -40,
@@ -149,8 +151,9 @@ impl From<JoinError> for Failure {
             JoinError::OtherTag(_) => BLOCKPIPE_OTHER_TAG,
             JoinError::OtherVersion { .. } => BLOCKPIPE_OTHER_VERSION,
             JoinError::Foreign { .. } => BLOCKPIPE_FOREIGN,
-            JoinError::Leaving(_) | JoinError::AwaitsReplacement(_) => BLOCKPIPE_LEAVING,
+            JoinError::Leaving(_) => BLOCKPIPE_LEAVING,
             JoinError::Busy => BLOCKPIPE_BUSY,
+            JoinError::AwaitsReplacement(_) => BLOCKPIPE_AWAITS_REPLACEMENT,
             JoinError::NoPeer => BLOCKPIPE_NO_PEER,
             JoinError::Corrupt(_) => BLOCKPIPE_CORRUPT,
             JoinError::Interrupted => BLOCKPIPE_INTERRUPTED,

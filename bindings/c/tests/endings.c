@@ -147,7 +147,7 @@ void test_replacing(void) {
     CHECK(close(sent_one[0]) == 0 && close(sent_one[1]) == 0);
     CHECK(kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child);
 
-    IS(BLOCKPIPE_LEAVING, blockpipe_join_as_producer(plain, &producer));
+    IS(BLOCKPIPE_AWAITS_REPLACEMENT, blockpipe_join_as_producer(plain, &producer));
     SAYS("is the consumer and waits for a replacement of its dead peer");
     blockpipe_options_free(&plain);
     OK(blockpipe_join_as_producer(options, &producer));

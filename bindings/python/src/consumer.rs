@@ -110,7 +110,8 @@ impl Consumer {
         replace_within: Option<f64>,
         cancel_event: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let pipe = Options { name, tag, directory, connect_timeout, replace_within, cancel_event }.pipe()?;
+        let pipe =
+            Options { name, tag, directory, connect_timeout, replace_within, cancel_event }.pipe(py)?;
         let end = join(py, || pipe.join_as_consumer())?;
         Ok(Self {
             geometry: end.geometry(),

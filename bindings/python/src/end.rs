@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const TURN: Duration = Duration::from_millis(50);
 
 thread_local! {
-    /// The exception that a signal handler raised during a wait of this thread.
+    /// The exception that ends the wait of this thread: a signal handler raised it, or the program set `cancel_event`.
     static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
 }
 

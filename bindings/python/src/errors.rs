@@ -79,6 +79,7 @@ pub fn join_error(py: Python<'_>, error: JoinError) -> PyErr {
     let name = match &error {
         JoinError::TooManyInstances(seen) => return with("TooManyInstances", seen),
         JoinError::OtherTag(seen) => return with("OtherTag", seen),
+        JoinError::AwaitsReplacement(seen) => return with("AwaitsReplacement", seen),
         JoinError::OtherVersion { ours, theirs } => {
             let text = format!(
                 "{error}: both processes need a blockpipe with the same protocol (blockpipe.protocol_version)"
@@ -90,7 +91,7 @@ pub fn join_error(py: Python<'_>, error: JoinError) -> PyErr {
         }
         JoinError::Io { doing, source } => return system_failure(py, doing, source),
         JoinError::Foreign { .. } => "Foreign",
-        JoinError::Leaving(_) | JoinError::AwaitsReplacement(_) | JoinError::Busy => "Busy",
+        JoinError::Leaving(_) | JoinError::Busy => "Busy",
         JoinError::NoPeer => "NoPeer",
         JoinError::Corrupt(_) => "Corrupt",
         JoinError::Canceled => "Canceled",

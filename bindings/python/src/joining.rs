@@ -18,8 +18,12 @@ pub struct Options<'a> {
 }
 
 impl Options<'_> {
-    pub fn pipe(self) -> PyResult<Pipe> {
+    pub fn pipe(self, py: Python<'_>) -> PyResult<Pipe> {
         let event = self.cancel_event;
+        // What is no event must not look like a failed wait.
+        if let Some(event) = &event {
+            event.call_method0(py, "is_set")?;
+        }
         let ends_wait = move || signals_end_wait() || event.as_ref().is_some_and(event_ends_wait);
         let mut pipe = Pipe::named(self.name).tag(self.tag).cancel_when(ends_wait);
         if let Some(directory) = self.directory {

@@ -51,7 +51,8 @@ impl Producer {
         replace_within: Option<f64>,
         cancel_event: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let pipe = Options { name, tag, directory, connect_timeout, replace_within, cancel_event }.pipe()?;
+        let pipe =
+            Options { name, tag, directory, connect_timeout, replace_within, cancel_event }.pipe(py)?;
         let mut end = join(py, || pipe.join_as_producer())?;
         let default = end.geometry().unwrap_or_default();
         let geometry =

@@ -23,7 +23,7 @@ for end in [blockpipe.Producer, blockpipe.Consumer]:
         name,
     )
     me = os.getpid()
-    line = f"too many instances: process {me} is the producer, process {me} is the consumer {me} {me}"
+    line = f"too many instances: process {me} is the producer and process {me} is the consumer {me} {me}"
     assert other.rest() == [line, line]
     block = tx.block()
     block.send(1)
@@ -123,8 +123,10 @@ def test_an_end_sees_that_its_peer_is_missing(python, name):
         other.kill()
         other.wait()
         assert (tx.peer, tx.snapshot().phase) == (None, "alone")
-    with pytest.raises(blockpipe.Busy, match=rf"process {os.getpid()} is the producer and waits for a replacement"):
+    message = rf"process {os.getpid()} is the producer and waits for a replacement"
+    with pytest.raises(blockpipe.AwaitsReplacement, match=message) as caught:
         blockpipe.Consumer(name)
+    assert caught.value.snapshot.producer == os.getpid()
     tx.abort("seen")
     with pytest.raises(blockpipe.Over):
         tx.block()

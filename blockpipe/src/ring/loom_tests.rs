@@ -182,7 +182,7 @@ fn consume_late(shared: &Shared, count: u64, held: u64) {
                 assert_eq!((found, header), (length(n), u64::to_ne_bytes(n)));
                 ((n + 1).saturating_sub(held), None)
             }
-            Next::End(trailer) => (n, Some(trailer)),
+            Next::End => (n, Some(shared.ring.stored_trailer())),
             Next::Nothing => unreachable!("the wait continues"),
         };
         while drainer.released() < up_to {

@@ -4,7 +4,7 @@
 use super::contract::{OpenError, Side};
 use super::network;
 use rustix::fd::OwnedFd;
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, Stat};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -75,8 +75,9 @@ impl Folder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = || retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()));
         let mut opened = open();
-        if made && matches!(opened, Err(Errno::ACCESS)) {
-            // The umask has locked out even this user. What is opened now is checked below, whatever it is.
+        if may_create && matches!(opened, Err(Errno::ACCESS)) && is_own_directory(path) {
+            // The umask has locked out even this user, in this process or in one that was killed before it could change
+            // that. What is opened now is checked below, whatever it is.
             rustix::fs::chmod(path, Mode::RWXU).map_err(|error| doing("opening", &shown, error))?;
             opened = open();
         }
@@ -99,8 +100,8 @@ impl Folder {
         if stat.st_mode & 0o077 != 0 {
             return Err(OpenError::Foreign { path: shown, what: "other users may enter it" });
         }
-        if made {
-            // Let this user use it, whatever the umask is.
+        if made || may_create && stat.st_mode & 0o700 != 0o700 {
+            // Let this user use it, whatever the umask is or was.
             rustix::fs::fchmod(&descriptor, Mode::RWXU).map_err(|error| doing("opening", &shown, error))?;
         }
         Ok(Some(Self { descriptor, path: path.into(), shared: false, mode: OWN, sticky: false }))
@@ -165,7 +166,8 @@ impl Folder {
             to,
             rustix::fs::RenameFlags::NOREPLACE,
         ) {
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            // Filters of system calls answer that a call that they do not know is not permitted.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {}
             other => return other,
         }
         // The file has both names for a moment, in which another process may reject it as foreign.
@@ -245,6 +247,13 @@ pub(crate) fn own(usual: &str) -> OsString {
 /// Returns whether the file or directory at this path belongs to this user. Links are not followed.
 fn is_own(path: &OsStr) -> bool {
     rustix::fs::lstat(path).is_ok_and(|stat| stat.st_uid == rustix::process::geteuid().as_raw())
+}
+
+/// Returns whether this is a directory of this user. Links are not followed.
+fn is_own_directory(path: &OsStr) -> bool {
+    is_own(path)
+        && rustix::fs::lstat(path)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 /// Returns whether this user owns the directory, or could create it.

@@ -40,7 +40,7 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// With tokio (this library does not depend on it). Joining waits, so it runs in a thread of its own; an
+/// With tokio 1.54 (this library does not depend on it). Joining waits, so it runs in a thread of its own; an
 /// [interrupt](crate::Pipe::interrupt) flag ends that wait, which dropping the future would not:
 ///
 /// ```text

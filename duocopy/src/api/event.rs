@@ -149,6 +149,8 @@ pub enum LayoutReason {
 /// A step that has no bytes to count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
+    /// The Reader reads the source again: its inode has changed, and only the content shows whether that matters.
+    Comparing,
     /// The Writer flushes the copy to the disk.
     Flushing,
     /// The Writer reads the copy back.

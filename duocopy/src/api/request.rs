@@ -212,13 +212,13 @@ pub struct Request {
     /// Bytes to read per second at most; `None`: no limit.
     /// The Reader's.
     pub rate_limit: Option<u64>,
-    /// Whether to read past the page cache.
+    /// True to read directly from the disk, past the page cache.
     /// The Reader's.
     pub direct_source: bool,
-    /// Whether to write past the page cache.
+    /// True to write directly to the disk, past the page cache.
     /// The Writer's.
     pub direct_destination: bool,
-    /// Whether to leave nothing of the file in the page cache.
+    /// True to leave nothing of the file in the page cache.
     /// Own: each process drops its own file.
     pub drop_cache: bool,
     /// What must be on the disk before the copy counts as complete.
@@ -255,38 +255,38 @@ pub struct Request {
     /// What a symbolic link as the source stands for. A link that is copied replaces a link at the destination.
     /// The Reader's.
     pub source_links: SourceLinks,
-    /// Whether [`Parties::Both`] also reads pipes and devices. (The halves always do.)
+    /// True if [`Parties::Both`] also reads pipes and devices. (The halves always do.)
     /// The Reader's.
     pub read_streams: bool,
-    /// Whether to copy no content. If the destination exists, only its metadata is changed, in place.
+    /// True to copy no content. If the destination exists, only its metadata is changed, in place.
     /// Shared by the processes of [`Parties::Both`]; elsewhere it has no effect.
     pub only_attributes: bool,
-    /// Whether to replace what has the destination's name, even a symbolic link, and to hand on nothing of it.
+    /// True to replace what has the destination's name, even a symbolic link, and to hand on nothing of it.
     /// The Writer's.
     pub remove_destination: bool,
-    /// Whether to replace a destination that is a loop of links, and, if it is the source itself, to copy it to its
+    /// True to replace a destination that is a loop of links, and, if it is the source itself, to copy it to its
     /// [`backup`](Self::backup).
     /// The Writer's.
     pub force: bool,
     /// The most bytes to write; a longer source is refused.
     /// The Writer's.
     pub max_bytes: Option<u64>,
-    /// Whether to keep what was copied after a failure or an interrupt, for the next run.
+    /// True to keep what was copied after a failure or an interrupt, for the next run.
     /// The Writer's.
     pub keep_partial: bool,
-    /// Whether to resume an interrupted copy.
+    /// True to resume an interrupted copy.
     /// The Writer's.
     pub resume: bool,
     /// Permission bits that a new file does not get, like the umask of a process; see [`umask`](crate::umask).
     /// The Writer's.
     pub umask: u32,
-    /// Whether to give up all rights that the half does not need, once its file is open. This confines the calling
+    /// True to give up all rights that the half does not need, once its file is open. This confines the calling
     /// thread, and the threads that it starts later, for good: ask for it only in a process that exists for this copy.
     /// The Writer's file stays open until that process ends.
     /// Linux only; elsewhere nothing happens.
     /// Own.
     pub sandbox: bool,
-    /// Whether to measure speed and waiting times ([`Event::Stats`](crate::Event::Stats)).
+    /// True to measure speed and waiting times ([`Event::Stats`](crate::Event::Stats)).
     /// Own; with [`Parties::Both`] of both processes.
     pub stats: bool,
     /// The program that [`Parties::Both`] starts as its second process. It must call

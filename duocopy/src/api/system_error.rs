@@ -35,6 +35,13 @@ impl SystemError {
     pub fn is_not_open(&self) -> bool {
         self.code == Some(if cfg!(windows) { 6 } else { 9 })
     }
+
+    /// Returns whether a name has bytes that the file system cannot store as characters (`EILSEQ`).
+    #[must_use]
+    pub fn is_bad_encoding(&self) -> bool {
+        // The numbers of Linux, FreeBSD and macOS; nothing else about a name has one of them.
+        !cfg!(windows) && self.code.is_some_and(|code| [84, 86, 92].contains(&code))
+    }
 }
 
 impl From<&io::Error> for SystemError {

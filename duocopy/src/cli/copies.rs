@@ -7,7 +7,7 @@ use super::render::{NOT_PRESERVED, SIGNAL, show_name};
 use super::{output, render};
 use duocopy::{
     Backup, Destination, Error, ErrorKind, Outcome, Overwrite, Parents, Parties, PlannedDestination, Request,
-    Signals, Sparse,
+    Signals, Sparse, Stop,
 };
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -87,7 +87,7 @@ impl Copies<'_> {
             }
         }
         if self.settings.cp.asks && !self.settings.dry_run {
-            ask(&mut request)?;
+            ask(&mut request, &self.signals.stop())?;
         }
         let mut end = self.make(&request, screen)?;
         if let End::Copied(outcome) = &mut end {
@@ -101,10 +101,10 @@ impl Copies<'_> {
     }
 
     fn make(&self, request: &Request, screen: &mut Screen) -> Result<End, Error> {
-        if self.settings.dry_run {
-            return Ok(End::Planned(duocopy::preflight(request)?));
-        }
         let stop = self.signals.stop();
+        if self.settings.dry_run {
+            return Ok(End::Planned(duocopy::preflight(request, &stop)?));
+        }
         let outcome = if self.is_only_one {
             duocopy::run(request, screen, &stop)
         } else {
@@ -183,8 +183,8 @@ fn make_parents(request: &mut Request) -> Result<Parents, Error> {
 }
 
 /// Asks whether to replace the destination, if the copy would do that.
-fn ask(request: &mut Request) -> Result<(), Error> {
-    match duocopy::preflight(request)?.destination {
+fn ask(request: &mut Request, stop: &Stop) -> Result<(), Error> {
+    match duocopy::preflight(request, stop)?.destination {
         Some(PlannedDestination::Replace { path, .. }) => {
             let _ = write!(io::stderr(), "duocopy: replace {}? ", render::show(&path));
             let mut answer = String::new();

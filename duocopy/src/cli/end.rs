@@ -43,14 +43,9 @@ pub fn conclude(screen: &mut Screen, result: Result<End, Error>, begun: Instant,
         (fields["source"], fields["destination"]) = (json!(source.map(show)), json!(destination.map(show)));
         screen.object("end", fields);
     }
-    let code = match &screen.unwritten {
-        // A failure of the copy says more.
-        Some(error) => match (code, output::failed(error)) {
-            (0 | render::NOT_PRESERVED, failed) => failed,
-            _ => code,
-        },
-        None => code,
-    };
+    let unwritten = screen.unwritten.as_ref().map(output::failed);
+    // A failure of the copy says more.
+    let code = unwritten.filter(|_| matches!(code, 0 | render::NOT_PRESERVED)).unwrap_or(code);
     if let Some(planned) = planned {
         screen.note(&planned);
         return code;

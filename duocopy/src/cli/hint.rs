@@ -2,33 +2,35 @@
 
 use super::values::{BACKUP, Choices, DIRECT, FSYNC, HASH, PRESERVE, Preserving, SPARSE, UPDATE, name_of};
 use duocopy::{Backup, Fsync, Hash, Overwrite, Request, Role, Sparse, Verify};
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::path::Path;
 
 /// Returns the command that starts the process in the `other` role, ready to be pasted into a shell.
 pub fn command(request: &Request, other: Role) -> String {
-    // The command may be run in another directory.
-    let absolute = |path: Option<&Path>| path.map(|path| duocopy::absolute(path).into_os_string());
+    // The command may be run in another directory, unless this one has no path.
+    let absolute = |path: Option<&Path>| {
+        path.map(|path| Some(duocopy::absolute(path)).filter(|it| it.is_absolute()).unwrap_or(path.into()))
+    };
     let (source, destination) = request.paths();
     let mut words: Vec<Vec<u8>> = vec![b"duocopy".into()];
     if request.is_half() {
         words.push(if other == Role::Reader { b"read".into() } else { b"write".into() });
     }
     let dir = absolute(request.dir.as_deref());
-    words.extend(dir.map(|dir| [b"--dir=", dir.as_encoded_bytes()].concat()));
+    words.extend(dir.map(|dir| [b"--dir=", dir.as_os_str().as_encoded_bytes()].concat()));
     words.extend(options(request).into_iter().flatten().map(String::into_bytes));
-    // Absolute paths never look like flags; a name might.
-    if request.name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"-")) {
-        words.push(b"--".into());
-    }
     // A half does not know the other one's path.
     let paths = match (request.is_half(), other) {
         (false, _) => vec![absolute(source), absolute(destination)],
         (true, Role::Reader) => vec![Some("SRC".into())],
         (true, Role::Writer) => vec![Some("DST".into())],
     };
-    let paths = paths.iter().flatten().map(OsString::as_os_str);
-    words.extend(paths.chain(request.name()).map(|word| word.as_encoded_bytes().into()));
+    let paths = paths.iter().flatten().map(|path| path.as_os_str());
+    let named: Vec<&[u8]> = paths.chain(request.name()).map(OsStr::as_encoded_bytes).collect();
+    if named.iter().any(|word| word.starts_with(b"-")) {
+        words.push(b"--".into());
+    }
+    words.extend(named.into_iter().map(Into::into));
     words.iter().map(|word| duocopy::shell_quote(word)).collect::<Vec<_>>().join(" ")
 }
 

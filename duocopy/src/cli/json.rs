@@ -4,6 +4,7 @@ use super::output;
 use super::render::{self, Audience, show, show_tag};
 use duocopy::{Checksum, Error, Event, Loss, LossReason, Outcome, Preserved, Role, Stats, Warning};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::fmt::{Debug, Write as _};
 use std::io;
 
@@ -91,11 +92,15 @@ fn loss_fields(loss: &Loss) -> Value {
         LossReason::System(cause) => Some(cause.to_string()),
         _ => None,
     };
-    let attribute = match &loss.what {
+    let attribute = attribute(&loss.what);
+    json!({ "what": name(&loss.what), "attribute": attribute, "reason": name(&loss.reason), "system": system })
+}
+
+fn attribute(what: &Preserved) -> Option<Cow<'_, str>> {
+    match what {
         Preserved::Attribute(name) => Some(name.to_string_lossy()),
         _ => None,
-    };
-    json!({ "what": name(&loss.what), "attribute": attribute, "reason": name(&loss.reason), "system": system })
+    }
 }
 
 fn warning_fields(warning: &Warning, to: &Audience) -> Value {
@@ -115,10 +120,6 @@ fn warning_fields(warning: &Warning, to: &Audience) -> Value {
         | Warning::OwnerNotKept { path }
         | Warning::NotExclusive { path } => json!({ "path": show(path) }),
         Warning::NotHandedOn { path, what } => {
-            let attribute = |what: &Preserved| match what {
-                Preserved::Attribute(name) => Some(name.to_string_lossy().into_owned()),
-                _ => None,
-            };
             let what = what.iter().map(|it| json!({ "what": name(it), "attribute": attribute(it) }));
             json!({ "path": show(path), "not_handed_on": what.collect::<Vec<_>>() })
         }

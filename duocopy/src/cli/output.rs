@@ -1,5 +1,5 @@
-//! Standard output, which has what the user asked for, and standard error. A command whose output cannot be written
-//! fails.
+//! Writes to standard output, which carries only what the user asked for, and to standard error. A command fails if it
+//! cannot write to standard output.
 
 use super::render::printable_lines;
 use std::io::{self, Write};

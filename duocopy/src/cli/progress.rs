@@ -210,9 +210,11 @@ impl Screen {
         format!("{percent} % · {} of {} written · {message}", BinaryBytes(written), BinaryBytes(length))
     }
 
-    /// Returns the bytes written so far. A step begins once all of them are, perhaps before the next report of progress.
+    /// Returns the bytes written so far. The Writer's steps begin once all of them are, perhaps before the next report of
+    /// progress.
     fn written(&self, progress: Progress) -> u64 {
-        self.length.filter(|_| self.step.is_some()).unwrap_or(progress.written)
+        let is_all = self.step.is_some_and(|step| step != Step::Comparing);
+        self.length.filter(|_| is_all).unwrap_or(progress.written)
     }
 
     /// Returns bytes per second in and out.
@@ -263,7 +265,7 @@ impl Observer for Screen {
                     self.draw(*progress);
                 }
             }
-            // Nothing is missing, unless the Writer is killed.
+            // Checkpoints matter only if the Writer is killed.
             Event::Warning(warning @ Warning::NoCheckpoints { .. }) => {
                 self.detail(&render::warning(&warning, &self.to));
             }

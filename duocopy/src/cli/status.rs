@@ -247,7 +247,7 @@ fn describe(seen: &Seen) -> Vec<String> {
         });
         lines.push(format!("  {half}: process {process}{user}{waits}"));
     }
-    let mut facts = vec![format!("  {}", phase(pipe.phase))];
+    let mut facts = vec![format!("  {}", phase(pipe))];
     if pipe.is_ready {
         let of = pipe.length.map_or(String::new(), |length| {
             let percent = (u128::from(pipe.written) * 100).checked_div(length.into()).unwrap_or(100);
@@ -269,14 +269,25 @@ fn describe(seen: &Seen) -> Vec<String> {
     lines
 }
 
-fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Opening => "not started",
-        Phase::Alone => "ready",
-        Phase::Moving => "copying",
-        Phase::Finishing => "all read, the rest is being written",
-        Phase::Committing => "committing",
-        Phase::Over => "ending",
+fn phase(pipe: &PipeStatus) -> String {
+    match pipe.phase {
+        Phase::Opening => "not started".into(),
+        Phase::Alone => {
+            let (missing, came) = match pipe.reader {
+                None => (Role::Reader, pipe.came[0]),
+                Some(_) => (Role::Writer, pipe.came[1]),
+            };
+            let who = role_name(missing);
+            if came {
+                format!("interrupted, waiting for another {who}")
+            } else {
+                format!("waiting for the {who}")
+            }
+        }
+        Phase::Moving => "copying".into(),
+        Phase::Finishing => "all read, the rest is being written".into(),
+        Phase::Committing => "committing".into(),
+        Phase::Over => "ending".into(),
     }
 }
 
@@ -340,15 +351,23 @@ mod tests {
             blocks: Some((4096, 4)),
             filled_blocks: 2,
         };
-        let lines = describe(&Seen { pipe, rates: None });
+        let lines = describe(&Seen { pipe: pipe.clone(), rates: None });
         assert_eq!(
             lines,
             [
                 "\u{201c}n\u{201d}: /a -> /b",
                 "  Reader: process 7, has waited for the other process for a moment",
                 "  Writer: not arrived yet",
-                "  ready · 1.00 MiB read, 0 B written of 4.00 MiB (0 %) · 2 of 4 blocks of 4.00 KiB filled"
+                "  waiting for the Writer · 1.00 MiB read, 0 B written of 4.00 MiB (0 %) · 2 of 4 blocks of 4.00 KiB filled"
             ]
         );
+        let writer = pipe.reader;
+        let after_a_death = [
+            (PipeStatus { came: [true; 2], ..pipe.clone() }, "interrupted, waiting for another Writer"),
+            (PipeStatus { reader: None, writer, ..pipe }, "interrupted, waiting for another Reader"),
+        ];
+        for (pipe, expected) in after_a_death {
+            assert_eq!(phase(&pipe), expected);
+        }
     }
 }

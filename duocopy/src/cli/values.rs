@@ -71,7 +71,7 @@ pub fn attribute(what: Preserving) -> Option<Preserve> {
     if let Preserving::This(what) = what { Some(what) } else { None }
 }
 
-/// Whether the copy shares its blocks with SRC.
+/// If the copy shares its blocks with SRC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reflink {
     Auto,

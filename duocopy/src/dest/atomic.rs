@@ -4,7 +4,7 @@
 
 mod prefix;
 
-use super::contract::{Access, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
+use super::contract::{Access, Begun, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::inspect::examine;
 use super::journal::{Heading, Journal};
 use super::journaling::Journaling;
@@ -16,7 +16,7 @@ use super::staging::{self, Staging};
 use super::{backup, sparse};
 use crate::api::{Aftermath, Backup, Error, ErrorKind, Operation, Preserve, Sparse, Verify, Warning};
 use crate::cache::{CachePolicy, Pages};
-use crate::digest::{Digest, Kind, PIECE, Value};
+use crate::digest::{Digest, Kind, MustEnd, PIECE, Value};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, DirectoryRight, Stat};
 use std::ffi::OsString;
@@ -66,7 +66,7 @@ impl AtomicFile {
             && !file.already_committed
             && let Err(error) = sys::preallocate(&file.file, source.stat.length)
         {
-            let error = file.failed(Operation::Reserve, error);
+            let error = file.path.failed(Operation::Reserve)(error);
             if file.begins == ResumePoint::default() {
                 file.discard();
             }
@@ -103,22 +103,18 @@ impl AtomicFile {
         source: &SourceRecord,
         staging: Staging,
     ) -> Result<Self, Error> {
-        let Staging { file, begins, is_committed, mut journal } = staging;
+        let Staging { file, begins, is_committed, journal } = staging;
         let heading = staging::heading(&path, policy, source, &file).map_err(|error| {
             if !is_committed && journal.is_none() && path.leads_to_open(&path.temporary(), &file) {
                 // If this fails too, the next copy removes the file.
                 let _ = path.directory.remove(&path.temporary());
             }
-            Error::destination(&path.path, Operation::Temporary, error)
+            path.failed(Operation::Temporary)(error)
         })?;
-        if policy.journals_at_once && journal.is_none() {
-            // If this fails, only a replacement is impossible.
-            journal = Journal::create(&path.directory, &path.journal(), None, &heading).ok();
-            if let Some(journal) = &mut journal {
-                let _ = journal.record(ResumePoint::default(), (0, 0));
-            }
+        let mut journaling = Journaling::of(journal, &file);
+        if policy.journals_at_once {
+            journaling.begin(&path, &heading);
         }
-        let mut journaling = Journaling::of(journal);
         if (policy.records_progress(source) || is_root()) && !is_committed {
             journaling.prepare(&path);
         }
@@ -142,7 +138,7 @@ impl AtomicFile {
     /// Renames the file to its final name, unless another program has interfered with one of the names meanwhile.
     fn replace(&mut self) -> Result<(), Error> {
         if !self.owns_temporary() {
-            return Err(self.refused(ErrorKind::TemporaryFileReplaced));
+            return Err(self.path.refused(ErrorKind::TemporaryFileReplaced));
         }
         let (mut settled, temporary) = (self.settled.take(), self.path.temporary());
         let Temporary { file, path, source, policy } = self.as_temporary();
@@ -177,22 +173,21 @@ impl AtomicFile {
         self.path.leads_to(&self.path.temporary(), self.heading.target.file)
     }
 
-    fn start_checkpoints(&mut self) -> Result<(), Error> {
+    fn start_checkpoints(&mut self) -> Result<Option<Warning>, Error> {
         let name = self.current_name();
         let started = self.journaling.start(&self.path, (&self.file, &name), self.heading);
-        let missing = started.map_err(|error| self.failed(Operation::Journal, error))?;
-        self.warnings.extend(missing.map(|cause| Warning::NoCheckpoints { cause: cause.into() }));
-        Ok(())
+        let missing = started.map_err(self.path.failed(Operation::Journal))?;
+        Ok(missing.map(|cause| Warning::NoCheckpoints { cause: cause.into() }))
     }
 
     fn end_checkpoints(&mut self) -> Result<(), Error> {
-        self.journaling.end().map_err(|error| self.failed(Operation::Flush, error))
+        self.journaling.end().map_err(self.path.failed(Operation::Flush))
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         let file = &self.file;
         let written = self.cache.transfer(file, (offset, bytes.len()), || sys::write_at(file, bytes, offset));
-        written.map_err(|error| self.failed(Operation::Write, error))
+        written.map_err(self.path.failed(Operation::Write))
     }
 
     /// Gives the file its final owner, mode and attributes. Returns those that could not be set.
@@ -211,8 +206,8 @@ impl AtomicFile {
     /// Records that the copy is complete.
     fn flush(&mut self, whole: ResumePoint, durable: bool) -> Result<(), Error> {
         let flush = if durable { self.file.sync_all() } else { Ok(()) };
-        let flush = flush.map_err(|error| self.failed(Operation::Flush, error));
-        let close = || sys::check_close(&self.file).map_err(|error| self.failed(Operation::Write, error));
+        let flush = flush.map_err(self.path.failed(Operation::Flush));
+        let close = || sys::check_close(&self.file).map_err(self.path.failed(Operation::Write));
         if let Err(error) = flush.and_then(|()| close()) {
             // Data that may have been lost between the cache and the disk must not be trusted, and a second flush would
             // not report the loss.
@@ -231,6 +226,12 @@ impl AtomicFile {
         let _ = Journal::remove(&self.path.directory, &self.path.journal());
     }
 
+    /// Removes the temporary file and its journal.
+    fn remove_files(&self) -> io::Result<()> {
+        let directory = &self.path.directory;
+        Journal::remove(directory, &self.path.journal()).and(directory.remove(&self.path.temporary()))
+    }
+
     /// Makes sure that a journal names the temporary file before root gives it to another user. If root is killed
     /// afterwards, its next run recognises the file by the journal: another user can create a file with the same name.
     fn claim(&mut self, metadata: &SourceMetadata) -> Result<(), Error> {
@@ -243,16 +244,8 @@ impl AtomicFile {
         }
         self.journaling.make_journal(&self.path, &self.heading).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => staging::name_taken(&self.path, &self.path.journal(), None),
-            _ => self.failed(Operation::Journal, error),
+            _ => self.path.failed(Operation::Journal)(error),
         })
-    }
-
-    fn failed(&self, operation: Operation, error: io::Error) -> Error {
-        Error::destination(&self.path.path, operation, error)
-    }
-
-    fn refused(&self, kind: ErrorKind) -> Error {
-        Error::at(kind, &self.path.path)
     }
 }
 
@@ -294,19 +287,19 @@ impl Destination for AtomicFile {
         &'a mut self,
         at: ResumePoint,
         plan: WritePlan,
-    ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
+        must_end: MustEnd,
+    ) -> Result<Begun<'a>, Error> {
         if !self.matches_progress(at.position) {
             return Err(staging::lost(&self.path, false));
         }
         self.truncate_unacknowledged(at.position)?;
         self.make_hole(at.position)?;
-        let digest = self.digest_at(plan.digest, at)?;
-        let warnings = self.cache.set(&self.file, &self.path.path, at.position, plan.cache);
-        self.warnings.extend(warnings);
+        let digest = self.digest_at(plan.digest, at, must_end)?;
+        let mut warnings = self.cache.set(&self.file, &self.path.path, at.position, plan.cache);
         if self.policy.records_progress(self.source()) {
-            self.start_checkpoints()?;
+            warnings.extend(self.start_checkpoints()?);
         }
-        Ok((Box::new(Open(self)), digest))
+        Ok((Box::new(Open(self)), digest, warnings))
     }
 
     fn keep(&mut self, reached: Option<ResumePoint>) -> u64 {
@@ -337,10 +330,11 @@ impl Destination for AtomicFile {
         } else if !self.owns_temporary() {
             // Somebody has taken it away, and by now another copy may have a journal of this name.
             self.journaling.remove(&self.path);
-        } else {
-            self.remove_journal();
-            // If this fails, the next copy to this destination removes it.
-            let _ = self.path.directory.remove(&self.path.temporary());
+        } else if self.remove_files().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull) {
+            // Some file systems need space to remove a name.
+            let _ = self.file.set_len(0);
+            // If this fails, the next copy to this destination removes them.
+            let _ = self.remove_files();
         }
     }
 }
@@ -349,10 +343,6 @@ impl Destination for AtomicFile {
 struct Open<'a>(&'a mut AtomicFile);
 
 impl<'a> Staged<'a> for Open<'a> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        self.0.take_warnings()
-    }
-
     fn check_limit(&self, bytes: u64) -> Result<(), Error> {
         self.0.policy.check_limit(&self.0.path.path, bytes)
     }
@@ -360,7 +350,7 @@ impl<'a> Staged<'a> for Open<'a> {
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Error> {
         if self.0.already_committed {
             // A committed destination is never written to: the Writer that committed it should have had all data.
-            return Err(self.0.refused(ErrorKind::CommittedTooEarly));
+            return Err(self.0.path.refused(ErrorKind::CommittedTooEarly));
         }
         let may_hide_holes = self.0.policy.sparse == Sparse::Always || self.0.source().hides_holes;
         if !may_hide_holes || !self.0.makes_holes() {
@@ -393,7 +383,7 @@ impl<'a> Staged<'a> for Open<'a> {
                 self.0.refuses_holes = true;
                 self.write_zeros(offset, length)
             }
-            other => other.map(|()| length).map_err(|error| self.0.failed(Operation::Punch, error)),
+            other => other.map(|()| length).map_err(self.0.path.failed(Operation::Punch)),
         }
     }
 
@@ -418,7 +408,7 @@ impl<'a> Staged<'a> for Open<'a> {
             // The Writer that committed the file has set its metadata, and others may have changed it since.
             prepared.not_preserved = metadata.missing(&file.file, file.source(), file.policy.trusts_reader);
             if durable {
-                file.file.sync_all().map_err(|error| file.failed(Operation::Flush, error))?;
+                file.file.sync_all().map_err(file.path.failed(Operation::Flush))?;
             }
         } else {
             file.set_length(whole.position)?;
@@ -434,7 +424,7 @@ impl<'a> Staged<'a> for Open<'a> {
 }
 
 impl<'a> Ready<'a> for Open<'a> {
-    fn reread(&mut self, digest: Kind) -> Result<(Value, bool), Error> {
+    fn reread(&mut self, digest: Kind, must_end: MustEnd) -> Result<(Value, bool), Error> {
         let file = &mut *self.0;
         let mut digest = Digest::new(digest);
         let read = || {
@@ -443,13 +433,13 @@ impl<'a> Ready<'a> for Open<'a> {
             if stat.file != file.heading.target.file {
                 return Ok(None);
             }
-            digest.update_from(&again, stat.length, &mut Pages::new(PIECE), &file.policy.stop)?;
+            digest.update_from(&again, stat.length, &mut Pages::new(PIECE), must_end)?;
             Ok(Some(past_the_cache))
         };
         let error = match sys::while_others_may_read(&file.file, read) {
             Ok(Some(past_the_cache)) => return Ok((digest.value(), past_the_cache)),
-            Ok(None) => file.refused(ErrorKind::TemporaryFileReplaced),
-            Err(error) => file.failed(Operation::Reread, error),
+            Ok(None) => file.path.refused(ErrorKind::TemporaryFileReplaced),
+            Err(error) => file.path.failed(Operation::Reread)(error),
         };
         if error.kind == ErrorKind::Interrupted {
             return Err(error);
@@ -460,24 +450,21 @@ impl<'a> Ready<'a> for Open<'a> {
         Err(error)
     }
 
-    fn commit(self: Box<Self>) -> Result<Box<dyn Committed + 'a>, Error> {
+    fn commit(self: Box<Self>) -> Result<(Box<dyn Committed + 'a>, Vec<Warning>), Error> {
         if !self.0.already_committed {
             self.0.replace()?;
         }
         self.0.is_final = true;
-        Ok(self)
+        let warnings = self.0.take_warnings();
+        Ok((self, warnings))
     }
 }
 
 impl Committed for Open<'_> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        self.0.take_warnings()
-    }
-
     fn sync_name(&self) -> Result<(), Error> {
-        self.0.path.directory.sync(&self.0.file).map_err(|error| {
-            let error = self.0.failed(Operation::FlushName, error);
-            Error { aftermath: Aftermath::Complete, ..error }
+        self.0.path.directory.sync(&self.0.file).map_err(|error| Error {
+            aftermath: Aftermath::Complete,
+            ..self.0.path.failed(Operation::FlushName)(error)
         })
     }
 

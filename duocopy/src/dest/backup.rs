@@ -38,7 +38,7 @@ pub fn keep(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<(
         let unsupported =
             matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied);
         let kind = if unsupported { ErrorKind::BackupFailed } else { ErrorKind::Destination };
-        Error::at(kind, &path.path).doing(Operation::Backup, error)
+        path.refused(kind).doing(Operation::Backup, error)
     })
 }
 
@@ -48,23 +48,18 @@ pub fn check(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<
     if policy.backup == Backup::None {
         return Ok(());
     }
-    let failed = |error| Error::destination(&path.path, Operation::Backup, error);
-    if let Some(highest) = highest_for(path, policy).map_err(failed)? {
+    let failed = path.failed(Operation::Backup);
+    if let Some(highest) = highest_for(path, policy).map_err(&failed)? {
         let [name, other] = [1, 2].map(|more| numbered_name(path, highest + more));
         // A name that is too long loses its number.
         let is_taken = name == other && path.directory.entry(&name).map_err(failed)?.is_some();
         let backup = PathBuf::from(name);
-        return if is_taken {
-            Err(Error::at(ErrorKind::BackupExists { backup }, &path.path))
-        } else {
-            Ok(())
-        };
+        return if is_taken { Err(path.refused(ErrorKind::BackupExists { backup })) } else { Ok(()) };
     }
     check_simple(path, &simple_name(path, policy), source)
 }
 
 fn check_simple(path: &DestinationPath, name: &OsStr, source: FileId) -> Result<(), Error> {
-    let failed = |error| Error::destination(&path.path, Operation::Backup, error);
     let kind = match path.directory.entry(name) {
         Ok(Some(Entry::Regular(id))) if id == source => {
             ErrorKind::BackupIsSource { backup: PathBuf::from(name) }
@@ -77,11 +72,14 @@ fn check_simple(path: &DestinationPath, name: &OsStr, source: FileId) -> Result<
         }
         Ok(Some(Entry::Regular(_))) => {
             path.check_owner(name)?;
-            return path.check_replaceable(name, &path.directory.stat(name).map_err(failed)?);
+            return path.check_replaceable(
+                name,
+                &path.directory.stat(name).map_err(path.failed(Operation::Backup))?,
+            );
         }
         _ => return Ok(()),
     };
-    Err(Error::at(kind, &path.path))
+    Err(path.refused(kind))
 }
 
 /// Removes the extra link to the destination that remains if a copy was killed while it replaced a simple backup.

@@ -4,7 +4,7 @@ use super::metadata::SourceMetadata;
 use super::path::Links;
 use crate::api::{Backup, Error, ErrorKind, Fsync, Loss, Overwrite, Request, Sparse, Stop, Verify, Warning};
 use crate::cache::CacheUse;
-use crate::digest::{Digest, Kind, Value};
+use crate::digest::{Digest, Kind, MustEnd, Value};
 use crate::record::{Origin, ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, Directory, DirectoryRight};
 use std::fmt::Debug;
@@ -18,7 +18,7 @@ pub struct Policy {
     pub overwrite: Overwrite,
     pub backup: Backup,
     pub backup_suffix: String,
-    /// Whether to write to the file that a symbolic link names; otherwise a link is refused.
+    /// True to write to the file that a symbolic link names; otherwise a link is refused.
     pub follow_links: bool,
     /// Whether a link to nothing stands for a file that is created; otherwise it is refused.
     pub create_through_links: bool,
@@ -50,7 +50,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    pub fn of(request: &Request) -> Self {
+    pub fn of(request: &Request, stop: &Stop) -> Self {
         Self {
             overwrite: request.overwrite,
             backup: request.backup,
@@ -70,7 +70,7 @@ impl Policy {
             trusts_memory: request.dir.is_none(),
             journals_at_once: request.dir.is_some() && request.replace_within.is_some(),
             reader: request.dir.as_ref().and_then(|_| sys::effective_user()),
-            stop: Stop::new(),
+            stop: stop.clone(),
         }
     }
 
@@ -120,16 +120,17 @@ pub trait Destination: Debug {
     /// Returns whether the destination is the copy already: an earlier Writer died after it had committed.
     fn already_committed(&self) -> bool;
 
-    /// Returns the warnings since the last call.
+    /// Returns the warnings about opening it.
     fn take_warnings(&mut self) -> Vec<Warning>;
 
-    /// Begins to write at this point, on which both sides have agreed. Returns the state of the checksum there, or an
-    /// error if the destination cannot be the one of a Writer that had acknowledged this point.
+    /// Begins to write at this point, on which both sides have agreed. Returns the state of the checksum there, and
+    /// warnings, or an error if the destination cannot be the one of a Writer that had acknowledged this point.
     fn stage<'a>(
         &'a mut self,
         at: ResumePoint,
         plan: WritePlan,
-    ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error>;
+        must_end: MustEnd,
+    ) -> Result<Begun<'a>, Error>;
 
     /// Keeps a failed copy for the next run. If `reached` is given, everything up to that point is flushed first.
     /// Returns the number of bytes that the next run can resume; if it is 0, everything is discarded.
@@ -158,11 +159,11 @@ pub struct WritePlan {
     pub cache: CacheUse,
 }
 
+/// A destination that is being written, the state of the checksum, and warnings about how it can be written.
+pub type Begun<'a> = (Box<dyn Staged<'a> + 'a>, Digest, Vec<Warning>);
+
 /// A destination that is being written.
 pub trait Staged<'a> {
-    /// Returns the warnings since the last call.
-    fn take_warnings(&mut self) -> Vec<Warning>;
-
     /// Returns an error if the policy does not allow this many bytes.
     fn check_limit(&self, bytes: u64) -> Result<(), Error>;
 
@@ -196,17 +197,14 @@ pub struct Prepared {
 /// A copy that is complete, but not committed yet.
 pub trait Ready<'a> {
     /// Reads everything back. The second value says whether it came from the medium and not from the page cache.
-    fn reread(&mut self, digest: Kind) -> Result<(Value, bool), Error>;
+    fn reread(&mut self, digest: Kind, must_end: MustEnd) -> Result<(Value, bool), Error>;
 
-    /// Commits the copy by renaming it: the one step that changes the destination.
-    fn commit(self: Box<Self>) -> Result<Box<dyn Committed + 'a>, Error>;
+    /// Commits the copy by renaming it: the one step that changes the destination. Also returns warnings about that.
+    fn commit(self: Box<Self>) -> Result<(Box<dyn Committed + 'a>, Vec<Warning>), Error>;
 }
 
 /// A copy that is committed.
 pub trait Committed {
-    /// Returns the warnings about the commit.
-    fn take_warnings(&mut self) -> Vec<Warning>;
-
     /// Flushes the name to the disk.
     fn sync_name(&self) -> Result<(), Error>;
 

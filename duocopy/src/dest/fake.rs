@@ -1,9 +1,9 @@
 //! A destination for tests: it notes what is done with it, and fails at a step if the test asks for it.
 
 use super::SourceMetadata;
-use super::contract::{Access, Committed, Destination, Prepared, Ready, Staged, WritePlan};
+use super::contract::{Access, Begun, Committed, Destination, Prepared, Ready, Staged, WritePlan};
 use crate::api::{Error, ErrorKind, Warning};
-use crate::digest::{Digest, Kind, Value};
+use crate::digest::{Digest, Kind, MustEnd, Value};
 use crate::record::{ResumePoint, TargetRecord};
 use std::cell::RefCell;
 
@@ -58,11 +58,12 @@ impl Destination for FakeDestination {
         &'a mut self,
         at: ResumePoint,
         plan: WritePlan,
-    ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
+        _must_end: MustEnd,
+    ) -> Result<Begun<'a>, Error> {
         self.call("stage")?;
         self.content.truncate(at.position as usize);
         let digest = Digest::resume(plan.digest, at.sum).expect("a checksum that can be continued");
-        Ok((Box::new(Open(self)), digest))
+        Ok((Box::new(Open(self)), digest, Vec::new()))
     }
 
     fn keep(&mut self, _reached: Option<ResumePoint>) -> u64 {
@@ -78,10 +79,6 @@ impl Destination for FakeDestination {
 struct Open<'a>(&'a mut FakeDestination);
 
 impl<'a> Staged<'a> for Open<'a> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        Vec::new()
-    }
-
     fn check_limit(&self, _bytes: u64) -> Result<(), Error> {
         self.0.call("check_limit")
     }
@@ -115,24 +112,20 @@ impl<'a> Staged<'a> for Open<'a> {
 }
 
 impl<'a> Ready<'a> for Open<'a> {
-    fn reread(&mut self, digest: Kind) -> Result<(Value, bool), Error> {
+    fn reread(&mut self, digest: Kind, _must_end: MustEnd) -> Result<(Value, bool), Error> {
         self.0.call("reread")?;
         let mut digest = Digest::new(digest);
         digest.update(&self.0.content);
         Ok((self.0.reread.unwrap_or(digest.value()), true))
     }
 
-    fn commit(self: Box<Self>) -> Result<Box<dyn Committed + 'a>, Error> {
+    fn commit(self: Box<Self>) -> Result<(Box<dyn Committed + 'a>, Vec<Warning>), Error> {
         self.0.call("commit")?;
-        Ok(self)
+        Ok((self, Vec::new()))
     }
 }
 
 impl Committed for Open<'_> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        Vec::new()
-    }
-
     fn sync_name(&self) -> Result<(), Error> {
         self.0.call("sync_name")
     }

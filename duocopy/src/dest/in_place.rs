@@ -1,15 +1,14 @@
 //! A file that exists, and of which only the metadata is changed (`--attributes-only`): in place, because a new file
 //! would need the old content.
 
-use super::contract::{Access, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
+use super::contract::{Access, Begun, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::metadata::{SourceMetadata, Surroundings, set_times};
 use super::path::DestinationPath;
 use crate::api::{Aftermath, Error, ErrorKind, Operation, Preserve, Warning};
-use crate::digest::{Digest, Kind, Value};
+use crate::digest::{Digest, Kind, MustEnd, Value};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, DefaultList};
 use std::fs::File;
-use std::io;
 
 /// The metadata that says, or is stored with, what users may do.
 const CHANGES_RIGHTS: [Preserve; 4] = [Preserve::Mode, Preserve::Ownership, Preserve::Xattr, Preserve::Acl];
@@ -25,13 +24,8 @@ pub struct InPlace {
 impl InPlace {
     /// Opens the file at this path, which was examined already.
     pub fn open(path: DestinationPath, policy: &Policy, source: &SourceRecord) -> Result<Self, Error> {
-        let failed = |error| Error::destination(&path.path, Operation::Open, error);
-        let file = path.directory.open_existing(&path.name).map_err(failed)?;
+        let file = path.directory.open_existing(&path.name).map_err(path.failed(Operation::Open))?;
         Ok(Self { path, policy: policy.clone(), source: *source, file })
-    }
-
-    fn failed(&self, operation: Operation, error: io::Error) -> Error {
-        Error::destination(&self.path.path, operation, error)
     }
 }
 
@@ -60,8 +54,9 @@ impl Destination for InPlace {
         &'a mut self,
         _at: ResumePoint,
         plan: WritePlan,
-    ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
-        Ok((Box::new(Open(self)), Digest::new(plan.digest)))
+        _must_end: MustEnd,
+    ) -> Result<Begun<'a>, Error> {
+        Ok((Box::new(Open(self)), Digest::new(plan.digest), Vec::new()))
     }
 
     fn keep(&mut self, _reached: Option<ResumePoint>) -> u64 {
@@ -76,15 +71,11 @@ struct Open<'a>(&'a mut InPlace);
 
 impl Open<'_> {
     fn no_content(&self) -> Error {
-        Error::at(ErrorKind::CommittedTooEarly, &self.0.path.path)
+        self.0.path.refused(ErrorKind::CommittedTooEarly)
     }
 }
 
 impl<'a> Staged<'a> for Open<'a> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        Vec::new()
-    }
-
     fn check_limit(&self, _bytes: u64) -> Result<(), Error> {
         Ok(())
     }
@@ -111,12 +102,11 @@ impl<'a> Staged<'a> for Open<'a> {
             return Ok((self, Prepared::default()));
         }
         let InPlace { path, policy, source, file } = &*self.0;
-        let failed = |error| self.0.failed(Operation::SetMode, error);
         if !CHANGES_RIGHTS.iter().any(|what| metadata.wants(*what)) {
-            let lost = set_times(file, &source.stat).map_err(failed)?;
+            let lost = set_times(file, &source.stat).map_err(path.failed(Operation::SetMode))?;
             return Ok((self, Prepared { not_preserved: lost.into_iter().collect(), warnings: Vec::new() }));
         }
-        let existing = path.directory.existing(&path.name).map_err(failed)?;
+        let existing = path.directory.existing(&path.name).map_err(path.failed(Operation::SetMode))?;
         let around = Surroundings {
             source,
             umask: policy.umask,
@@ -124,9 +114,9 @@ impl<'a> Staged<'a> for Open<'a> {
             existing: existing.as_ref(),
             default_list: &DefaultList::Absent,
         };
-        let missing = metadata.apply(file, &around).map_err(failed)?;
+        let missing = metadata.apply(file, &around).map_err(path.failed(Operation::SetMode))?;
         if durable {
-            file.sync_all().map_err(|error| self.0.failed(Operation::Flush, error))?;
+            file.sync_all().map_err(path.failed(Operation::Flush))?;
         }
         let warnings = missing.warnings(&path.path);
         Ok((self, Prepared { not_preserved: missing.of_source, warnings }))
@@ -134,24 +124,20 @@ impl<'a> Staged<'a> for Open<'a> {
 }
 
 impl<'a> Ready<'a> for Open<'a> {
-    fn reread(&mut self, digest: Kind) -> Result<(Value, bool), Error> {
+    fn reread(&mut self, digest: Kind, _must_end: MustEnd) -> Result<(Value, bool), Error> {
         // There is no content to compare.
         Ok((Digest::new(digest).value(), true))
     }
 
-    fn commit(self: Box<Self>) -> Result<Box<dyn Committed + 'a>, Error> {
-        Ok(self)
+    fn commit(self: Box<Self>) -> Result<(Box<dyn Committed + 'a>, Vec<Warning>), Error> {
+        Ok((self, Vec::new()))
     }
 }
 
 impl Committed for Open<'_> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        Vec::new()
-    }
-
     fn sync_name(&self) -> Result<(), Error> {
         self.0.path.directory.sync(&self.0.file).map_err(|error| {
-            let error = self.0.failed(Operation::FlushName, error);
+            let error = self.0.path.failed(Operation::FlushName)(error);
             Error { aftermath: Aftermath::Complete, ..error }
         })
     }

@@ -64,8 +64,7 @@ fn inspect_file(
     let path = DestinationPath::open_path(path, policy.links(source))?;
     let existing = examine(&path, policy, source, || is_own(&path))?;
     // A copy finds this out when it creates its temporary file.
-    let denied = |error| Error::destination(&path.path, Operation::Temporary, error);
-    path.directory.check_writable().map_err(denied)?;
+    path.directory.check_writable().map_err(path.failed(Operation::Temporary))?;
     Ok(existing.map_or(Found::Absent, Found::Existing))
 }
 
@@ -92,7 +91,7 @@ pub fn examine(
         return Err(error);
     }
     if path.directory.protection().is_fixed {
-        return Err(Error::at(ErrorKind::DirectoryProtected, &path.path));
+        return Err(path.refused(ErrorKind::DirectoryProtected));
     }
     Ok(existing)
 }

@@ -14,7 +14,9 @@
 //! match is not a journal.
 
 use crate::digest;
-use crate::record::{Origin, Packed, ResumePoint, SourceRecord, TargetRecord, may_be_same_file};
+use crate::record::{
+    Origin, Packed, ResumePoint, SourceRecord, TargetRecord, get_words, may_be_same_file, put_words,
+};
 use crate::sys::{self, Directory, FileId};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -77,22 +79,22 @@ impl Heading {
 
     fn pack(&self) -> [u8; SECTOR] {
         let mut sector = [0; SECTOR];
-        put(&mut sector, 0, &[MAGIC, VERSION]);
+        put_words(&mut sector, &[MAGIC, VERSION]);
         sector[16..144].copy_from_slice(&self.origin.source.pack());
         sector[144..272].copy_from_slice(&self.target.pack());
         let reader = self.origin.reader.map_or(ONE_USER, u64::from);
-        put(&mut sector, 272, &[self.directory.device, self.directory.inode, self.name, reader]);
+        put_words(&mut sector[272..], &[self.directory.device, self.directory.inode, self.name, reader]);
         seal(&mut sector);
         sector
     }
 
     fn unpack(sector: &[u8; SECTOR]) -> Option<Self> {
-        let [magic, version] = get(sector, 0);
+        let [magic, version] = get_words(sector);
         if !is_sealed(sector) || (magic, version) != (MAGIC, VERSION) {
             return None;
         }
         let packed = |at: usize| -> Packed { sector[at..at + 128].try_into().expect("128 bytes") };
-        let [device, inode, name, reader] = get(sector, 272);
+        let [device, inode, name, reader] = get_words(&sector[272..]);
         Some(Self {
             origin: Origin { source: SourceRecord::unpack(&packed(16)), reader: u32::try_from(reader).ok() },
             target: TargetRecord::unpack(&packed(144)),
@@ -156,8 +158,7 @@ impl Journal {
         let Some(content) = read(directory, name).map(|(_, content)| content) else { return false };
         let heading = Heading::unpack(content[..SECTOR].try_into().expect("one sector"));
         let Ok(stat) = sys::fstat(target) else { return false };
-        let target = TargetRecord { file: stat.file, birth_time: stat.birth_time, ..TargetRecord::default() };
-        heading.is_some_and(|heading| heading.target.is_same_file(&target))
+        heading.is_some_and(|heading| heading.target.is_same_file(&TargetRecord::of(&stat)))
     }
 
     /// Opens the journal that an earlier copy left. `None` if there is none that can be trusted.
@@ -186,7 +187,7 @@ impl Journal {
         let mut sector = [0; SECTOR];
         let time = [modified.0.cast_unsigned(), modified.1.cast_unsigned()];
         let words = [self.number, durable.position, durable.sum, time[0], time[1], self.heading_sum];
-        put(&mut sector, 0, &words);
+        put_words(&mut sector, &words);
         seal(&mut sector);
         sys::write_at(&self.file, &sector, (1 + self.number % 2) * SECTOR as u64)?;
         self.file.sync_data()?;
@@ -213,7 +214,7 @@ pub fn parse(content: &[u8; LENGTH]) -> Option<(Heading, Recorded)> {
     };
     let heading = Heading::unpack(sector(0))?;
     let entry = |n: usize| {
-        let [number, position, sum, seconds, nanoseconds, heading_sum] = get(sector(n), 0);
+        let [number, position, sum, seconds, nanoseconds, heading_sum] = get_words(sector(n));
         let belongs = is_sealed(sector(n)) && heading_sum == sum_of(sector(0)) && number > 0;
         (belongs && position <= heading.origin.source.stat.length).then_some(Recorded {
             number,
@@ -225,16 +226,6 @@ pub fn parse(content: &[u8; LENGTH]) -> Option<(Heading, Recorded)> {
     newest.map(|entry| (heading, entry))
 }
 
-fn put(sector: &mut [u8; SECTOR], at: usize, words: &[u64]) {
-    for (to, word) in sector[at..].chunks_exact_mut(8).zip(words) {
-        to.copy_from_slice(&word.to_le_bytes());
-    }
-}
-
-fn get<const N: usize>(sector: &[u8; SECTOR], at: usize) -> [u64; N] {
-    std::array::from_fn(|n| u64::from_le_bytes(sector[at + n * 8..][..8].try_into().expect("eight bytes")))
-}
-
 /// Returns the checksum that belongs in a sector's last word.
 fn sum_of(sector: &[u8; SECTOR]) -> u64 {
     digest::of(&sector[..SECTOR - 8])
@@ -242,11 +233,11 @@ fn sum_of(sector: &[u8; SECTOR]) -> u64 {
 
 fn seal(sector: &mut [u8; SECTOR]) {
     let sum = sum_of(sector);
-    put(sector, SECTOR - 8, &[sum]);
+    put_words(&mut sector[SECTOR - 8..], &[sum]);
 }
 
 fn is_sealed(sector: &[u8; SECTOR]) -> bool {
-    get::<1>(sector, SECTOR - 8) == [sum_of(sector)]
+    get_words(&sector[SECTOR - 8..]) == [sum_of(sector)]
 }
 
 #[cfg(test)]

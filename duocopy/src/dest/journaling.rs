@@ -19,17 +19,31 @@ pub struct Journaling {
     checkpoints: Option<Checkpoints>,
     /// The recorder of the checkpoints, after they have ended, or if they could not be started.
     recorder: Option<Box<Recorder>>,
+    /// True if the file system lets others write to each file. No copy would trust a journal there, so there is none.
+    is_useless: bool,
 }
 
 impl Journaling {
-    /// Continues a journal that an interrupted copy left.
-    pub fn of(journal: Option<Journal>) -> Self {
-        Self { journal, ..Self::default() }
+    /// Continues the journal that an interrupted copy left for this temporary file, if there is one.
+    pub fn of(journal: Option<Journal>, file: &File) -> Self {
+        let is_useless = journal.is_none() && !sys::is_private_file(file);
+        Self { journal, is_useless, ..Self::default() }
+    }
+
+    /// Makes a journal that names the temporary file before anything is written to it. If this fails, only a replacement
+    /// is impossible.
+    pub fn begin(&mut self, path: &DestinationPath, heading: &Heading) {
+        if self.journal.is_none()
+            && self.make_journal(path, heading).is_ok()
+            && let Some(journal) = &mut self.journal
+        {
+            let _ = journal.record(ResumePoint::default(), (0, 0));
+        }
     }
 
     /// Opens a file for a journal, unless there is one: a confined process can give it a name, but not create it.
     pub fn prepare(&mut self, path: &DestinationPath) {
-        if self.journal.is_none() {
+        if self.journal.is_none() && !self.is_useless {
             self.prepared = sys::prepare_file(&path.directory, &path.journal());
         }
     }
@@ -42,6 +56,9 @@ impl Journaling {
         file: (&File, &OsStr),
         heading: Heading,
     ) -> io::Result<Option<io::Error>> {
+        if self.is_useless {
+            return Ok(None);
+        }
         let recorder = Recorder::new(path, file, heading, self.journal.take(), self.prepared.take())?;
         match Checkpoints::start(Box::new(recorder)) {
             Ok(checkpoints) => {
@@ -96,7 +113,7 @@ impl Journaling {
     pub fn make_journal(&mut self, path: &DestinationPath, heading: &Heading) -> io::Result<()> {
         if let Some(recorder) = &mut self.recorder {
             recorder.make_journal()?;
-        } else if self.journal.is_none() {
+        } else if self.journal.is_none() && !self.is_useless {
             let prepared = self.prepared.take();
             self.journal = Some(Journal::create(&path.directory, &path.journal(), prepared, heading)?);
         }
@@ -106,8 +123,7 @@ impl Journaling {
     /// Removes the journal, unless its name leads to another one by now: the journal goes with its temporary file, which
     /// somebody may have removed.
     pub fn remove(&self, path: &DestinationPath) {
-        let journal = self.recorder.as_ref().map_or(self.journal.as_ref(), |recorder| recorder.journal());
-        let files = [journal.map(Journal::file), self.prepared.as_ref()];
+        let files = [self.journal().map(Journal::file), self.prepared.as_ref()];
         if files.into_iter().flatten().any(|file| path.leads_to_open(&path.journal(), file)) {
             // If this fails, the next copy to this destination removes it.
             let _ = Journal::remove(&path.directory, &path.journal());
@@ -116,7 +132,11 @@ impl Journaling {
 
     /// Returns the position up to which the copy is recorded to be on the disk; 0 if nothing is recorded.
     pub fn durable(&self) -> u64 {
-        let journal = self.recorder.as_ref().map_or(self.journal.as_ref(), |recorder| recorder.journal());
-        journal.map_or(0, Journal::durable)
+        self.journal().map_or(0, Journal::durable)
+    }
+
+    /// Returns the journal, if there is one. While checkpoints run, their thread has it.
+    fn journal(&self) -> Option<&Journal> {
+        self.recorder.as_ref().map_or(self.journal.as_ref(), |recorder| recorder.journal())
     }
 }

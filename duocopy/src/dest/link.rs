@@ -1,13 +1,13 @@
 //! A symbolic link as the destination: created under a temporary name, and renamed once it is complete.
 
-use super::contract::{Access, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
+use super::contract::{Access, Begun, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::inspect::examine;
 use super::metadata::SourceMetadata;
 use super::path::DestinationPath;
 use super::replace::Replacement;
 use super::{backup, staging};
 use crate::api::{Aftermath, Error, ErrorKind, Loss, LossReason, Operation, Preserve, Preserved, Warning};
-use crate::digest::{Digest, Kind, Value};
+use crate::digest::{Digest, Kind, MustEnd, Value};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, Entry, FileOwner};
 use std::ffi::OsStr;
@@ -36,7 +36,7 @@ impl LinkFile {
         let path = DestinationPath::resolve(path, policy.links(source))?;
         let existing = examine(&path, policy, source, || false)?;
         if policy.only_attributes && !policy.remove_destination && existing.is_some() {
-            return Err(Error::at(ErrorKind::DestinationExists, &path.path));
+            return Err(path.refused(ErrorKind::DestinationExists));
         }
         let mut warnings = Vec::new();
         let lock = staging::acquire(&path, policy, source, false, &mut warnings)?.file;
@@ -50,11 +50,11 @@ impl LinkFile {
         let is_left_over = matches!(directory.entry(&name), Ok(Some(Entry::Link(_))))
             && matches!(directory.owner_of(&name), Ok(FileOwner::ThisUser));
         if is_left_over {
-            directory.remove_if_exists(&name).map_err(|error| self.failed(Operation::Temporary, error))?;
+            directory.remove_if_exists(&name).map_err(self.path.failed(Operation::Temporary))?;
         }
         directory.create_symbolic_link(&name, &self.text).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => staging::name_taken(&self.path, &name, None),
-            _ => self.failed(Operation::Temporary, error),
+            _ => self.path.failed(Operation::Temporary)(error),
         })
     }
 
@@ -72,10 +72,6 @@ impl LinkFile {
             lost.extend(set.err().map(|error| refused(Preserved::Timestamps, error)));
         }
         lost
-    }
-
-    fn failed(&self, operation: Operation, error: io::Error) -> Error {
-        Error::destination(&self.path.path, operation, error)
     }
 
     /// Removes a temporary file. If this fails, the next copy of a link to this destination removes it.
@@ -116,11 +112,12 @@ impl Destination for LinkFile {
         &'a mut self,
         at: ResumePoint,
         plan: WritePlan,
-    ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
+        _must_end: MustEnd,
+    ) -> Result<Begun<'a>, Error> {
         if at.position != 0 {
             return Err(staging::lost(&self.path, false));
         }
-        Ok((Box::new(Open(self)), Digest::new(plan.digest)))
+        Ok((Box::new(Open(self)), Digest::new(plan.digest), Vec::new()))
     }
 
     fn keep(&mut self, _reached: Option<ResumePoint>) -> u64 {
@@ -137,17 +134,13 @@ impl Destination for LinkFile {
 struct Open<'a>(&'a mut LinkFile);
 
 impl<'a> Staged<'a> for Open<'a> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        self.0.take_warnings()
-    }
-
     fn check_limit(&self, bytes: u64) -> Result<(), Error> {
         self.0.policy.check_limit(&self.0.path.path, bytes)
     }
 
     fn write(&mut self, _offset: u64, bytes: &[u8]) -> Result<usize, Error> {
         if self.0.text.len() + bytes.len() > LONGEST {
-            return Err(self.0.failed(Operation::Write, io::ErrorKind::InvalidFilename.into()));
+            return Err(self.0.path.failed(Operation::Write)(io::ErrorKind::InvalidFilename.into()));
         }
         self.0.text.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -155,7 +148,7 @@ impl<'a> Staged<'a> for Open<'a> {
 
     fn write_zeros(&mut self, _offset: u64, _length: u64) -> Result<u64, Error> {
         // A name has no zeros.
-        Err(self.0.failed(Operation::Write, io::ErrorKind::InvalidFilename.into()))
+        Err(self.0.path.failed(Operation::Write)(io::ErrorKind::InvalidFilename.into()))
     }
 
     fn reached(&mut self, _point: ResumePoint) -> Result<(), Error> {
@@ -175,25 +168,24 @@ impl<'a> Staged<'a> for Open<'a> {
 }
 
 impl<'a> Ready<'a> for Open<'a> {
-    fn reread(&mut self, digest: Kind) -> Result<(Value, bool), Error> {
+    fn reread(&mut self, digest: Kind, _must_end: MustEnd) -> Result<(Value, bool), Error> {
         let text = self.0.path.directory.symbolic_link(&self.0.path.link());
-        let text = text.map_err(|error| self.0.failed(Operation::Reread, error))?;
+        let text = text.map_err(self.0.path.failed(Operation::Reread))?;
         let mut digest = Digest::new(digest);
         digest.update(&text.map(|(_, text)| text).unwrap_or_default());
         Ok((digest.value(), false))
     }
 
-    fn commit(self: Box<Self>) -> Result<Box<dyn Committed + 'a>, Error> {
+    fn commit(self: Box<Self>) -> Result<(Box<dyn Committed + 'a>, Vec<Warning>), Error> {
         let link = &mut *self.0;
         let name = link.path.link();
         let LinkFile { path, policy, source, lock, .. } = &*link;
         let replacement = Replacement { path, policy, source, name: &name, file: lock };
         match replacement.put(|| Ok(())) {
             Ok(warning) => {
-                link.warnings.extend(warning);
                 // rename(2) does nothing if both names are links to one inode.
                 link.remove(&name);
-                Ok(self)
+                Ok((self, warning.into_iter().collect()))
             }
             Err(error) => {
                 link.remove(&name);
@@ -204,13 +196,9 @@ impl<'a> Ready<'a> for Open<'a> {
 }
 
 impl Committed for Open<'_> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        self.0.take_warnings()
-    }
-
     fn sync_name(&self) -> Result<(), Error> {
         self.0.path.directory.sync(&self.0.lock).map_err(|error| {
-            let error = self.0.failed(Operation::FlushName, error);
+            let error = self.0.path.failed(Operation::FlushName)(error);
             Error { aftermath: Aftermath::Complete, ..error }
         })
     }

@@ -3,7 +3,7 @@
 //! Mode, owner and times are part of the source's record. Extended attributes and access lists come after the last byte
 //! of the content, if the Writer requests them.
 
-use super::rights::{self, Refused, Rights};
+use super::rights::{self, Given, Rights};
 use super::xattr;
 use crate::api::{Loss, LossReason, Preserve, Preserved, Warning};
 use crate::attributes::{Attribute, Received};
@@ -112,27 +112,33 @@ impl SourceMetadata {
         };
         let lost_owner = self.set_owner(file, around, decide(false, true, true).mode)?;
         let owner = sys::fstat(file)?.owner;
-        missing.of_source.extend(lost_owner);
-        let kept = around.existing.is_none_or(|existing| existing.owner == owner);
+        // Some file systems accept every owner, and decide about it themselves.
+        let is_ignored = wants(Preserve::Ownership) && lost_owner.is_none() && owner != source.stat.owner;
+        let ignored =
+            is_ignored.then_some(Loss { what: Preserved::Ownership, reason: LossReason::OtherValue });
+        missing.of_source.extend(lost_owner.or(ignored));
+        let is_known = sys::is_known_owner(file, owner);
+        let kept = around.existing.is_none_or(|existing| existing.owner == owner && is_known);
         missing.other_owner = !kept && !wants(Preserve::Ownership);
-        let same_owner = trusts_reader && sys::is_owned_by(file, source.stat.owner);
+        let same_owner = trusts_reader && is_known && source.stat.owner == owner;
         if wants(Preserve::Xattr) {
             let privileged = xattr::set_privileged(received, file, trusts_reader, same_owner);
             missing.of_source.extend(privileged);
         }
         // If `--preserve=ownership` asked for this group, it counts like the old one.
-        let has_group = !sys::HAS_OWNERS || source.stat.owner.1 == owner.1;
-        let group_kept = around.existing.is_none_or(|existing| existing.owner.1 == owner.1)
+        let has_group = !sys::HAS_OWNERS || source.stat.owner.1 == owner.1 && is_known;
+        let group_kept = around.existing.is_none_or(|existing| existing.owner.1 == owner.1 && is_known)
             || wants(Preserve::Ownership) && has_group;
         let rights = decide(same_owner, group_kept, has_group || !wants(Preserve::Ownership));
         let rights = if is_private { rights } else { rights.without_mask() };
-        let refused = rights.give(file)?;
-        missing.of_source.extend((!is_stream).then_some(lost_list).flatten());
-        self.add_refused(&mut missing, refused, around);
-        self.add_set_id(&mut missing, around, &rights);
+        let mut given = rights.give(file)?;
         if wants(Preserve::Mode) && (rights.mode ^ source.stat.mode) & 0o777 != 0 {
-            missing.of_source.push(Loss { what: Preserved::Mode, reason: LossReason::OtherOwner });
+            given.lost_mode.get_or_insert(LossReason::OtherOwner);
         }
+        missing.of_source.extend((!is_stream).then_some(lost_list).flatten());
+        let mode = given.mode;
+        self.add_lost(&mut missing, given, around);
+        self.add_set_id(&mut missing, around, mode);
         if wants(Preserve::Timestamps) {
             missing.of_source.extend(set_times(file, &source.stat)?);
         }
@@ -151,7 +157,7 @@ impl SourceMetadata {
         let received = self.attributes.unpack();
         let received = received.as_deref();
         let stat = sys::fstat(file).ok();
-        let same_owner = sys::is_owned_by(file, source.stat.owner);
+        let same_owner = stat.is_some_and(|stat| stat.owner == source.stat.owner);
         if self.wants(Preserve::Ownership) && !same_owner {
             missing.push(in_place(Preserved::Ownership));
         }
@@ -169,7 +175,7 @@ impl SourceMetadata {
             if stat.is_none_or(|stat| stat.mode != rights.whole_mode()) {
                 missing.push(in_place(Preserved::Mode));
             }
-            missing.extend(lost_set_id(source, &rights, trusts_reader));
+            missing.extend(lost_set_id(source, rights.mode, trusts_reader));
         }
         if self.wants(Preserve::Timestamps) && stat.is_none_or(|stat| stat.modified != source.stat.modified) {
             missing.push(in_place(Preserved::Timestamps));
@@ -224,37 +230,37 @@ impl SourceMetadata {
         Ok(lost)
     }
 
-    fn add_refused(&self, missing: &mut Missing, refused: Refused, around: &Surroundings) {
+    fn add_lost(&self, missing: &mut Missing, given: Given, around: &Surroundings) {
         let of_source = !around.source.is_stream;
-        if let Some(error) = refused.list {
+        if let Some(reason) = given.lost_list {
             if of_source && (self.wants(Preserve::Mode) || self.wants(Preserve::Acl)) {
                 let what = Preserved::Attribute(xattr::ACCESS_LIST.into());
-                missing.of_source.push(failed(what, error));
+                missing.of_source.push(Loss { what, reason });
             } else {
                 missing.of_existing.push(Preserved::AccessLists);
             }
         }
-        if let Some(error) = refused.mode {
+        if let Some(reason) = given.lost_mode {
             if of_source && self.wants(Preserve::Mode) {
-                missing.of_source.push(failed(Preserved::Mode, error));
+                missing.of_source.push(Loss { what: Preserved::Mode, reason });
             } else if around.existing.is_some() {
                 missing.of_existing.push(Preserved::Mode);
             }
         }
     }
 
-    fn add_set_id(&self, missing: &mut Missing, around: &Surroundings, rights: &Rights) {
+    fn add_set_id(&self, missing: &mut Missing, around: &Surroundings, mode: u32) {
         let has_set_id = |mode: u32| mode & sys::MODE_WITHOUT_SETID != mode;
         if self.wants(Preserve::Mode) && !around.source.is_stream {
-            missing.of_source.extend(lost_set_id(around.source, rights, around.trusts_reader));
+            missing.of_source.extend(lost_set_id(around.source, mode, around.trusts_reader));
         } else if around.existing.is_some_and(|existing| has_set_id(existing.mode)) {
             missing.of_existing.push(Preserved::SetIdBits);
         }
     }
 }
 
-/// Sets the times, and returns the loss if the file system does not keep them as they are. It may succeed and round them,
-/// or refuse what is there already.
+/// Sets the times. Returns the loss if the file has other times afterwards, because the file system has rounded them or
+/// has refused the call. A refusal does not matter if the times are right already.
 pub fn set_times(file: &File, wanted: &Stat) -> io::Result<Option<Loss>> {
     let set = sys::set_times(file, wanted.accessed, wanted.modified);
     let now = sys::fstat(file)?;
@@ -270,10 +276,10 @@ fn failed(what: Preserved, error: io::Error) -> Loss {
 }
 
 /// Returns the loss of the source's set-ID bits if it has some that the copy does not get.
-fn lost_set_id(source: &SourceRecord, rights: &Rights, trusts_reader: bool) -> Option<Loss> {
+fn lost_set_id(source: &SourceRecord, mode: u32, trusts_reader: bool) -> Option<Loss> {
     let set_id = |mode: u32| mode & !sys::MODE_WITHOUT_SETID;
     let reason = if trusts_reader { LossReason::OtherOwner } else { LossReason::OtherUser };
-    (set_id(source.stat.mode) != set_id(rights.mode)).then_some(Loss { what: Preserved::SetIdBits, reason })
+    (set_id(source.stat.mode) != set_id(mode)).then_some(Loss { what: Preserved::SetIdBits, reason })
 }
 
 #[cfg(test)]

@@ -30,10 +30,11 @@ mod stream;
 mod tests;
 mod xattr;
 
+pub use atomic::AtomicFile;
 pub use contract::{Destination, Policy, Staged, WritePlan};
 pub use inspect::{Found, inspect, inspect_early};
 pub use metadata::SourceMetadata;
 pub use observed::Observed;
-pub use open::{open, open_stream, take_over};
+pub use open::open;
 pub use path::Links;
-pub use stream::is_stream;
+pub use stream::{StreamOutput, is_stream};

@@ -2,8 +2,8 @@
 
 use super::path::{DestinationPath, Links};
 use super::staging;
-use crate::api::{Aftermath, Stop};
-use crate::digest::{Digest, Kind, PIECE, Value};
+use crate::api::Aftermath;
+use crate::digest::{Digest, Kind, MustEnd, PIECE, Value};
 use crate::record::TargetRecord;
 use crate::sys::Directory;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ impl Observed {
         length: u64,
         kind: Kind,
         sent: &Value,
-        stop: &Stop,
+        must_end: MustEnd,
     ) -> Aftermath {
         let inspect = || -> Option<Aftermath> {
             // The temporary name comes first, because the rename takes the file from there to the other one.
@@ -47,7 +47,7 @@ impl Observed {
             let mut digest = Digest::new(kind);
             if stat.length == length && kind != Kind::Nothing {
                 let file = self.0.directory.open_existing(&self.0.name).ok()?;
-                digest.update_from(&file, length, &mut vec![0; PIECE], stop).ok()?;
+                digest.update_from(&file, length, &mut vec![0; PIECE], must_end).ok()?;
             }
             let same = stat.length == length && digest.value() == *sent;
             Some(if same { Aftermath::Complete } else { Aftermath::Changed })
@@ -73,7 +73,7 @@ mod tests {
         let mut digest = Digest::new(Kind::Crc64);
         digest.update(b"new");
         let now = |target: &TargetRecord, length, sent| {
-            destination.fate(target, length, Kind::Crc64, &sent, &Stop::new())
+            destination.fate(target, length, Kind::Crc64, &sent, &|| false)
         };
         assert_eq!(now(&target, 3, digest.value()), Aftermath::Unchanged);
         std::fs::rename(&temporary, &path).unwrap();

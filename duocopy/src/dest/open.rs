@@ -1,4 +1,4 @@
-//! Opens a destination: a file, a symbolic link or a stream.
+//! Opens a destination: a file or a symbolic link.
 
 use super::atomic::AtomicFile;
 use super::contract::{Destination, Policy};
@@ -7,9 +7,8 @@ use super::inspect::examine;
 use super::link::LinkFile;
 use super::path::DestinationPath;
 use super::staging;
-use super::stream::StreamOutput;
 use crate::api::{Backup, Error};
-use crate::record::{SourceRecord, TargetRecord};
+use crate::record::SourceRecord;
 use std::path::Path;
 
 /// Opens a regular file or a link that the copy creates or replaces. Refuses one that must not be replaced. With
@@ -31,25 +30,4 @@ pub fn open(
         return Ok(Box::new(InPlace::open(path, policy, source)?));
     }
     Ok(Box::new(AtomicFile::open(path, policy, source, resume)?))
-}
-
-/// Opens the file of a Writer that died during the copy. If that Writer was `committing`, the file may be the
-/// destination already.
-pub fn take_over(
-    path: &Path,
-    policy: &Policy,
-    source: &SourceRecord,
-    dead: &TargetRecord,
-    committing: bool,
-) -> Result<Box<dyn Destination>, Error> {
-    Ok(Box::new(AtomicFile::take_over(path, policy, source, dead, committing)?))
-}
-
-/// Opens a stream output. Returns `None` if it is a named pipe that no process reads yet.
-pub fn open_stream(
-    path: &Path,
-    policy: &Policy,
-    rereads: bool,
-) -> Result<Option<Box<dyn Destination>>, Error> {
-    Ok(StreamOutput::open(path, policy, rereads)?.map(|output| Box::new(output) as _))
 }

@@ -18,9 +18,9 @@ pub enum Links {
     Refused,
     /// The file that it names.
     Followed {
-        /// Whether a link to nothing stands for a file that is created; otherwise it is refused.
+        /// True if a link to nothing stands for a file that is created; otherwise it is refused.
         creates: bool,
-        /// Whether a link in a loop of links stands for itself; otherwise it is refused.
+        /// True if a link in a loop of links stands for itself; otherwise it is refused.
         replaces_loops: bool,
     },
     /// Itself.
@@ -152,29 +152,36 @@ impl DestinationPath {
     /// copy would get the owner and mode of the file that it replaces. The kernel prevents that only for ordinary
     /// users.
     pub fn check_owner(&self, name: &OsStr) -> Result<(), Error> {
-        let foreign = || Err(Error::at(ErrorKind::ForeignFile { found: self.sibling(name) }, &self.path));
         match self.directory.owner_of(name) {
-            Ok(FileOwner::Suspect) => foreign(),
+            Ok(FileOwner::Suspect) => Err(self.refused(ErrorKind::ForeignFile { found: self.sibling(name) })),
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(Error::destination(&self.path, Operation::Stat, error)),
+            Err(error) => Err(self.failed(Operation::Stat)(error)),
         }
     }
 
     /// Returns an error if the system will not let this user replace this file, whatever the rights of users.
     pub fn check_replaceable(&self, name: &OsStr, old: &Stat) -> Result<(), Error> {
-        let refused = |kind| Err(Error::at(kind, &self.path));
         let protection = self.directory.protection_of(name);
-        let failed = |error| Error::destination(&self.path, Operation::Stat, error);
         if protection.is_mount_point {
-            refused(ErrorKind::DestinationIsMountPoint)
+            Err(self.refused(ErrorKind::DestinationIsMountPoint))
         } else if protection.is_fixed {
-            refused(ErrorKind::DestinationProtected)
-        } else if !self.directory.may_replace(old.owner.0).map_err(failed)? {
-            refused(ErrorKind::StickyDirectory)
+            Err(self.refused(ErrorKind::DestinationProtected))
+        } else if !self.directory.may_replace(old.owner.0).map_err(self.failed(Operation::Stat))? {
+            Err(self.refused(ErrorKind::StickyDirectory))
         } else {
             Ok(())
         }
+    }
+
+    /// Returns a function that converts an error of this operation.
+    pub fn failed(&self, operation: Operation) -> impl Fn(io::Error) -> Error {
+        move |error| Error::destination(&self.path, operation, error)
+    }
+
+    /// Returns the error of a copy that must not go on.
+    pub fn refused(&self, kind: ErrorKind) -> Error {
+        Error::at(kind, &self.path)
     }
 
     /// Returns whether this name leads to this file.

@@ -29,15 +29,15 @@ impl Replacement<'_> {
     pub fn put(self, settle: impl FnOnce() -> Result<(), Error>) -> Result<Option<Warning>, Error> {
         let Self { path, policy, source, name, file } = self;
         let entry = path.directory.entry(&path.name);
-        match entry.map_err(|error| self.failed(Operation::Stat, error))? {
+        match entry.map_err(path.failed(Operation::Stat))? {
             None | Some(Entry::Regular(_)) => {}
             Some(Entry::Link(_)) if path.replaces_links => {}
             Some(Entry::Directory | Entry::Link(_) | Entry::Other) => {
-                return Err(self.refused(ErrorKind::DestinationChangedType));
+                return Err(path.refused(ErrorKind::DestinationChangedType));
             }
         }
         if !path.is_unmoved() {
-            return Err(self.refused(ErrorKind::DirectoryMoved));
+            return Err(path.refused(ErrorKind::DirectoryMoved));
         }
         let renamed = match policy.overwrite {
             Overwrite::Replace | Overwrite::ReplaceIfOlder => {
@@ -61,13 +61,13 @@ impl Replacement<'_> {
     fn not_renamed(self, error: io::Error) -> Error {
         let exists = error.kind() == io::ErrorKind::AlreadyExists;
         match self.policy.overwrite {
-            Overwrite::Skip if exists => self.refused(ErrorKind::Skipped),
-            Overwrite::Refuse if exists => self.refused(ErrorKind::DestinationAppeared),
+            Overwrite::Skip if exists => self.path.refused(ErrorKind::Skipped),
+            Overwrite::Refuse if exists => self.path.refused(ErrorKind::DestinationAppeared),
             _ if sys::is_busy(&error) => {
                 let copy = self.path.sibling(self.name);
-                self.refused(ErrorKind::DestinationBusy { copy }).doing(Operation::Rename, error)
+                self.path.refused(ErrorKind::DestinationBusy { copy }).doing(Operation::Rename, error)
             }
-            _ => self.failed(Operation::Rename, error),
+            _ => self.path.failed(Operation::Rename)(error),
         }
     }
 
@@ -75,16 +75,8 @@ impl Replacement<'_> {
     fn check_still_older(self) -> Result<(), Error> {
         match self.path.directory.stat(&self.path.name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(self.failed(Operation::Stat, error)),
+            Err(error) => Err(self.path.failed(Operation::Stat)(error)),
             Ok(now) => check_overwrite(&self.path.path, self.policy, &now, self.source),
         }
-    }
-
-    fn failed(self, operation: Operation, error: io::Error) -> Error {
-        Error::destination(&self.path.path, operation, error)
-    }
-
-    fn refused(self, kind: ErrorKind) -> Error {
-        Error::at(kind, &self.path.path)
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! Until then the temporary file is private. No call gives it more rights than the finished file has.
 
+use crate::api::LossReason;
 use crate::sys::{self, AccessList, DefaultList, Existing};
 use std::fs::File;
 use std::io;
 
 /// The mode of a file that only its owner can use.
 const PRIVATE: u32 = 0o600;
+/// The bits of a mode that say who may do what. Set-ID bits that are missing are reported as such.
+const PERMISSIONS: u32 = 0o1777;
 
 /// The rights that a file gives to its owner, its group and others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +20,12 @@ pub struct Rights {
     pub list: Option<AccessList>,
 }
 
-/// The errors of a file system that refused a list or a mode.
-#[derive(Debug, Default)]
-pub struct Refused {
-    pub list: Option<io::Error>,
-    pub mode: Option<io::Error>,
+/// The rights that a file has now, and the reasons why they are not those that were to be given to it.
+#[derive(Debug)]
+pub struct Given {
+    pub mode: u32,
+    pub lost_list: Option<LossReason>,
+    pub lost_mode: Option<LossReason>,
 }
 
 impl Rights {
@@ -89,18 +93,22 @@ impl Rights {
     /// set last.
     ///
     /// If the file system cannot store the list, the file gets the mode without it. If it refuses modes, it decides
-    /// about them itself, and the copy does not fail.
-    pub fn give(&self, file: &File) -> io::Result<Refused> {
-        let mut refused = Refused::default();
-        let mut mode = self.mode;
-        if let Some(list) = &self.list {
-            match sys::set_access_list(file, Some(list)) {
-                Ok(()) => mode = self.whole_mode(),
-                Err(error) => refused.list = Some(error),
-            }
-        }
-        refused.mode = set_mode(file, mode)?;
-        Ok(refused)
+    /// about them itself, and the copy does not fail. Some file systems accept both and store neither.
+    pub fn give(&self, file: &File) -> io::Result<Given> {
+        let lost_list = self.list.as_ref().and_then(|list| match sys::set_access_list(file, Some(list)) {
+            Ok(()) if sys::access_list(file).is_ok_and(|now| now.as_ref() == Some(list)) => None,
+            Ok(()) => Some(LossReason::OtherValue),
+            Err(error) => Some(LossReason::System(error.into())),
+        });
+        let mode = if lost_list.is_none() { self.whole_mode() } else { self.mode };
+        let refusal = set_mode(file, mode)?;
+        let now = sys::fstat(file)?.mode;
+        let lost_mode = match refusal {
+            Some(error) => Some(LossReason::System(error.into())),
+            None if (now ^ mode) & PERMISSIONS != 0 => Some(LossReason::OtherValue),
+            None => None,
+        };
+        Ok(Given { mode: now, lost_list, lost_mode })
     }
 }
 
@@ -119,7 +127,7 @@ pub fn make_private(file: &File) -> io::Result<bool> {
 /// Gives a private file to another owner, who gets no more than these rights.
 pub fn give_to(file: &File, owner: (u32, u32), mode: u32) -> io::Result<()> {
     let now = sys::fstat(file)?.owner;
-    if now == owner {
+    if now == owner && sys::is_known_owner(file, owner) {
         return Ok(());
     }
     if now.0 != owner.0 {

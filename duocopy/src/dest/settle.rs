@@ -53,7 +53,7 @@ impl Settled {
             self.existing = existing;
             self.apply(temporary)?;
             if self.durable {
-                temporary.file.sync_all().map_err(|error| failed(temporary, Operation::Flush, error))?;
+                temporary.file.sync_all().map_err(temporary.path.failed(Operation::Flush))?;
             }
         }
         Ok(())
@@ -79,7 +79,7 @@ impl Settled {
             }
             Ok(missing)
         });
-        given.map_err(|error| failed(temporary, Operation::SetMode, error))
+        given.map_err(path.failed(Operation::SetMode))
     }
 }
 
@@ -94,16 +94,12 @@ fn existing(temporary: Temporary) -> Result<Option<Existing>, Error> {
     if policy.remove_destination {
         return Ok(None);
     }
-    let failed = |error| failed(temporary, Operation::Stat, error);
-    let existing = path.directory.existing(&path.name).map_err(failed)?;
+    let failed = path.failed(Operation::Stat);
+    let existing = path.directory.existing(&path.name).map_err(&failed)?;
     if let Some(existing) = &existing
         && path.directory.owner_of_user(existing.owner.0).map_err(failed)? == FileOwner::Suspect
     {
-        return Err(Error::at(ErrorKind::ForeignFile { found: path.sibling(&path.name) }, &path.path));
+        return Err(path.refused(ErrorKind::ForeignFile { found: path.sibling(&path.name) }));
     }
     Ok(existing)
-}
-
-fn failed(temporary: Temporary, operation: Operation, error: std::io::Error) -> Error {
-    Error::destination(&temporary.path.path, operation, error)
 }

@@ -46,9 +46,8 @@ pub fn inspect(
     policy: &Policy,
     source: &SourceRecord,
 ) -> Result<Option<Stat>, Error> {
-    let failed = |operation| move |error: io::Error| Error::destination(&path.path, operation, error);
-    let refused = |kind| Err(Error::at(kind, &path.path));
-    let existing = match path.directory.entry(&path.name).map_err(failed(Operation::Stat))? {
+    let refused = |kind| Err(path.refused(kind));
+    let existing = match path.directory.entry(&path.name).map_err(path.failed(Operation::Stat))? {
         None => None,
         Some(Entry::Regular(file)) if same_file::would_be_lost(path, policy, source, file) => {
             return refused(ErrorKind::SameFile);
@@ -58,13 +57,13 @@ pub fn inspect(
         }
         Some(Entry::Link(_)) if !path.replaces_links => return refused(ErrorKind::DestinationIsSpecial),
         Some(Entry::Regular(_) | Entry::Link(_)) => {
-            Some(path.directory.stat(&path.name).map_err(failed(Operation::Stat))?)
+            Some(path.directory.stat(&path.name).map_err(path.failed(Operation::Stat))?)
         }
         Some(Entry::Directory) => return refused(ErrorKind::DestinationIsDirectory),
         Some(Entry::Other) => return refused(ErrorKind::DestinationIsSpecial),
     };
     for name in [path.temporary(), path.journal(), path.backup()] {
-        let entry = path.directory.entry(&name).map_err(failed(Operation::Temporary))?;
+        let entry = path.directory.entry(&name).map_err(path.failed(Operation::Temporary))?;
         if entry == Some(Entry::Regular(source.stat.file)) {
             return refused(ErrorKind::SourceIsTemporary);
         }
@@ -79,10 +78,9 @@ pub fn heading(
     source: &SourceRecord,
     file: &File,
 ) -> io::Result<Heading> {
-    let Stat { file, birth_time, .. } = sys::fstat(file)?;
     Ok(Heading {
         origin: policy.origin(source),
-        target: TargetRecord { file, birth_time, ..TargetRecord::default() },
+        target: TargetRecord::of(&sys::fstat(file)?),
         directory: path.directory.id()?,
         name: path.hash(),
     })
@@ -116,7 +114,7 @@ pub fn acquire(
             return Ok(staging);
         }
     }
-    Err(Error::at(ErrorKind::TemporaryFileContended, &path.path))
+    Err(path.refused(ErrorKind::TemporaryFileContended))
 }
 
 /// An attempt to get the temporary file. Its steps return `None` if another process interfered, so that another attempt
@@ -159,15 +157,12 @@ impl Claim<'_> {
             Ok(()) if !path.leads_to_open(&self.name, &left) => Ok(None),
             Ok(()) => self.resume_or_remove(left, warnings),
             Err(TryLockError::WouldBlock) if Instant::now() > self.deadline => {
-                Err(Error::at(ErrorKind::DestinationLocked, &path.path))
+                Err(path.refused(ErrorKind::DestinationLocked))
             }
-            Err(TryLockError::WouldBlock) => {
-                pause();
-                Ok(None)
-            }
+            Err(TryLockError::WouldBlock) => pause(path, self.policy).map(|()| None),
             Err(TryLockError::Error(error)) => {
                 let found = path.sibling(&self.name);
-                Err(Error::at(ErrorKind::NoLocks { found }, &path.path).doing(Operation::Temporary, error))
+                Err(path.refused(ErrorKind::NoLocks { found }).doing(Operation::Temporary, error))
             }
         }
     }
@@ -213,7 +208,7 @@ impl Claim<'_> {
             io::ErrorKind::NotFound => ErrorKind::DirectoryTakesNoFiles,
             _ => ErrorKind::Destination,
         };
-        Error::at(kind, &self.path.path).doing(Operation::Temporary, error)
+        self.path.refused(kind).doing(Operation::Temporary, error)
     }
 }
 
@@ -234,8 +229,7 @@ pub fn take_over(
     }
     let witness = Journal::open(&path.directory, &path.journal());
     let (_, theirs, _) = witness.ok_or_else(|| lost(path, false))?;
-    let directory =
-        path.directory.id().map_err(|error| Error::destination(&path.path, Operation::Stat, error))?;
+    let directory = path.directory.id().map_err(path.failed(Operation::Stat))?;
     let ours = Heading { origin: policy.origin(source), target: theirs.target, directory, name: path.hash() };
     if !ours.may_take_over(&theirs) {
         return Err(lost(path, false));
@@ -251,7 +245,7 @@ fn take_over_from(
     committing: bool,
 ) -> Result<Staging, Error> {
     let (deadline, temporary) = (Instant::now() + LOCK_RELEASE_TIMEOUT, path.temporary());
-    let failed = |error: io::Error| Error::destination(&path.path, Operation::Temporary, error);
+    let failed = path.failed(Operation::Temporary);
     let (file, is_committed) = loop {
         // The temporary name comes first, because a rename may take the file from there to the other one meanwhile.
         let is_committed = find(path, &temporary, dead).is_none();
@@ -265,20 +259,20 @@ fn take_over_from(
                 return already_committed(path, policy, source).ok_or_else(|| lost(path, false));
             }
         }
-        let file = path.directory.open_existing(name).map_err(failed)?;
+        let file = path.directory.open_existing(name).map_err(&failed)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::at(ErrorKind::TemporaryFileTaken, &path.path));
+                return Err(path.refused(ErrorKind::TemporaryFileTaken));
             }
             _ if !path.leads_to_open(name, &file) => {}
             // The dead Writer had set the final mode, which does not allow writing: open the file again.
             _ if !is_committed && !sys::is_writable(&file) && Instant::now() < deadline => {
-                sys::set_mode(&file, 0o600).map_err(failed)?;
+                sys::set_mode(&file, 0o600).map_err(&failed)?;
             }
             _ => break (file, is_committed),
         }
-        pause();
+        pause(path, policy)?;
     };
     if !is_committed {
         // The dead Writer may have given others the right to read it.
@@ -328,7 +322,7 @@ pub fn already_committed(path: &DestinationPath, policy: &Policy, source: &Sourc
     }
     let mut digest = Digest::new(source.digest);
     if source.digest == Kind::Crc64 {
-        digest.update_from(&file, length, &mut vec![0; PIECE], &policy.stop).ok()?;
+        digest.update_from(&file, length, &mut vec![0; PIECE], &|| policy.stop.is_requested()).ok()?;
     }
     let begins = (digest.resume_state() == whole.sum).then_some(whole)?;
     Some(Staging { file, begins, is_committed: true, journal: Some(journal) })
@@ -337,17 +331,15 @@ pub fn already_committed(path: &DestinationPath, policy: &Policy, source: &Sourc
 /// Returns the error of a Writer that finds the file of a dead one under neither name.
 pub fn lost(path: &DestinationPath, committing: bool) -> Error {
     if committing {
-        let error = Error::at(ErrorKind::DiedCommitting, &path.path);
-        return Error { aftermath: Aftermath::Undetermined, ..error };
+        return Error { aftermath: Aftermath::Undetermined, ..path.refused(ErrorKind::DiedCommitting) };
     }
-    Error::at(ErrorKind::TemporaryFileGone, &path.path)
+    path.refused(ErrorKind::TemporaryFileGone)
 }
 
 /// Returns the status of the file of this name, if it is the one that a Writer wrote to.
 pub fn find(path: &DestinationPath, name: &OsStr, target: &TargetRecord) -> Option<Stat> {
     let stat = path.directory.stat(name).ok()?;
-    let found = TargetRecord { file: stat.file, birth_time: stat.birth_time, ..TargetRecord::default() };
-    found.is_same_file(target).then_some(stat)
+    TargetRecord::of(&stat).is_same_file(target).then_some(stat)
 }
 
 /// Removes the journal of a temporary file that does not exist any more, and nothing else that may have its name.
@@ -362,11 +354,16 @@ fn remove_journal(path: &DestinationPath) -> Result<(), Error> {
 /// Returns the error for a name that belongs to something that cannot be opened or removed: another user's leftover, a
 /// link, a directory. Without a cause it is no file of this user that has only this name.
 pub fn name_taken(path: &DestinationPath, name: &OsStr, cause: Option<io::Error>) -> Error {
-    let error = Error::at(ErrorKind::NameTaken { found: path.sibling(name) }, &path.path);
+    let error = path.refused(ErrorKind::NameTaken { found: path.sibling(name) });
     Error { operation: Some(Operation::Temporary), cause: cause.map(Into::into), ..error }
 }
 
-#[expect(clippy::disallowed_methods, reason = "waiting for a lock has no time limit")]
-fn pause() {
+/// Waits a moment. An error if this process was asked to stop.
+#[expect(clippy::disallowed_methods, reason = "nothing wakes this process when a lock is released")]
+fn pause(path: &DestinationPath, policy: &Policy) -> Result<(), Error> {
+    if policy.stop.is_requested() {
+        return Err(path.refused(ErrorKind::Interrupted));
+    }
     std::thread::sleep(Duration::from_millis(5));
+    Ok(())
 }

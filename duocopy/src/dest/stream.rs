@@ -1,11 +1,11 @@
 //! A stream output as the destination: standard output, a pipe or a device. Its output cannot be rolled back.
 
-use super::contract::{Access, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
+use super::contract::{Access, Begun, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::metadata::SourceMetadata;
 use super::path::{DestinationPath, Links};
 use crate::api::{Error, ErrorKind, Loss, LossReason, Operation, Overwrite, Preserved, Warning, is_standard};
 use crate::cache::{CachePolicy, Pages};
-use crate::digest::{Digest, Kind, PIECE, Value};
+use crate::digest::{Digest, Kind, MustEnd, PIECE, Value};
 use crate::record::{ResumePoint, TargetRecord};
 use crate::sys::{self, FileKind, FileOwner};
 use std::fs::File;
@@ -127,7 +127,8 @@ impl Destination for StreamOutput {
         &'a mut self,
         at: ResumePoint,
         plan: WritePlan,
-    ) -> Result<(Box<dyn Staged<'a> + 'a>, Digest), Error> {
+        _must_end: MustEnd,
+    ) -> Result<Begun<'a>, Error> {
         if at.position != 0 {
             return Err(Error::at(ErrorKind::OutputNotResumable, &self.path));
         }
@@ -138,8 +139,7 @@ impl Destination for StreamOutput {
         } else {
             self.cache.set(&self.file, &self.path, 0, plan.cache)
         };
-        self.warnings.extend(warnings);
-        Ok((Box::new(Open(self)), Digest::new(plan.digest)))
+        Ok((Box::new(Open(self)), Digest::new(plan.digest), warnings))
     }
 
     fn keep(&mut self, _reached: Option<ResumePoint>) -> u64 {
@@ -153,10 +153,6 @@ impl Destination for StreamOutput {
 struct Open<'a>(&'a mut StreamOutput);
 
 impl<'a> Staged<'a> for Open<'a> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        self.0.take_warnings()
-    }
-
     fn check_limit(&self, bytes: u64) -> Result<(), Error> {
         self.0.policy.check_limit(&self.0.path, bytes)
     }
@@ -209,20 +205,16 @@ impl<'a> Staged<'a> for Open<'a> {
 }
 
 impl<'a> Ready<'a> for Open<'a> {
-    fn reread(&mut self, _digest: Kind) -> Result<(Value, bool), Error> {
+    fn reread(&mut self, _digest: Kind, _must_end: MustEnd) -> Result<(Value, bool), Error> {
         Err(Error::at(ErrorKind::CannotReread, &self.0.path))
     }
 
-    fn commit(self: Box<Self>) -> Result<Box<dyn Committed + 'a>, Error> {
-        Ok(self)
+    fn commit(self: Box<Self>) -> Result<(Box<dyn Committed + 'a>, Vec<Warning>), Error> {
+        Ok((self, Vec::new()))
     }
 }
 
 impl Committed for Open<'_> {
-    fn take_warnings(&mut self) -> Vec<Warning> {
-        Vec::new()
-    }
-
     fn sync_name(&self) -> Result<(), Error> {
         Ok(())
     }
@@ -242,7 +234,7 @@ mod tests {
         use std::io::Read;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
-        let policy = Policy::of(&Request::write("", ""));
+        let policy = Policy::of(&Request::write("", ""), &crate::api::Stop::new());
         let plan = WritePlan {
             digest: Kind::Nothing,
             cache: CacheUse { direct: false, drops: false, flushes: false },
@@ -257,8 +249,8 @@ mod tests {
         let mut output = open_stream(&path, false).unwrap().unwrap();
         assert_eq!(output.take_warnings(), [Warning::Irreversible { path: path.clone() }]);
         assert!(output.record().is_stream && output.access().is_none());
-        assert_eq!(output.stage(middle, plan).err().unwrap().kind, ErrorKind::OutputNotResumable);
-        let (mut staged, _) = output.stage(ResumePoint::default(), plan).unwrap();
+        assert_eq!(output.stage(middle, plan, &|| false).err().unwrap().kind, ErrorKind::OutputNotResumable);
+        let (mut staged, ..) = output.stage(ResumePoint::default(), plan, &|| false).unwrap();
         assert_eq!(staged.write(0, b"abc"), Ok(3));
         assert_eq!(staged.write_zeros(3, 2), Ok(2));
         let mut read = [1; 5];
@@ -269,7 +261,7 @@ mod tests {
         drop(staged);
         assert_eq!(output.keep(Some(middle)), 0);
         let mut full = open_stream(Path::new("/dev/full"), false).unwrap().unwrap();
-        let (mut staged, _) = full.stage(ResumePoint::default(), plan).unwrap();
+        let (mut staged, ..) = full.stage(ResumePoint::default(), plan, &|| false).unwrap();
         assert!(staged.write(0, b"x").unwrap_err().is_no_space());
     }
 }

@@ -81,7 +81,7 @@ fn temporary_path(path: &Path) -> Option<PathBuf> {
 }
 
 fn policy() -> Policy {
-    Policy::of(&Request::both("", ""))
+    Policy::of(&Request::both("", ""), &crate::api::Stop::new())
 }
 
 fn files<const N: usize>(files: [(&str, &str); N]) -> BTreeMap<String, String> {
@@ -95,7 +95,7 @@ fn point(content: &str) -> ResumePoint {
 /// Writes the rest of the copy, up to `NEW[..to]`.
 fn write(destination: &mut dyn Destination, to: usize) -> Result<Box<dyn Staged<'_> + '_>, Error> {
     let at = destination.resume_point();
-    let (mut staged, mut digest) = destination.stage(at, PLAN)?;
+    let (mut staged, mut digest, _) = destination.stage(at, PLAN, &|| false)?;
     let rest = &NEW.as_bytes()[at.position as usize..to];
     if !rest.is_empty() {
         assert_eq!(staged.write(at.position, rest)?, rest.len());
@@ -111,7 +111,7 @@ fn commit(destination: &mut dyn Destination) -> Result<Box<dyn Committed + '_>, 
     let staged = write(destination, NEW.len())?;
     let (ready, prepared) = staged.prepare(point(NEW), &SourceMetadata::new(&[]), true)?;
     assert_eq!((prepared.not_preserved, prepared.warnings), (Vec::new(), Vec::new()));
-    ready.commit()
+    ready.commit().map(|(committed, _)| committed)
 }
 
 fn copy(folder: &Folder, policy: &Policy) -> Result<(), Error> {
@@ -149,8 +149,8 @@ fn a_copy_is_whole_or_the_old_one_at_every_step() {
     assert_eq!(folder.files()["destination"], OLD);
     let (mut ready, _) = staged.prepare(point(NEW), &SourceMetadata::new(&[]), true).unwrap();
     assert_eq!(folder.files()["destination"], OLD);
-    assert_eq!(ready.reread(Kind::Crc64).unwrap().0[..8], point(NEW).sum.to_le_bytes());
-    let committed = ready.commit().unwrap();
+    assert_eq!(ready.reread(Kind::Crc64, &|| false).unwrap().0[..8], point(NEW).sum.to_le_bytes());
+    let (committed, _) = ready.commit().unwrap();
     assert_eq!(folder.files(), files([("destination", NEW)]));
     committed.sync_name().unwrap();
     committed.tidy();
@@ -390,7 +390,10 @@ fn a_committed_copy_is_recognized_as_long_as_nobody_writes_to_it() {
     assert_eq!(staged.write(0, b"x").unwrap_err().kind, ErrorKind::CommittedTooEarly);
     drop(staged);
     commit(&mut *destination).unwrap();
-    assert_eq!(destination.stage(point(&NEW[..3]), PLAN).err().unwrap().kind, ErrorKind::TemporaryFileGone);
+    assert_eq!(
+        destination.stage(point(&NEW[..3]), PLAN, &|| false).err().unwrap().kind,
+        ErrorKind::TemporaryFileGone
+    );
     drop(destination);
     fs::write(folder.destination(), NEW.to_uppercase()).unwrap();
     assert_eq!(folder.open(&refusing, true).unwrap_err().kind, ErrorKind::DestinationExists);
@@ -400,11 +403,12 @@ fn a_committed_copy_is_recognized_as_long_as_nobody_writes_to_it() {
 #[test]
 fn a_replacement_takes_over_the_very_file_of_the_dead_writer() {
     let (folder, policy) = (Folder::with_old(), Policy { fsync: Fsync::None, ..policy() });
-    let take_over =
-        |dead, committing| take_over(&folder.destination(), &policy, &folder.source(), &dead, committing);
+    let take_over = |dead, committing| {
+        AtomicFile::take_over(&folder.destination(), &policy, &folder.source(), &dead, committing)
+    };
     let mut destination = folder.open(&policy, true).unwrap();
     let dead = destination.record();
-    let (mut staged, _) = destination.stage(ResumePoint::default(), PLAN).unwrap();
+    let (mut staged, ..) = destination.stage(ResumePoint::default(), PLAN, &|| false).unwrap();
     assert_eq!(staged.write(0, &NEW.as_bytes()[..8]), Ok(8));
     drop(staged);
     drop(destination);
@@ -412,8 +416,8 @@ fn a_replacement_takes_over_the_very_file_of_the_dead_writer() {
     assert_eq!((second.record(), second.already_committed()), (dead, false));
     // A file that is shorter than what was acknowledged is not that Writer's. (The source's length is reserved.)
     let past_the_end = ResumePoint { position: NEW.len() as u64 + 1, sum: 0 };
-    assert_eq!(second.stage(past_the_end, PLAN).err().unwrap().kind, ErrorKind::TemporaryFileGone);
-    drop(second.stage(point(&NEW[..5]), PLAN).unwrap());
+    assert_eq!(second.stage(past_the_end, PLAN, &|| false).err().unwrap().kind, ErrorKind::TemporaryFileGone);
+    drop(second.stage(point(&NEW[..5]), PLAN, &|| false).unwrap());
     drop(second);
     let other = TargetRecord { file: FileId { inode: dead.file.inode + 1, ..dead.file }, ..dead };
     assert_eq!(take_over(other, false).unwrap_err().kind, ErrorKind::TemporaryFileGone);

@@ -58,8 +58,14 @@ fn gives_rights(name: &OsStr) -> bool {
 /// Attributes that give rights to a program were meant for the old content, and so were those that would give rights to
 /// content from another user.
 pub fn hand_on(existing: &[Attribute], file: &File, trusts_reader: bool) -> io::Result<Vec<Preserved>> {
-    // A file system that cannot even list attributes keeps none.
-    let has = sys::attributes(file).unwrap_or_default();
+    // Without a list, nobody knows what an earlier attempt has left.
+    let listed = sys::attributes(file);
+    let mut lost = Vec::new();
+    if listed.is_err() {
+        lost.extend((!existing.is_empty()).then_some(Preserved::Attributes));
+        sys::remove_attribute(file, OsStr::new(CAPABILITIES));
+    }
+    let has = listed.unwrap_or_default();
     for (name, _) in &has {
         let is_own = is_of_users(name) || name.as_encoded_bytes().starts_with(b"trusted.");
         if is_own && existing.iter().all(|(other, _)| other != name) {
@@ -76,11 +82,12 @@ pub fn hand_on(existing: &[Attribute], file: &File, trusts_reader: bool) -> io::
         LABELS.iter().any(|label| name == label)
             || is_of_users(name) && (trusts_reader || !gives_rights(name))
     };
-    let mut lost = Vec::new();
     for attribute in existing {
         let (name, value) = attribute;
         if name.is_empty() {
-            lost.push(Preserved::Attributes);
+            if lost.is_empty() {
+                lost.push(Preserved::Attributes);
+            }
             continue;
         }
         if OF_CONTENT.iter().any(|checksum| name == checksum) {

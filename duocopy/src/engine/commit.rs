@@ -1,7 +1,7 @@
 //! From the last byte to the verdict.
 
 use super::feed::Feed;
-use super::half::Half;
+use super::half::{Half, watched};
 use crate::api::{Aftermath, Error, ErrorKind, Event, Fsync, Outcome, Stats, Step, Verify, Warning};
 use crate::dest::{SourceMetadata, Staged};
 use crate::digest::{Kind, Value};
@@ -53,16 +53,14 @@ pub fn commit<'a, T: Trust>(
         feed.send(Event::Step(Step::Flushing));
     }
     let begun = Instant::now();
-    let (mut ready, prepared) = staged.prepare(arrived.whole, &arrived.metadata, flushes)?;
+    let (mut ready, mut prepared) = staged.prepare(arrived.whole, &arrived.metadata, flushes)?;
     if let Some(stats) = &mut arrived.stats {
         stats.flushing = flushes.then(|| begun.elapsed());
     }
     if rereads {
         feed.send(Event::Step(Step::Rereading));
         let begun = Instant::now();
-        let reread = ready.reread(digest);
-        half.stop_if_requested(consumer)?;
-        let (there, from_medium) = reread?;
+        let (there, from_medium) = watched(|| consumer.check(), |must_end| ready.reread(digest, must_end))?;
         if there != arrived.digest {
             return Err(arrived.mismatch(true, half).into());
         }
@@ -75,13 +73,16 @@ pub fn commit<'a, T: Trust>(
     }
     half.stop_if_requested(consumer)?;
     let committing = consumer.commit()?;
-    let committed = ready.commit().and_then(|committed| {
+    let committed = ready.commit().and_then(|(committed, warnings)| {
+        // The destination has changed, even if its name cannot be flushed.
+        feed.warn(warnings);
+        feed.warn(std::mem::take(&mut prepared.warnings));
         if durable {
             committed.sync_name()?;
         }
         Ok(committed)
     });
-    let mut committed = match committed {
+    let committed = match committed {
         Ok(committed) => committed,
         Err(error) => {
             committing.abort(&wire::encode(&error, half.meeting.is_pair()));
@@ -95,12 +96,10 @@ pub fn commit<'a, T: Trust>(
         let what = error.to_string();
         feed.warn([Warning::TooLate(Box::new(ErrorKind::Pipe { what }.into()))]);
     }
-    feed.warn(committed.take_warnings());
     committed.tidy();
     if let Some(stats) = arrived.stats {
         feed.send(Event::Stats(stats));
     }
-    feed.warn(prepared.warnings);
     Ok(Outcome::Complete {
         bytes: arrived.whole.position,
         checksum: digest.checksum(&arrived.digest),

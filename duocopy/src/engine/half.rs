@@ -4,18 +4,43 @@ use super::feed::Feed;
 use super::paths;
 use crate::api::{Error, ErrorKind, Request, Role, SandboxGap, Stop, Warning};
 use crate::dest::{Links, Observed};
+use crate::digest::MustEnd;
 use crate::session::{
     Consumer, Halt, Meeting, Peers, PipeDirectory, PipeError, Place, Trust, check_peer, wire,
 };
 use crate::sys::{self, Directory, DirectoryRight, PrivateDirectory, SandboxPolicy};
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 /// Size of the private buffer through which a half works if another user may write to the blocks, so that the bytes in
 /// the checksum are the bytes that are read or written. It fits into the processor's caches (`docs/benchmarks.md`).
 pub const PRIVATE_COPY: usize = 64 << 10;
+
+/// Interval at which work that takes any time asks whether the copy can continue.
+pub const POLL: Duration = Duration::from_millis(50);
+
+/// Runs work that may take any time, and ends it once this check of the pipe fails: the peer has died or aborted, or
+/// this process was asked to stop. Returns the error of that check, or the result of the work.
+pub fn watched<T>(
+    check: impl Fn() -> Result<(), PipeError>,
+    work: impl FnOnce(MustEnd) -> Result<T, Error>,
+) -> Result<T, Halt> {
+    let (checked, failed) = (Cell::new(Instant::now()), RefCell::new(None));
+    let result = work(&|| {
+        if checked.get().elapsed() >= POLL {
+            checked.set(Instant::now());
+            *failed.borrow_mut() = check().err();
+        }
+        failed.borrow().is_some()
+    });
+    match failed.into_inner() {
+        Some(error) => Err(error.into()),
+        None => Ok(result?),
+    }
+}
 
 /// One half of a copy: the Reader or the Writer.
 #[derive(Debug)]

@@ -100,7 +100,8 @@ impl Parent {
             Ok(file) => file,
             Err(error) => return vec![failed(Preserved::Everything)(error)],
         };
-        let has_owner = !owner || sys::is_owned_by(&file, source.owner);
+        let is_of_source = |now: &Stat| now.owner == source.owner && sys::is_known_owner(&file, now.owner);
+        let has_owner = !owner || sys::fstat(&file).is_ok_and(|now| is_of_source(&now));
         let given = if has_owner { Ok(()) } else { sys::set_owner(&file, source.owner) };
         let lost_owner = given.map_err(failed(Preserved::Ownership)).err();
         let set = mode.map_or(Ok(()), |mode| {

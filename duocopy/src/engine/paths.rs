@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf, is_separator};
 /// Returns the same request with paths in their plain form. A destination that is a directory gets the source's file
 /// name, as with `cp`. Symbolic links are not followed.
 ///
-/// A relative path stays relative (except on Windows), because the path of the working directory may be too long, or lead
-/// through a directory that this user may not enter.
+/// A relative path stays relative (except on Windows), because the path of the working directory may be too long, or
+/// lead through a directory that this user may not enter.
 ///
 /// # Errors
 /// Exit codes 2 and 6: a path that cannot name a file, and a directory that does not exist.

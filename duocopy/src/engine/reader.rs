@@ -1,12 +1,12 @@
 //! The Reader: opens only the source.
 
 use super::feed::Feed;
-use super::half::{Half, PRIVATE_COPY};
+use super::half::{Half, PRIVATE_COPY, watched};
 use super::pace::Pace;
 use super::second::{Started, Watched};
 use super::stats::Meter;
 use super::verdict::Outlook;
-use crate::api::{Error, ErrorKind, Event, Outcome, Parties, Role, SharedOption, Stats, Warning};
+use crate::api::{Error, ErrorKind, Event, Outcome, Parties, Role, SharedOption, Stats, Step, Warning};
 use crate::attributes;
 use crate::cache::{CacheUse, Pages};
 use crate::digest::{Digest, Kind};
@@ -103,7 +103,7 @@ pub fn send<T: Trust>(
     let pipe = half.meeting.place.name.clone();
     feed.send(Event::Started { role: Role::Reader, pipe, length });
     feed.send(Event::Waiting { missing: Role::Writer, refusal: None });
-    feed.start(session::progress(producer.monitor(), Role::Reader, !starts_second));
+    show_progress(producer, half, feed);
 
     let at = session::start(producer)?;
     half.has_begun.set(true);
@@ -111,13 +111,14 @@ pub fn send<T: Trust>(
         // Not before, because a process that waits makes its pipe again if somebody removes it.
         feed.pause();
         confine(producer, half, feed);
-        feed.start(session::progress(producer.monitor(), Role::Reader, true));
+        show_progress(producer, half, feed);
     }
     half.check_peer(Role::Writer, || producer.peer_user(), feed)?;
     while !source.settle() {
         producer.check()?;
     }
-    let mut digest = source.resume(at, half.meeting.is_private(), half.stop)?;
+    let trusts_sum = half.meeting.is_private();
+    let mut digest = watched(|| producer.check(), |must_end| source.resume(at, trusts_sum, must_end))?;
     let usage = CacheUse { direct: request.direct_source, drops: request.drop_cache, flushes: false };
     feed.warn(source.use_cache(usage));
     let (bytes, stats) = send_content(source, producer, &mut digest, at.position, half)?;
@@ -125,10 +126,14 @@ pub fn send<T: Trust>(
     if target.is_some_and(|target| target.wants_attributes) {
         send_attributes(source, producer, &point(bytes, &digest))?;
     }
-    feed.warn(source.finish(bytes, &digest.value(), half.stop)?);
+    let digest = digest.value();
+    if source.is_suspect(bytes)? {
+        feed.send(Event::Step(Step::Comparing));
+        watched(|| producer.check(), |must_end| source.compare(bytes, &digest, must_end))?;
+    }
+    feed.warn(source.finish());
     // On a terminal, an interrupt may look like the end of the input.
     producer.check()?;
-    let digest = digest.value();
     if let Some(before) = producer.monitor().snapshot().trailer
         && unpack_trailer(&before) != (bytes, digest)
     {
@@ -143,6 +148,11 @@ pub fn send<T: Trust>(
     }
     let checksum = Kind::of(request).checksum(&digest);
     Ok(Outcome::Complete { bytes, checksum, not_preserved: wire::losses_of(&producer.remark()) })
+}
+
+fn show_progress<T: Trust>(producer: &Producer<T>, half: &Half, feed: &mut Feed) {
+    let may_share = !matches!(half.request.parties, Parties::Both { .. });
+    feed.start(session::progress(producer.monitor(), Role::Reader, may_share));
 }
 
 /// Gives up all rights that the Reader does not need once its source is open.

@@ -127,7 +127,7 @@ fn copy_once<T: Trust>(
     if waits {
         // This process may be the first, and then waits until the Reader is ready. If the copy is going to be refused,
         // the user is warned now; the Reader can be told only after it has arrived.
-        let refusal = preflight::early_refusal(half.request).err();
+        let refusal = preflight::early_refusal(half.request, half.stop).err();
         feed.send(Event::Waiting { missing: Role::Reader, refusal });
         feed.start(|| Progress::ALONE);
     }

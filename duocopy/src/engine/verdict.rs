@@ -1,7 +1,7 @@
 //! Converts the end of a pipe into an error of this process.
 
 use super::half::Half;
-use crate::api::{Aftermath, Error, ErrorKind, Role, Stop};
+use crate::api::{Aftermath, Error, ErrorKind, Role};
 use crate::dest::{self, Observed, Policy};
 use crate::digest::{Kind, Value};
 use crate::record::{SourceRecord, TargetRecord};
@@ -9,6 +9,10 @@ use crate::session::{
     Consumer, PipeError, Producer, Reason, Side, Snapshot, Trust, is_removal, role_of, unpack_trailer, wire,
 };
 use crate::sys;
+use std::time::{Duration, Instant};
+
+/// How long this process inspects the destination of a dead Writer although it was asked to stop.
+const AFTER_STOP: Duration = Duration::from_secs(10);
 
 /// The state of the destination after a failure, as far as this half knows it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -150,7 +154,7 @@ impl Half<'_> {
         let (Some(source), Some(destination)) = (self.source, self.destination) else { return false };
         let Ok(stat) = sys::stat(source) else { return false };
         let (policy, source) =
-            (Policy::of(self.request), SourceRecord::of_file(stat, Kind::of(self.request)));
+            (Policy::of(self.request, self.stop), SourceRecord::of_file(stat, Kind::of(self.request)));
         let found = dest::inspect(destination, &policy, Some(&source), false, false, false);
         found.is_err_and(|error| error.kind == ErrorKind::Skipped)
     }
@@ -165,10 +169,12 @@ impl Half<'_> {
         };
         let recorded = || there.trailer.as_ref().map(unpack_trailer).filter(|_| self.meeting.is_private());
         let Some((length, sent)) = outlook.sent.or_else(recorded) else { return Aftermath::Undetermined };
-        // What this says is what its user wants to know, even after a stop; but a stranger can make it long.
-        let never = Stop::new();
-        let stop = if self.meeting.is_private() { &never } else { self.stop };
-        observed.fate(&TargetRecord::unpack(target), length, Kind::of(self.request), &sent, stop)
+        // The user wants to know this even after a stop, so the file is read for some more time. In a directory that
+        // others can enter, one of them may have made it long.
+        let (begun, limit) =
+            (Instant::now(), if self.meeting.is_private() { AFTER_STOP } else { Duration::ZERO });
+        let must_end = || self.stop.is_requested() && begun.elapsed() >= limit;
+        observed.fate(&TargetRecord::unpack(target), length, Kind::of(self.request), &sent, &must_end)
     }
 
     fn about(&self, kind: ErrorKind) -> Error {

@@ -2,7 +2,7 @@
 
 use super::commit::{Arrived, commit};
 use super::feed::Feed;
-use super::half::{Half, PRIVATE_COPY};
+use super::half::{Half, POLL, PRIVATE_COPY, watched};
 use super::stats::Meter;
 use super::verdict::Outlook;
 use crate::api::{
@@ -10,7 +10,7 @@ use crate::api::{
 };
 use crate::attributes::Received;
 use crate::cache::{CacheUse, Pages};
-use crate::dest::{self, Destination, Policy, SourceMetadata, Staged, WritePlan};
+use crate::dest::{self, AtomicFile, Destination, Policy, SourceMetadata, Staged, StreamOutput, WritePlan};
 use crate::digest::{Digest, Kind};
 use crate::record::{ResumePoint, TargetRecord};
 use crate::session::{
@@ -19,9 +19,6 @@ use crate::session::{
 use crate::sys::SandboxPolicy;
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// Interval at which a wait for another program checks that the copy can continue.
-const POLL: Duration = Duration::from_millis(50);
 
 /// Writes the blocks to the destination, and decides the verdict.
 pub fn write<T: Trust>(mut consumer: Consumer<T>, half: &Half, feed: &mut Feed) -> Result<Outcome, Error> {
@@ -100,8 +97,8 @@ fn open<T: Trust>(
 ) -> Result<Box<dyn Destination>, Halt> {
     let reader = half.check_peer(Role::Reader, || consumer.peer_user(), feed)?;
     let (request, path) = (half.request, destination_of(half));
-    let own = Policy::of(request);
-    let policy = Policy { reader: own.reader.and(reader), stop: half.stop.clone(), ..own };
+    let own = Policy::of(request, half.stop);
+    let policy = Policy { reader: own.reader.and(reader), ..own };
     let hello = Hello::unpack(consumer.peer_hello());
     let difference = hello.difference(request);
     let differs = |option| Error::at(ErrorKind::OptionsDiffer(option), path);
@@ -120,7 +117,7 @@ fn open<T: Trust>(
             return Err(Error::at(ErrorKind::OutputNotResumable, path).into());
         }
         let committing = consumer.predecessor_was_committing();
-        return Ok(dest::take_over(path, &policy, &hello.source, &dead, committing)?);
+        return Ok(Box::new(AtomicFile::take_over(path, &policy, &hello.source, &dead, committing)?));
     }
     if let Some(option) = difference {
         return Err(differs(option).into());
@@ -149,8 +146,8 @@ fn open_stream<T: Trust>(
     let (begun, request, path) = (Instant::now(), half.request, destination_of(half));
     loop {
         let rereads = request.verify == Verify::Reread;
-        if let Some(output) = dest::open_stream(path, policy, rereads)? {
-            return Ok(output);
+        if let Some(output) = StreamOutput::open(path, policy, rereads)? {
+            return Ok(Box::new(output));
         }
         consumer.check()?;
         if begun.elapsed() > request.connect_timeout.unwrap_or(Duration::MAX) {
@@ -212,8 +209,10 @@ fn receive<T: Trust>(
         length: source.known_length(),
     });
     feed.start(session::progress(consumer.monitor(), Role::Writer, false));
-    let (mut staged, mut digest) = destination.stage(*reached, plan)?;
-    feed.warn(staged.take_warnings());
+    let at = *reached;
+    let (mut staged, mut digest, warnings) =
+        watched(|| consumer.check(), move |must_end| destination.stage(at, plan, must_end))?;
+    feed.warn(warnings);
     let mut metadata = SourceMetadata::new(&request.preserve);
     let stats = receive_content(consumer, &mut *staged, &mut digest, reached, &mut metadata, half)?;
     let digest = digest.value();

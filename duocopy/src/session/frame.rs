@@ -3,7 +3,7 @@
 use super::halt::Halt;
 use crate::api::ErrorKind;
 use crate::digest::Value;
-use crate::record::ResumePoint;
+use crate::record::{ResumePoint, get_words};
 use blockpipe::{EmptyBlock, FilledBlock, Trailer, Trust};
 
 /// The content of a block. The block's header says it: one byte for the kind, then the number of zeros, little-endian.
@@ -36,7 +36,7 @@ impl Frame {
     /// Returns what the block holds, or an error if no correct peer sends such a block.
     pub fn of<T: Trust>(block: &FilledBlock<T>) -> Result<Self, Halt> {
         let header = block.header();
-        let zeros = u64::from_le_bytes(header[1..9].try_into().expect("eight bytes"));
+        let [zeros] = get_words(&header[1..]);
         match header[0] {
             0 => Ok(Self::Data),
             1 if block.length() == 0 && zeros <= MAX_POSITION => Ok(Self::Zeros(zeros)),
@@ -75,7 +75,7 @@ pub fn pack_trailer(length: u64, digest: &Value) -> [u8; 40] {
 }
 
 pub fn unpack_trailer(packed: &Trailer) -> (u64, Value) {
-    let length = u64::from_le_bytes(packed[..8].try_into().expect("eight bytes"));
+    let [length] = get_words(packed);
     (length, packed[8..40].try_into().expect("32 bytes"))
 }
 

@@ -86,9 +86,10 @@ impl Meeting {
     #[expect(unsafe_code, reason = "the argument needs the choice of the directory, which is made here")]
     pub fn trusted(&self, pipe: &Pipe) -> Option<Pipe<TrustedPeer>> {
         // SAFETY: without a directory of the user's choice, the blocks lie in the private one of this user (mode 0700,
-        // checked by the library), in one that the first process of `cp` has made (mode 0700, with a random name) or in kernel objects that only this user can open. A process that can write to them
-        // there can also write to this process's memory. The peer is a process of this user that speaks the same
-        // version of the protocol, and neither it nor this one writes to a block that it does not hold.
+        // checked by the library), in one that the first process of `cp` has made (mode 0700, with a random name) or in
+        // kernel objects that only this user can open. A process that can write to them there can also write to this
+        // process's memory. The peer is a process of this user that speaks the same version of the protocol, and
+        // neither it nor this one writes to a block that it does not hold.
         self.is_private().then(|| unsafe { pipe.clone().trust_peer() })
     }
 

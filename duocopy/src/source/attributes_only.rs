@@ -1,10 +1,10 @@
 //! A source of which only the metadata is copied: it seems to be empty.
 
 use super::contract::{Piece, Source, Supply};
-use crate::api::{Error, Stop, Warning};
+use crate::api::{Error, Warning};
 use crate::attributes::Attribute;
 use crate::cache::CacheUse;
-use crate::digest::{Digest, Value};
+use crate::digest::{Digest, MustEnd};
 use crate::record::{ResumePoint, SourceRecord};
 use crate::sys::Stat;
 
@@ -31,7 +31,7 @@ impl Source for AttributesOnly {
         Supply::Memory
     }
 
-    fn resume(&mut self, _at: ResumePoint, _trusts_sum: bool, _stop: &Stop) -> Result<Digest, Error> {
+    fn resume(&mut self, _at: ResumePoint, _trusts_sum: bool, _must_end: MustEnd) -> Result<Digest, Error> {
         Ok(Digest::new(self.record.digest))
     }
 
@@ -47,7 +47,7 @@ impl Source for AttributesOnly {
         self.source.attributes()
     }
 
-    fn finish(&mut self, _bytes: u64, _sum: &Value, _stop: &Stop) -> Result<Option<Warning>, Error> {
-        Ok(None)
+    fn finish(&mut self) -> Option<Warning> {
+        None
     }
 }

@@ -1,9 +1,9 @@
 //! The interface between the Reader and a source.
 
-use crate::api::{Error, Stop, Warning};
+use crate::api::{Error, Warning};
 use crate::attributes::Attribute;
 use crate::cache::CacheUse;
-use crate::digest::{Digest, Value};
+use crate::digest::{Digest, MustEnd, Value};
 use crate::record::{ResumePoint, SourceRecord};
 use std::fmt::Debug;
 
@@ -23,7 +23,7 @@ pub trait Source: Debug {
 
     /// Moves to this point. Returns the state of the checksum there, for which the beginning is read again unless the
     /// recorded sum is sufficient and trusted.
-    fn resume(&mut self, at: ResumePoint, trusts_sum: bool, stop: &Stop) -> Result<Digest, Error>;
+    fn resume(&mut self, at: ResumePoint, trusts_sum: bool, must_end: MustEnd) -> Result<Digest, Error>;
 
     /// Sets how the page cache is used from this position on. Returns warnings about what is not possible.
     fn use_cache(&mut self, usage: CacheUse) -> Vec<Warning>;
@@ -39,8 +39,19 @@ pub trait Source: Debug {
     /// Returns the extended attributes.
     fn attributes(&self) -> Result<Vec<Attribute>, Error>;
 
-    /// Checks after the last byte that all `bytes`, which have this checksum, are of one version of the source.
-    fn finish(&mut self, bytes: u64, sum: &Value, stop: &Stop) -> Result<Option<Warning>, Error>;
+    /// Checks after the last byte that all `bytes` are of one version of the source. Returns `true` if only its content
+    /// can tell, and must be [compared](Self::compare).
+    fn is_suspect(&self, _bytes: u64) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// Reads the source again, and checks that it still has this length and this checksum.
+    fn compare(&mut self, _bytes: u64, _sum: &Value, _must_end: MustEnd) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Ends the use of the page cache. Returns a warning about what was not possible.
+    fn finish(&mut self) -> Option<Warning>;
 }
 
 /// The next part of a source.

@@ -1,10 +1,10 @@
 //! A source for tests: some bytes, and a failure after them if it is asked for.
 
 use super::contract::{Piece, Source, Supply};
-use crate::api::{Error, Stop, Warning};
+use crate::api::{Error, Warning};
 use crate::attributes::Attribute;
 use crate::cache::CacheUse;
-use crate::digest::{Digest, Kind, Value};
+use crate::digest::{Digest, Kind, MustEnd};
 use crate::record::{ResumePoint, SourceRecord};
 use crate::sys::Stat;
 
@@ -34,7 +34,7 @@ impl Source for FakeSource {
         Supply::Memory
     }
 
-    fn resume(&mut self, at: ResumePoint, _trusts_sum: bool, _stop: &Stop) -> Result<Digest, Error> {
+    fn resume(&mut self, at: ResumePoint, _trusts_sum: bool, _must_end: MustEnd) -> Result<Digest, Error> {
         self.position = at.position as usize;
         Ok(Digest::resume(self.record.digest, at.sum).expect("a checksum that continues"))
     }
@@ -55,7 +55,11 @@ impl Source for FakeSource {
         Ok(Vec::new())
     }
 
-    fn finish(&mut self, _bytes: u64, _sum: &Value, _stop: &Stop) -> Result<Option<Warning>, Error> {
-        self.end.clone().map(|()| None)
+    fn is_suspect(&self, _bytes: u64) -> Result<bool, Error> {
+        self.end.clone().map(|()| false)
+    }
+
+    fn finish(&mut self) -> Option<Warning> {
+        None
     }
 }

@@ -2,10 +2,10 @@
 
 use super::contract::{Piece, Source, Supply};
 use super::settle;
-use crate::api::{Error, ErrorKind, Operation, SourceChange, Stop, Warning};
+use crate::api::{Error, ErrorKind, Operation, SourceChange, Warning};
 use crate::attributes::Attribute;
 use crate::cache::{CachePolicy, CacheUse, Pages};
-use crate::digest::{Digest, Kind, PIECE, Value};
+use crate::digest::{Digest, Kind, MustEnd, PIECE, Value};
 use crate::record::{ResumePoint, SourceRecord};
 use crate::sys::{self, FileSystemKind, Stat, Time};
 use std::fs::File;
@@ -167,25 +167,6 @@ impl FileSource {
         self.change(copied, &now).map_or(Ok(now.changed), |change| Err(self.changed(change)))
     }
 
-    /// Reads the file again, and returns whether it still has this length and this checksum.
-    fn still_has(&mut self, length: u64, sum: &Value, stop: &Stop) -> Result<bool, Error> {
-        let (mut digest, mut block) = (Digest::new(self.record.digest), Pages::new(PIECE));
-        self.data = 0..0;
-        self.seek(0).map_err(|error| self.failed(Operation::Read, &error))?;
-        while self.position <= length {
-            if stop.is_requested() {
-                return Err(ErrorKind::Interrupted.into());
-            }
-            match self.next(&mut block)? {
-                Piece::Bytes(0) => break,
-                Piece::Bytes(filled) => digest.update(&block[..filled]),
-                Piece::Zeros(zeros) => digest.update_zeros(zeros),
-                Piece::NotYet => {}
-            }
-        }
-        Ok(self.position == length && digest.value() == *sum)
-    }
-
     fn changed(&self, change: SourceChange) -> Error {
         Error::at(ErrorKind::SourceChanged(change), &self.path)
     }
@@ -220,7 +201,7 @@ impl Source for FileSource {
         left.is_none()
     }
 
-    fn resume(&mut self, at: ResumePoint, trusts_sum: bool, stop: &Stop) -> Result<Digest, Error> {
+    fn resume(&mut self, at: ResumePoint, trusts_sum: bool, must_end: MustEnd) -> Result<Digest, Error> {
         if at.position > self.record.stat.length {
             return Err(Error::at(ErrorKind::ResumePastEnd { position: at.position }, &self.path));
         }
@@ -231,7 +212,7 @@ impl Source for FileSource {
         } else {
             let mut digest = Digest::new(kind);
             digest
-                .update_from(&self.file, at.position, &mut vec![0; PIECE], stop)
+                .update_from(&self.file, at.position, &mut vec![0; PIECE], must_end)
                 .map_err(|error| self.failed(Operation::ReadPrefix, &error))?;
             digest
         };
@@ -261,17 +242,35 @@ impl Source for FileSource {
         sys::attributes(&self.file).map_err(|error| self.failed(Operation::ReadAttributes, &error))
     }
 
-    fn finish(&mut self, bytes: u64, sum: &Value, stop: &Stop) -> Result<Option<Warning>, Error> {
-        let changed = self.check(bytes)? != self.record.stat.changed;
-        if changed && self.record.digest != Kind::Nothing {
-            // Its name, rights, links or attributes were changed, or a program has written to it and has set back the
-            // time of that. Only the content can tell.
-            if !self.still_has(bytes, sum, stop)? {
-                return Err(self.changed(SourceChange::Modified));
+    fn is_suspect(&self, bytes: u64) -> Result<bool, Error> {
+        // Its name, rights, links or attributes were changed, or a program has written to it and has set back the time
+        // of that.
+        Ok(self.check(bytes)? != self.record.stat.changed && self.record.digest != Kind::Nothing)
+    }
+
+    fn compare(&mut self, bytes: u64, sum: &Value, must_end: MustEnd) -> Result<(), Error> {
+        let (mut digest, mut block) = (Digest::new(self.record.digest), Pages::new(PIECE));
+        self.data = 0..0;
+        self.seek(0).map_err(|error| self.failed(Operation::Read, &error))?;
+        while self.position <= bytes {
+            if must_end() {
+                return Err(ErrorKind::Interrupted.into());
             }
-            self.check(bytes)?;
+            match self.next(&mut block)? {
+                Piece::Bytes(0) => break,
+                Piece::Bytes(filled) => digest.update(&block[..filled]),
+                Piece::Zeros(zeros) => digest.update_zeros(zeros),
+                Piece::NotYet => {}
+            }
         }
-        Ok(self.cache.end(&self.file, &self.path, self.position))
+        if self.position != bytes || digest.value() != *sum {
+            return Err(self.changed(SourceChange::Modified));
+        }
+        self.check(bytes).map(drop)
+    }
+
+    fn finish(&mut self) -> Option<Warning> {
+        self.cache.end(&self.file, &self.path, self.position)
     }
 }
 
@@ -304,20 +303,24 @@ mod tests {
     fn a_file_is_read_from_the_resume_point_to_its_end() {
         let (_folder, mut source) = source(b"some twenty bytes ..");
         let mut digest = source
-            .resume(ResumePoint { position: 5, sum: crate::digest::of(b"some ") }, true, &Stop::new())
+            .resume(ResumePoint { position: 5, sum: crate::digest::of(b"some ") }, true, &|| false)
             .unwrap();
         let bytes = rest(&mut source);
         assert_eq!(bytes, b"twenty bytes ..");
         digest.update(&bytes);
         assert_eq!(digest.resume_state(), crate::digest::of(b"some twenty bytes .."));
         let sum = digest.value();
-        assert!(source.finish(20, &sum, &Stop::new()).unwrap().is_none());
+        assert_eq!(source.is_suspect(20), Ok(false));
+        assert_eq!(source.compare(20, &sum, &|| false), Ok(()));
+        assert_eq!(source.compare(20, &sum, &|| true).unwrap_err().kind, ErrorKind::Interrupted);
+        let modified = ErrorKind::SourceChanged(SourceChange::Modified);
+        assert_eq!(source.compare(20, &Value::default(), &|| false).unwrap_err().kind, modified);
     }
 
     #[test]
     fn nothing_is_resumed_past_the_end() {
         let (_folder, mut source) = source(b"short");
-        let error = source.resume(ResumePoint { position: 6, sum: 0 }, true, &Stop::new()).unwrap_err();
+        let error = source.resume(ResumePoint { position: 6, sum: 0 }, true, &|| false).unwrap_err();
         assert_eq!(error.kind, ErrorKind::ResumePastEnd { position: 6 });
     }
 
@@ -348,11 +351,11 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn a_file_that_was_replaced_is_noticed() {
-        let (folder, mut source) = source(b"12345");
+        let (folder, source) = source(b"12345");
         let other = folder.path().join("other");
         std::fs::write(&other, b"12345").unwrap();
         std::fs::rename(&other, folder.path().join("source")).unwrap();
-        let error = source.finish(5, &Value::default(), &Stop::new()).unwrap_err();
+        let error = source.is_suspect(5).unwrap_err();
         assert_eq!(error.kind, ErrorKind::SourceChanged(SourceChange::Replaced));
     }
 }

@@ -1,10 +1,10 @@
 //! A symbolic link that is copied itself: its text is the content.
 
 use super::contract::{Piece, Source, Supply};
-use crate::api::{Error, ErrorKind, Operation, SourceChange, Stop, Warning};
+use crate::api::{Error, ErrorKind, Operation, SourceChange, Warning};
 use crate::attributes::Attribute;
 use crate::cache::CacheUse;
-use crate::digest::{Digest, Kind, Value};
+use crate::digest::{Digest, Kind, MustEnd};
 use crate::record::{ResumePoint, SourceRecord};
 use crate::sys::{Directory, Stat};
 use std::ffi::OsString;
@@ -43,7 +43,7 @@ impl Source for LinkSource {
         Supply::Memory
     }
 
-    fn resume(&mut self, at: ResumePoint, _trusts_sum: bool, _stop: &Stop) -> Result<Digest, Error> {
+    fn resume(&mut self, at: ResumePoint, _trusts_sum: bool, _must_end: MustEnd) -> Result<Digest, Error> {
         match at.position {
             0 => Ok(Digest::new(self.record.digest)),
             position => Err(Error::at(ErrorKind::ResumePastEnd { position }, &self.path)),
@@ -66,13 +66,17 @@ impl Source for LinkSource {
         Ok(Vec::new())
     }
 
-    fn finish(&mut self, _bytes: u64, _sum: &Value, _stop: &Stop) -> Result<Option<Warning>, Error> {
+    fn is_suspect(&self, _bytes: u64) -> Result<bool, Error> {
         let now = self.directory.symbolic_link(&self.name);
         let now = now.map_err(|error| Error::source(&self.path, Operation::Stat, error))?;
         match now {
-            Some((stat, text)) if stat.file == self.record.stat.file && text == self.text => Ok(None),
+            Some((stat, text)) if stat.file == self.record.stat.file && text == self.text => Ok(false),
             _ => Err(Error::at(ErrorKind::SourceChanged(SourceChange::Replaced), &self.path)),
         }
+    }
+
+    fn finish(&mut self) -> Option<Warning> {
+        None
     }
 }
 
@@ -96,14 +100,14 @@ mod tests {
             text.extend_from_slice(&block[..filled]);
         }
         assert_eq!(text, b"some text");
-        let mut finish = || link.finish(9, &Value::default(), &Stop::new()).map_err(|error| error.kind);
-        assert_eq!(finish(), Ok(None));
+        let check = || link.is_suspect(9).map_err(|error| error.kind);
+        assert_eq!(check(), Ok(false));
         let replaced = Err(ErrorKind::SourceChanged(SourceChange::Replaced));
         // The same text in another link, and no link at all.
         symlink(read_link(path("link")).unwrap(), path("other")).unwrap();
         rename(path("other"), path("link")).unwrap();
-        assert_eq!(finish(), replaced);
+        assert_eq!(check(), replaced);
         remove_file(path("link")).unwrap();
-        assert_eq!(finish(), replaced);
+        assert_eq!(check(), replaced);
     }
 }

@@ -12,15 +12,19 @@ use crate::sys::{self, Directory, FileKind, FileSystemKind};
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// The longest wait for a source that another program has a lease on. The kernel takes a lease away after 45 s
+/// (`fs.lease-break-time`). A file system may give the same error for another reason, and for ever.
+const LEASE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The options that concern the source.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
     digest: Kind,
-    /// Whether the source may be something other than a regular file.
+    /// True if the source may be something other than a regular file.
     streams: bool,
-    /// Whether a symbolic link is the source itself.
+    /// True if a symbolic link is the source itself.
     links: bool,
     only_attributes: bool,
 }
@@ -84,16 +88,16 @@ fn open_content(path: &Path, digest: Kind, streams: bool, stop: &Stop) -> Result
 /// away.
 #[expect(clippy::disallowed_methods, reason = "nothing wakes this process when a lease ends")]
 fn open_leased(path: &Path, stop: &Stop) -> io::Result<File> {
+    let begun = Instant::now();
     loop {
         match sys::open_source(path) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !stop.is_requested() => {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && begun.elapsed() < LEASE_LIMIT => {}
             opened => return opened,
         }
+        if stop.is_requested() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

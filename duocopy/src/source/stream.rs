@@ -1,10 +1,10 @@
 //! A stream: standard input, a pipe, a device, or a file that is made while it is read, as in `/proc`.
 
 use super::contract::{Piece, Source, Supply};
-use crate::api::{Error, ErrorKind, Operation, Stop, Warning, is_standard};
+use crate::api::{Error, ErrorKind, Operation, Warning, is_standard};
 use crate::attributes::Attribute;
 use crate::cache::{CachePolicy, CacheUse};
-use crate::digest::{Digest, Value};
+use crate::digest::{Digest, MustEnd};
 use crate::record::{ResumePoint, SourceRecord};
 use crate::sys::{self, FileKind};
 use std::fs::File;
@@ -71,7 +71,7 @@ impl Source for StreamSource {
         Supply::Stream
     }
 
-    fn resume(&mut self, at: ResumePoint, _trusts_sum: bool, _stop: &Stop) -> Result<Digest, Error> {
+    fn resume(&mut self, at: ResumePoint, _trusts_sum: bool, _must_end: MustEnd) -> Result<Digest, Error> {
         match at.position {
             0 => Ok(Digest::new(self.record.digest)),
             position => Err(Error::at(ErrorKind::ResumePastEnd { position }, &self.path)),
@@ -99,7 +99,7 @@ impl Source for StreamSource {
         Ok(Vec::new())
     }
 
-    fn finish(&mut self, _bytes: u64, _sum: &Value, _stop: &Stop) -> Result<Option<Warning>, Error> {
-        Ok(self.cache.end(&self.file, &self.path, self.position))
+    fn finish(&mut self) -> Option<Warning> {
+        self.cache.end(&self.file, &self.path, self.position)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Each system module provides the same names with the same signatures, and this module selects one of them. Only the
 //! modules below this one may test for a system (`cfg(target_os)`), and they import nothing from the rest of the
-//! program. The types that all of them share are in `contract.rs`. What a system lacks comes from `unsupported.rs`. There is no `unsafe`: crates make the calls.
+//! program. The types that all of them share are in `contract.rs`. What a system lacks comes from `unsupported.rs`.
+//! There is no `unsafe`: crates make the calls.
 //!
 //! | part | provides |
 //! |---|---|
@@ -11,7 +12,7 @@
 //! | content | [`open_source`], [`read_at`], [`write_at`], [`next_data`], [`preallocate`], [`check_close`], [`while_others_may_read`] |
 //! | page cache | [`set_direct`], [`drop_cached`], [`CAN_DROP_CACHED`], [`is_cached`], [`free_memory`] |
 //! | streams | [`standard_input`], [`standard_output`], [`check_standard_output`], [`open_stream_output`], [`poll_ready`], [`sync_stream`], [`PIPE_BUF`] |
-//! | metadata | [`set_mode`], [`set_owner`], [`set_user`], [`is_owned_by`], [`others_may_write`], [`set_times`], [`read_file_clock`], [`umask`], [`MODE_WITHOUT_SETID`] |
+//! | metadata | [`set_mode`], [`set_owner`], [`set_user`], [`is_known_owner`], [`others_may_write`], [`set_times`], [`read_file_clock`], [`umask`], [`MODE_WITHOUT_SETID`] |
 //! | extended attributes | [`attributes`], [`set_attribute`], [`remove_attribute`], [`attribute_name`], [`HAS_ATTRIBUTES`] |
 //! | access lists | [`AccessList`], [`access_list()`], [`set_access_list`], [`plain_mode`], [`HAS_ACCESS_LISTS`] |
 //! | paths and words | [`normalize`], [`absolute`], [`remember_working_directory`], [`case_fold`], [`shell_quote`], [`printable`] |

@@ -208,8 +208,8 @@ pub fn set_user(_file: &File, _user: u32) -> io::Result<()> {
     unsupported()
 }
 
-/// Returns `true`: no file has rights that it must lose together with its owner.
-pub fn is_owned_by(_file: &File, _owner: (u32, u32)) -> bool {
+/// Returns `true`: there is no other owner that could look the same.
+pub fn is_known_owner(_file: &File, _owner: (u32, u32)) -> bool {
     true
 }
 

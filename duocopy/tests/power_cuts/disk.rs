@@ -2,6 +2,7 @@
 //!
 //! It is the only file in a FUSE file system, and there is a loop device on it.
 
+use crate::util::mounts::Mounted;
 use crate::util::*;
 use fuser::{
     BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
@@ -158,45 +159,6 @@ impl Filesystem for Disk {
     }
 }
 
-/// A mounted file system, which is unmounted when this is dropped.
-pub struct Mounted<'a> {
-    folder: &'a Folder,
-    name: &'a str,
-}
-
-impl<'a> Mounted<'a> {
-    /// Mounts the image at this directory of the folder, through a loop device: `loop`, or `loop=` with a path.
-    pub fn new(
-        folder: &'a Folder,
-        image: &str,
-        name: &'a str,
-        (device, options): (&str, &str),
-    ) -> Result<Self, Ended> {
-        let mut command = Command::new("mount");
-        command.args(["-o", &format!("{device},{options}")]).args([image, name]);
-        let ended = folder.start(command, false).end();
-        if ended.code == 0 { Ok(Self { folder, name }) } else { Err(ended) }
-    }
-
-    /// Unmounts it, which writes everything that is still in memory.
-    pub fn unmount(self) {
-        until("unmounting a file system", || (self.run_umount(&[]) == 0).then_some(()));
-        std::mem::forget(self);
-    }
-
-    fn run_umount(&self, flags: &[&str]) -> i32 {
-        let mut command = Command::new("umount");
-        command.args(flags).arg(self.name);
-        self.folder.start(command, false).end().code
-    }
-}
-
-impl Drop for Mounted<'_> {
-    fn drop(&mut self) {
-        self.run_umount(&["--lazy"]);
-    }
-}
-
 /// A file system on a disk that records.
 ///
 /// Only other processes may use the file system. If this one were killed while it waits for its own answer, the kernel
@@ -221,7 +183,7 @@ impl<'a> Recorded<'a> {
         let served = Disk { content, length, log: Arc::clone(&log) };
         let session = fuser::spawn_mount(served, folder.make("fuse"), &Config::default());
         let session = session.expect("mounting a FUSE file system");
-        let disk = Mounted { folder, name: "fuse" };
+        let disk = Mounted::at(folder, "fuse");
         let system = Mounted::new(folder, &format!("fuse/{NAME}"), name, ("loop", options));
         Self { system: system.expect("mounting a file system"), disk, _session: session, log }
     }
@@ -229,8 +191,10 @@ impl<'a> Recorded<'a> {
     /// Returns the option that selects its loop device.
     pub fn device(&self) -> String {
         let mut command = Command::new("findmnt");
-        command.args(["-n", "-o", "SOURCE", "--mountpoint"]).arg(self.system.folder.path(self.system.name));
-        let ended = self.system.folder.start(command, false).end();
+        command
+            .args(["-n", "-o", "SOURCE", "--mountpoint"])
+            .arg(self.system.folder().path(self.system.name()));
+        let ended = self.system.folder().start(command, false).end();
         format!("loop={}", ended.expect(0, &[]).output.trim())
     }
 

@@ -13,11 +13,11 @@ mod copies;
 mod disk;
 mod image;
 
+use crate::util::mounts::{self, Mounted};
 use crate::util::*;
 use copies::{Copier, Made, metadata, source};
-use disk::{Mounted, Recorded};
+use disk::Recorded;
 use image::{Cut, Images, Loss};
-use nix::sched::{CloneFlags, unshare};
 use std::fs::File;
 use std::process::Command;
 
@@ -74,9 +74,7 @@ fn btrfs() {
 fn survives(system: &System) {
     let wanted = std::env::var(LONG_RUN).ok().and_then(|it| it.parse().ok());
     let mut random = Random::new(system.name);
-    // Everything mounted from here on is unmounted when the test's process ends, even if it is killed.
-    unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace of its own");
-    assert!(succeeds(Command::new("mount").args(["--make-rprivate", "/"])), "a private mount namespace");
+    mounts::enter_own_namespace();
     match wanted {
         None => trial(system, Promise::OnDisk, SAMPLE, &mut random),
         Some(cuts) => {

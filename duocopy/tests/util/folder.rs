@@ -143,12 +143,21 @@ impl Folder {
 
     /// Returns the temporary file with this extension, if there is one.
     pub fn left_over(&self, extension: &str) -> Option<PathBuf> {
-        self.temporaries("").into_iter().find(|path| path.extension().is_some_and(|it| it == extension))
+        self.left_over_in("", extension)
+    }
+
+    fn left_over_in(&self, name: &str, extension: &str) -> Option<PathBuf> {
+        self.temporaries(name).into_iter().find(|path| path.extension().is_some_and(|it| it == extension))
     }
 
     /// Whether a journal records that a part of the copy is on the disk.
     pub fn has_checkpoint(&self) -> bool {
-        let journal = self.left_over("journal").and_then(|path| fs::read(path).ok());
+        self.has_checkpoint_in("")
+    }
+
+    /// Whether a journal in this subfolder records that a part of the copy is on the disk.
+    pub fn has_checkpoint_in(&self, name: &str) -> bool {
+        let journal = self.left_over_in(name, "journal").and_then(|path| fs::read(path).ok());
         journal.is_some_and(|content| content.len() == 1536 && content[512..].iter().any(|byte| *byte != 0))
     }
 

@@ -6,6 +6,8 @@
 mod folder;
 #[cfg(target_os = "linux")]
 pub mod fuse;
+#[cfg(target_os = "linux")]
+pub mod mounts;
 pub mod needs;
 pub mod pipe_header;
 mod process;

@@ -118,11 +118,10 @@ pub fn btrfs() -> Met {
     made_by("btrfs", "mkfs.btrfs", "--version", "package btrfs-progs")
 }
 
-/// `mkfs.ext3` is installed.
+/// The kernel knows ext3, and `mkfs.ext3` is installed.
 #[cfg(unix)]
 pub fn ext3() -> Met {
-    let made = succeeds(Command::new("mkfs.ext3").arg("-V"));
-    met(made, "`mkfs.ext3` is missing (package e2fsprogs)")
+    made_by("ext3", "mkfs.ext3", "-V", "package e2fsprogs")
 }
 
 /// The kernel knows ext4, and `mkfs.ext4` is installed.
@@ -154,6 +153,12 @@ pub fn perl() -> Met {
 pub fn power_cuts() -> Met {
     let asked = std::env::var_os("DUOCOPY_POWER_CUTS").is_some();
     met(asked, "takes long: set DUOCOPY_POWER_CUTS=300")
+}
+
+/// The user has asked for this file system, too.
+pub fn file_systems() -> Met {
+    let asked = std::env::var_os("DUOCOPY_FILE_SYSTEMS").is_some();
+    met(asked, "takes long: set DUOCOPY_FILE_SYSTEMS=1")
 }
 
 /// File systems that misbehave as told can be mounted.

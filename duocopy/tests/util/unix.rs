@@ -14,11 +14,16 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The user without rights that every system has.
 pub const NOBODY: u32 = 65534;
+/// With this exit code a script says that it cannot test here what it should. Its last message is the reason.
+const IMPOSSIBLE_HERE: i32 = 77;
 /// How much longer everything may take than on Linux.
 pub const SLOWNESS: u64 = 1;
+/// The attribute that is the access list of a file.
+pub const ACCESS_LIST: &str = "system.posix_acl_access";
 /// A copy with these blocks can be held in the middle.
 pub const HELD_BLOCKS: &str = SMALL_BLOCKS;
 /// A held copy of this length takes three seconds, longer than until the first checkpoint.
@@ -50,6 +55,12 @@ pub fn held_in_the_middle(folder: &Folder, line: &str) -> [Process; 2] {
     processes
 }
 
+/// Returns the number of a user that no other test has, in this process or in another one at the same time.
+pub fn fresh_user() -> u32 {
+    static USERS: AtomicU32 = AtomicU32::new(0);
+    30_000 + std::process::id() % 300 * 100 + USERS.fetch_add(1, Ordering::Relaxed) % 100
+}
+
 /// Returns the command that runs another one with a mount namespace of its own, if this user may have one.
 pub fn own_mounts() -> Option<&'static [&'static str]> {
     static WAYS: [&[&str]; 2] = [&["unshare", "--mount"], &["unshare", "--mount", "--map-root-user"]];
@@ -71,6 +82,21 @@ pub fn surround(command: &mut Command, user: Option<(u32, u32)>, own_group: bool
     if own_group {
         command.process_group(0);
     }
+}
+
+/// Returns an access list that lets one more user read: version 2, then kind, permissions and number of each entry.
+pub fn access_list() -> Vec<u8> {
+    let entries = [
+        (1_u16, 6_u16, u32::MAX),
+        (2, 4, NOBODY),
+        (4, 4, u32::MAX),
+        (0x10, 4, u32::MAX),
+        (0x20, 0, u32::MAX),
+    ];
+    let entries = entries.map(|(kind, rights, id)| {
+        [&kind.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
+    });
+    [&2_u32.to_le_bytes()[..], &entries.concat()].concat()
 }
 
 /// Words of a pipe's header.
@@ -104,6 +130,19 @@ impl Folder {
 
     pub fn set_mode(&self, name: impl AsRef<Path>, mode: u32) {
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).expect("setting a mode");
+    }
+
+    /// Sets an extended attribute; whether that is possible.
+    pub fn set_attribute(&self, name: impl AsRef<Path>, attribute: &str, value: &[u8]) -> bool {
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(self.path(name), attribute, value, flags).is_ok()
+    }
+
+    pub fn attribute(&self, name: impl AsRef<Path>, attribute: &str) -> Option<Vec<u8>> {
+        let mut value = vec![0; 65536];
+        let length = rustix::fs::getxattr(self.path(name), attribute, &mut value[..]).ok()?;
+        value.truncate(length);
+        Some(value)
     }
 
     pub fn make_fifo(&self, name: impl AsRef<Path>) {
@@ -147,7 +186,24 @@ impl Folder {
         let way = own_mounts().expect("the test needs own_mounts");
         let mut command = Command::new(way[0]);
         command.args(&way[1..]).args(["sh", "-euc", script, PROGRAM]);
-        self.start(command, false).end()
+        let ended = self.start(command, false).end();
+        if ended.code == IMPOSSIBLE_HERE {
+            harness::ignore(ended.messages.trim());
+        }
+        ended
+    }
+
+    /// Returns a copy of the program that every user can start. Other users may be unable to enter the directory in which
+    /// the program was built.
+    pub fn program_for_others(&self) -> PathBuf {
+        self.set_mode("", 0o755);
+        let program = self.path("program");
+        if !program.exists() {
+            // Another process copies it: a file that this one has open for writing could reach the child of another test,
+            // and a program that is open for writing does not start.
+            assert!(succeeds(Command::new("cp").arg(PROGRAM).arg(&program)), "copying the program");
+        }
+        program
     }
 
     /// Gives this line to a shell in another directory that finds the program through PATH.
@@ -183,14 +239,7 @@ impl Run<'_> {
 
     /// Runs the program as this user and in this group only, which only root can.
     pub fn by_user(mut self, user: u32, group: u32) -> Self {
-        self.folder.set_mode("", 0o755);
-        // Other users may be unable to enter the directory in which the program was built.
-        self.program = self.folder.path("program");
-        if !self.program.exists() {
-            // Another process copies it: a file that this one has open for writing could reach the child of another test,
-            // and a program that is open for writing does not start.
-            assert!(succeeds(Command::new("cp").arg(PROGRAM).arg(&self.program)), "copying the program");
-        }
+        self.program = self.folder.program_for_others();
         self.user = Some((user, group));
         self
     }

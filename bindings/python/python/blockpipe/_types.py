@@ -5,6 +5,7 @@ from typing import Literal
 
 __all__ = [
     "Aborted",
+    "AwaitsReplacement",
     "Busy",
     "Canceled",
     "Corrupt",
@@ -127,11 +128,13 @@ class Foreign(Error):
 
 
 class Busy(Error):
-    """Other processes have been joining or leaving under this name for more than half a second. One may be stopped.
+    """Other processes have been joining or leaving under this name for more than half a second. One may be stopped."""
 
-    Or the other end waits for a replacement of its dead peer, and this process does not set ``replace_within``. The text
-    says which.
-    """
+
+class AwaitsReplacement(Error):
+    """The other end waits for a replacement of its dead peer, and this process does not set ``replace_within``."""
+
+    snapshot: "Snapshot"
 
 
 class Corrupt(Error):
@@ -172,5 +175,5 @@ class Snapshot:
 
     @property
     def is_dead(self) -> bool:
-        """Whether both processes are gone: a killed pair left the pipe."""
+        """True if both processes are gone: a killed pair left the pipe."""
         return not self.producer_alive and self.consumer is None

@@ -23,11 +23,11 @@ pub(crate) fn directory() -> String {
 }
 
 /// Reserves real memory now, so that a full file system is an error here and not a bus error at the first access. Where
-/// the file system of a chosen directory cannot reserve, writes zeros.
+/// the file system of a chosen directory cannot reserve, or a filter of system calls forbids it, writes zeros.
 pub(crate) fn reserve(file: &OwnedFd, start: u64, length: u64) -> io::Result<()> {
     match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), start, length)) {
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file, start, length),
-        reserved => Ok(reserved?),
+        reserved @ (Ok(()) | Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => Ok(reserved?),
+        Err(_) => write_zeros(file, start, length),
     }
 }
 

@@ -14,16 +14,24 @@ pub const FREE_SHARED_MEMORY: &str = if cfg!(windows) {
 } else {
     "free some of it (df -h /dev/shm, ls -l /dev/shm), or use a smaller --buffer-size"
 };
-/// Whatever a process without free descriptors was doing.
+/// The remedy for a process that may not open any more files.
 pub const MORE_FILES: &str = if cfg!(windows) {
     "end other programs, then try again"
 } else {
     "let it open more files (raise `ulimit -n`), then try again"
 };
-/// Too few processes and threads.
-pub const MORE_PROCESSES: &str =
-    "let this user run more processes and threads (raise `ulimit -u`), then try again";
+/// The remedy for a process that may not use any more memory.
+pub const MORE_MEMORY: &str = if cfg!(windows) {
+    "end other programs, or use a smaller --buffer-size"
+} else {
+    "let it use more memory (raise `ulimit -v`), or use a smaller --buffer-size"
+};
+/// The remedy for a user who may not start any more processes or threads. (A thread that gets no memory for its stack
+/// fails with the same error.)
+pub const MORE_PROCESSES: &str = "let this user run more processes and threads (raise `ulimit -u`, or `ulimit -v` if \
+                                  memory is limited), then try again";
 const REDIRECT: &str = "redirect it to or from a file or a program";
+const OTHER_NAME: &str = "choose another name: it is too long, or has characters that are not allowed";
 const CHECK_DISK: &str = if cfg!(windows) { "check the disk (chkdsk)" } else { "check the disk (dmesg)" };
 
 pub fn cause(error: &Error) -> io::ErrorKind {
@@ -88,6 +96,9 @@ pub fn destination_operation(operation: Option<Operation>) -> &'static str {
 pub fn destination_remedy(error: &Error) -> &'static str {
     match cause(error) {
         _ if is_not_open(error) => REDIRECT,
+        _ if error.cause.as_ref().is_some_and(duocopy::SystemError::is_bad_encoding) => OTHER_NAME,
+        // The directory is there, and so is the temporary file.
+        io::ErrorKind::NotFound if error.operation == Some(Operation::Rename) => OTHER_NAME,
         io::ErrorKind::StorageFull => "free some space there, or choose another destination",
         io::ErrorKind::QuotaExceeded => "raise the quota, or free some of it",
         io::ErrorKind::NotFound => "create its directory first",
@@ -96,9 +107,7 @@ pub fn destination_remedy(error: &Error) -> &'static str {
             "run as a user who may write in its directory, or choose another destination"
         }
         io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only: choose another destination",
-        io::ErrorKind::InvalidFilename => {
-            "choose another name: it is too long, or has characters that are not allowed"
-        }
+        io::ErrorKind::InvalidFilename => OTHER_NAME,
         io::ErrorKind::FileTooLarge => "the file system or `ulimit -f` allows no file of this size",
         _ => CHECK_DISK,
     }

@@ -2,8 +2,8 @@
 
 use super::audience::{Audience, SIGNAL, printable, role_name, show, show_name, show_tag, user};
 use super::cause::{
-    CHECK_SHARED_MEMORY, FREE_SHARED_MEMORY, MORE_FILES, MORE_PROCESSES, cause, destination_operation,
-    destination_remedy, meeting_remedy, source_operation, source_remedy,
+    CHECK_SHARED_MEMORY, FREE_SHARED_MEMORY, MORE_FILES, MORE_MEMORY, MORE_PROCESSES, cause,
+    destination_operation, destination_remedy, meeting_remedy, source_operation, source_remedy,
 };
 use crate::cli::hint;
 use duocopy::{Aftermath, Error, ErrorKind as Kind, Parties, Role, SharedOption, SourceChange};
@@ -63,6 +63,8 @@ pub fn message(error: &Error, to: &Audience) -> String {
     }
     if error.cause.as_ref().is_some_and(duocopy::SystemError::is_too_many_files) {
         remedy = MORE_FILES.into();
+    } else if cause(error) == io::ErrorKind::OutOfMemory {
+        remedy = MORE_MEMORY.into();
     }
     let left = aftermath(error, to);
     for clause in [left, remedy] {
@@ -202,21 +204,24 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::NotADirectory => row(DESTINATION, "not a directory", "name a directory, or copy one SRC without -t"),
         Kind::NameTaken { .. } => row(DESTINATION,
             "another file has the name of a temporary file of this copy",
-            "remove it, or ask its owner to remove it"),
+            match cause(error) {
+                io::ErrorKind::ReadOnlyFilesystem => destination_remedy(error),
+                _ => "remove it, or ask its owner to remove it",
+            }),
         Kind::DestinationBusy { copy } => row(DESTINATION, "another program has the destination open",
             format!("the complete copy is kept{}: end that program and copy again, or rename the copy yourself", named(" in ", copy) )),
         Kind::DestinationProtected => row(DESTINATION,
             "the destination, or its old backup, is immutable or append-only, so it cannot be replaced",
             "remove the attribute (chattr -ia), or choose another destination"),
         Kind::DirectoryProtected => row(DESTINATION,
-            "the directory of the destination is immutable or append-only, so no file can be put in place there",
+            "the directory of the destination is immutable or append-only, so no file can be renamed there",
             "remove the attribute (chattr -ia), or choose another directory"),
         Kind::DestinationIsMountPoint => row(DESTINATION,
             "the destination is a mount point, which cannot be replaced",
             "copy to the file that is mounted there, or unmount it"),
         Kind::StickyDirectory => row(DESTINATION,
             "the directory is sticky: only the owner of the destination, or of the directory, may replace it",
-            "have its owner copy or remove it, or choose another destination"),
+            "copy as one of the two, or choose another destination"),
         Kind::OutputClosed => row(DESTINATION, "the program that reads the output has ended",
             "find out why it ended, then copy again"),
 
@@ -312,7 +317,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
             row(REFUSED, what, "find out who started it, or allow this user")
         }
         Kind::PeerChanged { user: number } => row(REFUSED,
-            format!("a process of {} has taken the place of one that belonged to another user", user(*number)),
+            format!("a process of {} has replaced one of another user", user(*number)),
             "check who can enter the directory in --dir, or copy without --replace-within"),
         Kind::PeerUnproven => row(REFUSED, "the other process has not proved which user it belongs to",
             "check who can enter the directory in --dir"),
@@ -325,7 +330,7 @@ fn look_up(error: &Error, to: &Audience) -> Row {
                 None => "give both processes, with --dir or DUOCOPY_DIR, a directory of this user that nobody else may enter (chmod 700)",
             }),
         Kind::ForeignPipe { .. } => row(REFUSED, "cannot use the pipe",
-            "it was left alone: find out who created it, and remove it if it is not needed"),
+            "nothing was changed: find out who created it, and remove it if it is not needed"),
 
         Kind::Mismatch { reread, resumed } => {
             let what = match reread {
@@ -387,12 +392,12 @@ fn look_up(error: &Error, to: &Audience) -> Row {
                 io::ErrorKind::FileTooLarge => "raise `ulimit -f`, or use a smaller --buffer-size",
                 _ => CHECK_SHARED_MEMORY,
             };
-            row(FAILED, format!("cannot use shared memory ({})", printable(step)), remedy)
+            row(FAILED, format!("cannot use shared memory{}", in_parentheses(step)), remedy)
         }
         Kind::Meeting { step } => {
             // The step may name the directory again.
             let is_named = error.path.as_deref().is_some_and(|path| step.contains(&*path.to_string_lossy()));
-            let step = if is_named { String::new() } else { format!(" ({})", printable(step)) };
+            let step = if is_named { String::new() } else { in_parentheses(step) };
             row(FAILED, format!("cannot use the directory of the pipe{step}"), meeting_remedy(error, to))
         }
         Kind::PipeRemoved => row(FAILED,
@@ -401,10 +406,15 @@ fn look_up(error: &Error, to: &Audience) -> Row {
         Kind::PipeBusy => row(FAILED,
             format!("a process has been arriving at {pipe}, or leaving it, for more than half a second"),
             "if it is stopped, continue or end it, then try again"),
-        Kind::Pipe { what } => row(FAILED, format!("{pipe} failed ({})", printable(what)),
+        Kind::Pipe { what } => row(FAILED, format!("{pipe} failed{}", in_parentheses(what)),
             "copy again, with the same duocopy for both processes"),
         Kind::Skipped => row(0, "skipped: the destination exists", ""),
     }
+}
+
+/// Returns this text in parentheses, with a space before them; nothing if this process does not know it.
+fn in_parentheses(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" ({})", printable(text)) }
 }
 
 /// Returns a path with what comes before it; nothing if this process may not know it.

@@ -218,6 +218,31 @@ fn every_kind_has_its_code_and_a_sentence_with_the_path() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_remedy_fits_what_the_file_system_said() {
+    use duocopy::Operation::{Rename, Stat, Temporary};
+    let cp = Audience::new(&Request::both("/a", "/b"));
+    let said = |kind: Kind, operation, code| {
+        let cause = Some(SystemError::from_code(code));
+        message(&Error { operation: Some(operation), cause, ..Error::at(kind, Path::new("/b")) }, &cp)
+    };
+    let taken = || Kind::NameTaken { found: "/meet/x".into() };
+    for (kind, operation, code, remedy) in [
+        // ENOENT: FAT says so of a name that it does not allow.
+        (Kind::Destination, Rename, 2, "; choose another name"),
+        (Kind::Destination, Temporary, 2, "; create its directory first"),
+        // EILSEQ.
+        (Kind::Destination, Stat, 84, "; choose another name"),
+        // EROFS.
+        (taken(), Temporary, 30, "; the file system is read-only"),
+        (taken(), Temporary, 1, "; remove it, or ask its owner"),
+    ] {
+        let said = said(kind, operation, code);
+        assert!(said.contains(remedy), "{said}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_message_names_what_failed_the_path_the_reason_and_the_remedy() {

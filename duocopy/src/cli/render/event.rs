@@ -27,6 +27,7 @@ pub fn resumed(position: u64, rereads: bool) -> String {
 
 pub fn step(step: Step) -> &'static str {
     match step {
+        Step::Comparing => "read, reading the source again because its inode has changed",
         Step::Flushing => "copied, flushing to the disk",
         Step::Rereading => "flushed, reading the copy back",
     }
@@ -100,8 +101,8 @@ pub fn warning(warning: &Warning, to: &Audience) -> String {
             )
         }
         Warning::NotExclusive { path } => {
-            let limit = "this file system could only be asked just before the last step if the destination exists; a \
-                         file that another program created at that moment was replaced";
+            let limit = "this file system has no rename that fails if the destination exists, so that was checked just \
+                         before; a file that another program created in between was replaced";
             format!("{limit}: {}", to.show(path))
         }
         Warning::Restarted => {
@@ -167,7 +168,12 @@ pub fn not_preserved(lost: &[Loss], to: &Audience) -> Option<String> {
         return Some(format!("{what}: {destination}: the source is a stream; leave out --preserve"));
     }
     let properties = lost.iter().map(loss).collect::<Vec<_>>().join(", ");
-    let remedy = "run as a user who may set it, or leave it out of --preserve";
+    let is_for_nobody = lost.iter().all(|loss| loss.reason == LossReason::OtherValue);
+    let remedy = if is_for_nobody {
+        "leave it out of --preserve, or copy to another file system"
+    } else {
+        "run as a user who may set it, or leave it out of --preserve"
+    };
     (!lost.is_empty())
         .then(|| format!("copied, but not everything was preserved: {destination}: {properties}; {remedy}"))
 }
@@ -229,6 +235,10 @@ mod tests {
         let lost = Loss { what: Preserved::Mode, reason: LossReason::System(SystemError::from_code(1)) };
         let said = not_preserved(&[lost], &to).unwrap();
         assert!(said.contains("not everything was preserved: /b: mode ("), "{said}");
+        assert!(said.ends_with("; run as a user who may set it, or leave it out of --preserve"), "{said}");
+        let lost = Loss { what: Preserved::Timestamps, reason: LossReason::OtherValue };
+        let said = not_preserved(&[lost], &to).unwrap();
+        assert!(said.ends_with("; leave it out of --preserve, or copy to another file system"), "{said}");
         let lost = Loss { what: Preserved::Everything, reason: LossReason::Stream };
         let said = not_preserved(&[lost], &to).unwrap();
         assert!(said.contains("metadata was not preserved: /b: the source is a stream"), "{said}");

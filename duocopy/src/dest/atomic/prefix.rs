@@ -3,7 +3,7 @@
 use super::AtomicFile;
 use crate::api::{Error, Operation};
 use crate::dest::staging;
-use crate::digest::{Digest, Kind, PIECE};
+use crate::digest::{Digest, Kind, MustEnd, PIECE};
 use crate::record::ResumePoint;
 use crate::sys;
 
@@ -29,7 +29,7 @@ impl AtomicFile {
         }
         match truncate() {
             Err(error) if sys::is_refusal(&error) => self.refuses_holes = true,
-            other => other.map_err(|error| self.failed(Operation::Truncate, error))?,
+            other => other.map_err(self.path.failed(Operation::Truncate))?,
         }
         Ok(())
     }
@@ -41,7 +41,7 @@ impl AtomicFile {
             now if now == length => Ok(()),
             _ => self.file.set_len(length),
         };
-        set().map_err(|error| self.failed(Operation::SetLength, error))
+        set().map_err(self.path.failed(Operation::SetLength))
     }
 
     /// Makes one hole up to the end of the source, if its holes become holes. Some file systems would give blocks to the
@@ -62,7 +62,7 @@ impl AtomicFile {
         match make() {
             Ok(ends) => self.hole_ends = ends,
             Err(error) if sys::is_refusal(&error) => self.refuses_holes = true,
-            Err(error) => return Err(self.failed(Operation::Punch, error)),
+            Err(error) => return Err(self.path.failed(Operation::Punch)(error)),
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl AtomicFile {
     /// Returns the checksum's state at this point: from the recorded sum, or by reading the beginning again. A
     /// committed destination is always read, because only a dead Writer has claimed that it is the copy. If others may
     /// have written the recorded sum, the beginning is always read.
-    pub(super) fn digest_at(&self, kind: Kind, at: ResumePoint) -> Result<Digest, Error> {
+    pub(super) fn digest_at(&self, kind: Kind, at: ResumePoint, must_end: MustEnd) -> Result<Digest, Error> {
         if !self.already_committed
             && self.policy.trusts_memory
             && let Some(digest) = Digest::resume(kind, at.sum)
@@ -79,8 +79,8 @@ impl AtomicFile {
         }
         let mut digest = Digest::new(kind);
         digest
-            .update_from(&self.file, at.position, &mut vec![0; PIECE], &self.policy.stop)
-            .map_err(|error| self.failed(Operation::ReadPrefix, error))?;
+            .update_from(&self.file, at.position, &mut vec![0; PIECE], must_end)
+            .map_err(self.path.failed(Operation::ReadPrefix))?;
         // Another program may be writing to the destination.
         if self.already_committed && !self.matches_progress(at.position) {
             return Err(staging::lost(&self.path, false));

@@ -162,7 +162,7 @@ fn runs_of_zeros_become_holes_where_the_policy_says_so() {
     for sparse in [Sparse::Always, Sparse::Auto, Sparse::Never] {
         let folder = Folder::new();
         let mut destination = folder.open(&Policy { sparse, ..policy() }, true).unwrap();
-        let (mut staged, _) = destination.stage(ResumePoint::default(), PLAN).unwrap();
+        let (mut staged, ..) = destination.stage(ResumePoint::default(), PLAN, &|| false).unwrap();
         let content = [vec![1; 4096], vec![0; 1 << 20], vec![2; 10]].concat();
         assert_eq!(staged.write(0, &content), Ok(content.len()));
         let length = content.len() as u64;
@@ -172,7 +172,7 @@ fn runs_of_zeros_become_holes_where_the_policy_says_so() {
         }
         let whole = ResumePoint { position: length + zeros, sum: 0 };
         let (ready, _) = staged.prepare(whole, &SourceMetadata::new(&[Preserve::Mode]), false).unwrap();
-        ready.commit().unwrap().tidy();
+        ready.commit().unwrap().0.tidy();
         let copy = fs::read(folder.destination()).unwrap();
         assert!(copy[..content.len()] == content && copy[content.len()..].iter().all(|byte| *byte == 0));
         assert_eq!(copy.len() as u64, whole.position);
@@ -190,7 +190,7 @@ fn a_contradictory_record_makes_no_holes() {
     let source = SourceRecord { hides_holes: true, ..folder.source() };
     assert!(!source.stat.has_holes);
     let mut destination = open(&folder.destination(), &policy(), &source, true).unwrap();
-    let (mut staged, _) = destination.stage(ResumePoint::default(), PLAN).unwrap();
+    let (mut staged, ..) = destination.stage(ResumePoint::default(), PLAN, &|| false).unwrap();
     assert_eq!((staged.write(0, &[0; 8192]), staged.write_zeros(8192, 4096)), (Ok(8192), Ok(4096)));
 }
 

@@ -124,6 +124,12 @@ impl Directory {
         rustix::fs::fstat(&self.0).is_ok_and(|stat| stat.st_mode & 0o1000 != 0 && stat.st_mode & 0o022 != 0)
     }
 
+    /// Returns whether others can rename and remove what this user puts into this directory.
+    pub fn others_may_rename(&self) -> io::Result<bool> {
+        let mode = rustix::fs::fstat(&self.0)?.st_mode;
+        Ok(mode & 0o1000 == 0 && mode & 0o022 != 0)
+    }
+
     /// Returns the identity of the directory itself.
     pub fn id(&self) -> io::Result<FileId> {
         Ok(file_id(&rustix::fs::fstat(&self.0)?))
@@ -242,9 +248,9 @@ impl Directory {
     /// name is only checked before.
     pub fn rename_no_replace(&self, from: &OsStr, to: &OsStr) -> io::Result<NoReplace> {
         match system::rename_no_replace(&self.0, from, to) {
-            // The file system has no such call. The file has both names for a moment, and a new name that is taken
-            // still makes this fail.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            // The file system has no such call, or a filter of system calls does not know it. The file has both names for
+            // a moment, and a new name that is taken still makes this fail.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
                 match rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty()) {
                     Ok(()) => self.remove(from).map(|()| NoReplace::Guaranteed),
                     Err(error) if !NO_LINKS.contains(&error) => Err(error.into()),

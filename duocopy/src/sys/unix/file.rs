@@ -81,15 +81,17 @@ pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
 
 /// Returns the first range at or after this offset that is not a hole; `None` if only holes follow.
 ///
-/// On a file system that does not report holes there are none. The call moves the file's own offset.
+/// Where the file system does not report holes, or a filter of system calls forbids it, there are none. The call moves the
+/// file's own offset.
 pub fn next_data(file: &File, offset: u64) -> io::Result<Option<Range<u64>>> {
-    let start = match seek(file, SeekFrom::Data(offset)) {
-        Ok(start) => start,
-        Err(Errno::NXIO) => return Ok(None),
-        Err(Errno::INVAL | Errno::NOTSUP) => return Ok(Some(offset..u64::MAX)),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(Some(start..seek(file, SeekFrom::Hole(start))?))
+    let range =
+        seek(file, SeekFrom::Data(offset)).and_then(|start| Ok(start..seek(file, SeekFrom::Hole(start))?));
+    match range {
+        Ok(range) => Ok(Some(range)),
+        Err(Errno::NXIO) => Ok(None),
+        Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::PERM) => Ok(Some(offset..u64::MAX)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reserves space where the file system can, so that a full disk is noticed before the copy starts.
@@ -177,9 +179,17 @@ pub fn set_user(file: &File, user: u32) -> io::Result<()> {
     fchown(file, Some(user), None)
 }
 
-/// Checks that the file belongs to this user and this group.
-pub fn is_owned_by(file: &File, owner: (u32, u32)) -> bool {
-    file.metadata().is_ok_and(|it| (it.uid(), it.gid()) == owner)
+/// The number that all users and groups have that a user namespace does not know (`/proc/sys/fs/overflowuid`).
+const UNKNOWN: u32 = 65534;
+
+/// Checks that these numbers, which a file of this process has, stand for one user and one group. In a user namespace they
+/// may stand for any that it does not know: then no file can be given to them. A file that has set-ID bits loses them.
+pub fn is_known_owner(file: &File, (user, group): (u32, u32)) -> bool {
+    let is_refused = || {
+        let given = fchown(file, Some(user), Some(group));
+        given.is_err_and(|error| error.raw_os_error() == Some(Errno::INVAL.raw_os_error()))
+    };
+    user != UNKNOWN && group != UNKNOWN || !is_refused()
 }
 
 /// Sets the times of the last access and the last write, each as [`Stat`] has it.
@@ -193,8 +203,7 @@ pub(super) fn timestamps(accessed: Time, modified: Time) -> Timestamps {
     Timestamps { last_access, last_modification }
 }
 
-/// Returns the time that a file of this machine would get if it were written to now; `None` if a file that is open as a
-/// source cannot be written to.
+/// Returns the time that the kernel would give to a file that is written to now; `None` if the clock cannot be read.
 pub fn read_file_clock() -> Option<Time> {
     let now = nix::time::clock_gettime(system::FILE_CLOCK).ok()?;
     Some((now.tv_sec(), now.tv_nsec()))

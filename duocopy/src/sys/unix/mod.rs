@@ -17,8 +17,8 @@ pub use attributes::{
 };
 pub use dir::Directory;
 pub use file::{
-    MODE_WITHOUT_SETID, check_close, file_kind, file_kind_at, fstat, is_busy, is_only_name, is_own_file,
-    is_owned_by, is_private_file, is_writable, next_data, open_source, others_may_write, preallocate,
+    MODE_WITHOUT_SETID, check_close, file_kind, file_kind_at, fstat, is_busy, is_known_owner, is_only_name,
+    is_own_file, is_private_file, is_writable, next_data, open_source, others_may_write, preallocate,
     read_at, read_file_clock, set_mode, set_owner, set_times, set_user, stat, while_others_may_read,
     write_at,
 };

@@ -60,8 +60,8 @@ pub fn case_fold(name: &OsStr) -> OsString {
     name.to_owned()
 }
 
-/// Quotes a word for a POSIX shell, whatever bytes it has. The result contains nothing that [`printable`](crate::sys::printable) would
-/// escape.
+/// Quotes a word for a POSIX shell, whatever bytes it has. The result contains nothing that
+/// [`printable`](crate::sys::printable) would escape.
 pub fn shell_quote(word: &[u8]) -> String {
     match std::str::from_utf8(word) {
         Ok(text)
@@ -73,8 +73,8 @@ pub fn shell_quote(word: &[u8]) -> String {
             text.into()
         }
         Ok(text) if !text.contains(is_hidden) => format!("'{}'", text.replace('\'', r"'\''")),
-        // Not `$'...'`, which older POSIX shells do not know. A substitution loses the line breaks at its end, so those are
-        // taken from IFS: a space, a tab and a line break. A `!` would recall a command in an interactive shell.
+        // Not `$'...'`, which older POSIX shells do not know. A substitution loses the line breaks at its end, so those
+        // are taken from IFS: a space, a tab and a line break. A `!` would recall a command in an interactive shell.
         _ => {
             let end = word.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 1);
             let text = &word[..end];

@@ -1,7 +1,10 @@
 //! A directory for one copy, in which only this user can do anything.
 
 use super::dir::Directory;
-use rustix::fs::{AtFlags, Mode};
+use super::system;
+use rustix::fd::AsRawFd;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -23,16 +26,34 @@ impl PrivateDirectory {
         places.into_iter().flatten().filter(|place| place.is_absolute()).collect()
     }
 
-    /// Makes one in this directory, with a name that nobody can guess.
+    /// Makes one in this directory, with a name that nobody can guess. Fails where other users could rename it, and put
+    /// another directory in its place.
     pub fn make(place: &Path) -> io::Result<Self> {
         let parent = Directory::open_path(place)?;
+        if parent.others_may_rename()? {
+            return Err(Errno::PERM.into());
+        }
         let name = format!("duocopy-{:016x}", RandomState::new().hash_one(std::process::id()));
         rustix::fs::mkdirat(&parent, &name, Mode::RWXU)?;
         let made = Self { path: place.join(&name), parent, name };
-        // The umask may have locked out even this user.
-        rustix::fs::chmodat(&made.parent, &made.name, Mode::RWXU, AtFlags::empty())
-            .inspect_err(|_| made.remove())?;
+        made.let_owner_in().inspect_err(|_| made.remove())?;
         Ok(made)
+    }
+
+    /// Sets the mode again if the umask, or the parent's default access list, has locked out even this user.
+    fn let_owner_in(&self) -> rustix::io::Result<()> {
+        let flags = system::LOOKUP | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.parent, &self.name, flags, Mode::empty())?;
+        if rustix::fs::fstat(&opened)?.st_mode & 0o777 == 0o700 {
+            return Ok(());
+        }
+        match rustix::fs::fchmod(&opened, Mode::RWXU) {
+            // It is open for lookups only.
+            Err(Errno::BADF) => {
+                rustix::fs::chmod(format!("/proc/self/fd/{}", opened.as_raw_fd()), Mode::RWXU)
+            }
+            other => other,
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -53,7 +74,8 @@ impl PrivateDirectory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::MetadataExt;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     #[test]
     fn a_private_directory_is_made_and_removed() {
@@ -64,6 +86,28 @@ mod tests {
             assert_eq!(one.path().metadata().unwrap().mode() & 0o7777, 0o700);
             one.remove();
             assert!(!one.path().exists());
+        }
+    }
+
+    #[test]
+    fn a_private_directory_is_made_only_where_nobody_can_replace_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for (mode, is_safe) in [
+            (0o700, true),
+            (0o755, true),
+            (0o1777, true),
+            (0o1770, true),
+            (0o777, false),
+            (0o770, false),
+            (0o702, false),
+        ] {
+            std::fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+            let made = PrivateDirectory::make(folder.path());
+            assert_eq!(made.is_ok(), is_safe, "{mode:o}: {made:?}");
+            if let Ok(made) = made {
+                made.remove();
+            }
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{mode:o}");
         }
     }
 }

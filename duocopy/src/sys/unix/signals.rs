@@ -1,6 +1,8 @@
 //! Signals that stop the copy, and those that ask for its state.
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use super::users::status_field;
+use nix::sys::signal::{SigSet, Signal};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag::{register, register_conditional_shutdown, register_usize};
 use std::io;
 use std::sync::Arc;
@@ -22,7 +24,8 @@ impl Signals {
     /// Starts to watch: the first Ctrl-C, hang-up or termination sets a flag, and a second one ends the process with
     /// `exit_base` plus the number of the signal.
     ///
-    /// Signals that the process ignored when it started (`nohup`, background jobs) stay ignored.
+    /// Signals that the process ignored when it started (`nohup`, background jobs) stay ignored. Signals that were blocked
+    /// are unblocked: a mask is what a parent has forgotten to restore, and nobody could interrupt the copy.
     pub fn watch(exit_base: u8) -> io::Result<Self> {
         let signals = Self {
             stop: Arc::new(AtomicBool::new(false)),
@@ -31,8 +34,10 @@ impl Signals {
         };
         // This is not `stop`, which the program may set too: only a second signal ends the process at once.
         let second = Arc::new(AtomicBool::new(false));
-        let ignored = ignored_signals();
-        for signal in STOPPING.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
+        // A bit for each ignored signal. Only Linux tells; elsewhere no signal counts as ignored.
+        let ignored = status_field("SigIgn:", 16).unwrap_or(0);
+        let is_ignored = |signal: i32| ignored >> (signal - 1) & 1 == 1;
+        for signal in STOPPING.into_iter().filter(|signal| !is_ignored(*signal)) {
             register_conditional_shutdown(signal, i32::from(exit_base) + signal, Arc::clone(&second))?;
             register(signal, Arc::clone(&second))?;
             register_usize(signal, Arc::clone(&signals.number), signal.unsigned_abs() as usize)?;
@@ -45,6 +50,14 @@ impl Signals {
         // A handler, even one that does nothing, keeps the signal from killing the process: a write beyond `ulimit -f`
         // then fails like any other.
         register(rustix::process::Signal::XFSZ.as_raw(), Arc::default())?;
+        // While it is ignored, the system does not tell how the second process of `cp` ended.
+        if is_ignored(SIGCHLD) {
+            register(SIGCHLD, Arc::default())?;
+        }
+        [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1]
+            .into_iter()
+            .collect::<SigSet>()
+            .thread_unblock()?;
         Ok(signals)
     }
 
@@ -59,11 +72,4 @@ impl Signals {
     pub fn status_requested(&self) -> bool {
         self.status.swap(false, Ordering::Relaxed)
     }
-}
-
-/// Returns a bit for each ignored signal. Only Linux tells; elsewhere no signal counts as ignored.
-fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

@@ -10,7 +10,7 @@ use rustix::io::{Errno, retry_on_intr};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, IntoRawFd};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// How long [`poll_ready`] waits at most: a twentieth of a second.
@@ -31,16 +31,23 @@ pub fn open_stream_output(directory: &Directory, name: &OsStr) -> io::Result<Opt
     }
 }
 
-/// The standard streams that were closed when the process started: 1 for input, 2 for output. In their place, the Rust
-/// runtime opens `/dev/null` before `main`.
+/// The standard streams that were closed when the process started: 1 for input, 2 for output, 4 for messages. In their
+/// place, `/dev/null` is open before `main`, or a directory, which nobody can read from or write to.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
 
 ctor::declarative::ctor! {
     #[ctor(unsafe)]
     fn remember_closed_streams() {
-        for (bit, stream) in [(1, rustix::stdio::stdin()), (2, rustix::stdio::stdout())] {
+        for (bit, stream) in
+            [(1, rustix::stdio::stdin()), (2, rustix::stdio::stdout()), (4, rustix::stdio::stderr())]
+        {
             if rustix::io::fcntl_getfd(stream).is_err() {
                 CLOSED.fetch_or(bit, Ordering::Relaxed);
+                // The new descriptor gets this number, the lowest that is free. The Rust runtime would end the process
+                // where there is no `/dev/null`.
+                let null = rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty());
+                let opened = null.or_else(|_| rustix::fs::open(c"/", OFlags::RDONLY, Mode::empty()));
+                let _ = opened.map(IntoRawFd::into_raw_fd);
             }
         }
     }
@@ -66,8 +73,10 @@ fn opened_at_start(stream: &impl AsFd, bit: u8, wrong: OFlags) -> io::Result<Fil
     Ok(stream.as_fd().try_clone_to_owned()?.into())
 }
 
-/// Returns an error if nobody gets what is written to standard output: it was closed when the process started, or the
-/// program that read from it has ended.
+/// Checks that somebody gets what is written to standard output.
+///
+/// # Errors
+/// The one of a write: standard output was closed when the process started, or the program that reads from it has ended.
 pub fn check_standard_output() -> io::Result<()> {
     let output = standard_output()?;
     let mut polled = [PollFd::new(&output, PollFlags::empty())];

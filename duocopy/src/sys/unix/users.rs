@@ -1,6 +1,5 @@
 //! Users, groups and the umask.
 
-use super::system;
 use nix::unistd::{Group, User};
 use rustix::fs::Mode;
 use std::collections::BTreeMap;
@@ -90,11 +89,18 @@ pub fn effective_user() -> Option<u32> {
 ///
 /// The umask has no special bits: a new file gets `mode & 0o777 & !umask`.
 pub fn umask() -> u32 {
-    system::read_umask().unwrap_or_else(|| {
+    status_field("Umask:", 8).unwrap_or_else(|| {
         let mask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
         rustix::process::umask(mask);
-        system::mode_bits(mask)
-    })
+        mask.bits().into()
+    }) as u32
+}
+
+/// Returns a number from `/proc/self/status`, which only Linux has; `None` if that is not mounted.
+pub(super) fn status_field(name: &str, radix: u32) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+    u64::from_str_radix(value.trim(), radix).ok()
 }
 
 #[cfg(test)]

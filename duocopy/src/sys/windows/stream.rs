@@ -20,7 +20,10 @@ pub fn standard_output() -> io::Result<File> {
     Ok(io::stdout().as_handle().try_clone_to_owned()?.into())
 }
 
-/// Returns an error if standard output was closed when the process started.
+/// Checks that standard output was open when the process started.
+///
+/// # Errors
+/// The one of a write.
 pub fn check_standard_output() -> io::Result<()> {
     standard_output().map(drop)
 }

@@ -39,6 +39,8 @@ pub enum Call {
     Write,
     /// Each call about extended attributes, of which there are none.
     Attributes,
+    /// The removal of a file that is not empty.
+    RemoveContent,
 }
 
 /// What the file system does not do as others do.
@@ -46,6 +48,10 @@ pub enum Call {
 pub enum Fault {
     /// This call fails with this error.
     Refuses(Call, Errno),
+    /// This call succeeds without any effect.
+    Ignores(Call),
+    /// All files are told to have this mode.
+    Mode(u16),
     /// The length of a file is told as 0; reading goes on until its end all the same.
     SizeZero,
     /// The length of a file is told as this; reading goes on until its end all the same.
@@ -54,6 +60,9 @@ pub enum Fault {
     PresentTimes,
     /// Times are rounded down to [`COARSE`] seconds.
     CoarseTimes,
+    /// The kernel remembers for an hour what it was told about a file, and nobody can write to the file system: otherwise
+    /// each reading would make it ask for the time of access.
+    Remembered,
 }
 
 /// A mounted file system.
@@ -91,6 +100,9 @@ fn mount(backing: &Path, mountpoint: &Path, faults: &[Fault]) -> io::Result<Back
         // A helper, `fusermount3`, unmounts it if this process is killed.
         MountOption::AutoUnmount,
     ];
+    if faults.contains(&Fault::Remembered) {
+        config.mount_options.push(MountOption::RO);
+    }
     config.acl = SessionACL::All;
     fuser::spawn_mount(Nodes::new(backing, faults)?, mountpoint, &config)
 }

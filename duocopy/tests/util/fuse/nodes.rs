@@ -42,12 +42,21 @@ impl Nodes {
         self.faults.contains(&fault)
     }
 
+    /// Returns how long the kernel may remember what it is told about files.
+    pub fn memory(&self) -> Duration {
+        if self.has(Fault::Remembered) { Duration::from_secs(3600) } else { Duration::ZERO }
+    }
+
     pub fn check(&self, call: Call) -> Result<(), Errno> {
         let refuses = |fault: &Fault| match fault {
             Fault::Refuses(refused, error) if *refused == call => Some(*error),
             _ => None,
         };
         self.faults.iter().find_map(refuses).map_or(Ok(()), Err)
+    }
+
+    pub fn ignores(&self, call: Call) -> bool {
+        self.has(Fault::Ignores(call))
     }
 
     /// Returns a path that leads to this node, whatever its name is now.
@@ -89,6 +98,7 @@ impl Nodes {
     fn attributes(&self, it: &Metadata) -> FileAttr {
         let is_file = it.is_file();
         let size = self.faults.iter().find_map(Fault::size).filter(|_| is_file);
+        let mode = self.faults.iter().find_map(Fault::mode).filter(|_| is_file);
         let now = SystemTime::UNIX_EPOCH.elapsed().expect("a clock that is right");
         let time = |seconds: i64, nanoseconds: i64| {
             if self.has(Fault::PresentTimes) {
@@ -111,7 +121,7 @@ impl Nodes {
             ctime: time(it.ctime(), it.ctime_nsec()),
             crtime: SystemTime::UNIX_EPOCH,
             kind: FileType::from_std(it.file_type()).expect("a file of a known kind"),
-            perm: (it.mode() & 0o7777) as u16,
+            perm: mode.unwrap_or((it.mode() & 0o7777) as u16),
             nlink: it.nlink() as u32,
             uid: it.uid(),
             gid: it.gid(),
@@ -141,11 +151,11 @@ impl Nodes {
     pub fn change(&self, node: INodeNo, change: &Change) -> Result<FileAttr, Errno> {
         let path = self.path(node)?;
         let Change { mode, owner, group, length, accessed, modified } = *change;
-        if let Some(mode) = mode {
+        if let Some(mode) = mode.filter(|_| !self.ignores(Call::Chmod)) {
             self.check(Call::Chmod)?;
             std::fs::set_permissions(&path, Permissions::from_mode(mode & 0o7777))?;
         }
-        if owner.is_some() || group.is_some() {
+        if (owner.is_some() || group.is_some()) && !self.ignores(Call::Chown) {
             self.check(Call::Chown)?;
             chown(&path, owner, group)?;
         }
@@ -168,6 +178,14 @@ impl Fault {
         match self {
             Self::SizeZero => Some(0),
             Self::Size(size) => Some(*size),
+            _ => None,
+        }
+    }
+
+    /// Returns the mode that is told, if it is not the true one.
+    fn mode(&self) -> Option<u16> {
+        match self {
+            Self::Mode(mode) => Some(*mode),
             _ => None,
         }
     }

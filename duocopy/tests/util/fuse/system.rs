@@ -13,12 +13,9 @@ use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 type Answer<T> = Result<T, Errno>;
-
-/// The kernel asks each time.
-const NO_CACHE: Duration = Duration::ZERO;
 
 /// Answers a request with the result of an expression, or with its error.
 macro_rules! answer {
@@ -35,7 +32,11 @@ macro_rules! answer {
 
 impl Filesystem for Nodes {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        answer!(reply, self.look_up(parent, name), |found| reply.entry(&NO_CACHE, &found, Generation(0)));
+        answer!(reply, self.look_up(parent, name), |found| reply.entry(
+            &self.memory(),
+            &found,
+            Generation(0)
+        ));
     }
 
     fn forget(&self, _: &Request, node: INodeNo, lookups: u64) {
@@ -43,7 +44,7 @@ impl Filesystem for Nodes {
     }
 
     fn getattr(&self, _: &Request, node: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        answer!(reply, self.stat(node), |found| reply.attr(&NO_CACHE, &found));
+        answer!(reply, self.stat(node), |found| reply.attr(&self.memory(), &found));
     }
 
     fn setattr(
@@ -65,7 +66,7 @@ impl Filesystem for Nodes {
         reply: ReplyAttr,
     ) {
         let wanted = Change { mode, owner, group, length, accessed, modified };
-        answer!(reply, self.change(node, &wanted), |found| reply.attr(&NO_CACHE, &found));
+        answer!(reply, self.change(node, &wanted), |found| reply.attr(&self.memory(), &found));
     }
 
     fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
@@ -75,12 +76,18 @@ impl Filesystem for Nodes {
             std::fs::set_permissions(&path, Permissions::from_mode(mode & !umask & 0o7777))?;
             self.look_up(parent, name)
         };
-        answer!(reply, make(), |entry| reply.entry(&NO_CACHE, &entry, Generation(0)));
+        answer!(reply, make(), |entry| reply.entry(&self.memory(), &entry, Generation(0)));
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let path = self.child(parent, name);
-        answer!(reply, path.and_then(|path| Ok(std::fs::remove_file(path)?)));
+        let unlink = || -> Answer<_> {
+            let path = self.child(parent, name)?;
+            if path.symlink_metadata()?.len() > 0 {
+                self.check(Call::RemoveContent)?;
+            }
+            Ok(std::fs::remove_file(path)?)
+        };
+        answer!(reply, unlink());
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -116,7 +123,7 @@ impl Filesystem for Nodes {
             fs::linkat(CWD, from, CWD, to, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from)?;
             self.look_up(parent, name)
         };
-        answer!(reply, link(), |made| reply.entry(&NO_CACHE, &made, Generation(0)));
+        answer!(reply, link(), |made| reply.entry(&self.memory(), &made, Generation(0)));
     }
 
     fn open(&self, _: &Request, node: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
@@ -151,7 +158,7 @@ impl Filesystem for Nodes {
             Ok((self.look_up(parent, name)?, self.keep(file)))
         };
         answer!(reply, create(), |(found, (handle, flags))| {
-            reply.created(&NO_CACHE, &found, Generation(0), handle, flags);
+            reply.created(&self.memory(), &found, Generation(0), handle, flags);
         });
     }
 
@@ -265,6 +272,13 @@ impl Filesystem for Nodes {
             self.with(handle, |file| Ok(fs::seek(file, to)?))
         };
         answer!(reply, seek(), |found| reply.offset(found.cast_signed()));
+    }
+
+    fn setxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: &[u8], _: i32, _: u32, reply: ReplyEmpty) {
+        if self.ignores(Call::Attributes) {
+            return reply.ok();
+        }
+        reply.error(self.check(Call::Attributes).err().unwrap_or(Errno::ENOSYS));
     }
 
     fn getxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, reply: ReplyXattr) {

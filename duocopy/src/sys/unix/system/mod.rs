@@ -1,8 +1,11 @@
 //! What differs between the Unix systems. Each module below provides the same names; this one selects.
 //!
-//! `FILE_CLOCK`, `LOOKUP`, `WALK`, `has_magic_links`, `may_compress`, `device`, `mode_bits`, `read_umask`, `advise_sequential`, `open_direct`, `overrides_owners`, `path_of`, `protection`,
-//! `sync_all_of`, `sync_directory` and `rename_no_replace` are for the other files of Unix; the rest is for everybody.
+//! `FILE_CLOCK`, `LOOKUP`, `WALK`, `has_magic_links`, `may_compress`, `device`, `advise_sequential`, `open_direct`,
+//! `overrides_owners`, `path_of`, `protection`, `sync_all_of`, `sync_directory` and `rename_no_replace` are for the
+//! other files of Unix; the rest is for everybody.
 
+#[cfg(not(target_os = "linux"))]
+mod bsd;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
 #[cfg(target_os = "linux")]
@@ -20,6 +23,6 @@ use macos as this;
 pub use this::{
     CAN_DROP_CACHED, FILE_CLOCK, HAS_ACCESS_LISTS, LOOKUP, PIPE_BUF, WALK, advise_sequential, confine,
     device, drop_cached, file_system_kind, free_memory, fresh_stat, has_magic_links, is_anonymous_device,
-    is_cached, may_compress, mode_bits, name_prepared, open_direct, overrides_owners, path_of, prepare_file,
-    protection, read_umask, rename_no_replace, set_direct, sync_all_of, sync_directory,
+    is_cached, may_compress, name_prepared, open_direct, overrides_owners, path_of, prepare_file, protection,
+    rename_no_replace, set_direct, sync_all_of, sync_directory,
 };

@@ -13,7 +13,7 @@ pub use sandbox::confine;
 
 use crate::sys::contract::Protection;
 use rustix::fd::OwnedFd;
-use rustix::fs::{Advice, AtFlags, CWD, FsWord, Mode, OFlags, RenameFlags, StatxAttributes, StatxFlags};
+use rustix::fs::{Advice, AtFlags, CWD, FsWord, OFlags, RenameFlags, StatxAttributes, StatxFlags};
 use rustix::thread::CapabilitySet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -77,18 +77,6 @@ pub fn device(number: rustix::fs::Dev) -> u64 {
 /// kernel assigns such a number at each mount.
 pub fn is_anonymous_device(device: u64) -> bool {
     rustix::fs::major(device) == 0
-}
-
-/// Converts a mode to a number.
-pub fn mode_bits(mode: Mode) -> u32 {
-    mode.bits()
-}
-
-/// Reads the umask from `/proc`; `None` if that is not mounted.
-pub fn read_umask() -> Option<u32> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
-    u32::from_str_radix(mask.trim(), 8).ok()
 }
 
 /// Advises the system that the file is read once from its start. Without that the copy is slower, not wrong.
