@@ -71,7 +71,7 @@ pub fn attribute(what: Preserving) -> Option<Preserve> {
     if let Preserving::This(what) = what { Some(what) } else { None }
 }
 
-/// If the copy shares its blocks with SRC.
+/// What `--reflink` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reflink {
     Auto,
