@@ -8,7 +8,7 @@ extern crate harness;
 
 mod util;
 
-// The portable build has another pipe (`sys` of blockpipe), but the same files: what concerns only files is not run again.
+// The portable build has another pipe (`sys` of blockpipe). What concerns only files or the output is not run again.
 #[cfg(unix)]
 mod attacks;
 #[cfg(not(blockpipe_portable))]
@@ -20,9 +20,11 @@ mod command_line;
 mod cp;
 #[cfg(all(unix, not(blockpipe_portable)))]
 mod cp_flags;
+#[cfg(not(blockpipe_portable))]
 mod destination;
 #[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod directories;
+#[cfg(not(blockpipe_portable))]
 mod embed;
 #[cfg(unix)]
 mod every_call;
@@ -44,8 +46,9 @@ mod layers;
 #[cfg(unix)]
 mod limits;
 mod lone_reader;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod made_up_files;
+#[cfg(not(blockpipe_portable))]
 mod memory;
 #[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod messages;
@@ -55,7 +58,7 @@ mod misbehaving;
 mod names;
 #[cfg(unix)]
 mod no_usual_place;
-#[cfg(unix)]
+#[cfg(all(unix, not(blockpipe_portable)))]
 mod output;
 mod pair;
 #[cfg(unix)]
@@ -64,6 +67,7 @@ mod parties;
 mod power_cuts;
 #[cfg(not(blockpipe_portable))]
 mod preserve;
+#[cfg(not(blockpipe_portable))]
 mod progress;
 #[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 mod protected;

@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each system uses a part of this")]
 
 mod folder;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 pub mod fuse;
 #[cfg(target_os = "linux")]
 pub mod mounts;

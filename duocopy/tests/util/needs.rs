@@ -162,7 +162,7 @@ pub fn file_systems() -> Met {
 }
 
 /// File systems that misbehave as told can be mounted.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(blockpipe_portable)))]
 pub use super::fuse::fuse;
 
 /// A user can create namespaces in which it is root.
