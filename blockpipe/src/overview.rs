@@ -5,7 +5,7 @@ use crate::layout::{MAGIC, VERSION};
 use crate::memory::Shared;
 use crate::monitor::Snapshot;
 use crate::sync::Ordering;
-use crate::sys::{Seats, Side};
+use crate::sys::{Location, Seats, Side};
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 const GATE_WAIT: Duration = Duration::from_millis(50);
 
 /// Returns the state of the pipe with this key, or `None` if there is none.
-pub(crate) fn inspect(directory: Option<&OsStr>, key: u128) -> Result<Option<Snapshot>, JoinError> {
-    let seats = Seats::existing(directory, key)?;
+pub(crate) fn inspect(location: &Location, key: u128) -> Result<Option<Snapshot>, JoinError> {
+    let seats = Seats::existing(location, key)?;
     seats.map_or(Ok(None), |seats| snapshot_of(&seats))
 }
 
@@ -34,8 +34,9 @@ pub(crate) fn inspect(directory: Option<&OsStr>, key: u128) -> Result<Option<Sna
 /// # Ok::<(), blockpipe::JoinError>(())
 /// ```
 pub fn pipes(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, JoinError>>, JoinError> {
-    let keys = Seats::keys(directory)?;
-    let pipe = |key| match Seats::existing(directory, key) {
+    let location = directory.into();
+    let keys = Seats::keys(&location)?;
+    let pipe = |key| match Seats::existing(&location, key) {
         Ok(seats) => seats.and_then(|seats| snapshot_of(&seats).transpose()),
         Err(error) => Some(Err(error.into())),
     };
@@ -57,19 +58,19 @@ pub fn pipes(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, JoinError
 /// # Ok::<(), blockpipe::JoinError>(())
 /// ```
 pub fn remove_dead(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, JoinError>>, JoinError> {
-    sweep(directory, None, GATE_WAIT)
+    sweep(&directory.into(), None, GATE_WAIT)
 }
 
 /// Removes what killed pairs left over, except for the caller's own pipe. Waits up to `gate_wait` for the gate of each
 /// pipe whose seats are free.
 pub(crate) fn sweep(
-    directory: Option<&OsStr>,
+    location: &Location,
     own: Option<u128>,
     gate_wait: Duration,
 ) -> Result<Vec<Result<Snapshot, JoinError>>, JoinError> {
     let mut removed = Vec::new();
-    for key in Seats::keys(directory)?.into_iter().filter(|key| Some(*key) != own) {
-        let Ok(Some(seats)) = Seats::existing(directory, key) else { continue };
+    for key in Seats::keys(location)?.into_iter().filter(|key| Some(*key) != own) {
+        let Ok(Some(seats)) = Seats::existing(location, key) else { continue };
         let is_free = |side| matches!(seats.is_held(side), Ok(false));
         let is_dead = || is_free(Side::Producer) && is_free(Side::Consumer);
         // A process that is stopped while it holds a gate keeps everybody else from joining and leaving, so never lock

@@ -15,7 +15,7 @@ use crate::overview;
 use crate::producer::Producer;
 use crate::reason::Reason;
 use crate::sync::{Ordering, step};
-use crate::sys::{self, Seats, Side};
+use crate::sys::{self, Location, Seats, Side};
 use crate::wait::{ReadyWait, wait_for_ready, wait_until_vacated};
 use std::ffi::{OsStr, OsString};
 use std::marker::PhantomData;
@@ -40,7 +40,7 @@ pub enum End<T: Trust = UntrustedPeer> {
 #[derive(Clone, Debug)]
 pub struct Pipe<T: Trust = UntrustedPeer> {
     name: Vec<u8>,
-    directory: Option<OsString>,
+    pub(crate) location: Location,
     tag: Vec<u8>,
     options: Options,
     trust: PhantomData<T>,
@@ -69,7 +69,7 @@ impl Pipe {
     pub fn named(name: impl AsRef<[u8]>) -> Self {
         Self {
             name: name.as_ref().into(),
-            directory: None,
+            location: Location::Usual,
             tag: Vec::new(),
             options: Options::default(),
             trust: PhantomData,
@@ -88,8 +88,8 @@ impl Pipe {
     #[expect(unsafe_code, reason = "a promise of the caller")]
     #[must_use]
     pub unsafe fn trust_peer(self) -> Pipe<TrustedPeer> {
-        let Self { name, directory, tag, options, trust: _ } = self;
-        Pipe { name, directory, tag, options, trust: PhantomData }
+        let Self { name, location, tag, options, trust: _ } = self;
+        Pipe { name, location, tag, options, trust: PhantomData }
     }
 }
 
@@ -123,7 +123,7 @@ impl<T: Trust> Pipe<T> {
     /// Not supported on Windows: joining fails there. Example: [sharing a directory](#sharing-a-directory).
     #[must_use]
     pub fn in_directory(mut self, directory: impl AsRef<OsStr>) -> Self {
-        self.directory = Some(directory.as_ref().into());
+        self.location = Location::Shared(directory.as_ref().into());
         self
     }
 
@@ -242,7 +242,7 @@ impl<T: Trust> Pipe<T> {
     /// # Errors
     /// [`JoinError::Foreign`], [`JoinError::OtherVersion`], [`JoinError::Io`].
     pub fn inspect(&self) -> Result<Option<Snapshot>, JoinError> {
-        overview::inspect(self.chosen_directory(), fingerprint(&self.name))
+        overview::inspect(&self.location, fingerprint(&self.name))
     }
 
     /// Returns the path of the directory that holds the pipe's file, for messages. It is looked up again in each call,
@@ -253,7 +253,7 @@ impl<T: Trust> Pipe<T> {
     /// to another user, it is a directory of the same name in `XDG_RUNTIME_DIR`, if that is set and belongs to this user
     /// alone. Example: [sharing a directory](#sharing-a-directory).
     pub fn directory(&self) -> Option<OsString> {
-        sys::directory(self.chosen_directory())
+        sys::directory(&self.location)
     }
 
     /// Joins as the requested side, or as whichever is free.
@@ -302,12 +302,12 @@ impl<T: Trust> Pipe<T> {
     fn arrive(&self, key: u128, requested: Option<Side>) -> Result<(Attached, Entry), JoinError> {
         let deadline = Instant::now() + ARRIVAL_LIMIT;
         loop {
-            let (seats, new) = Seats::open(self.chosen_directory(), key)?;
+            let (seats, new) = Seats::open(&self.location, key)?;
             let seats = Arc::new(seats);
             if new {
                 // Perhaps nobody ever joins a dead pipe's name again, so the maker of a new pipe cleans up. A pipe whose
                 // gate is held is left to the next one.
-                let _ = overview::sweep(self.chosen_directory(), Some(key), Duration::ZERO);
+                let _ = overview::sweep(&self.location, Some(key), Duration::ZERO);
             }
             let locked = seats.lock_gate(deadline).inspect_err(|_| {
                 if new {
@@ -472,10 +472,6 @@ impl<T: Trust> Pipe<T> {
         header.state.store(OPENING, Ordering::Release);
         step();
         Ok(())
-    }
-
-    fn chosen_directory(&self) -> Option<&OsStr> {
-        self.directory.as_deref()
     }
 
     /// 1 if this process takes part in replacing a dead peer, as it is stored in the header.

@@ -163,6 +163,13 @@ fn what_others_put_into_an_open_directory_is_left_alone() {
     fs::hard_link(&precious, place.file(&name)).unwrap();
     is_foreign(&name, "has a second hard link");
     fs::remove_file(place.file(&name)).unwrap();
+    // Not the first name of a pipe, which the process that made it did not live to remove.
+    fs::hard_link(&precious, place.file(&name)).unwrap();
+    let first = first_name(&place, &name);
+    fs::write(&first, "").unwrap();
+    is_foreign(&name, "has a second hard link");
+    fs::remove_file(place.file(&name)).unwrap();
+    assert!(first.exists() && precious.exists());
     let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o666));
     rustix::fs::mknodat(rustix::fs::CWD, place.file(&name), fifo, mode, 0).unwrap();
     is_foreign(&name, "not a regular file");
@@ -171,6 +178,29 @@ fn what_others_put_into_an_open_directory_is_left_alone() {
     fs::set_permissions(place.file(&name), fs::Permissions::from_mode(0o666)).unwrap();
     is_foreign(&name, "shorter than a pipe");
     assert_eq!(fs::metadata(&precious).unwrap().len(), 0);
+}
+
+/// Returns a name that a new pipe could have at first.
+fn first_name(place: &Place, name: &Name) -> PathBuf {
+    let mut path = place.file(name).into_os_string();
+    path.push("-new-0123456789abcdef");
+    path.into()
+}
+
+/// Where nothing renames without replacing, a new pipe has two names for a moment. Checks that a kill at that moment, by
+/// any user of the directory, blocks nobody.
+#[test]
+fn a_pipe_whose_maker_did_not_live_to_remove_its_first_name_is_used() {
+    let _watchdog = Watchdog::new(60);
+    for mode in [0o700, 0o2770, 0o777] {
+        let (place, name) = (Place::new(mode), Name::new());
+        let first = first_name(&place, &name);
+        fs::write(&first, "").unwrap();
+        fs::set_permissions(&first, fs::Permissions::from_mode(mode & 0o666)).unwrap();
+        fs::hard_link(&first, place.file(&name)).unwrap();
+        drop(place.pipe(&name).join().expect("the pipe is as good as new"));
+        assert!(!first.exists(), "{mode:o}");
+    }
 }
 
 /// Checks that a process that has opened a pipe notices when somebody renames it, and restarts: otherwise it would wait

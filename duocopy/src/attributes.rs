@@ -19,19 +19,22 @@ const HEADER: &[u8; 8] = b"attr\0\0\0\x01";
 /// Bytes at the beginning of a piece that hold its offset.
 const OFFSET: usize = 4;
 /// The part of [`MAX_PACKED`] that is reserved for names.
-const MAX_NAMES: usize = 128 << 10;
+const ROOM_FOR_NAMES: usize = 128 << 10;
+/// The most bytes that all names of a file can have, each with a zero (`XATTR_LIST_MAX` of Linux).
+const MAX_NAMES: usize = 64 << 10;
 /// Stands for the length of a value that could not be read.
 const UNREADABLE: u32 = u32::MAX;
 
 /// Packs attributes for the Writer. A value for which there is no room counts as unreadable.
 pub fn pack(attributes: &[Attribute]) -> Vec<u8> {
-    let mut packed = HEADER.to_vec();
+    let (mut packed, mut names) = (HEADER.to_vec(), 0);
     for (name, value) in attributes {
         let name = name.as_encoded_bytes();
-        let room = (MAX_PACKED - MAX_NAMES).saturating_sub(packed.len() + name.len() + 8);
+        names += name.len() + 1;
+        let room = (MAX_PACKED - ROOM_FOR_NAMES).saturating_sub(packed.len() + name.len() + 8);
         let value = value.as_deref().filter(|value| value.len() <= room);
         let length = value.map_or(UNREADABLE, |value| value.len() as u32);
-        if packed.len() + name.len() + 8 > MAX_PACKED {
+        if names > MAX_NAMES || packed.len() + name.len() + 8 > MAX_PACKED {
             break;
         }
         packed.extend_from_slice(&(name.len() as u32).to_le_bytes());
@@ -74,14 +77,14 @@ impl Received {
         true
     }
 
-    /// Returns the attributes; `None` if they are incomplete.
+    /// Returns the attributes; `None` if they are incomplete, or more than a file can have.
     pub fn unpack(&self) -> Option<Vec<Attribute>> {
         unpack(&self.0)
     }
 }
 
 fn unpack(packed: &[u8]) -> Option<Vec<Attribute>> {
-    let (mut rest, mut attributes) = (packed.strip_prefix(HEADER)?, Vec::new());
+    let (mut rest, mut attributes, mut names) = (packed.strip_prefix(HEADER)?, Vec::new(), 0);
     while !rest.is_empty() {
         let mut word = || {
             let (word, others) = rest.split_at_checked(4)?;
@@ -93,6 +96,10 @@ fn unpack(packed: &[u8]) -> Option<Vec<Attribute>> {
         let length = if value == UNREADABLE { 0 } else { value as usize };
         let (bytes, others) = others.split_at_checked(length)?;
         rest = others;
+        names += name.len() + 1;
+        if names > MAX_NAMES {
+            return None;
+        }
         let name = sys::attribute_name(name)?;
         attributes.push((name, (value != UNREADABLE).then(|| bytes.to_vec())));
     }
@@ -127,6 +134,23 @@ mod tests {
             pack(&[("user.large".into(), Some(vec![0; MAX_PACKED])), ("user.small".into(), Some(vec![1]))]);
         let [(_, None), (_, Some(small))] = &unpack(&large).unwrap()[..] else { panic!("{}", large.len()) };
         assert_eq!(small, &[1]);
+    }
+
+    #[test]
+    fn no_more_names_arrive_than_a_file_can_have() {
+        for (length, most) in [(1, MAX_NAMES / 2), (7, MAX_NAMES / 8), (255, MAX_NAMES / 256)] {
+            let attributes = |count| vec![("x".repeat(length).into(), None); count];
+            for (count, arrives) in [(most, true), (most + 1, false)] {
+                let one = pack(&attributes(1))[HEADER.len()..].repeat(count);
+                let received = unpack(&[&HEADER[..], &one].concat());
+                assert_eq!(received.is_some_and(|all| all.len() == count), arrives, "{count} of {length}");
+            }
+            assert_eq!(
+                unpack(&pack(&attributes(2 * most))).map(|all| all.len()),
+                Some(most),
+                "none but these are sent"
+            );
+        }
     }
 
     #[test]

@@ -281,3 +281,30 @@ fn an_interrupt_of_the_reader_ends_reading_the_copy_back() {
     writer.end().expect(8, &["the Reader was interrupted"]);
     folder.assert_untouched(None);
 }
+
+/// Where nothing renames without replacing, the file has two names for a moment.
+#[test(needs = [strace], not_on_windows = "its kills are placed by strace")]
+fn a_kill_or_an_error_between_the_two_calls_of_a_rename_blocks_nobody() {
+    for (length, then) in [KIB, 3 * MIB]
+        .into_iter()
+        .flat_map(|length| ["signal=KILL", "error=EACCES", "error=ENOENT"].map(|then| (length, then)))
+    {
+        for next in ["", "--no-resume", "--backup=numbered"] {
+            let folder = Folder::with_source(length);
+            let calls = format!(
+                "-f -e trace=renameat2,linkat,unlinkat -e inject=renameat2:error=EINVAL -e inject=unlinkat:{then}:when=1"
+            );
+            let ended = folder.duocopy("cp -n --no-sandbox src dst").traced(&calls).start().end();
+            folder.assert_same("src", "dst");
+            assert!(folder.left_over("part").is_some(), "{length} {then}: {ended:?}");
+            if then != "signal=KILL" {
+                ended.expect(0, &[]);
+            }
+            for _ in 0..2 {
+                folder.duocopy(&format!("cp {next} src dst")).end().expect(0, &[]);
+                folder.assert_same("src", "dst");
+            }
+            folder.assert_nothing_left();
+        }
+    }
+}

@@ -88,3 +88,18 @@ fn the_root_of_a_namespace_can_copy() {
     run.inside("unshare --user --map-root-user").end().expect(0, &[]);
     folder.assert_same("src", "dst");
 }
+
+/// The owner of a directory can put another one in the place of each that is in it.
+#[test(needs = [root, own_mounts])]
+fn no_place_is_made_where_another_user_can_replace_it() {
+    for (mode, group) in [("700", "root"), ("755", "root"), ("1777", "root"), ("2770", "20003")] {
+        let (folder, begin) = prepared();
+        let script = format!(
+            "{begin}; mount -t tmpfs -o ro tmpfs /dev/shm; mkdir theirs; chmod {mode} theirs; chown 20003:{group} theirs
+            export XDG_RUNTIME_DIR=$PWD/theirs; chmod 755 .
+            \"$0\" cp --bwlimit=1M src dst & until ls tmp theirs | grep -q duocopy-; do :; done
+            made=$(ls theirs); wait $!; cmp src dst; test -z \"$made\""
+        );
+        folder.with_own_mounts(&script).expect(0, &[]);
+    }
+}

@@ -318,3 +318,19 @@ mod unix {
         assert!(!folder.is_there("dst"));
     }
 }
+
+/// The work for attributes that the file system refuses must not grow with the square of their number.
+#[test(needs = [strace, extended_attributes])]
+fn the_attributes_are_listed_once_however_many_are_refused() {
+    let folder = Folder::with_source(KIB);
+    for number in 0..60 {
+        let (name, flags) = (format!("user.{number}"), rustix::fs::XattrFlags::empty());
+        rustix::fs::setxattr(folder.path("src"), name, b"x", flags).expect("the test needs attributes");
+    }
+    let refused = "-f -e trace=fsetxattr,flistxattr -e inject=fsetxattr:error=ENOSPC";
+    let copy = folder.duocopy("cp --preserve=xattr src dst").traced(refused).start();
+    until("the end", || copy.ended());
+    assert_eq!(copy.calls("fsetxattr").len(), 60, "{}", copy.trace());
+    assert!(copy.calls("flistxattr").len() < 20, "{}", copy.trace());
+    copy.end().expect(3, &["user.0"]);
+}

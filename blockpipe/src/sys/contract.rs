@@ -1,5 +1,6 @@
 //! The types of the contract in `mod.rs` that are the same on every system.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 
 /// One of the two ends of a pipe. Each is a seat that at most one living process holds.
@@ -17,6 +18,23 @@ impl Side {
             Self::Producer => Self::Consumer,
             Self::Consumer => Self::Producer,
         }
+    }
+}
+
+/// The directory of a pipe, where pipes are files.
+#[derive(Clone, Debug)]
+pub(crate) enum Location {
+    /// This user's own directory, which is made if it is missing.
+    Usual,
+    /// A chosen directory, which other users may be able to enter.
+    Shared(OsString),
+    /// A chosen directory that must belong to this user alone.
+    Private(OsString),
+}
+
+impl From<Option<&OsStr>> for Location {
+    fn from(shared: Option<&OsStr>) -> Self {
+        shared.map_or(Self::Usual, |path| Self::Shared(path.into()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The directories of pipes, for systems where a pipe is a file: the private one of this user, or one that several
 //! users or containers can enter.
 
-use super::contract::{OpenError, Side};
+use super::contract::{Location, OpenError, Side};
 use super::network;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, Stat};
@@ -31,18 +31,20 @@ const OWN: Mode = Mode::RUSR.union(Mode::WUSR);
 
 impl Folder {
     /// Opens the chosen directory, or without one this user's own, which is created if it is missing.
-    pub fn open(directory: Option<&OsStr>, usual: &str) -> Result<Self, OpenError> {
-        match directory {
-            Some(path) => Self::shared(path),
-            None => Self::private(&own(usual), true).map(|it| it.expect("it is made if it is missing")),
-        }
+    pub fn open(location: &Location, usual: &str) -> Result<Self, OpenError> {
+        let opened = match location {
+            Location::Usual => Self::private(&own(usual), true),
+            chosen => Self::existing(chosen, usual),
+        };
+        opened?.ok_or_else(|| doing("opening", &path_of(location, usual).to_string_lossy(), Errno::NOENT))
     }
 
     /// Opens the directory without creating it.
-    pub fn existing(directory: Option<&OsStr>, usual: &str) -> Result<Option<Self>, OpenError> {
-        match directory {
-            Some(path) => Self::shared(path).map(Some),
-            None => Self::private(&own(usual), false),
+    pub fn existing(location: &Location, usual: &str) -> Result<Option<Self>, OpenError> {
+        match location {
+            Location::Usual => Self::private(&own(usual), false),
+            Location::Shared(path) => Self::shared(path).map(Some),
+            Location::Private(path) => Self::private(path, false),
         }
     }
 
@@ -170,9 +172,21 @@ impl Folder {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {}
             other => return other,
         }
-        // The file has both names for a moment, in which another process may reject it as foreign.
+        // The file has both names for a moment. A process that opens it meanwhile, or after this one was killed, removes
+        // the first one.
         rustix::fs::linkat(&self.descriptor, from, &self.descriptor, to, AtFlags::empty())?;
-        rustix::fs::unlinkat(&self.descriptor, from, AtFlags::empty())
+        let _ = rustix::fs::unlinkat(&self.descriptor, from, AtFlags::empty());
+        Ok(())
+    }
+
+    /// Removes the names that this file had before it got its final one.
+    pub fn remove_first_names(&self, name: &str, file: &OwnedFd) {
+        let first = format!("{name}-new-");
+        for other in self.names().unwrap_or_default() {
+            if other.starts_with(&first) && matches!(self.leads_to(&other, file), Ok(true)) {
+                let _ = rustix::fs::unlinkat(&self.descriptor, &other, AtFlags::empty());
+            }
+        }
     }
 
     /// Lets those who may join here open the file, whatever the umask is.
@@ -227,12 +241,20 @@ impl Folder {
     }
 }
 
+/// Returns the path of the directory at this location.
+pub(crate) fn path_of(location: &Location, usual: &str) -> OsString {
+    match location {
+        Location::Usual => own(usual),
+        Location::Shared(path) | Location::Private(path) => path.clone(),
+    }
+}
+
 /// Returns the path of this user's own directory: `usual`, or one of the same name in `XDG_RUNTIME_DIR` where this user
 /// cannot use `usual`.
 ///
 /// Both processes of a pair have to choose alike, and an observer has to look where they are. So the choice depends only
 /// on what anybody can check again, and not on what an attempt to create the directory returned.
-pub(crate) fn own(usual: &str) -> OsString {
+fn own(usual: &str) -> OsString {
     let name = usual.rsplit('/').next().expect("a split text has a last part");
     match runtime_directory() {
         Some(mut directory) if !is_usable(usual) => {

@@ -2,12 +2,12 @@
 //!
 //! # The contract: the same names on every system
 //!
-//! **[`Seats`]** decide which process has which role. A key (128 bits) stands for one pipe in a directory: this user's
-//! own, or one that several users can enter, where the system supports that.
-//! - `open(directory, key)` opens the pipe's object or creates an empty one; it never touches anything that this
+//! **[`Seats`]** decide which process has which role. A key (128 bits) stands for one pipe in a directory
+//! ([`Location`]): this user's own, or a chosen one, where the system supports that.
+//! - `open(location, key)` opens the pipe's object or creates an empty one; it never touches anything that this
 //!   library did not create ([`OpenError::Foreign`]). Where objects outlive their processes, it also returns whether
 //!   this one is new.
-//! - `existing(directory, key)` creates nothing; observers use it. `keys(directory)` lists the keys of all existing
+//! - `existing(location, key)` creates nothing; observers use it. `keys(location)` lists the keys of all existing
 //!   pipes, where the system can list them.
 //! - `publish_user(side, generation)`: under the gate, before a seat is taken, publishes proof of the caller's uid,
 //!   which lasts as long as the process. `user(side, generation)` returns the uid that has been proved so; `None` where
@@ -20,7 +20,7 @@
 //! - `take(seat)`: only under the gate. `release(seat)`: explicit; the kernel does it for a dead process.
 //! - `unlink()`: only under the gate; from then on the key leads nowhere. Holders keep their object.
 //!   `peer_can_unlink()`: `false` if this process may be the only one of the pair that is able to.
-//! - `location()`: for messages. `directory(chosen)`: the path of the directory of all pipes, if they are files, for
+//! - `location()`: for messages. `directory(location)`: the path of the directory of all pipes, if they are files, for
 //!   messages, too. `Seats::directory()`: that directory as it was opened, for a sandbox.
 //!
 //! **[`Segment`]** is memory that two processes share, page-aligned and zero at first.
@@ -76,7 +76,7 @@ mod windows;
 mod zeros;
 
 pub use contract::Side;
-pub(crate) use contract::{OpenError, pause};
+pub(crate) use contract::{Location, OpenError, pause};
 #[cfg(unix)]
 pub(crate) use forks::forks;
 #[cfg(all(unix, feature = "readiness"))]

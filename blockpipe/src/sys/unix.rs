@@ -4,7 +4,7 @@
 
 pub(crate) use super::system::Bell;
 
-use super::contract::{OpenError, Side, pause};
+use super::contract::{Location, OpenError, Side, pause};
 use super::folder::{self, Folder, OPEN_FLAGS};
 use super::forks::forks;
 use super::lock::Lock;
@@ -13,7 +13,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{MapFlags, ProtFlags};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
@@ -37,8 +37,8 @@ pub(crate) struct Seats {
 }
 
 impl Seats {
-    pub(crate) fn open(directory: Option<&OsStr>, key: u128) -> Result<(Self, bool), OpenError> {
-        let (folder, name) = (Folder::open(directory, &system::directory())?, name_of(key));
+    pub(crate) fn open(location: &Location, key: u128) -> Result<(Self, bool), OpenError> {
+        let (folder, name) = (Folder::open(location, &system::directory())?, name_of(key));
         let path = format!("{}/{name}", folder.path.to_string_lossy());
         let (file, new) = folder.open_or_create(&name).map_err(|error| cannot_open(&folder, &name, error))?;
         let seats = Self {
@@ -53,8 +53,8 @@ impl Seats {
         Ok((seats.checked()?, new))
     }
 
-    pub(crate) fn existing(directory: Option<&OsStr>, key: u128) -> Result<Option<Self>, OpenError> {
-        let Some(folder) = Folder::existing(directory, &system::directory())? else { return Ok(None) };
+    pub(crate) fn existing(location: &Location, key: u128) -> Result<Option<Self>, OpenError> {
+        let Some(folder) = Folder::existing(location, &system::directory())? else { return Ok(None) };
         let name = name_of(key);
         let path = format!("{}/{name}", folder.path.to_string_lossy());
         let open = || rustix::fs::openat(&folder.descriptor, &name, OFlags::RDWR | OPEN_FLAGS, Mode::empty());
@@ -78,8 +78,8 @@ impl Seats {
         Ok(used.then_some(seats))
     }
 
-    pub(crate) fn keys(directory: Option<&OsStr>) -> Result<Vec<u128>, OpenError> {
-        let Some(folder) = Folder::existing(directory, &system::directory())? else { return Ok(Vec::new()) };
+    pub(crate) fn keys(location: &Location) -> Result<Vec<u128>, OpenError> {
+        let Some(folder) = Folder::existing(location, &system::directory())? else { return Ok(Vec::new()) };
         let failed = |error: Errno| OpenError::Io {
             doing: format!("listing {}", folder.path.to_string_lossy()),
             source: error.into(),
@@ -103,7 +103,10 @@ impl Seats {
             return foreign(why);
         }
         if stat.st_nlink > 1 {
-            return foreign("has a second hard link");
+            self.folder.remove_first_names(&self.name, &self.file);
+            if !matches!(rustix::fs::fstat(&self.file), Ok(now) if now.st_nlink <= 1) {
+                return foreign("has a second hard link");
+            }
         }
         // New files grow from nothing to a full header in one step.
         if (1..HEADER_LENGTH.cast_signed()).contains(&stat.st_size) {
@@ -318,8 +321,8 @@ impl Drop for Seats {
 
 /// Returns the directory of the pipes: the chosen one, or this user's own.
 #[expect(clippy::unnecessary_wraps, reason = "on Windows pipes are not files")]
-pub(crate) fn directory(directory: Option<&OsStr>) -> Option<OsString> {
-    Some(directory.map_or_else(|| folder::own(&system::directory()), OsStr::to_owned))
+pub(crate) fn directory(location: &Location) -> Option<OsString> {
+    Some(folder::path_of(location, &system::directory()))
 }
 
 fn name_of(key: u128) -> String {

@@ -27,10 +27,10 @@ mod objects;
 
 pub(crate) use memory::Segment;
 
-use super::contract::{OpenError, Side, pause};
+use super::contract::{Location, OpenError, Side, pause};
 use memory::Access;
 use objects::{Names, ObjectError, Owned};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -83,8 +83,8 @@ struct HeldSeat {
 
 impl Seats {
     /// Opens or creates the objects. They do not outlive their processes, so nothing ever has to be cleaned up.
-    pub(crate) fn open(directory: Option<&OsStr>, key: u128) -> Result<(Self, bool), OpenError> {
-        if let Some(directory) = directory {
+    pub(crate) fn open(location: &Location, key: u128) -> Result<(Self, bool), OpenError> {
+        if let Location::Shared(directory) | Location::Private(directory) = location {
             return Err(unsupported(&format!("meeting in the directory {}", directory.to_string_lossy())));
         }
         let names = Names::of(key).map_err(|error| error.about("this user's identity"))?;
@@ -110,14 +110,14 @@ impl Seats {
         Ok((seats, false))
     }
 
-    pub(crate) fn existing(directory: Option<&OsStr>, key: u128) -> Result<Option<Self>, OpenError> {
+    pub(crate) fn existing(location: &Location, key: u128) -> Result<Option<Self>, OpenError> {
         // What is opened here disappears again with its last handle.
-        let (seats, _) = Self::open(directory, key)?;
+        let (seats, _) = Self::open(location, key)?;
         let used = seats.root_word().load(Ordering::Acquire) != 0;
         Ok(used.then_some(seats))
     }
 
-    pub(crate) fn keys(_directory: Option<&OsStr>) -> Result<Vec<u128>, OpenError> {
+    pub(crate) fn keys(_location: &Location) -> Result<Vec<u128>, OpenError> {
         Err(unsupported("listing the pipes"))
     }
 
@@ -279,7 +279,7 @@ impl Seats {
 pub struct Directory<'a>(std::convert::Infallible, std::marker::PhantomData<&'a ()>);
 
 /// Returns `None`: kernel objects are in no directory.
-pub(crate) fn directory(_directory: Option<&OsStr>) -> Option<OsString> {
+pub(crate) fn directory(_location: &Location) -> Option<OsString> {
     None
 }
 

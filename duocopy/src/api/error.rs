@@ -140,6 +140,9 @@ pub enum ErrorKind {
         #[serde(with = "super::os_path")]
         found: PathBuf,
     },
+    /// The destination is a directory of another user, in a sticky directory that others can write to, and was not named
+    /// as a directory (12).
+    ForeignTarget,
     /// The destination is a named pipe of another user, and the copy may not replace anything (12).
     ForeignFifo,
     /// The destination exists, and may not be replaced (12).

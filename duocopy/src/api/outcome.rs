@@ -43,6 +43,16 @@ pub struct Loss {
     pub reason: LossReason,
 }
 
+impl Loss {
+    /// Changes the system's error, if that is the reason.
+    pub(crate) fn map_system(mut self, change: impl FnOnce(SystemError) -> SystemError) -> Self {
+        if let LossReason::System(error) = self.reason {
+            self.reason = LossReason::System(change(error));
+        }
+        self
+    }
+}
+
 /// Metadata that a copy may preserve.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Preserved {

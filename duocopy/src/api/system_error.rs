@@ -8,6 +8,7 @@ use std::io;
 pub struct SystemError {
     /// The system's number (`errno`, or the code of `GetLastError`), if it has one.
     pub code: Option<i32>,
+    #[serde(skip_serializing_if = "String::is_empty", default)]
     text: String,
 }
 
@@ -16,6 +17,16 @@ impl SystemError {
     #[must_use]
     pub fn from_code(code: i32) -> Self {
         Self::from(&io::Error::from_raw_os_error(code))
+    }
+
+    /// Leaves only the number, for a process that must not choose the words that this one shows.
+    pub(crate) fn without_text(self) -> Self {
+        Self { text: String::new(), ..self }
+    }
+
+    /// Replaces the words by those of this system for the number.
+    pub(crate) fn with_own_text(self) -> Self {
+        self.code.map_or_else(|| io::Error::from(io::ErrorKind::Other).into(), Self::from_code)
     }
 
     /// Returns the kind of the error in the standard library, or `Other` if it has no number.

@@ -26,8 +26,13 @@ pub fn keep(path: &DestinationPath, policy: &Policy, source: FileId) -> Result<(
         Ok(Some(highest)) => numbered(path, highest),
         Ok(None) => {
             let name = simple_name(path, policy);
-            check_simple(path, &name, source)?;
-            simple(path, &name)
+            match path.directory.link(&path.name, &name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    check_simple(path, &name, source)?;
+                    replace_simple(path, &name)
+                }
+                other => other,
+            }
         }
     };
     kept.map_err(|error| {
@@ -136,12 +141,8 @@ fn numbered(path: &DestinationPath, highest: u64) -> io::Result<()> {
 }
 
 /// Makes a simple backup, which replaces an older one in one step.
-fn simple(path: &DestinationPath, backup: &OsStr) -> io::Result<()> {
+fn replace_simple(path: &DestinationPath, backup: &OsStr) -> io::Result<()> {
     let between = path.backup();
-    match path.directory.link(&path.name, backup) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        other => return other,
-    }
     path.directory.link(&path.name, &between)?;
     let renamed = path.directory.rename_over(&between, backup);
     // rename(2) does nothing if both names are links to one file. Then the extra one is still there.

@@ -6,7 +6,7 @@ use super::path::DestinationPath;
 use super::{backup, staging, stream};
 use crate::api::{Error, ErrorKind, Operation, Overwrite};
 use crate::record::SourceRecord;
-use crate::sys::Stat;
+use crate::sys::{FileOwner, Stat};
 use crate::times;
 use std::path::Path;
 
@@ -43,6 +43,17 @@ pub fn inspect(
     inspect_file(path, policy, source, |path| {
         resume && staging::already_committed(path, policy, source).is_some()
     })
+}
+
+/// Returns an error if another user may have put this directory where the user means a file.
+pub fn check_directory(path: &Path) -> Result<(), Error> {
+    match DestinationPath::open_path(path, true) {
+        Ok(found) if matches!(found.directory.owner_of(&found.name), Ok(FileOwner::Suspect)) => {
+            Err(found.refused(ErrorKind::ForeignTarget))
+        }
+        // It is a root or the like, or cannot be inspected, and then the copy fails for that reason.
+        _ => Ok(()),
+    }
 }
 
 /// Inspects a destination before the Reader arrives. A destination that has a journal is not refused because it exists:

@@ -5,7 +5,7 @@
 
 use super::rights::{self, Given, Rights};
 use super::xattr;
-use crate::api::{Loss, LossReason, Preserve, Preserved, Warning};
+use crate::api::{Loss, LossReason, Preserve, Preserved, Stop, Warning};
 use crate::attributes::{Attribute, Received};
 use crate::record::SourceRecord;
 use crate::sys::{self, AccessList, DefaultList, Existing, Stat};
@@ -32,6 +32,8 @@ pub struct Surroundings<'a> {
     pub existing: Option<&'a Existing>,
     /// The access list that the directory gives to new files.
     pub default_list: &'a DefaultList,
+    /// Set if the copy is to end.
+    pub stop: &'a Stop,
 }
 
 /// The metadata that a copy should have and does not have.
@@ -95,7 +97,7 @@ impl SourceMetadata {
         let existing = around.existing.map_or(&[][..], |existing| &existing.attributes);
         missing.of_existing = xattr::hand_on(existing, file, trusts_reader)?;
         if wants(Preserve::Xattr) {
-            missing.of_source.extend(xattr::set_users(received, file, trusts_reader));
+            missing.of_source.extend(xattr::set_users(received, file, trusts_reader, around.stop)?);
         }
         let (source_list, lost_list) = self.source_list(received, source);
         let decide = |set_id, group_kept, group_asked_for| {
@@ -122,7 +124,7 @@ impl SourceMetadata {
         missing.other_owner = !kept && !wants(Preserve::Ownership);
         let same_owner = trusts_reader && is_known && source.stat.owner == owner;
         if wants(Preserve::Xattr) {
-            let privileged = xattr::set_privileged(received, file, trusts_reader, same_owner);
+            let privileged = xattr::set_privileged(received, file, trusts_reader, same_owner, around.stop)?;
             missing.of_source.extend(privileged);
         }
         // If `--preserve=ownership` asked for this group, it counts like the old one.

@@ -32,7 +32,7 @@ mod xattr;
 
 pub use atomic::AtomicFile;
 pub use contract::{Destination, Policy, Staged, WritePlan};
-pub use inspect::{Found, inspect, inspect_early};
+pub use inspect::{Found, check_directory, inspect, inspect_early};
 pub use metadata::SourceMetadata;
 pub use observed::Observed;
 pub use open::open;

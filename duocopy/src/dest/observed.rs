@@ -39,11 +39,12 @@ impl Observed {
         must_end: MustEnd,
     ) -> Aftermath {
         let inspect = || -> Option<Aftermath> {
-            // The temporary name comes first, because the rename takes the file from there to the other one.
-            if staging::find(&self.0, &self.0.temporary(), target).is_some() {
-                return Some(Aftermath::Unchanged);
-            }
-            let stat = staging::find(&self.0, &self.0.name, target)?;
+            // The temporary name comes first, because the rename takes the file from there to the other one. Without a
+            // call for that, the file has both names for a moment.
+            let is_temporary = staging::find(&self.0, &self.0.temporary(), target).is_some();
+            let Some(stat) = staging::find(&self.0, &self.0.name, target) else {
+                return is_temporary.then_some(Aftermath::Unchanged);
+            };
             let mut digest = Digest::new(kind);
             if stat.length == length && kind != Kind::Nothing {
                 let file = self.0.directory.open_existing(&self.0.name).ok()?;
@@ -76,7 +77,9 @@ mod tests {
             destination.fate(target, length, Kind::Crc64, &sent, &|| false)
         };
         assert_eq!(now(&target, 3, digest.value()), Aftermath::Unchanged);
-        std::fs::rename(&temporary, &path).unwrap();
+        std::fs::hard_link(&temporary, &path).unwrap();
+        assert_eq!(now(&target, 3, digest.value()), Aftermath::Complete, "with both names");
+        std::fs::remove_file(&temporary).unwrap();
         assert_eq!(now(&target, 3, digest.value()), Aftermath::Complete);
         assert_eq!(now(&target, 4, digest.value()), Aftermath::Changed);
         assert_eq!(now(&target, 3, [1; 32]), Aftermath::Changed);

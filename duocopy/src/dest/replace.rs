@@ -28,8 +28,9 @@ impl Replacement<'_> {
     /// before a file is replaced.
     pub fn put(self, settle: impl FnOnce() -> Result<(), Error>) -> Result<Option<Warning>, Error> {
         let Self { path, policy, source, name, file } = self;
-        let entry = path.directory.entry(&path.name);
-        match entry.map_err(path.failed(Operation::Stat))? {
+        let entry = path.directory.entry(&path.name).map_err(path.failed(Operation::Stat))?;
+        let is_new = entry.is_none();
+        match entry {
             None | Some(Entry::Regular(_)) => {}
             Some(Entry::Link(_)) if path.replaces_links => {}
             Some(Entry::Directory | Entry::Link(_) | Entry::Other) => {
@@ -47,7 +48,8 @@ impl Replacement<'_> {
                 path.check_owner(&path.name)?;
                 backup::keep(path, policy, source.stat.file)?;
                 settle()?;
-                path.directory.rename(file, name, &path.name).map(|()| NoReplace::Guaranteed)
+                let renamed = if is_new { self.rename_new() } else { path.directory.rename(file, name, &path.name) };
+                renamed.map(|()| NoReplace::Guaranteed)
             }
             Overwrite::Skip | Overwrite::Refuse => path.directory.rename_no_replace(name, &path.name),
         };
@@ -55,6 +57,23 @@ impl Replacement<'_> {
             Ok(NoReplace::Guaranteed) => Ok(None),
             Ok(NoReplace::CheckedBefore) => Ok(Some(Warning::NotExclusive { path: path.path.clone() })),
             Err(error) => Err(self.not_renamed(error)),
+        }
+    }
+
+    /// Renames it to a name that was free. In a shared sticky directory another user can create a file of that name until
+    /// the last moment, which is not replaced.
+    fn rename_new(self) -> io::Result<()> {
+        let Self { path, name, file, .. } = self;
+        let rename = || path.directory.rename(file, name, &path.name);
+        if !path.directory.is_shared_and_sticky() {
+            return rename();
+        }
+        match path.directory.rename_no_replace(name, &path.name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match path.check_owner(&path.name) {
+                Ok(()) => rename(),
+                Err(_) => Err(error),
+            },
+            other => other.map(drop),
         }
     }
 

@@ -42,6 +42,11 @@ impl Settled {
         Ok((settled, missing))
     }
 
+    /// Returns whether there was no file at the destination.
+    pub fn is_new(&self) -> bool {
+        self.existing.is_none()
+    }
+
     /// Sets the metadata again if the mode, owner, list or attributes of the file at the destination have changed: a
     /// file that was made private meanwhile must not become public again.
     pub fn renew(&mut self, temporary: Temporary) -> Result<(), Error> {
@@ -72,6 +77,7 @@ impl Settled {
             trusts_reader: policy.trusts_reader,
             existing,
             default_list: &default_list,
+            stop: &policy.stop,
         };
         let given = self.metadata.apply(file, &around).and_then(|missing| {
             if existing.is_some() && !self.metadata.wants(Preserve::Mode) {

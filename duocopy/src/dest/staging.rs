@@ -99,6 +99,7 @@ pub fn acquire(
     let claim = Claim { path, policy, source, resume, name: path.temporary(), deadline };
     while Instant::now() <= claim.deadline + CONTENTION_TIMEOUT {
         if resume && let Some(committed) = already_committed(path, policy, source) {
+            remove_second_name(path, &committed.file);
             return Ok(committed);
         }
         // A journal must never seem to belong to another file: it is removed before a new file is created.
@@ -150,11 +151,16 @@ impl Claim<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|error| name_taken(path, &self.name, Some(error)))?,
         };
-        if !sys::is_own_file(&left) && !self.was_given_away(&left) {
+        let is_in_place = path.leads_to_open(&path.name, &left);
+        if !is_in_place && !sys::is_own_file(&left) && !self.was_given_away(&left) {
             return Err(name_taken(path, &self.name, None));
         }
         match left.try_lock() {
             Ok(()) if !path.leads_to_open(&self.name, &left) => Ok(None),
+            Ok(()) if is_in_place => {
+                let removed = path.directory.remove(&self.name);
+                removed.map(|()| None).map_err(|error| name_taken(path, &self.name, Some(error)))
+            }
             Ok(()) => self.resume_or_remove(left, warnings),
             Err(TryLockError::WouldBlock) if Instant::now() > self.deadline => {
                 Err(path.refused(ErrorKind::DestinationLocked))
@@ -247,8 +253,10 @@ fn take_over_from(
     let (deadline, temporary) = (Instant::now() + LOCK_RELEASE_TIMEOUT, path.temporary());
     let failed = path.failed(Operation::Temporary);
     let (file, is_committed) = loop {
-        // The temporary name comes first, because a rename may take the file from there to the other one meanwhile.
-        let is_committed = find(path, &temporary, dead).is_none();
+        // The temporary name comes first, because a rename may take the file from there to the other one meanwhile. If the
+        // Writer died between two calls that take the place of a rename, the file has both.
+        let is_committed =
+            find(path, &temporary, dead).is_none() || committing && find(path, &path.name, dead).is_some();
         let name = if is_committed { &path.name } else { &temporary };
         if is_committed {
             if find(path, name, dead).is_none() {
@@ -274,7 +282,9 @@ fn take_over_from(
         }
         pause(path, policy)?;
     };
-    if !is_committed {
+    if is_committed {
+        remove_second_name(path, &file);
+    } else {
         // The dead Writer may have given others the right to read it.
         rights::make_private(&file).map_err(failed)?;
     }
@@ -326,6 +336,14 @@ pub fn already_committed(path: &DestinationPath, policy: &Policy, source: &Sourc
     }
     let begins = (digest.resume_state() == whole.sum).then_some(whole)?;
     Some(Staging { file, begins, is_committed: true, journal: Some(journal) })
+}
+
+/// Removes the temporary name of a file that is in place, and locked. The file has both names if its Writer was killed
+/// between the two calls that take the place of a rename where the file system cannot rename without replacing.
+fn remove_second_name(path: &DestinationPath, file: &File) {
+    if path.leads_to_open(&path.temporary(), file) {
+        let _ = path.directory.remove(&path.temporary());
+    }
 }
 
 /// Returns the error of a Writer that finds the file of a dead one under neither name.

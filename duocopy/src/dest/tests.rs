@@ -423,7 +423,11 @@ fn a_replacement_takes_over_the_very_file_of_the_dead_writer() {
     assert_eq!(take_over(other, false).unwrap_err().kind, ErrorKind::TemporaryFileGone);
     let error = take_over(other, true).unwrap_err();
     assert_eq!((error.kind, error.aftermath), (ErrorKind::DiedCommitting, Aftermath::Undetermined));
-    fs::rename(temporary_path(&folder.destination()).unwrap(), folder.destination()).unwrap();
+    let temporary = temporary_path(&folder.destination()).unwrap();
+    fs::remove_file(folder.destination()).unwrap();
+    fs::hard_link(&temporary, folder.destination()).unwrap();
+    assert!(take_over(dead, true).unwrap().already_committed(), "it died with both names");
+    assert!(!temporary.exists());
     assert_eq!(take_over(dead, false).unwrap_err().kind, ErrorKind::TemporaryFileGone);
     assert!(take_over(dead, true).unwrap().already_committed());
 }

@@ -1,8 +1,9 @@
 //! The extended attributes that a copy gets, from the source and from the file that it replaces.
 
-use crate::api::{Loss, LossReason, Preserved};
+use crate::api::{Loss, LossReason, Preserved, Stop};
 use crate::attributes::Attribute;
 use crate::sys;
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -105,12 +106,17 @@ pub fn hand_on(existing: &[Attribute], file: &File, trusts_reader: bool) -> io::
 }
 
 /// Sets the source's attributes that belong to users. Returns those that the copy does not get.
-pub fn set_users(received: Option<&[Attribute]>, file: &File, trusts_reader: bool) -> Vec<Loss> {
+pub fn set_users(
+    received: Option<&[Attribute]>,
+    file: &File,
+    trusts_reader: bool,
+    stop: &Stop,
+) -> io::Result<Vec<Loss>> {
     match check(received) {
-        Err(lost) => vec![lost],
+        Err(lost) => Ok(vec![lost]),
         Ok(received) => {
             let received = received.iter().filter(|(name, _)| is_of_users(name));
-            received.filter_map(|attribute| set(attribute, file, trusts_reader, false)).collect()
+            set_all(received, file, |attribute| refusal(attribute, trusts_reader, false), stop)
         }
     }
 }
@@ -121,10 +127,11 @@ pub fn set_privileged(
     file: &File,
     trusts_reader: bool,
     same_owner: bool,
-) -> Vec<Loss> {
+    stop: &Stop,
+) -> io::Result<Vec<Loss>> {
     let received = check(received).unwrap_or_default().iter();
     let received = received.filter(|(name, _)| !is_of_users(name) && name != ACCESS_LIST);
-    received.filter_map(|attribute| set(attribute, file, trusts_reader, same_owner)).collect()
+    set_all(received, file, |attribute| refusal(attribute, trusts_reader, same_owner), stop)
 }
 
 /// Returns which attributes of the source a file does not have.
@@ -138,7 +145,7 @@ pub fn missing(
         Err(lost) => return vec![lost],
         Ok(received) => received.iter().filter(|(name, _)| name != ACCESS_LIST),
     };
-    let has = sys::attributes(file).unwrap_or_default();
+    let has = attributes_of(file);
     let lost = |attribute: &Attribute| match refusal(attribute, trusts_reader, same_owner) {
         None if has.contains(attribute) => None,
         reason => Some(loss(&attribute.0, reason.unwrap_or(LossReason::InPlace))),
@@ -155,15 +162,32 @@ fn check(received: Option<&[Attribute]>) -> Result<&[Attribute], Loss> {
     }
 }
 
-fn set(attribute: &Attribute, file: &File, trusts_reader: bool, same_owner: bool) -> Option<Loss> {
-    let (name, value) = attribute;
-    let reason = refusal(attribute, trusts_reader, same_owner).or_else(|| {
-        let set = sys::set_attribute(file, name, value.as_deref().unwrap_or_default());
-        // A refusal does not matter if the file has the attribute, which its directory may have given to it.
-        let has = || sys::attributes(file).is_ok_and(|has| has.contains(attribute));
-        set.err().filter(|_| !has()).map(|error| LossReason::System(error.into()))
-    });
-    reason.map(|reason| loss(name, reason))
+/// Sets these attributes, except for those that a copy must not have. Returns those that the file does not get.
+fn set_all<'a>(
+    attributes: impl Iterator<Item = &'a Attribute>,
+    file: &File,
+    refusal: impl Fn(&Attribute) -> Option<LossReason>,
+    stop: &Stop,
+) -> io::Result<Vec<Loss>> {
+    let (mut lost, mut has) = (Vec::new(), None);
+    for attribute in attributes {
+        if stop.is_requested() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let (name, value) = attribute;
+        let reason = refusal(attribute).or_else(|| {
+            let set = sys::set_attribute(file, name, value.as_deref().unwrap_or_default());
+            // A refusal does not matter if the file has the attribute, which its directory may have given to it.
+            let mut has = || has.get_or_insert_with(|| attributes_of(file)).contains(attribute);
+            set.err().filter(|_| !has()).map(|error| LossReason::System(error.into()))
+        });
+        lost.extend(reason.map(|reason| loss(name, reason)));
+    }
+    Ok(lost)
+}
+
+fn attributes_of(file: &File) -> HashSet<Attribute> {
+    sys::attributes(file).unwrap_or_default().into_iter().collect()
 }
 
 /// Returns why a copy must not have an attribute, if that is so.

@@ -1,6 +1,7 @@
 //! The paths that a process knows, and the tag that is made from them.
 
 use crate::api::{Destination, Error, ErrorKind, Operation, Parties, Request, SourceLinks, is_standard};
+use crate::dest;
 use crate::session::HALVES;
 use crate::session::status::pair_name;
 use crate::sys::{self, BadPath};
@@ -54,6 +55,9 @@ fn resolve_both(source: &Path, destination: &Destination) -> Result<(PathBuf, Pa
         && file.is_dir()
         && let Some(name) = source.file_name()
     {
+        if !must_be_directory {
+            dest::check_directory(&file)?;
+        }
         file.push(name);
     } else if matches!(destination, Destination::Directory(_)) && file.exists() {
         return Err(Error::at(ErrorKind::NotADirectory, typed));

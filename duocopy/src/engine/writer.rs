@@ -190,7 +190,14 @@ fn receive<T: Trust>(
     feed.warn(destination.take_warnings());
     let (begins, committed) = (destination.resume_point(), destination.already_committed());
     if begins.position > 0 {
-        feed.send(Event::Resumed { position: begins.position, rereads: digest == Kind::Blake3 });
+        feed.send(Event::Resumed {
+            position: begins.position,
+            rereads: match digest {
+                Kind::Blake3 => true,
+                Kind::Crc64 => !half.meeting.is_private(),
+                Kind::Nothing => false,
+            },
+        });
     }
     // Sent before the first write, so that a process that finds this one dead can tell the state of the destination.
     let record = TargetRecord { wants_attributes: request.preserves_attributes(), ..destination.record() };

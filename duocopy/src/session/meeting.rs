@@ -60,9 +60,10 @@ impl Meeting {
 
     fn named(&self) -> Pipe {
         let pipe = Pipe::named(&self.place.name).tag(&self.tag);
-        match self.dir.as_ref().or(self.place.private.as_ref()) {
-            Some(dir) => pipe.in_directory(dir),
-            None => pipe,
+        match (&self.dir, &self.place.private) {
+            (Some(dir), _) => pipe.in_directory(dir),
+            (None, Some(private)) => pipe.in_private_directory(private),
+            (None, None) => pipe,
         }
     }
 
@@ -85,9 +86,9 @@ impl Meeting {
     /// can enter.
     #[expect(unsafe_code, reason = "the argument needs the choice of the directory, which is made here")]
     pub fn trusted(&self, pipe: &Pipe) -> Option<Pipe<TrustedPeer>> {
-        // SAFETY: without a directory of the user's choice, the blocks lie in the private one of this user (mode 0700,
-        // checked by the library), in one that the first process of `cp` has made (mode 0700, with a random name) or in
-        // kernel objects that only this user can open. A process that can write to them there can also write to this
+        // SAFETY: without a directory of the user's choice, the blocks lie in the private one of this user, in
+        // one that the first process of `cp` has made (the library checks owner and mode 0700 of either once it is open),
+        // or in kernel objects that only this user can open. A process that can write to them there can also write to this
         // process's memory. The peer is a process of this user that speaks the same version of the protocol, and
         // neither it nor this one writes to a block that it does not hold.
         self.is_private().then(|| unsafe { pipe.clone().trust_peer() })
@@ -113,8 +114,16 @@ impl Meeting {
             JoinError::Aborted(reason) => wire::decode(Role::Reader, &reason, self.is_pair()),
             JoinError::Interrupted => ErrorKind::Interrupted.into(),
             JoinError::NoPeer => ErrorKind::PeerTimeout.into(),
+            JoinError::Foreign { path, what } if self.is_at(&path) => {
+                Error::at(ErrorKind::ForeignDirectory { what: what.into() }, path.as_ref())
+            }
             other => meeting_error(other, self.dir.as_deref()),
         }
+    }
+
+    /// Returns whether this is the path of the directory that was made for this pipe.
+    fn is_at(&self, path: &str) -> bool {
+        self.place.private.as_ref().is_some_and(|private| private.to_string_lossy() == path)
     }
 
     /// Returns whether only processes of this user can write to the shared memory.
@@ -122,9 +131,9 @@ impl Meeting {
         self.dir.is_none()
     }
 
-    /// Returns whether both processes know both paths.
+    /// Returns whether both processes know both paths, and are of one user: otherwise the peer's words are not shown.
     pub fn is_pair(&self) -> bool {
-        self.tag != HALVES
+        self.tag != HALVES && self.is_private()
     }
 }
 
@@ -254,5 +263,57 @@ pub fn role_of(side: Side) -> Role {
     match side {
         Side::Producer => Role::Reader,
         Side::Consumer => Role::Writer,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown, symlink};
+    use std::path::Path;
+
+    /// Another user may have put this directory in the place of the one that was made.
+    fn joined(directory: &Path) -> Result<Seat<TrustedPeer>, Error> {
+        let place = Place { name: b"x".into(), private: Some(directory.into()) };
+        let meeting = Meeting::new(place, HALVES.into(), &Request::read("a", "x"));
+        let pipe = meeting.pipe(&Stop::default(), &Arc::default());
+        meeting.join(&meeting.trusted(&pipe).expect("only this user can enter it"), Some(Role::Reader))
+    }
+
+    #[test]
+    fn the_blocks_lie_only_in_a_directory_of_this_user_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = |name: &str| {
+            let path = folder.path().join(name);
+            fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+            path
+        };
+        assert!(matches!(joined(&made("own")), Ok(Seat::Reader(_))));
+        let refused = |directory: &Path| {
+            let error = joined(directory).unwrap_err();
+            assert!(matches!(error.kind, ErrorKind::ForeignDirectory { .. }), "{directory:?}: {error:?}");
+            assert_eq!(error.path.as_deref(), Some(directory));
+            assert!(directory.read_dir().map_or(true, |mut names| names.next().is_none()), "{directory:?}");
+        };
+        for mode in [0o777, 0o770, 0o710, 0o701, 0o2750, 0o1777] {
+            let open = made(&format!("{mode:o}"));
+            fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+            refused(&open);
+        }
+        symlink(made("elsewhere"), folder.path().join("link")).unwrap();
+        refused(&folder.path().join("link"));
+        fs::write(folder.path().join("file"), "").unwrap();
+        refused(&folder.path().join("file"));
+        if rustix::process::geteuid().is_root() {
+            for mode in [0o700, 0o777] {
+                let foreign = made(&format!("foreign-{mode:o}"));
+                fs::set_permissions(&foreign, fs::Permissions::from_mode(mode)).unwrap();
+                chown(&foreign, Some(20003), None).unwrap();
+                refused(&foreign);
+            }
+        }
+        let error = joined(&folder.path().join("none")).unwrap_err();
+        assert_eq!(error.cause.unwrap().code, Some(2));
     }
 }

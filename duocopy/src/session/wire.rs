@@ -97,11 +97,19 @@ pub fn is_skip(reason: &Reason) -> bool {
     reason.code == ERROR && wire.is_ok_and(|wire| wire.kind == ErrorKind::Skipped)
 }
 
-/// Encodes what the Writer could not preserve, for the Reader: as many losses as fit.
+/// Encodes what the Writer could not preserve, for the Reader: as many losses as fit, each without the system's words.
 pub fn remark(losses: &[Loss]) -> Reason {
-    let fitting = (0..=losses.len()).rev().map(|most| json(&losses[..most])).find(|text| text.len() <= MOST);
+    let mut list = String::new();
+    for loss in losses {
+        let item = json(&loss.clone().map_system(SystemError::without_text));
+        let comma = if list.is_empty() { "" } else { "," };
+        if list.len() + comma.len() + item.len() + 2 > MOST {
+            break;
+        }
+        list = list + comma + &item;
+    }
     let code = if losses.is_empty() { 0 } else { LOSSES };
-    Reason::new(code, fitting.unwrap_or_default())
+    Reason::new(code, format!("[{list}]"))
 }
 
 /// Decodes what the Writer could not preserve.
@@ -109,7 +117,9 @@ pub fn losses_of(reason: &Reason) -> Vec<Loss> {
     if reason.code != LOSSES {
         return Vec::new();
     }
-    serde_json::from_str(&reason.message).unwrap_or_default()
+    let losses: Vec<Loss> = serde_json::from_str(&reason.message).unwrap_or_default();
+    // The words would be the peer's own.
+    losses.into_iter().map(|loss| loss.map_system(SystemError::with_own_text)).collect()
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> String {
@@ -193,9 +203,23 @@ mod tests {
         };
         let few = vec![Loss { what: Preserved::Everything, reason: LossReason::Stream }, loss("user.a")];
         assert_eq!(losses_of(&remark(&few)), few);
-        let many = vec![loss("user.attribute"); 100];
-        let received = losses_of(&remark(&many));
-        assert!(!received.is_empty() && received.len() < many.len());
+        // As many as fit, and as fast if there are many more.
+        let fitting = losses_of(&remark(&vec![loss("user.attribute"); 100]));
+        for count in [100, 300_000] {
+            let many = vec![loss("user.attribute"); count];
+            let received = losses_of(&remark(&many));
+            assert!(received.len() > 3 && received == fitting && remark(&many).message.len() <= MOST);
+        }
+        for length in 100..300 {
+            let one = loss(&"x".repeat(length));
+            let fits = json(&[one.clone().map_system(SystemError::without_text)]).len() <= MOST;
+            assert_eq!(losses_of(&remark(&[one])).len(), usize::from(fits), "{length}");
+        }
+        let words = r#"[{"what":"Mode","reason":{"System":{"code":CODE,"text":"run as root: rm"}}}]"#;
+        for code in ["null", "1", "123456"] {
+            let received = losses_of(&Reason::new(LOSSES, words.replace("CODE", code)));
+            assert!(received.len() == 1 && !format!("{received:?}").contains("root"), "{received:?}");
+        }
         assert!(losses_of(&remark(&[])).is_empty() && losses_of(&encode(&failed(), true)).is_empty());
     }
 }

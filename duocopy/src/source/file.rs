@@ -7,7 +7,7 @@ use crate::attributes::Attribute;
 use crate::cache::{CachePolicy, CacheUse, Pages};
 use crate::digest::{Digest, Kind, MustEnd, PIECE, Value};
 use crate::record::{ResumePoint, SourceRecord};
-use crate::sys::{self, FileSystemKind, Stat, Time};
+use crate::sys::{self, FileSystemKind, Stat};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// Holes are looked for in a file of this length even if it takes all of its space, which may be reserved and never
 /// written to. A shorter one is read faster than asked.
 const MAY_HAVE_HOLES: u64 = 64 << 10;
+
+/// The most times to read a source again while its inode keeps changing.
+const MAX_READINGS: usize = 3;
 
 #[derive(Debug)]
 pub struct FileSource {
@@ -160,11 +163,43 @@ impl FileSource {
         }
     }
 
-    /// Checks that the content has not changed, as far as length and time show that. Returns when the file was changed in
-    /// any way.
-    fn check(&self, copied: u64) -> Result<Time, Error> {
+    /// Checks that the content has not changed, as far as length and time show that. Returns the status of the file.
+    fn check(&self, copied: u64) -> Result<Stat, Error> {
         let now = sys::fresh_stat(&self.file).map_err(|error| self.failed(Operation::Stat, &error))?;
-        self.change(copied, &now).map_or(Ok(now.changed), |change| Err(self.changed(change)))
+        self.change(copied, &now).map_or(Ok(now), |change| Err(self.changed(change)))
+    }
+
+    /// Waits for up to 50 ms until a change of a file that had this status would show. Returns whether that is so now.
+    #[expect(clippy::disallowed_methods, reason = "a clock wakes nobody")]
+    fn settles(&self, stat: &Stat, received: Instant) -> bool {
+        let left = sys::read_file_clock()
+            .and_then(|now| settle::time_left(stat, now, received.elapsed(), self.is_remote));
+        if let Some(left) = left {
+            std::thread::sleep(left.clamp(Duration::from_millis(1), Duration::from_millis(50)));
+        }
+        left.is_none()
+    }
+
+    /// Reads the source again, and checks that it has this length and this checksum.
+    fn read_again(&mut self, bytes: u64, sum: &Value, must_end: MustEnd) -> Result<(), Error> {
+        let (mut digest, mut block) = (Digest::new(self.record.digest), Pages::new(PIECE));
+        self.data = 0..0;
+        self.seek(0).map_err(|error| self.failed(Operation::Read, &error))?;
+        while self.position <= bytes {
+            if must_end() {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            match self.next(&mut block)? {
+                Piece::Bytes(0) => break,
+                Piece::Bytes(filled) => digest.update(&block[..filled]),
+                Piece::Zeros(zeros) => digest.update_zeros(zeros),
+                Piece::NotYet => {}
+            }
+        }
+        if self.position != bytes || digest.value() != *sum {
+            return Err(self.changed(SourceChange::Modified));
+        }
+        Ok(())
     }
 
     fn changed(&self, change: SourceChange) -> Error {
@@ -191,14 +226,8 @@ impl Source for FileSource {
         if in_memory && (!past_the_cache || has_no_disk()) { Supply::Memory } else { Supply::Disk }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a clock wakes nobody")]
     fn settle(&self) -> bool {
-        let left = sys::read_file_clock()
-            .and_then(|now| settle::time_left(&self.record.stat, now, self.opened.elapsed(), self.is_remote));
-        if let Some(left) = left {
-            std::thread::sleep(left.clamp(Duration::from_millis(1), Duration::from_millis(50)));
-        }
-        left.is_none()
+        self.settles(&self.record.stat, self.opened)
     }
 
     fn resume(&mut self, at: ResumePoint, trusts_sum: bool, must_end: MustEnd) -> Result<Digest, Error> {
@@ -245,28 +274,25 @@ impl Source for FileSource {
     fn is_suspect(&self, bytes: u64) -> Result<bool, Error> {
         // Its name, rights, links or attributes were changed, or a program has written to it and has set back the time
         // of that.
-        Ok(self.check(bytes)? != self.record.stat.changed && self.record.digest != Kind::Nothing)
+        Ok(self.check(bytes)?.changed != self.record.stat.changed && self.record.digest != Kind::Nothing)
     }
 
     fn compare(&mut self, bytes: u64, sum: &Value, must_end: MustEnd) -> Result<(), Error> {
-        let (mut digest, mut block) = (Digest::new(self.record.digest), Pages::new(PIECE));
-        self.data = 0..0;
-        self.seek(0).map_err(|error| self.failed(Operation::Read, &error))?;
-        while self.position <= bytes {
-            if must_end() {
-                return Err(ErrorKind::Interrupted.into());
+        // If the inode changes while the source is read again, a program may have written to it and set back the time
+        // once more: then what was read need not have been there at one time.
+        for _ in 0..MAX_READINGS {
+            let (before, received) = (self.check(bytes)?, Instant::now());
+            while !self.settles(&before, received) {
+                if must_end() {
+                    return Err(ErrorKind::Interrupted.into());
+                }
             }
-            match self.next(&mut block)? {
-                Piece::Bytes(0) => break,
-                Piece::Bytes(filled) => digest.update(&block[..filled]),
-                Piece::Zeros(zeros) => digest.update_zeros(zeros),
-                Piece::NotYet => {}
+            self.read_again(bytes, sum, must_end)?;
+            if self.check(bytes)?.changed == before.changed {
+                return Ok(());
             }
         }
-        if self.position != bytes || digest.value() != *sum {
-            return Err(self.changed(SourceChange::Modified));
-        }
-        self.check(bytes).map(drop)
+        Err(self.changed(SourceChange::Modified))
     }
 
     fn finish(&mut self) -> Option<Warning> {
@@ -315,6 +341,62 @@ mod tests {
         assert_eq!(source.compare(20, &sum, &|| true).unwrap_err().kind, ErrorKind::Interrupted);
         let modified = ErrorKind::SourceChanged(SourceChange::Modified);
         assert_eq!(source.compare(20, &Value::default(), &|| false).unwrap_err().kind, modified);
+    }
+
+    /// What a program does to the source, and before which piece.
+    #[cfg(unix)]
+    type Step<'a> = (usize, &'a dyn Fn(&File));
+
+    /// A program writes to the source and sets back the time, also while it is read again.
+    #[test]
+    #[cfg(unix)]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a change must not be in the same step of the clock as another"
+    )]
+    fn what_was_never_there_at_one_time_is_no_version() {
+        let [old, new] = [b'A', b'B'].map(|byte| vec![byte; PIECE]);
+        let mixed = [&old[..], &new].concat();
+        let mut sum = Digest::new(Kind::Crc64);
+        sum.update(&mixed);
+        let sum = sum.value();
+        let write = |first: &[u8], second: &[u8]| {
+            let (first, second) = (first.to_vec(), second.to_vec());
+            move |file: &File| {
+                let modified = file.metadata().unwrap().modified().unwrap();
+                sys::write_at(file, &first, 0).unwrap();
+                sys::write_at(file, &second, PIECE as u64).unwrap();
+                file.set_modified(modified).unwrap();
+            }
+        };
+        let touch = |file: &File| {
+            let accessed = std::time::SystemTime::UNIX_EPOCH;
+            file.set_times(std::fs::FileTimes::new().set_accessed(accessed)).unwrap();
+        };
+        let (first, second) = (write(&old, &old), write(&new, &new));
+        let cases: [(&[Step], bool); 5] = [
+            (&[], true),
+            (&[(2, &touch)], true),
+            (&[(1, &touch), (4, &touch), (7, &touch)], false),
+            (&[(1, &first), (2, &second)], false),
+            (&[(1, &first), (2, &second), (4, &first), (5, &second), (7, &first), (8, &second)], false),
+        ];
+        for (case, (steps, is_version)) in cases.into_iter().enumerate() {
+            let (folder, mut source) = source(&mixed);
+            let file = File::options().write(true).open(folder.path().join("source")).unwrap();
+            let asked = std::cell::Cell::new(0);
+            let must_end = || {
+                asked.set(asked.get() + 1);
+                for (_, step) in steps.iter().filter(|(at, _)| *at == asked.get()) {
+                    step(&file);
+                    // Otherwise the wait for a step of the clock asks, too.
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                false
+            };
+            std::thread::sleep(Duration::from_millis(20));
+            assert_eq!(source.compare(2 * PIECE as u64, &sum, &must_end).is_ok(), is_version, "{case}");
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rows of the table in docs/cli.md.
-const SEE: &str = "see whether a path exists, and the size, times, mode and owner of what is there";
+const SEE: &str =
+    "see whether a path exists, the size, times, mode and owner of what is there, and where a link leads";
 const SEE_ATTRIBUTES: &str = "see the extended attributes of what is at a path";
 const READ_PIPE: &str = "read a file in or below the pipe's directory";
 const REMOVE_PIPE: &str = "remove a file in or below the pipe's directory";
@@ -18,7 +19,7 @@ const RENAME_BESIDE: &str =
 const RENAME: &str = "rename or remove any other file, or move one to another directory";
 pub const CHANGE_OWN: &str =
     "change the length, mode, owner, attributes and times of the file that it writes";
-const CHANGE: &str = "change those of any other file, open or not";
+const CHANGE: &str = "change those of any other file, open or not, except that it can make longer what it has open for writing: the pipe and the journal";
 const READ: &str = "read any other file, such as `/etc/passwd`";
 const WRITE: &str = "open a file for writing, or create one";
 const START: &str =
@@ -95,6 +96,7 @@ impl Attacker<'_> {
     fn looks(&mut self) {
         let buffer = self.tracee.buffer();
         attempt!(self, SEE, "elsewhere", SYS_newfstatat, CURRENT, &*self.secret(), buffer, 0);
+        attempt!(self, SEE, "a link", SYS_readlinkat, CURRENT, "/proc/self/exe", buffer, 64);
         attempt!(self, SEE, "/", SYS_openat, CURRENT, "/", libc::O_PATH);
         attempt!(self, SEE_ATTRIBUTES, "elsewhere", SYS_listxattr, &*self.secret(), buffer, 0);
     }

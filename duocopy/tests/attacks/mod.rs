@@ -4,6 +4,8 @@
 // These modules make system calls inside other processes, and know the registers of one processor.
 #[cfg(all(target_os = "linux", target_arch = "x86_64", not(blockpipe_portable)))]
 mod attempts;
+#[cfg(not(blockpipe_portable))]
+mod beside;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", not(blockpipe_portable)))]
 mod calls;
 mod claims;

@@ -146,7 +146,8 @@ impl Folder {
         self.left_over_in("", extension)
     }
 
-    fn left_over_in(&self, name: &str, extension: &str) -> Option<PathBuf> {
+    /// Returns the temporary file with this extension in this subfolder, if there is one.
+    pub fn left_over_in(&self, name: &str, extension: &str) -> Option<PathBuf> {
         self.temporaries(name).into_iter().find(|path| path.extension().is_some_and(|it| it == extension))
     }
 

@@ -46,6 +46,7 @@ fn examples() -> Vec<Kind> {
         Kind::LinkNotFollowed,
         Kind::ForeignLink { found: path() },
         Kind::ForeignFile { found: path() },
+        Kind::ForeignTarget,
         Kind::ForeignFifo,
         Kind::DestinationExists,
         Kind::DestinationAppeared,
@@ -146,6 +147,7 @@ fn expected_code(kind: &Kind) -> u8 {
         | LinkNotFollowed
         | ForeignLink { .. }
         | ForeignFile { .. }
+        | ForeignTarget
         | ForeignFifo
         | DestinationExists
         | DestinationAppeared
@@ -182,7 +184,7 @@ fn expected_code(kind: &Kind) -> u8 {
     }
 }
 
-const KINDS: usize = 89;
+const KINDS: usize = 90;
 
 #[test]
 fn every_kind_has_its_code_and_a_sentence_with_the_path() {

@@ -4,7 +4,9 @@ use crate::digest::Kind;
 
 /// Describes a new file in a directory without a default access list.
 fn around(source: &SourceRecord, trusts_reader: bool) -> Surroundings<'_> {
-    Surroundings { source, umask: 0o022, trusts_reader, existing: None, default_list: &DefaultList::Absent }
+    static STOP: std::sync::LazyLock<Stop> = std::sync::LazyLock::new(Stop::default);
+    let default_list = &DefaultList::Absent;
+    Surroundings { source, umask: 0o022, trusts_reader, existing: None, default_list, stop: &STOP }
 }
 
 /// Applies the metadata to a file, and returns the part that is missing.

@@ -19,6 +19,11 @@ use std::path::{Path, PathBuf};
 const NO_LINKS: [Errno; 6] =
     [Errno::PERM, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL, Errno::IO, Errno::MLINK];
 
+/// Flags for opening an existing file by name: they follow no link, and wait for nothing that has taken the name, such as
+/// a named pipe.
+pub const BY_NAME: OFlags =
+    OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
 /// Holds a directory open. All names are relative to it.
 #[derive(Debug)]
 pub struct Directory(OwnedFd);
@@ -124,10 +129,12 @@ impl Directory {
         rustix::fs::fstat(&self.0).is_ok_and(|stat| stat.st_mode & 0o1000 != 0 && stat.st_mode & 0o022 != 0)
     }
 
-    /// Returns whether others can rename and remove what this user puts into this directory.
+    /// Returns whether others can rename and remove what this user puts into this directory: its owner always can. Root
+    /// does not count, which has an unknown number in some user namespaces.
     pub fn others_may_rename(&self) -> io::Result<bool> {
-        let mode = rustix::fs::fstat(&self.0)?.st_mode;
-        Ok(mode & 0o1000 == 0 && mode & 0o022 != 0)
+        let (stat, own) = (rustix::fs::fstat(&self.0)?, rustix::process::geteuid().as_raw());
+        let may_all_write = stat.st_mode & 0o1000 == 0 && stat.st_mode & 0o022 != 0;
+        Ok(may_all_write || ![own, 0, walk::UNKNOWN_USER].contains(&stat.st_uid))
     }
 
     /// Returns the identity of the directory itself.
@@ -190,9 +197,8 @@ impl Directory {
 
     /// Opens an existing file for reading and writing, or for one of the two. Links are not followed.
     pub fn open_existing(&self, name: &OsStr) -> io::Result<File> {
-        let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         let open =
-            |access| retry_on_intr(|| rustix::fs::openat(&self.0, name, flags | access, Mode::empty()));
+            |access| retry_on_intr(|| rustix::fs::openat(&self.0, name, BY_NAME | access, Mode::empty()));
         // A file that an interrupted copy left may have its final mode already, which can be read-only. Any access is
         // enough to lock it.
         let file = open(OFlags::RDWR).or_else(|error| match error {
@@ -252,7 +258,11 @@ impl Directory {
             // a moment, and a new name that is taken still makes this fail.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
                 match rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty()) {
-                    Ok(()) => self.remove(from).map(|()| NoReplace::Guaranteed),
+                    Ok(()) => {
+                        // The file is in place, and a copy to this destination removes an old name that stays.
+                        let _ = self.remove(from);
+                        Ok(NoReplace::Guaranteed)
+                    }
                     Err(error) if !NO_LINKS.contains(&error) => Err(error.into()),
                     Err(_) if self.entry(to)?.is_some() => Err(io::ErrorKind::AlreadyExists.into()),
                     Err(_) => self.rename_over(from, to).map(|()| NoReplace::CheckedBefore),
@@ -338,8 +348,7 @@ impl Directory {
         if let Some(found) = LookedUp::new(&file) {
             return Ok(Some(with_attributes(plain, &found)));
         }
-        let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        match retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty())) {
+        match retry_on_intr(|| rustix::fs::openat(&self.0, name, BY_NAME, Mode::empty())) {
             Ok(file) => Ok(Some(with_attributes(plain, &File::from(file)))),
             Err(_) => Ok(Some(Existing { mode: mode & !0o070, ..plain })),
         }
@@ -476,6 +485,24 @@ mod tests {
         let mut content = [0; 3];
         read_at(&directory.open_existing(old).unwrap(), &mut content, 0).unwrap();
         assert_eq!(&content, b"new");
+    }
+
+    /// Another user may have put a named pipe in the place of a file.
+    #[test]
+    fn no_name_makes_a_process_wait() {
+        let (folder, directory) = directory();
+        let (fifo, name) = (folder.path().join("fifo"), OsStr::new("fifo"));
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let (over, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let (opened, _) = directory.open_direct(name).unwrap();
+            assert!(crate::sys::fstat(&opened).is_ok());
+            directory.open_existing(name).unwrap();
+            directory.existing(name).unwrap();
+            directory.look_up(name).unwrap();
+            over.send(()).unwrap();
+        });
+        wait.recv_timeout(std::time::Duration::from_secs(20)).expect("a call waits for a writer");
     }
 
     #[test]

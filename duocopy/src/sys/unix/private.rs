@@ -109,5 +109,13 @@ mod tests {
             }
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{mode:o}");
         }
+        if rustix::process::geteuid().is_root() {
+            for mode in [0o700, 0o755, 0o1777] {
+                std::fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+                std::os::unix::fs::chown(folder.path(), Some(20003), None).unwrap();
+                let made = PrivateDirectory::make(folder.path());
+                assert!(made.is_err(), "{mode:o}, which another user owns: {made:?}");
+            }
+        }
     }
 }

@@ -22,7 +22,7 @@ const MAX_LINKS: usize = 40;
 
 /// The owner that the kernel reports for every user that this container does not know. Two files with this owner may
 /// belong to two users.
-const UNKNOWN_USER: u32 = 65534;
+pub const UNKNOWN_USER: u32 = 65534;
 
 /// Opens a directory for looking up names. A relative path starts at `start`, or without one at the current directory.
 pub fn open_directory(start: Option<&OwnedFd>, path: &Path) -> io::Result<OwnedFd> {

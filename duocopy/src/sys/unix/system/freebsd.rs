@@ -3,6 +3,7 @@
 pub use super::bsd::*;
 pub use crate::sys::unsupported::path_of;
 
+use crate::sys::unix::dir::BY_NAME;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -26,8 +27,8 @@ pub fn advise_sequential(file: &File) {
 
 /// Opens a file so that reads bypass the cache, if the file system can do that. It does not tell whether it can.
 pub fn open_direct(directory: &OwnedFd, name: &OsStr) -> io::Result<(File, bool)> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECT;
-    Ok((retry_on_intr(|| rustix::fs::openat(directory, name, flags, Mode::empty()))?.into(), false))
+    let open = || rustix::fs::openat(directory, name, BY_NAME | OFlags::DIRECT, Mode::empty());
+    Ok((retry_on_intr(open)?.into(), false))
 }
 
 /// Makes reads and writes bypass the cache from now on, or use it again.

@@ -2,6 +2,7 @@
 
 pub use super::bsd::*;
 
+use crate::sys::unix::dir::BY_NAME;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, RenameFlags};
 use rustix::io::retry_on_intr;
@@ -25,8 +26,7 @@ pub fn advise_sequential(_file: &File) {}
 
 /// Opens a file so that what is read from it does not stay in the cache. What is in the cache already may be used.
 pub fn open_direct(directory: &OwnedFd, name: &OsStr) -> io::Result<(File, bool)> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = retry_on_intr(|| rustix::fs::openat(directory, name, flags, Mode::empty()))?;
+    let file = retry_on_intr(|| rustix::fs::openat(directory, name, BY_NAME, Mode::empty()))?;
     let _ = rustix::fs::fcntl_nocache(&file, true);
     Ok((file.into(), false))
 }

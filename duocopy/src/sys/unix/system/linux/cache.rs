@@ -1,6 +1,7 @@
 //! The page cache: what is in it, and how to bypass it.
 
 use super::files::is_disk;
+use crate::sys::unix::dir::BY_NAME;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, FsWord, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
@@ -61,14 +62,13 @@ pub fn drop_cached(file: &File, bytes: Range<u64>) {
 ///
 /// The second value says whether the file system does that. If it does not, the cache was asked to drop the file.
 pub fn open_direct(directory: &OwnedFd, name: &OsStr) -> io::Result<(File, bool)> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    match retry_on_intr(|| rustix::fs::openat(directory, name, flags | OFlags::DIRECT, Mode::empty())) {
+    match retry_on_intr(|| rustix::fs::openat(directory, name, BY_NAME | OFlags::DIRECT, Mode::empty())) {
         // A tmpfs accepts the flag but has nothing except the cache.
         Ok(file) if rustix::fs::fstatfs(&file)?.f_type != TMPFS => return Ok((file.into(), true)),
         Ok(_) | Err(Errno::INVAL) => {}
         Err(error) => return Err(error.into()),
     }
-    let file = retry_on_intr(|| rustix::fs::openat(directory, name, flags, Mode::empty()))?;
+    let file = retry_on_intr(|| rustix::fs::openat(directory, name, BY_NAME, Mode::empty()))?;
     let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
     Ok((file.into(), false))
 }

@@ -1,0 +1,103 @@
+//! What others do to the files beside the destination while a copy runs, or after one was killed.
+
+use crate::util::*;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+
+const VICTIM: u32 = 20_002;
+const MALLORY: u32 = 20_003;
+const GROUP: u32 = 20_000;
+
+/// Makes a folder with a source and a directory that a group can write to, in which there is no sticky bit.
+fn with_group() -> Folder {
+    let folder = Folder::new();
+    chown(folder.make("home"), Some(VICTIM), Some(GROUP)).expect("root may");
+    chown(folder.write("home/src", bytes(2 * MIB + 7, 1)), Some(VICTIM), Some(GROUP)).expect("root may");
+    chown(folder.make("group"), Some(0), Some(GROUP)).expect("root may");
+    folder.set_mode("group", 0o2770);
+    folder
+}
+
+/// The Writer reads the copy back by its name, which by then leads to something else. This process is the other member
+/// of the group.
+#[test(needs = [root])]
+fn what_takes_the_place_of_the_copy_makes_nobody_wait() {
+    for what in ["mkfifo -m 666", "mkdir -m 777", "ln -s /dev/zero", "cp /dev/null"] {
+        let folder = with_group();
+        let line = "cp --verify=reread --bwlimit=2M home/src group/dst";
+        let copy = folder.duocopy(line).by_user(VICTIM, GROUP).start();
+        let part = until("there is a temporary file", || folder.left_over_in("group", "part"));
+        fs::rename(&part, folder.path("group/moved")).expect("root may");
+        let mut words = what.split(' ');
+        let mut command = std::process::Command::new(words.next().expect("a program"));
+        assert!(succeeds(command.args(words).arg(&part)), "{what}");
+        let ended = copy.end();
+        // What it was, or that it cannot be opened.
+        assert!([6, 12].contains(&ended.code), "{what}: {ended:?}");
+        assert!(!folder.is_there("group/dst"), "{what}: {ended:?}");
+    }
+}
+
+/// Makes a folder with a source and a directory with the sticky bit, which belongs to root, and in which both users can
+/// write.
+fn with_drop(mode: u32) -> Folder {
+    let folder = with_group();
+    chown(folder.make("drop"), Some(0), Some(GROUP)).expect("root may");
+    folder.set_mode("drop", mode);
+    folder
+}
+
+/// Another user cannot decide which directory a copy gets into, unless the user has named it as a directory.
+#[test(needs = [root])]
+fn a_directory_of_another_user_takes_no_copy_that_may_be_meant_as_a_file() {
+    for (mode, user) in [0o1777, 0o1775].into_iter().flat_map(|mode| [VICTIM, 0].map(|user| (mode, user))) {
+        let folder = with_drop(mode);
+        let run = |line: &str| folder.duocopy(line).by_user(user, GROUP).end();
+        for (name, owner) in [("theirs", MALLORY), ("own", user), ("of-the-owner", 0)] {
+            chown(folder.make(format!("drop/{name}")), Some(owner), Some(GROUP)).expect("root may");
+            folder.set_mode(format!("drop/{name}"), 0o777);
+        }
+        for line in
+            ["cp home/src drop/theirs", "cp --dry-run home/src drop/theirs", "--wait=9s home/src drop/theirs"]
+        {
+            run(line).expect(12, &["a directory of another user", "--target-directory"]);
+            assert_eq!(fs::read_dir(folder.path("drop/theirs")).expect("root may").count(), 0, "{line}");
+        }
+        for line in [
+            "cp home/src drop/theirs/",
+            "cp home/src drop/theirs/.",
+            "cp -t drop/theirs home/src",
+            "cp home/src drop/own",
+            "cp home/src drop/of-the-owner",
+        ] {
+            run(line).expect(0, &[]);
+        }
+        folder.assert_same("home/src", "drop/own/src");
+        folder.assert_same("home/src", "drop/theirs/src");
+    }
+}
+
+/// Root could replace a file of any user, also one that appears once root has found that there is none.
+#[test(needs = [root, strace])]
+fn what_another_user_creates_at_the_last_moment_is_not_replaced() {
+    for (flags, call, name) in [("", "/^rename", "dst"), ("--backup=simple", "linkat", "dst~")] {
+        for mode in [0o1777, 0o1775] {
+            let folder = with_drop(mode);
+            if name != "dst" {
+                folder.write("drop/dst", OLD);
+                folder.set_mode("drop/dst", 0o640);
+            }
+            let slow = format!("-f -e trace={call} -e inject={call}:delay_enter=2000000");
+            let line = format!("cp --fsync=none {flags} home/src drop/dst");
+            let copy = folder.duocopy(&line).traced(&slow).start();
+            let is_settled =
+                |part: &std::path::PathBuf| fs::metadata(part).is_ok_and(|stat| stat.mode() & 0o777 != 0o600);
+            until("the last moment", || folder.left_over_in("drop", "part").filter(is_settled));
+            pause(milliseconds(300));
+            let theirs = folder.write(format!("drop/{name}"), "theirs");
+            chown(&theirs, Some(MALLORY), Some(GROUP)).expect("root may");
+            copy.end().expect(12, &["a file of another user", name]);
+            assert_eq!(folder.read(format!("drop/{name}")), b"theirs", "{mode:o} {flags}");
+        }
+    }
+}
