@@ -26,7 +26,8 @@ fn what_takes_the_place_of_the_copy_makes_nobody_wait() {
         let folder = with_group();
         let line = "cp --verify=reread --bwlimit=2M home/src group/dst";
         let copy = folder.duocopy(line).by_user(VICTIM, GROUP).start();
-        let part = until("there is a temporary file", || folder.left_over_in("group", "part"));
+        let has_content = |part: &std::path::PathBuf| fs::metadata(part).is_ok_and(|stat| stat.blocks() > 0);
+        let part = until("the copy has begun", || folder.left_over_in("group", "part").filter(has_content));
         fs::rename(&part, folder.path("group/moved")).expect("root may");
         let mut words = what.split(' ');
         let mut command = std::process::Command::new(words.next().expect("a program"));
