@@ -20,9 +20,9 @@ pub struct Policy {
     pub backup_suffix: String,
     /// True to write to the file that a symbolic link names; otherwise a link is refused.
     pub follow_links: bool,
-    /// Whether a link to nothing stands for a file that is created; otherwise it is refused.
+    /// True if a link to nothing stands for a file that is created; otherwise it is refused.
     pub create_through_links: bool,
-    /// Whether to replace what has the destination's name, even a link, and to hand on nothing of it.
+    /// True to replace what has the destination's name, even a link, and to hand on nothing of it.
     pub remove_destination: bool,
     /// Whether to replace a loop of links, and to copy a file over itself if its backup is kept.
     pub force: bool,

@@ -113,6 +113,7 @@ impl<'a> Staged<'a> for Open<'a> {
             trusts_reader: policy.trusts_reader,
             existing: existing.as_ref(),
             default_list: &DefaultList::Absent,
+            stop: &policy.stop,
         };
         let missing = metadata.apply(file, &around).map_err(path.failed(Operation::SetMode))?;
         if durable {

@@ -2,7 +2,7 @@
 //! `--dry-run`.
 
 use super::contract::Policy;
-use super::path::DestinationPath;
+use super::path::{DestinationPath, Links};
 use super::{backup, staging, stream};
 use crate::api::{Error, ErrorKind, Operation, Overwrite};
 use crate::record::SourceRecord;
@@ -47,7 +47,7 @@ pub fn inspect(
 
 /// Returns an error if another user may have put this directory where the user means a file.
 pub fn check_directory(path: &Path) -> Result<(), Error> {
-    match DestinationPath::open_path(path, true) {
+    match DestinationPath::open_path(path, Links::FOLLOWED) {
         Ok(found) if matches!(found.directory.owner_of(&found.name), Ok(FileOwner::Suspect)) => {
             Err(found.refused(ErrorKind::ForeignTarget))
         }

@@ -48,7 +48,8 @@ impl Replacement<'_> {
                 path.check_owner(&path.name)?;
                 backup::keep(path, policy, source.stat.file)?;
                 settle()?;
-                let renamed = if is_new { self.rename_new() } else { path.directory.rename(file, name, &path.name) };
+                let renamed =
+                    if is_new { self.rename_new() } else { path.directory.rename(file, name, &path.name) };
                 renamed.map(|()| NoReplace::Guaranteed)
             }
             Overwrite::Skip | Overwrite::Refuse => path.directory.rename_no_replace(name, &path.name),
@@ -69,10 +70,12 @@ impl Replacement<'_> {
             return rename();
         }
         match path.directory.rename_no_replace(name, &path.name) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match path.check_owner(&path.name) {
-                Ok(()) => rename(),
-                Err(_) => Err(error),
-            },
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match path.check_owner(&path.name) {
+                    Ok(()) if matches!(path.directory.entry(&path.name), Ok(Some(_))) => rename(),
+                    _ => Err(error),
+                }
+            }
             other => other.map(drop),
         }
     }

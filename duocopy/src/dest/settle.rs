@@ -42,11 +42,6 @@ impl Settled {
         Ok((settled, missing))
     }
 
-    /// Returns whether there was no file at the destination.
-    pub fn is_new(&self) -> bool {
-        self.existing.is_none()
-    }
-
     /// Sets the metadata again if the mode, owner, list or attributes of the file at the destination have changed: a
     /// file that was made private meanwhile must not become public again.
     pub fn renew(&mut self, temporary: Temporary) -> Result<(), Error> {
