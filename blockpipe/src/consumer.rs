@@ -39,7 +39,6 @@ pub struct Consumer<T: Trust = UntrustedPeer> {
     drainer: Drainer,
     held: Held,
     trailer: Option<Trailer>,
-    pub(crate) committing: bool,
     #[cfg(feature = "readiness")]
     watch: Option<Watch>,
     trust: PhantomData<T>,
@@ -53,7 +52,6 @@ impl<T: Trust> Consumer<T> {
             drainer: Drainer::new(0, 0),
             held: Held::new(region, &end.nudge, 0),
             trailer: None,
-            committing: false,
             #[cfg(feature = "readiness")]
             watch: None,
             trust: PhantomData,
@@ -408,7 +406,7 @@ impl<T: Trust> Consumer<T> {
     }
 
     pub(crate) fn is_committing(&self) -> bool {
-        self.committing || self.predecessor_was_committing()
+        self.end.may_become_final.get() || self.predecessor_was_committing()
     }
 
     pub(crate) fn end_by_abort(&self, from: Stage, reason: &Reason) -> PipeError {

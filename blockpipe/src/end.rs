@@ -88,6 +88,9 @@ pub(crate) struct Attached {
     /// The time since which every attempt to lock the gate has failed, because another process holds it.
     gate_held_since: Cell<Option<Instant>>,
     over: Cell<bool>,
+    /// True once the producer has stored its trailer, or the consumer has announced its commit: the result may become
+    /// final, so an interrupt may come too late. What the header says about that does not count: a peer can write to it.
+    pub may_become_final: Cell<bool>,
     /// True if the header says that this side is waiting.
     pub published_waiting: Cell<bool>,
     /// Memory that was mapped on arrival and has not been passed to the end yet.
@@ -121,6 +124,7 @@ impl Attached {
             too_late_since: Cell::new(None),
             gate_held_since: Cell::new(None),
             over: Cell::new(false),
+            may_become_final: Cell::new(false),
             published_waiting: Cell::new(false),
             region: RefCell::new(None),
         })

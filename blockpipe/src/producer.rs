@@ -36,7 +36,6 @@ pub struct Producer<T: Trust = UntrustedPeer> {
     filler: Filler,
     /// Once it is ready.
     held: Option<Held>,
-    is_closed: bool,
     #[cfg(feature = "readiness")]
     watch: Option<Watch>,
     trust: PhantomData<T>,
@@ -49,7 +48,6 @@ impl<T: Trust> Producer<T> {
             predecessor,
             filler: Filler::new(0),
             held: None,
-            is_closed: false,
             #[cfg(feature = "readiness")]
             watch: None,
             trust: PhantomData,
@@ -250,7 +248,7 @@ impl<T: Trust> Producer<T> {
     fn next_block(&mut self, limit: Limit) -> Result<Option<EmptyBlock<T>>, PipeError> {
         self.end.ensure_open()?;
         self.make_ready()?;
-        if self.is_closed {
+        if self.end.may_become_final.get() {
             return Err(PipeError::Misuse("the stream is closed"));
         }
         let held = self.held.as_mut().expect("it is ready");
@@ -345,11 +343,11 @@ impl<T: Trust> Producer<T> {
     /// As [`empty_block`](Self::empty_block): the consumer aborted or was killed, or this process was interrupted.
     pub fn check(&self) -> Result<(), PipeError> {
         self.end.ensure_open()?;
-        let checked = match self.end.reject_early_commit() {
+        let checked = self.end.abort_if_interrupted().and_then(|()| match self.end.reject_early_commit() {
             // If the trailer is stored, by this producer or a dead one, the consumer may commit.
             Some(rejected) if !self.has_trailer() => rejected,
             _ => self.end.check(|alone| absent(&self.end, alone).map(|()| None)),
-        };
+        });
         self.end.conclude(checked)
     }
 
@@ -384,8 +382,7 @@ impl<T: Trust> Producer<T> {
         if held.window.any_settled() {
             return Err(PipeError::Misuse("cannot close: an earlier block was dropped unsent"));
         }
-        if !self.is_closed {
-            self.is_closed = true;
+        if !self.end.may_become_final.replace(true) {
             self.filler.close(self.end.ring(), &bytes);
             self.end.wake_peer();
         }
@@ -449,7 +446,7 @@ impl<T: Trust> Producer<T> {
     }
 
     fn has_trailer(&self) -> bool {
-        self.is_closed || self.predecessor.is_some() && self.end.ring().trailer().is_some()
+        self.end.may_become_final.get() || self.predecessor.is_some() && self.end.ring().trailer().is_some()
     }
 
     fn await_verdict(&self) -> Result<(), PipeError> {

@@ -12,6 +12,7 @@
 
 pub mod correct;
 mod corruption;
+mod interrupts;
 
 use crate::util::{Actor, Name, Random, Watchdog, hex};
 use blockpipe::offsets::{CLOSED, HEADER_LENGTH, SLOTS};
