@@ -22,6 +22,22 @@ pub(crate) fn directory() -> String {
     format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw())
 }
 
+/// Returns the number that stands for every user that this process's user namespace does not know, unless one user of the
+/// namespace has it.
+pub(crate) fn unknown_user() -> Option<u32> {
+    const OVERFLOW: u32 = 65534;
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let unknown = read("/proc/sys/kernel/overflowuid").trim().parse().unwrap_or(OVERFLOW);
+    // Each line: the first number inside, the first one outside, and how many there are.
+    let has = |line: &str| {
+        let mut words = line.split_whitespace().map(|word| word.parse::<u64>().ok());
+        let (first, count) = (words.next()??, words.nth(1)??);
+        Some((first..first + count).contains(&u64::from(unknown)))
+    };
+    let is_known = read("/proc/self/uid_map").lines().any(|line| has(line).unwrap_or(false));
+    (!is_known).then_some(unknown)
+}
+
 /// Reserves real memory now, so that a full file system is an error here and not a bus error at the first access. Where
 /// the file system of a chosen directory cannot reserve, or a filter of system calls forbids it, writes zeros.
 pub(crate) fn reserve(file: &OwnedFd, start: u64, length: u64) -> io::Result<()> {
