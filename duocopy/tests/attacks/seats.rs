@@ -104,8 +104,10 @@ fn nobody_resumes_the_copy_of_an_unknown_user() {
         let killed =
             [reader(&folder, "--bwlimit=700K"), in_namespace(inside, writer(&folder, ""))].map(Run::start);
         until("a checkpoint", || folder.has_checkpoint_in("store").then_some(()));
-        killed.iter().for_each(Process::kill);
-        killed.into_iter().for_each(|half| drop(half.end()));
+        for half in killed {
+            half.kill();
+            half.end();
+        }
         let halves = [reader(&folder, ""), in_namespace(inside, writer(&folder, "-v"))].map(Run::start);
         let [reader, writer] = halves.map(Process::end);
         reader.expect(0, &[]);
