@@ -43,7 +43,7 @@ pub fn set(memory: &File, at: u64, value: u64) {
     memory.write_all_at(&value.to_le_bytes(), at).expect("a word");
 }
 
-pub fn set_verdict(memory: &File, stage: u64) {
+fn set_verdict(memory: &File, stage: u64) {
     set(memory, VERDICT, get(memory, GENERATION) << 8 | stage);
 }
 

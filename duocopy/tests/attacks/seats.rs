@@ -3,13 +3,12 @@
 //!
 //! The tests run as root, so this process is the third user, and the halves run as others.
 
-use super::claims::{get, pipe_in, set, set_verdict};
+use super::claims::{get, pipe_in, set};
 use crate::parties::{BACKUP, GROUP, reader, two_parties, writer};
 use crate::util::pipe_header::*;
 use crate::util::*;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 const THIRD: u32 = 20_003;
 
@@ -40,35 +39,6 @@ fn nobody_else_ends_the_stream_of_a_dead_reader() {
         let ended = writer.end();
         assert!(ended.code != 0 && ended.messages.contains("died"), "{flags}: {ended:?}");
         assert!(!folder.is_there("store/dst"), "{flags}: {ended:?}");
-    }
-}
-
-/// The Writer dies, and somebody takes every block and claims that the copy is complete.
-#[test(needs = [root])]
-fn nobody_else_completes_the_copy_of_a_dead_writer() {
-    for flags in ["", "--peer-user=20002"] {
-        let folder = two_parties();
-        let reader = reader(&folder, &format!("--bwlimit=1M --block-size=64K {flags}")).start();
-        let dies = writer(&folder, "").start();
-        let (memory, over) = (until_written(&folder, &reader), AtomicBool::new(false));
-        reader.signal(Signal::STOP);
-        dies.kill();
-        let ended = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    set(&memory, EMPTIED, get(&memory, FILLED));
-                    if get(&memory, CLOSED) != 0 {
-                        set_verdict(&memory, COMPLETE);
-                    }
-                }
-            });
-            reader.signal(Signal::CONT);
-            let ended = reader.end();
-            over.store(true, Ordering::Relaxed);
-            ended
-        });
-        assert!(ended.code != 0 && ended.messages.contains("died"), "{flags}: {ended:?}");
-        assert!(!folder.is_there("store/dst"));
     }
 }
 
