@@ -6,7 +6,7 @@ use super::super::contract::Side;
 use super::super::folder::Folder;
 use super::super::zeros::write_zeros;
 use rustix::fd::OwnedFd;
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::Advice;
 use rustix::thread::futex;
@@ -26,7 +26,13 @@ pub(crate) fn directory() -> String {
 /// namespace has it.
 pub(crate) fn unknown_user() -> Option<u32> {
     const OVERFLOW: u32 = 65534;
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let read = |path: &str| {
+        let mut text = vec![0; 4096];
+        let opened = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let length = opened.and_then(|file| rustix::io::read(file, &mut text[..])).unwrap_or(0);
+        text.truncate(length);
+        String::from_utf8(text).unwrap_or_default()
+    };
     let unknown = read("/proc/sys/kernel/overflowuid").trim().parse().unwrap_or(OVERFLOW);
     // Each line: the first number inside, the first one outside, and how many there are.
     let has = |line: &str| {
