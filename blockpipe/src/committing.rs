@@ -44,7 +44,7 @@ impl<T: Trust> Consumer<T> {
             self.end.conclude(verdict)?;
             return self.end.conclude(Err(PipeError::Corrupt("complete without the consumer")));
         }
-        self.committing = true;
+        self.end.may_become_final.set(true);
         Ok(Committing { consumer: self })
     }
 }

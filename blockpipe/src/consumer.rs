@@ -39,7 +39,6 @@ pub struct Consumer<T: Trust = UntrustedPeer> {
     drainer: Drainer,
     held: Held,
     trailer: Option<Trailer>,
-    pub(crate) committing: bool,
     #[cfg(feature = "readiness")]
     watch: Option<Watch>,
     trust: PhantomData<T>,
@@ -53,7 +52,6 @@ impl<T: Trust> Consumer<T> {
             drainer: Drainer::new(0, 0),
             held: Held::new(region, &end.nudge, 0),
             trailer: None,
-            committing: false,
             #[cfg(feature = "readiness")]
             watch: None,
             trust: PhantomData,
@@ -79,15 +77,20 @@ impl<T: Trust> Consumer<T> {
 
     /// Returns the user id of the producer's process, as the kernel knows it: the owner of a file about this pairing
     /// and this end that nobody else can have written. In this user's own directory always this user. `None` on Windows,
-    /// and elsewhere if there is no producer (it may just have died). Blocks for half a second at most, while a producer is
-    /// joining.
+    /// and for a user that this process's user namespace has no number for.
     ///
-    /// It identifies who joined; everybody else who can enter the directory can still read and change the blocks.
-    /// Example: [`Pipe`](crate::Pipe#sharing-a-directory).
+    /// The first call identifies the producer. Call it again before [`commit`](Self::commit): while that very process
+    /// lives it returns the same user, and [`PipeError::PeerDied`] after that, whoever has its seat and whatever it has
+    /// sent. With [`Pipe::replace_within`](crate::Pipe::replace_within) it waits for a replacement and identifies that:
+    /// compare the users. (A process whose user has no number is never replaced.) Otherwise it blocks for half a second at
+    /// most.
+    ///
+    /// Everybody who can enter the directory can still read and change the blocks. Example:
+    /// [`Pipe`](crate::Pipe#sharing-a-directory).
     ///
     /// # Errors
     /// [`PipeError::CallFailed`] if the peer has not identified itself, or not truthfully: the caller may
-    /// [`abort`](Self::abort).
+    /// [`abort`](Self::abort). As [`check`](Self::check).
     pub fn peer_user(&self) -> Result<Option<u32>, PipeError> {
         self.end.ensure_open()?;
         self.end.peer_user()
@@ -408,7 +411,7 @@ impl<T: Trust> Consumer<T> {
     }
 
     pub(crate) fn is_committing(&self) -> bool {
-        self.committing || self.predecessor_was_committing()
+        self.end.may_become_final.get() || self.predecessor_was_committing()
     }
 
     pub(crate) fn end_by_abort(&self, from: Stage, reason: &Reason) -> PipeError {

@@ -8,7 +8,7 @@ use crate::reason::Reason;
 use crate::ring::{self, Ring, Stage};
 use crate::spin::Spin;
 use crate::sync::{AtomicU32, Bell, Ordering, step};
-use crate::sys::{self, Seats, Side, forks};
+use crate::sys::{Card, Seats, Side, forks};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
@@ -88,6 +88,11 @@ pub(crate) struct Attached {
     /// The time since which every attempt to lock the gate has failed, because another process holds it.
     gate_held_since: Cell<Option<Instant>>,
     over: Cell<bool>,
+    /// What identified the peer (`identity.rs`).
+    pub card: RefCell<Option<Card>>,
+    /// True once the producer has stored its trailer, or the consumer has announced its commit: the result may become
+    /// final, so an interrupt may come too late. What the header says about that does not count: a peer can write to it.
+    pub may_become_final: Cell<bool>,
     /// True if the header says that this side is waiting.
     pub published_waiting: Cell<bool>,
     /// Memory that was mapped on arrival and has not been passed to the end yet.
@@ -121,6 +126,8 @@ impl Attached {
             too_late_since: Cell::new(None),
             gate_held_since: Cell::new(None),
             over: Cell::new(false),
+            card: RefCell::new(None),
+            may_become_final: Cell::new(false),
             published_waiting: Cell::new(false),
             region: RefCell::new(None),
         })
@@ -299,23 +306,6 @@ impl Attached {
     pub(crate) fn wake_if_left_asleep(&self) {
         if self.left_asleep.get() {
             self.wake_peer();
-        }
-    }
-
-    /// Returns the user id of the peer's process, as the kernel knows it; `None` where users have no numbers, or if
-    /// there is no peer now.
-    pub(crate) fn peer_user(&self) -> Result<Option<u32>, PipeError> {
-        let deadline = Instant::now() + ARRIVAL_LIMIT;
-        loop {
-            let user = self.seats.user(self.side.other(), self.generation);
-            if user.is_ok() || Instant::now() > deadline {
-                return user.map_err(PipeError::call("identifying the peer's user"));
-            }
-            // A replacement may be taking a dead peer's seat right now.
-            if !self.is_peer_alive()? {
-                return Ok(None);
-            }
-            sys::pause(Duration::from_millis(1));
         }
     }
 

@@ -24,6 +24,7 @@ mod end;
 mod error;
 #[cfg(not(loom))]
 mod held;
+mod identity;
 #[cfg(not(loom))]
 mod io;
 #[cfg(not(loom))]

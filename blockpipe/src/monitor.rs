@@ -105,7 +105,7 @@ impl Snapshot {
         let generation = shared.header().generation.load(Ordering::Relaxed);
         let alive = [(Side::Producer, self.producer_alive), (Side::Consumer, self.consumer.is_some())];
         self.users = alive.map(|(side, alive)| {
-            let user = || seats.user(side, generation).unwrap_or(None);
+            let user = || seats.peer_card(side, generation).ok()?.user;
             if alive { user() } else { None }
         });
         self

@@ -161,9 +161,9 @@ impl<T: Trust> Pipe<T> {
     /// Ends every wait within 50 ms after `flag` becomes true (a signal handler may set it, such as that of
     /// `signal_hook::flag::register`): the pipe is aborted with `reason`, which the peer receives, and the call returns
     /// [`PipeError::Interrupted`], or, if it joins, [`JoinError::Interrupted`]. Calls that do not wait, such as
-    /// [`Producer::try_empty_block`](crate::Producer::try_empty_block), check the flag each time. While the consumer commits,
-    /// it is too late to abort: the wait continues for up to 10 seconds, and then fails with
-    /// [`PipeError::DiedCommitting`].
+    /// [`Producer::try_empty_block`](crate::Producer::try_empty_block), check the flag each time. Once the producer
+    /// has closed the stream and the consumer commits, it is too late to abort: the producer's wait continues for up to 10
+    /// seconds, and then fails with [`PipeError::DiedCommitting`]. Nothing that the peer writes delays any other interrupt.
     ///
     /// May be called several times: each flag interrupts with its own reason. If several are set, the one given first
     /// counts. Example: [interrupting](#interrupting).

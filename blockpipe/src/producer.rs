@@ -36,7 +36,6 @@ pub struct Producer<T: Trust = UntrustedPeer> {
     filler: Filler,
     /// Once it is ready.
     held: Option<Held>,
-    is_closed: bool,
     #[cfg(feature = "readiness")]
     watch: Option<Watch>,
     trust: PhantomData<T>,
@@ -49,7 +48,6 @@ impl<T: Trust> Producer<T> {
             predecessor,
             filler: Filler::new(0),
             held: None,
-            is_closed: false,
             #[cfg(feature = "readiness")]
             watch: None,
             trust: PhantomData,
@@ -77,15 +75,18 @@ impl<T: Trust> Producer<T> {
 
     /// Returns the user id of the consumer's process, as the kernel knows it: the owner of a file about this pairing
     /// and this end that nobody else can have written. In this user's own directory always this user. `None` on Windows,
-    /// and elsewhere if there is no consumer (it may just have died). Blocks for half a second at most, while a consumer is
-    /// joining.
+    /// and for a user that this process's user namespace has no number for.
     ///
-    /// Call it after [`start`](Self::start), when there is a consumer. It identifies who joined; everybody else who can
-    /// enter the [directory](crate::Pipe#sharing-a-directory) can still read and change the blocks.
+    /// Call it after [`start`](Self::start), which identifies the consumer, and again before [`close`](Self::close): while
+    /// that very process lives it returns the same user, and [`PipeError::PeerDied`] after that, whoever has its seat. With
+    /// [`Pipe::replace_within`](crate::Pipe::replace_within) it waits for a replacement and identifies that: compare the
+    /// users. (A process whose user has no number is never replaced.) Otherwise it blocks for half a second at most.
+    ///
+    /// Everybody who can enter the [directory](crate::Pipe#sharing-a-directory) can still read and change the blocks.
     ///
     /// # Errors
     /// [`PipeError::CallFailed`] if the peer has not identified itself, or not truthfully: the caller may
-    /// [`abort`](Self::abort).
+    /// [`abort`](Self::abort). [`PipeError::Misuse`] if there is no consumer yet. As [`check`](Self::check).
     pub fn peer_user(&self) -> Result<Option<u32>, PipeError> {
         self.end.ensure_open()?;
         self.end.peer_user()
@@ -206,12 +207,9 @@ impl<T: Trust> Producer<T> {
             None => self.end.reject_early_commit(),
         };
         self.end.conclude(self.end.wait(poll, |alone| absent(&self.end, alone).map(|()| None)))?;
-        let (ring, blocks) = (self.end.ring(), held.region().geometry().blocks() as u64);
-        let filler = match self.predecessor {
-            None => Ok(Filler::at_start(ring, blocks)),
-            Some(_) => Filler::resumed(ring, blocks),
-        };
-        self.filler = self.end.conclude(filler.map_err(PipeError::from))?;
+        if self.predecessor.is_none() {
+            self.filler = Filler::at_start(self.end.ring(), held.region().geometry().blocks() as u64);
+        }
         Ok(self.filler.point())
     }
 
@@ -250,7 +248,7 @@ impl<T: Trust> Producer<T> {
     fn next_block(&mut self, limit: Limit) -> Result<Option<EmptyBlock<T>>, PipeError> {
         self.end.ensure_open()?;
         self.make_ready()?;
-        if self.is_closed {
+        if self.end.may_become_final.get() {
             return Err(PipeError::Misuse("the stream is closed"));
         }
         let held = self.held.as_mut().expect("it is ready");
@@ -345,11 +343,11 @@ impl<T: Trust> Producer<T> {
     /// As [`empty_block`](Self::empty_block): the consumer aborted or was killed, or this process was interrupted.
     pub fn check(&self) -> Result<(), PipeError> {
         self.end.ensure_open()?;
-        let checked = match self.end.reject_early_commit() {
+        let checked = self.end.abort_if_interrupted().and_then(|()| match self.end.reject_early_commit() {
             // If the trailer is stored, by this producer or a dead one, the consumer may commit.
             Some(rejected) if !self.has_trailer() => rejected,
             _ => self.end.check(|alone| absent(&self.end, alone).map(|()| None)),
-        };
+        });
         self.end.conclude(checked)
     }
 
@@ -384,8 +382,7 @@ impl<T: Trust> Producer<T> {
         if held.window.any_settled() {
             return Err(PipeError::Misuse("cannot close: an earlier block was dropped unsent"));
         }
-        if !self.is_closed {
-            self.is_closed = true;
+        if !self.end.may_become_final.replace(true) {
             self.filler.close(self.end.ring(), &bytes);
             self.end.wake_peer();
         }
@@ -449,7 +446,7 @@ impl<T: Trust> Producer<T> {
     }
 
     fn has_trailer(&self) -> bool {
-        self.is_closed || self.predecessor.is_some() && self.end.ring().trailer().is_some()
+        self.end.may_become_final.get() || self.predecessor.is_some() && self.end.ring().trailer().is_some()
     }
 
     fn await_verdict(&self) -> Result<(), PipeError> {

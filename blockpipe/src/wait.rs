@@ -52,8 +52,8 @@ impl Attached {
     /// Waits until `poll` finds something. While the peer's seat is free, `absent` may end the wait; its argument is how
     /// long the seat has been free.
     ///
-    /// An interrupt aborts the pipe. Once the consumer is committing it is too late for that, and the wait continues, for
-    /// at most [`COMMIT_LIMIT`].
+    /// An interrupt ends the wait, and aborts the pipe. A producer that has stored its trailer cannot abort once the
+    /// consumer is committing: its wait continues, for at most [`COMMIT_LIMIT`].
     pub(crate) fn wait<T>(
         &self,
         poll: impl FnMut() -> Option<Result<T, PipeError>>,
@@ -178,12 +178,18 @@ impl Attached {
         since.elapsed() >= COMMIT_LIMIT
     }
 
-    fn abort_if_interrupted(&self) -> Result<(), PipeError> {
-        match self.interrupted() {
-            Some(interrupt) if self.try_abort(Stage::Undecided, &interrupt.reason).is_ok() => {
-                Err(PipeError::Interrupted)
-            }
-            _ => Ok(()),
+    /// Returns an error if this end was interrupted, whatever the peer has written, unless the result may become final
+    /// by what this end itself has done.
+    pub(crate) fn abort_if_interrupted(&self) -> Result<(), PipeError> {
+        let Some(interrupt) = self.interrupted() else { return Ok(()) };
+        if self.try_abort(Stage::Undecided, &interrupt.reason).is_ok() {
+            return Err(PipeError::Interrupted);
+        }
+        match self.verdict() {
+            _ if self.may_become_final.get() => Ok(()),
+            // The peer has aborted first, perhaps with the reason for the interrupt.
+            Some(Err(aborted)) => Err(aborted),
+            _ => Err(PipeError::Interrupted),
         }
     }
 

@@ -12,10 +12,11 @@
 
 pub mod correct;
 mod corruption;
+mod interrupts;
 
 use crate::util::{Actor, Name, Random, Watchdog, hex};
-use blockpipe::offsets::{CLOSED, HEADER_LENGTH, SLOTS};
-use blockpipe::{Geometry, Pipe, PipeError};
+use blockpipe::offsets::{CLOSED, EMPTIED, FILLED, HEADER_LENGTH, SLOTS};
+use blockpipe::{Geometry, Pipe, PipeError, ResumePoint};
 use corruption::{COMMITTING, COUNTERS, ENDED, Memory, RESUME_POINTS, TOO_EARLY, WORDS};
 use std::fmt::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -369,6 +370,40 @@ fn only_the_right_number_of_blocks_is_accepted() {
                     assert!(matches!(producer.finish(), Err(PipeError::Aborted { .. })));
                 }
             }
+        }
+    }
+}
+
+/// A replacement takes the counters over once: what is written to them after that is checked against what it knows.
+#[test]
+fn a_replacement_reads_the_counters_once() {
+    let _watchdog = Watchdog::new(60);
+    for filled in [0, 1, 2, 4, 5, 9] {
+        for emptied in [0, 1, filled] {
+            let name = Name::new();
+            let pipe = Pipe::named(name.bytes()).blocks(BLOCK, BLOCKS).replace_within(HANGS);
+            let mut producer = pipe.join_as_producer().unwrap();
+            producer.ready(Geometry::new(BLOCK, BLOCKS), b"").unwrap();
+            let mut consumer = pipe.join_as_consumer().unwrap();
+            consumer.begin(b"", ResumePoint::default()).unwrap();
+            for _ in 0..2 {
+                let block = producer.empty_block().unwrap();
+                producer.send(block, 1).unwrap();
+            }
+            drop(producer);
+            let mut producer = pipe.join_as_producer().unwrap();
+            producer.ready(Geometry::new(BLOCK, BLOCKS), b"").unwrap();
+            let memory = Memory::open(&name).unwrap();
+            memory.set(FILLED, 8, filled);
+            memory.set(EMPTIED, 8, emptied);
+            let point = producer.start().unwrap();
+            assert_eq!(point[..8], 2_u64.to_le_bytes(), "{filled} {emptied}");
+            // As many as it may have, or an error; never a panic.
+            let mut held = Vec::new();
+            while let Ok(Some(block)) = producer.try_empty_block() {
+                held.push(block);
+            }
+            assert!(held.len() <= BLOCKS, "{filled} {emptied}");
         }
     }
 }

@@ -20,6 +20,7 @@ mod handles;
 mod headers;
 #[cfg(unix)]
 mod hostile;
+mod identity;
 mod layers;
 mod opening;
 #[cfg(unix)]

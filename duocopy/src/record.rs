@@ -30,8 +30,18 @@ pub struct SourceRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub source: SourceRecord,
-    /// The user whose process reads the source, as the kernel knows it. `None` if only one user can take part.
-    pub reader: Option<u32>,
+    pub party: Party,
+}
+
+/// The user whose process reads the source, as the kernel knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// This user: no other can take part.
+    Private,
+    /// This one of several users who can take part.
+    User(u32),
+    /// A user for whom this process's user namespace has no number: never the same as another one.
+    Unknown,
 }
 
 /// The file that the Writer fills, and what else the Reader needs to know of the Writer.
@@ -137,9 +147,10 @@ impl Origin {
     /// Returns whether both have the same Reader, and sources with the same rights and kind of checksum.
     pub fn is_of_same_party(&self, other: &Self) -> bool {
         let party = |origin: &Self| {
-            (origin.reader, origin.source.stat.mode, origin.source.stat.owner, origin.source.digest)
+            let source = &origin.source;
+            (origin.party, source.stat.mode, source.has_list, source.stat.owner, source.digest)
         };
-        party(self) == party(other)
+        self.party != Party::Unknown && party(self) == party(other)
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! On Windows only processes of the same user can meet.
 
-use crate::util::pipe_header::{COMPLETE, EMPTIED, GENERATION, VERDICT};
+use crate::util::pipe_header::{COMMITTING, COMPLETE, EMPTIED, FILLED, GENERATION, VERDICT};
 use crate::util::*;
 use blockpipe::{Consumer, Geometry, Pipe, Producer, ResumePoint};
 use std::fs::File;
@@ -42,6 +42,18 @@ fn flicker(memory: &File, original: &[u8], places: &[usize], over: &AtomicBool) 
             }
         }
     }
+}
+
+fn word(memory: &File, at: u64) -> u64 {
+    let mut bytes = [0; 8];
+    memory.read_exact_at(&mut bytes, at).expect("a word");
+    u64::from_ne_bytes(bytes)
+}
+
+/// Stores a verdict that is the other end's to give.
+fn forge(memory: &File, stage: u64) {
+    let verdict = word(memory, GENERATION) << 8 | stage;
+    memory.write_all_at(&verdict.to_le_bytes(), VERDICT).expect("ours");
 }
 
 fn sum(bytes: &[u8]) -> [u8; 32] {
@@ -134,6 +146,35 @@ fn the_reader_reports_the_checksum_of_the_bytes_that_it_has_read() {
     ended.expect(0, &[&format!("CRC-64/NVME {value}")]);
 }
 
+/// A peer that claims that the result is becoming final keeps no half from being interrupted, whatever it waits for.
+#[test]
+fn a_claimed_commit_does_not_keep_a_half_from_being_interrupted() {
+    let folder = meeting();
+    folder.make_fifo("fifo");
+    let reader = hostile_reader(&folder, BLOCK);
+    let writer = folder.duocopy("write --dir=meet fifo x").start();
+    let there = memory(&folder);
+    until("the Writer has come", || {
+        (word(&there, pipe_header::WRITER_PROCESS) as u32 == writer.id()).then_some(())
+    });
+    forge(&there, COMMITTING);
+    writer.signal(Signal::TERM);
+    writer.end().expect(128 + Signal::TERM.as_raw(), &["interrupted"]);
+    drop(reader);
+
+    let folder = meeting();
+    folder.write("src", bytes(32 * MIB, 1));
+    // There is always room for the next block, and the limit is what the Reader waits for.
+    let reader = folder.duocopy("read --dir=meet --bwlimit=64K --buffer-size=64M src x").start();
+    let writer = hostile_writer(&folder);
+    let there = memory(&folder);
+    until("the Reader sends", || (word(&there, FILLED) > 0).then_some(()));
+    forge(&there, COMMITTING);
+    reader.signal(Signal::TERM);
+    reader.end().expect(128 + Signal::TERM.as_raw(), &["interrupted"]);
+    drop(writer);
+}
+
 /// Only the Writer itself can report that the copy is complete.
 #[test]
 fn the_writer_does_not_believe_a_verdict_of_the_reader() {
@@ -143,18 +184,12 @@ fn the_writer_does_not_believe_a_verdict_of_the_reader() {
         let writer = folder.duocopy("write --dir=meet dst x").start();
         reader.start().expect("the Writer begins");
         let memory = memory(&folder);
-        let word = |at: u64| {
-            let mut bytes = [0; 8];
-            memory.read_exact_at(&mut bytes, at).expect("a word");
-            u64::from_ne_bytes(bytes)
-        };
         if late {
             let block = reader.empty_block().expect("two");
             reader.send(block, BLOCK).expect("the Writer is there");
-            until("it is written", || (word(EMPTIED) == 1).then_some(()));
+            until("it is written", || (word(&memory, EMPTIED) == 1).then_some(()));
         }
-        let complete = word(GENERATION) << 8 | COMPLETE;
-        memory.write_all_at(&complete.to_le_bytes(), VERDICT).expect("ours");
+        forge(&memory, COMPLETE);
         let ended = writer.end();
         assert!(ended.code != 0 && !ended.messages.contains("panicked"), "{ended:?}");
         assert!(!folder.is_there("dst"));

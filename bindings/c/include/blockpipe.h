@@ -485,12 +485,14 @@ blockpipe_result blockpipe_producer_peer_hello(struct blockpipe_producer *produc
                                                size_t *length);
 
 /**
- * Stores the user id of the consumer's process, as the kernel reports it. Blocks for up to half a second while a
- * consumer is joining.
+ * Stores the user id of the consumer's process, as the kernel reports it. The first call identifies the consumer. Call
+ * it again before `blockpipe_close`: while that very process lives it stores the same number; after that it fails with
+ * BLOCKPIPE_PEER_DIED, whoever has taken its seat, or waits for a replacement and identifies that, if this end allows
+ * one. Blocks for up to half a second while a consumer is joining.
  *
- * Returns BLOCKPIPE_NOTHING on Windows, and in a directory of several users if there is no consumer. (In this user's
- * own directory every peer is this user.) Errors: BLOCKPIPE_CALL_FAILED if the peer has not identified itself,
- * BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
+ * Returns BLOCKPIPE_NOTHING on Windows, and if this process's user namespace has no number for the user. (In this
+ * user's own directory every peer is this user.) Errors: BLOCKPIPE_CALL_FAILED if the peer has not identified itself,
+ * BLOCKPIPE_MISUSE if there is no consumer yet, -40 to -47, BLOCKPIPE_FORKED.
  */
 blockpipe_result blockpipe_producer_peer_user(struct blockpipe_producer *producer,
                                               uint32_t *user);
@@ -633,12 +635,14 @@ blockpipe_result blockpipe_consumer_peer_hello(struct blockpipe_consumer *consum
                                                size_t *length);
 
 /**
- * Stores the user id of the producer's process, as the kernel reports it. Blocks for up to half a second while a
- * producer is joining.
+ * Stores the user id of the producer's process, as the kernel reports it. The first call identifies the producer. Call
+ * it again before `blockpipe_commit`: while that very process lives it stores the same number; after that it fails with
+ * BLOCKPIPE_PEER_DIED, whoever has taken its seat, or waits for a replacement and identifies that, if this end allows
+ * one. Blocks for up to half a second while a producer is joining.
  *
- * Returns BLOCKPIPE_NOTHING on Windows, and in a directory of several users if there is no producer. (In this user's
- * own directory every peer is this user.) Errors: BLOCKPIPE_CALL_FAILED if the peer has not identified itself,
- * BLOCKPIPE_OVER, BLOCKPIPE_FORKED.
+ * Returns BLOCKPIPE_NOTHING on Windows, and if this process's user namespace has no number for the user. (In this
+ * user's own directory every peer is this user.) Errors: BLOCKPIPE_CALL_FAILED if the peer has not identified itself,
+ * -40 to -47, BLOCKPIPE_FORKED.
  */
 blockpipe_result blockpipe_consumer_peer_user(struct blockpipe_consumer *consumer,
                                               uint32_t *user);

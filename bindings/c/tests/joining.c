@@ -95,7 +95,7 @@ void test_strange_pipes(void) {
     CHECK(mkdtemp(directory));
     OK(blockpipe_options_set_directory(options, directory));
     OK(blockpipe_join_as_producer(options, &producer));
-    IS(BLOCKPIPE_NOTHING, blockpipe_producer_peer_user(producer, &version));
+    IS(BLOCKPIPE_MISUSE, blockpipe_producer_peer_user(producer, &version));
     snprintf(command, sizeof command, "grep -l ^BLKPIPE %s/*", directory);
     FILE *list = popen(command, "r");
     CHECK(list && fgets(path, sizeof path, list));

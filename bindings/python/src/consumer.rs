@@ -161,7 +161,7 @@ impl Consumer {
         self.end.peer(py)
     }
 
-    /// The user id of the producer's process, as the kernel reports it; None if there is no producer.
+    /// The user id of the producer's process, as the kernel reports it; None if the container does not know the user.
     #[getter]
     fn peer_user(&self, py: Python<'_>) -> PyResult<Option<u32>> {
         self.end.with(py, Call::Slow, |end| end.peer_user())

@@ -104,7 +104,7 @@ impl Producer {
         self.end.peer(py)
     }
 
-    /// The user id of the consumer's process, as the kernel reports it; None if there is no consumer.
+    /// The user id of the consumer's process, as the kernel reports it; None if the container does not know the user.
     #[getter]
     fn peer_user(&self, py: Python<'_>) -> PyResult<Option<u32>> {
         self.end.with(py, Call::Slow, |end| end.peer_user())

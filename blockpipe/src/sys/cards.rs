@@ -8,6 +8,23 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::retry_on_intr;
 use std::io;
 
+/// The card by which a peer was identified. It stays the same file, whatever is put in its place later.
+#[derive(Debug)]
+pub(crate) struct Card {
+    /// The user, unless this process's user namespace has no number for that user.
+    pub user: Option<u32>,
+    /// The open card, in a directory of several users.
+    file: Option<OwnedFd>,
+    is_own: bool,
+}
+
+impl Card {
+    /// Returns whether the process that was identified still lives. Always true in a directory of one user.
+    pub(crate) fn is_held(&self) -> io::Result<bool> {
+        self.file.as_ref().map_or(Ok(true), |file| system::is_held(file, self.is_own))
+    }
+}
+
 impl Folder {
     /// Publishes the user who takes a seat: writes a file for this pairing alone, which only its owner can write to,
     /// and locks it in a way that only its owner can, for as long as the returned file lives.
@@ -60,12 +77,12 @@ impl Folder {
         if written == text.len() { Ok(file) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
-    /// Returns the user who holds the seat now. The kernel reports the owner of the card, and that the card is locked
+    /// Returns the card of the process that holds the seat now. The kernel reports the owner of the card, and that the card is locked
     /// for writing: the card of a dead process is not locked, and other users cannot lock it so.
-    pub fn user(&self, pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<u32> {
+    pub fn card(&self, pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<Card> {
         let own = rustix::process::geteuid().as_raw();
         if !self.shared {
-            return Ok(own);
+            return Ok(Card { user: Some(own), file: None, is_own: true });
         }
         let flags = OFlags::RDONLY | OPEN_FLAGS;
         let card = retry_on_intr(|| {
@@ -75,12 +92,14 @@ impl Folder {
         // One byte longer than expected, so that a longer file is noticed.
         let mut there = vec![0; text.len() + 1];
         let length = retry_on_intr(|| rustix::io::read(&card, &mut there))?;
+        let is_own = stat.st_uid == own;
         let is_valid = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
             && stat.st_mode & 0o022 == 0
             && stat.st_nlink == 1
-            && system::is_held(&card, stat.st_uid == own)?;
+            && system::is_held(&card, is_own)?;
         if is_valid && &there[..length] == text.as_bytes() {
-            Ok(stat.st_uid)
+            let user = (self.unknown_user != Some(stat.st_uid)).then_some(stat.st_uid);
+            Ok(Card { user, file: Some(card), is_own })
         } else {
             Err(io::Error::new(
                 io::ErrorKind::InvalidData,

@@ -3,6 +3,7 @@
 
 use super::contract::{Location, OpenError, Side};
 use super::network;
+use super::system;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
@@ -24,6 +25,9 @@ pub(crate) struct Folder {
     pub mode: Mode,
     /// True if only a file's owner can remove it (and root, and the owner of the directory).
     pub sticky: bool,
+    /// The number that stands for every user that this process's user namespace does not know. Read when the directory is
+    /// opened, because a process may confine itself later.
+    pub unknown_user: Option<u32>,
 }
 
 /// The mode of files that belong to this user alone.
@@ -63,7 +67,14 @@ impl Folder {
         // too. Nobody else may.
         let writers = Mode::from_raw_mode(stat.st_mode) & (Mode::WGRP | Mode::WOTH);
         let mode = OWN | writers | readers(writers);
-        Ok(Self { descriptor, path: path.into(), shared: true, mode, sticky: stat.st_mode & 0o1000 != 0 })
+        Ok(Self {
+            descriptor,
+            path: path.into(),
+            shared: true,
+            mode,
+            sticky: stat.st_mode & 0o1000 != 0,
+            unknown_user: system::unknown_user(),
+        })
     }
 
     /// Opens this user's own directory, and refuses one that other users could enter.
@@ -106,7 +117,14 @@ impl Folder {
             // Let this user use it, whatever the umask is or was.
             rustix::fs::fchmod(&descriptor, Mode::RWXU).map_err(|error| doing("opening", &shown, error))?;
         }
-        Ok(Some(Self { descriptor, path: path.into(), shared: false, mode: OWN, sticky: false }))
+        Ok(Some(Self {
+            descriptor,
+            path: path.into(),
+            shared: false,
+            mode: OWN,
+            sticky: false,
+            unknown_user: None,
+        }))
     }
 
     /// Returns why this file cannot belong to a pipe, judging by its owner and mode.

@@ -84,13 +84,13 @@ pub use readiness::Readiness;
 #[cfg(unix)]
 pub use unix::Directory;
 #[cfg(unix)]
-pub(crate) use unix::{Bell, Seats, Segment, directory};
+pub(crate) use unix::{Bell, Card, Seats, Segment, directory};
 #[cfg(windows)]
 pub use windows::Directory;
 #[cfg(all(windows, feature = "readiness"))]
 pub use windows::Readiness;
 #[cfg(windows)]
-pub(crate) use windows::{Bell, Seats, Segment, directory};
+pub(crate) use windows::{Bell, Card, Seats, Segment, directory};
 
 /// Windows has no fork.
 #[cfg(windows)]

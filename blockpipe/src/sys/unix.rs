@@ -2,6 +2,7 @@
 //!
 //! How to lock, to reserve space and to wake a sleeper differs between these systems (`system`).
 
+pub(crate) use super::cards::Card;
 pub(crate) use super::system::Bell;
 
 use super::contract::{Location, OpenError, Side, pause};
@@ -135,8 +136,8 @@ impl Seats {
         Ok(())
     }
 
-    pub(crate) fn user(&self, side: Side, generation: u64) -> io::Result<Option<u32>> {
-        self.folder.user(&self.file, &self.name, side, generation).map(Some)
+    pub(crate) fn peer_card(&self, side: Side, generation: u64) -> io::Result<Card> {
+        self.folder.card(&self.file, &self.name, side, generation)
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "on Windows pipes are not files")]

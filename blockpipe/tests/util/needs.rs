@@ -26,6 +26,16 @@ pub fn own_mounts() -> Met {
     met(quiet.status().is_ok_and(|status| status.success()), "this user cannot mount file systems")
 }
 
+/// An ordinary user can make a user namespace.
+#[cfg(unix)]
+pub fn own_users() -> Met {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=20001", "--regid=20001", "--clear-groups"]);
+    command.args(["unshare", "--user", "--map-root-user", "true"]);
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    met(quiet.status().is_ok_and(|status| status.success()), "an ordinary user cannot make a user namespace")
+}
+
 /// This user can mount file systems that the tests themselves serve.
 #[cfg(unix)]
 pub fn fuse() -> Met {

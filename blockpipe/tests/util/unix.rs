@@ -134,10 +134,19 @@ impl User {
 
     /// Starts an actor that belongs to this user.
     pub fn actor(&self) -> Actor {
+        self.actor_through(&[])
+    }
+
+    /// Starts an actor that belongs to this user, in a user namespace that knows no other user.
+    pub fn lonely_actor(&self) -> Actor {
+        self.actor_through(&["unshare", "--user", "--map-root-user"])
+    }
+
+    fn actor_through(&self, prefix: &[&str]) -> Actor {
         let mut command = Command::new("setpriv");
         let [user, own] = [format!("--reuid={}", self.id), format!("--regid={}", self.id)];
         command.args([user, own, format!("--groups={}", self.group)]);
-        command.arg(self.tools.0.join("actor")).current_dir("/");
+        command.args(prefix).arg(self.tools.0.join("actor")).current_dir("/");
         Actor::start_through(command)
     }
 }

@@ -46,8 +46,8 @@ pub enum Event {
     PeerUser {
         /// The peer's role.
         role: Role,
-        /// Its user's number.
-        user: u32,
+        /// Its user's number, unless this process's user namespace has none for that user.
+        user: Option<u32>,
     },
     /// This process takes the place of one that died.
     Replaced {

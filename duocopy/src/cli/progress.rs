@@ -249,7 +249,8 @@ impl Observer for Screen {
                 self.lonely = Some((Instant::now(), text));
             }
             Event::PeerUser { role, user } => {
-                self.note(&format!("the {} belongs to {}", render::role_name(role), render::user(user)));
+                let user = user.map_or("a user unknown in this user namespace".into(), render::user);
+                self.note(&format!("the {} belongs to {user}", render::role_name(role)));
             }
             Event::Replaced { role } => self.note(&render::replaced(role)),
             Event::Layout { length, blocks, block_size, reason } => {

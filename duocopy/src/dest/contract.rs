@@ -5,7 +5,7 @@ use super::path::Links;
 use crate::api::{Backup, Error, ErrorKind, Fsync, Loss, Overwrite, Request, Sparse, Stop, Verify, Warning};
 use crate::cache::CacheUse;
 use crate::digest::{Digest, Kind, MustEnd, Value};
-use crate::record::{Origin, ResumePoint, SourceRecord, TargetRecord};
+use crate::record::{Origin, Party, ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, Directory, DirectoryRight};
 use std::fmt::Debug;
 use std::fs::File;
@@ -43,8 +43,7 @@ pub struct Policy {
     pub trusts_memory: bool,
     /// True to write the journal from the start, so that a replacement of this process finds that confirmation.
     pub journals_at_once: bool,
-    /// The user of the Reader; `None` if only one user can take part.
-    pub reader: Option<u32>,
+    pub party: Party,
     /// Ends every loop over content that this user or the Reader has made long.
     pub stop: Stop,
 }
@@ -69,7 +68,10 @@ impl Policy {
             trusts_reader: request.dir.is_none() && !request.is_half(),
             trusts_memory: request.dir.is_none(),
             journals_at_once: request.dir.is_some() && request.replace_within.is_some(),
-            reader: request.dir.as_ref().and_then(|_| sys::effective_user()),
+            party: match &request.dir {
+                Some(_) => sys::effective_user().map_or(Party::Unknown, Party::User),
+                None => Party::Private,
+            },
             stop: stop.clone(),
         }
     }
@@ -85,7 +87,7 @@ impl Policy {
 
     /// Returns the origin of a copy of this source.
     pub fn origin(&self, source: &SourceRecord) -> Origin {
-        Origin { source: *source, reader: self.reader }
+        Origin { source: *source, party: self.party }
     }
 
     /// Returns whether to record from time to time how much of the copy is on the disk, so that the next copy can resume

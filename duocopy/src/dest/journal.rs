@@ -15,7 +15,7 @@
 
 use crate::digest;
 use crate::record::{
-    Origin, Packed, ResumePoint, SourceRecord, TargetRecord, get_words, may_be_same_file, put_words,
+    Origin, Packed, Party, ResumePoint, SourceRecord, TargetRecord, get_words, may_be_same_file, put_words,
 };
 use crate::sys::{self, Directory, FileId};
 use std::ffi::OsStr;
@@ -24,8 +24,9 @@ use std::io;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"DUOCOPYJ");
 const VERSION: u64 = 3;
-/// Stands for the Reader's user where only one user can take part.
-const ONE_USER: u64 = u64::MAX;
+/// Stand for the Reader's user where only one user can take part, and where the user has no number.
+const PRIVATE: u64 = u64::MAX;
+const UNKNOWN: u64 = u64::MAX - 1;
 const SECTOR: usize = 512;
 /// Length of the file.
 pub const LENGTH: usize = 3 * SECTOR;
@@ -82,8 +83,12 @@ impl Heading {
         put_words(&mut sector, &[MAGIC, VERSION]);
         sector[16..144].copy_from_slice(&self.origin.source.pack());
         sector[144..272].copy_from_slice(&self.target.pack());
-        let reader = self.origin.reader.map_or(ONE_USER, u64::from);
-        put_words(&mut sector[272..], &[self.directory.device, self.directory.inode, self.name, reader]);
+        let party = match self.origin.party {
+            Party::Private => PRIVATE,
+            Party::User(user) => user.into(),
+            Party::Unknown => UNKNOWN,
+        };
+        put_words(&mut sector[272..], &[self.directory.device, self.directory.inode, self.name, party]);
         seal(&mut sector);
         sector
     }
@@ -94,9 +99,14 @@ impl Heading {
             return None;
         }
         let packed = |at: usize| -> Packed { sector[at..at + 128].try_into().expect("128 bytes") };
-        let [device, inode, name, reader] = get_words(&sector[272..]);
+        let [device, inode, name, party] = get_words(&sector[272..]);
+        let party = match party {
+            PRIVATE => Party::Private,
+            UNKNOWN => Party::Unknown,
+            user => Party::User(u32::try_from(user).ok()?),
+        };
         Some(Self {
-            origin: Origin { source: SourceRecord::unpack(&packed(16)), reader: u32::try_from(reader).ok() },
+            origin: Origin { source: SourceRecord::unpack(&packed(16)), party },
             target: TargetRecord::unpack(&packed(144)),
             directory: FileId { device, inode },
             name,
@@ -253,7 +263,7 @@ mod tests {
         let file = FileId { device: 7, inode: 8 };
         let target = TargetRecord { file, birth_time: 9, ..TargetRecord::default() };
         Heading {
-            origin: Origin { source, reader: Some(13) },
+            origin: Origin { source, party: Party::User(13) },
             target,
             directory: FileId { device: 10, inode: 11 },
             name: 12,
@@ -308,9 +318,11 @@ mod tests {
     fn only_the_same_source_and_destination_fit() {
         let here = heading();
         assert!(here.fits(&heading()));
-        let changes: [fn(&mut Heading); 10] = [
-            |other| other.origin.reader = Some(14),
-            |other| other.origin.reader = None,
+        let changes: [fn(&mut Heading); 12] = [
+            |other| other.origin.party = Party::User(14),
+            |other| other.origin.party = Party::Private,
+            |other| other.origin.party = Party::Unknown,
+            |other| other.origin.source.has_list = true,
             |other| other.origin.source.stat.mode ^= 0o044,
             |other| other.origin.source.stat.owner.0 += 1,
             |other| other.origin.source.stat.length += 1,
@@ -325,6 +337,10 @@ mod tests {
             change(&mut other);
             assert!(!here.fits(&other) && !here.may_take_over(&other));
         }
+        let mut unknown = heading();
+        unknown.origin.party = Party::Unknown;
+        assert_eq!(Heading::unpack(&unknown.pack()), Some(unknown));
+        assert!(!unknown.fits(&unknown) && !unknown.may_take_over(&unknown), "two users may have no number");
         let mut stream = heading();
         stream.origin.source.is_stream = true;
         assert!(stream.may_take_over(&stream) && !stream.fits(&stream));

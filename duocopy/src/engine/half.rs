@@ -5,8 +5,9 @@ use super::paths;
 use crate::api::{Error, ErrorKind, Request, Role, SandboxGap, Stop, Warning};
 use crate::dest::{Links, Observed};
 use crate::digest::MustEnd;
+use crate::record::Party;
 use crate::session::{
-    Consumer, Halt, Meeting, Peers, PipeDirectory, PipeError, Place, Trust, check_peer, wire,
+    Consumer, Halt, Meeting, Peers, PipeDirectory, PipeError, Place, Trust, check_peer, identified, wire,
 };
 use crate::sys::{self, Directory, DirectoryRight, PrivateDirectory, SandboxPolicy};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -95,26 +96,29 @@ impl<'a> Half<'a> {
         self.observed.get_or_init(|| self.destination.and_then(open)).as_ref()
     }
 
-    /// Returns the user of the peer, which has this role, or an error if that user is not allowed.
+    /// Identifies the peer, which has this role. Returns an error if its user is not allowed.
     pub fn check_peer(
         &self,
         role: Role,
         user: impl FnOnce() -> Result<Option<u32>, PipeError>,
         feed: &Feed,
-    ) -> Result<Option<u32>, Halt> {
-        let user = if self.meeting.is_private() { Ok(sys::effective_user()) } else { user() };
-        let user = check_peer(role, user, &self.peers, |event| feed.send(event))?;
+    ) -> Result<Party, Halt> {
+        let is_private = self.meeting.is_private();
+        let user = if is_private { sys::effective_user() } else { identified(user())? };
+        check_peer(role, user, &self.peers, |event| feed.send(event))?;
         self.peer_user.set(user);
-        Ok(user)
+        Ok(if is_private { Party::Private } else { user.map_or(Party::Unknown, Party::User) })
     }
 
-    /// Returns an error if a process of another user has replaced the peer.
+    /// Returns an error if the process that was identified has died, whoever has its place; with `--replace-within`,
+    /// if the one that has replaced it belongs to another user.
     pub fn check_peer_again(&self, now: impl FnOnce() -> Result<Option<u32>, PipeError>) -> Result<(), Halt> {
         if self.meeting.is_private() {
             return Ok(());
         }
-        match now()? {
+        match identified(now())? {
             Some(user) if self.peer_user.get() != Some(user) => Err(ErrorKind::PeerChanged { user }.into()),
+            None if self.peer_user.get().is_some() => Err(PipeError::PeerDied.into()),
             _ => Ok(()),
         }
     }

@@ -95,10 +95,9 @@ fn open<T: Trust>(
     feed: &Feed,
     outlook: &mut Outlook,
 ) -> Result<Box<dyn Destination>, Halt> {
-    let reader = half.check_peer(Role::Reader, || consumer.peer_user(), feed)?;
+    let party = half.check_peer(Role::Reader, || consumer.peer_user(), feed)?;
     let (request, path) = (half.request, destination_of(half));
-    let own = Policy::of(request, half.stop);
-    let policy = Policy { reader: own.reader.and(reader), ..own };
+    let policy = Policy { party, ..Policy::of(request, half.stop) };
     let hello = Hello::unpack(consumer.peer_hello());
     let difference = hello.difference(request);
     let differs = |option| Error::at(ErrorKind::OptionsDiffer(option), path);

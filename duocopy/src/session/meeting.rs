@@ -182,26 +182,27 @@ fn processes(there: &blockpipe::Snapshot) -> Vec<u32> {
     reader.into_iter().chain(there.consumer).collect()
 }
 
-/// Checks that the peer's user is allowed, and reports a peer of another user. Returns that user.
+/// Converts the error of a peer that has not proved which user it belongs to.
+pub fn identified(user: Result<Option<u32>, PipeError>) -> Result<Option<u32>, Halt> {
+    user.map_err(|error| match error {
+        PipeError::CallFailed { source, .. } => {
+            Error { cause: Some(source.into()), ..ErrorKind::PeerUnproven.into() }.into()
+        }
+        other => other.into(),
+    })
+}
+
+/// Checks that the peer's user is allowed, and reports a peer of another user.
 pub fn check_peer(
     role: Role,
-    user: Result<Option<u32>, PipeError>,
+    user: Option<u32>,
     peers: &Peers,
     report: impl FnOnce(Event),
-) -> Result<Option<u32>, Halt> {
-    let user = match user {
-        Err(PipeError::CallFailed { source, .. }) => {
-            return Err(Error { cause: Some(source.into()), ..ErrorKind::PeerUnproven.into() }.into());
-        }
-        other => other?,
-    };
-    if let Some(user) = user
-        && sys::effective_user() != Some(user)
-    {
+) -> Result<(), Error> {
+    if sys::effective_user() != user {
         report(Event::PeerUser { role, user });
     }
-    peers.check(user)?;
-    Ok(user)
+    peers.check(user)
 }
 
 /// Reserves the blocks, and lets the Writer join.

@@ -22,6 +22,7 @@ pub use halt::{Halt, is_removal};
 pub use handshake::Hello;
 pub use layout::{Layout, choose_layout};
 pub use meeting::{
-    HALVES, MIN_BLOCK_SIZE, Meeting, Place, Seat, begin, check_peer, offer, progress, role_of, start,
+    HALVES, MIN_BLOCK_SIZE, Meeting, Place, Seat, begin, check_peer, identified, offer, progress, role_of,
+    start,
 };
 pub use peers::Peers;

@@ -21,7 +21,7 @@ fn pipe(folder: &Folder) -> Pipe {
     pipe.tag(HALVES).connect_timeout(HANGS).replace_within(HANGS)
 }
 
-fn pipe_in(folder: &Folder) -> Option<File> {
+pub fn pipe_in(folder: &Folder) -> Option<File> {
     let entries = std::fs::read_dir(folder.path("meet")).expect("a folder").flatten();
     let path =
         entries.map(|entry| entry.path()).find(|path| path.file_name().is_some_and(|name| name.len() == 32));
@@ -32,14 +32,14 @@ fn memory(folder: &Folder) -> File {
     pipe_in(folder).expect("the pipe is there")
 }
 
-fn get(memory: &File, at: u64) -> u64 {
+pub fn get(memory: &File, at: u64) -> u64 {
     let mut word = [0; 8];
     // Past the end of a new file there is nothing to read.
     let _ = memory.read_at(&mut word, at);
     u64::from_le_bytes(word)
 }
 
-fn set(memory: &File, at: u64, value: u64) {
+pub fn set(memory: &File, at: u64, value: u64) {
     memory.write_all_at(&value.to_le_bytes(), at).expect("a word");
 }
 

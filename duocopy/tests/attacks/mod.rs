@@ -12,6 +12,7 @@ mod claims;
 mod rights;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", not(blockpipe_portable)))]
 mod sandbox;
+mod seats;
 mod sticky;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", not(blockpipe_portable)))]
 mod tracee;

@@ -65,7 +65,11 @@ class Producer:
         """
     @property
     def peer_user(self) -> int | None:
-        """The user id of the consumer's process, as the kernel reports it; ``None`` if there is no consumer."""
+        """The user id of the consumer's process, as the kernel reports it; ``None`` if the container does not know the user.
+
+        Ask once there is a consumer, and again before ``close``: raises ``PeerDied`` if that very process is gone, whoever
+        has its seat, or waits for its replacement, if this end allows one.
+        """
     def start(self) -> bytes:
         """Waits until a consumer has begun, and returns the resume point (32 bytes) where the stream begins.
 
@@ -146,7 +150,11 @@ class Consumer:
         """
     @property
     def peer_user(self) -> int | None:
-        """The user id of the producer's process, as the kernel reports it; ``None`` if there is no producer."""
+        """The user id of the producer's process, as the kernel reports it; ``None`` if the container does not know the user.
+
+        Ask once there is a producer, and again before ``commit``: raises ``PeerDied`` if that very process is gone, whoever
+        has its seat, or waits for its replacement, if this end allows one.
+        """
     @property
     def at_end(self) -> bool:
         """Whether the last block has been handed out, and the producer has closed the stream."""

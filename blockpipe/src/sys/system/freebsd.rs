@@ -16,6 +16,11 @@ pub(crate) fn directory() -> String {
     format!("/tmp/blockpipe-{}", rustix::process::geteuid().as_raw())
 }
 
+/// There are no user namespaces.
+pub(crate) fn unknown_user() -> Option<u32> {
+    None
+}
+
 /// Keeps these pages out of forked children.
 pub(crate) fn keep_from_children(address: NonNull<u8>, length: usize) -> io::Result<()> {
     // SAFETY: the range is a whole mapping of this process; the call changes only what its children get.

@@ -6,7 +6,7 @@ use super::super::contract::Side;
 use super::super::folder::Folder;
 use super::super::zeros::write_zeros;
 use rustix::fd::OwnedFd;
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::Advice;
 use rustix::thread::futex;
@@ -20,6 +20,28 @@ use std::time::Duration;
 /// it.
 pub(crate) fn directory() -> String {
     format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw())
+}
+
+/// Returns the number that stands for every user that this process's user namespace does not know, unless one user of the
+/// namespace has it.
+pub(crate) fn unknown_user() -> Option<u32> {
+    const OVERFLOW: u32 = 65534;
+    let read = |path: &str| {
+        let mut text = vec![0; 4096];
+        let opened = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let length = opened.and_then(|file| rustix::io::read(file, &mut text[..])).unwrap_or(0);
+        text.truncate(length);
+        String::from_utf8(text).unwrap_or_default()
+    };
+    let unknown = read("/proc/sys/kernel/overflowuid").trim().parse().unwrap_or(OVERFLOW);
+    // Each line: the first number inside, the first one outside, and how many there are.
+    let has = |line: &str| {
+        let mut words = line.split_whitespace().map(|word| word.parse::<u64>().ok());
+        let (first, count) = (words.next()??, words.nth(1)??);
+        Some((first..first + count).contains(&u64::from(unknown)))
+    };
+    let is_known = read("/proc/self/uid_map").lines().any(|line| has(line).unwrap_or(false));
+    (!is_known).then_some(unknown)
 }
 
 /// Reserves real memory now, so that a full file system is an error here and not a bus error at the first access. Where

@@ -28,6 +28,11 @@ pub(crate) fn directory() -> String {
     }
 }
 
+/// There are no user namespaces.
+pub(crate) fn unknown_user() -> Option<u32> {
+    None
+}
+
 /// Keeps these pages out of forked children.
 pub(crate) fn keep_from_children(address: NonNull<u8>, length: usize) -> io::Result<()> {
     unsafe extern "C" {

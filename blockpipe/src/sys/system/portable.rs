@@ -13,6 +13,11 @@ pub(crate) fn directory() -> String {
     format!("/dev/shm/blockpipe-portable-{}", rustix::process::geteuid().as_raw())
 }
 
+/// There are no user namespaces.
+pub(crate) fn unknown_user() -> Option<u32> {
+    None
+}
+
 /// Does nothing: there is no portable way.
 #[expect(clippy::unnecessary_wraps, reason = "other systems ask the kernel")]
 pub(crate) fn keep_from_children(_address: NonNull<u8>, _length: usize) -> io::Result<()> {
