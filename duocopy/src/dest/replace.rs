@@ -49,7 +49,7 @@ impl Replacement<'_> {
                 backup::keep(path, policy, source.stat.file)?;
                 settle()?;
                 let renamed =
-                    if is_new { self.rename_new() } else { path.directory.rename(file, name, &path.name) };
+                    if is_new { self.rename_new()? } else { path.directory.rename(file, name, &path.name) };
                 renamed.map(|()| NoReplace::Guaranteed)
             }
             Overwrite::Skip | Overwrite::Refuse => path.directory.rename_no_replace(name, &path.name),
@@ -63,21 +63,20 @@ impl Replacement<'_> {
 
     /// Renames it to a name that was free. In a shared sticky directory another user can create a file of that name until
     /// the last moment, which is not replaced.
-    fn rename_new(self) -> io::Result<()> {
+    fn rename_new(self) -> Result<io::Result<()>, Error> {
         let Self { path, name, file, .. } = self;
         let rename = || path.directory.rename(file, name, &path.name);
         if !path.directory.is_shared_and_sticky() {
-            return rename();
+            return Ok(rename());
         }
-        match path.directory.rename_no_replace(name, &path.name) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                match path.check_owner(&path.name) {
-                    Ok(()) if matches!(path.directory.entry(&path.name), Ok(Some(_))) => rename(),
-                    _ => Err(error),
-                }
+        let renamed = path.directory.rename_no_replace(name, &path.name).map(drop);
+        if renamed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
+            path.check_owner(&path.name)?;
+            if matches!(path.directory.entry(&path.name), Ok(Some(_))) {
+                return Ok(rename());
             }
-            other => other.map(drop),
         }
+        Ok(renamed)
     }
 
     fn not_renamed(self, error: io::Error) -> Error {
