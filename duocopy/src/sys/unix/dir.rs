@@ -6,7 +6,6 @@ use super::attributes::{LookedUp, Readable, access_list_of, attributes_of, defau
 use super::file::fstat;
 use super::{system, walk};
 use crate::sys::contract::{DefaultList, Entry, Existing, FileId, FileOwner, NoReplace, Protection, Stat};
-use links::link_stat;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -384,6 +383,28 @@ fn with_attributes(mut existing: Existing, file: &impl Readable) -> Existing {
     existing.attributes = attributes_of(file).unwrap_or_else(|_| vec![(OsString::new(), None)]);
     existing.attributes.retain(|(name, _)| !name.as_encoded_bytes().starts_with(b"system."));
     existing
+}
+
+/// Returns the status of a symbolic link, whose birth time is not asked for.
+#[allow(
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::unnecessary_cast,
+    clippy::useless_conversion,
+    reason = "each system has other types"
+)]
+fn link_stat(stat: &rustix::fs::Stat) -> Stat {
+    Stat {
+        file: file_id(stat),
+        length: stat.st_size as u64,
+        modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+        changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+        accessed: (stat.st_atime as i64, stat.st_atime_nsec as i64),
+        mode: u32::from(stat.st_mode) & 0o7777,
+        owner: (stat.st_uid, stat.st_gid),
+        birth_time: 0,
+        has_holes: false,
+    }
 }
 
 fn file_id(stat: &rustix::fs::Stat) -> FileId {

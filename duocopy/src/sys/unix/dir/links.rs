@@ -1,6 +1,6 @@
 //! Symbolic links as what is copied.
 
-use super::{Directory, file_id};
+use super::{Directory, link_stat};
 use crate::sys::contract::{Entry, Stat, Time};
 use crate::sys::unix::file::timestamps;
 use rustix::fs::AtFlags;
@@ -40,27 +40,5 @@ impl Directory {
     pub fn set_link_times(&self, name: &OsStr, accessed: Time, modified: Time) -> io::Result<()> {
         let times = timestamps(accessed, modified);
         Ok(rustix::fs::utimensat(&self.0, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
-    }
-}
-
-/// Returns the status of a symbolic link, whose birth time is not asked for.
-#[allow(
-    clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
-    clippy::unnecessary_cast,
-    clippy::useless_conversion,
-    reason = "each system has other types"
-)]
-pub(super) fn link_stat(stat: &rustix::fs::Stat) -> Stat {
-    Stat {
-        file: file_id(stat),
-        length: stat.st_size as u64,
-        modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-        changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
-        accessed: (stat.st_atime as i64, stat.st_atime_nsec as i64),
-        mode: u32::from(stat.st_mode) & 0o7777,
-        owner: (stat.st_uid, stat.st_gid),
-        birth_time: 0,
-        has_holes: false,
     }
 }
