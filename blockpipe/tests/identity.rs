@@ -57,9 +57,6 @@ mod unix {
     /// Anybody who can open the pipe can take a dead process's seat, and show a card of their own.
     #[test]
     fn the_card_of_another_process_does_not_make_it_the_peer() {
-        if cfg!(blockpipe_portable) {
-            return;
-        }
         let _watchdog = Watchdog::new(60);
         for lives in [false, true] {
             let (place, name) = (Place::new(0o2770), Name::new());
@@ -118,9 +115,6 @@ mod unix {
     /// In a user namespace, all users that it does not know have one number, which is nobody's.
     #[test(needs = [root, own_users])]
     fn users_that_a_namespace_does_not_know_are_not_one_user() {
-        if cfg!(blockpipe_portable) {
-            return;
-        }
         let _watchdog = Watchdog::new(60);
         let (group, backup, store, third) = (20_000, 20_001, 20_002, 20_003);
         for (kills, answer) in [(true, "Err(PeerDied)"), (false, "Ok(None)")] {
