@@ -9,10 +9,14 @@ mod beside;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", not(blockpipe_portable)))]
 mod calls;
 mod claims;
+#[cfg(not(blockpipe_portable))]
 mod rights;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", not(blockpipe_portable)))]
 mod sandbox;
+// Only Linux has user namespaces, and tells there which process of the same user holds a card.
+#[cfg(not(blockpipe_portable))]
 mod seats;
+#[cfg(not(blockpipe_portable))]
 mod sticky;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", not(blockpipe_portable)))]
 mod tracee;
