@@ -24,6 +24,7 @@ mod end;
 mod error;
 #[cfg(not(loom))]
 mod held;
+#[cfg(not(loom))]
 mod identity;
 #[cfg(not(loom))]
 mod io;
