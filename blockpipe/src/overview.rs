@@ -58,18 +58,20 @@ pub fn pipes(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, JoinError
 /// # Ok::<(), blockpipe::JoinError>(())
 /// ```
 pub fn remove_dead(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, JoinError>>, JoinError> {
-    sweep(&directory.into(), None, GATE_WAIT)
+    sweep(&directory.into(), None, GATE_WAIT, None)
 }
 
 /// Removes what killed pairs left over, except for the caller's own pipe. Waits up to `gate_wait` for the gate of each
-/// pipe whose seats are free.
+/// pipe whose seats are free. What is not looked at `until` then stays for the next one.
 pub(crate) fn sweep(
     location: &Location,
     own: Option<u128>,
     gate_wait: Duration,
+    until: Option<Instant>,
 ) -> Result<Vec<Result<Snapshot, JoinError>>, JoinError> {
     let mut removed = Vec::new();
-    for key in Seats::keys(location)?.into_iter().filter(|key| Some(*key) != own) {
+    let keys = Seats::keys(location)?.into_iter().filter(|key| Some(*key) != own);
+    for key in keys.take_while(|_| until.is_none_or(|until| Instant::now() < until)) {
         let Ok(Some(seats)) = Seats::existing(location, key) else { continue };
         let is_free = |side| matches!(seats.is_held(side), Ok(false));
         let is_dead = || is_free(Side::Producer) && is_free(Side::Consumer);

@@ -21,7 +21,7 @@ mod unix {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     use std::path::{Path, PathBuf};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     type Change = fn(&Path, &Path);
 
@@ -35,6 +35,18 @@ mod unix {
         };
         producer.ready(Geometry::new(4096, 2), b"an origin").unwrap();
         producer
+    }
+
+    #[test]
+    fn names_that_somebody_has_put_there_hold_nobody_up() {
+        let _watchdog = Watchdog::new(60);
+        let (place, name) = (Place::new(0o2770), Name::new());
+        for n in 0..100_000 {
+            fs::File::create(place.0.join(format!("{n:032x}"))).unwrap();
+        }
+        let begun = Instant::now();
+        drop(producer(&place.pipe(&name)));
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     }
 
     #[test]

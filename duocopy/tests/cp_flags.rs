@@ -299,6 +299,17 @@ fn the_user_is_asked_before_a_file_is_replaced() {
 }
 
 #[test]
+fn an_interrupt_ends_the_question() {
+    let folder = Folder::with_source(10);
+    folder.write("dst", OLD);
+    let copy = folder.duocopy("cp -i src dst").after("mkfifo silent && exec <> silent").start();
+    copy.reports("replace");
+    copy.signal(Signal::INT);
+    copy.end().expect(130, &[]);
+    assert_eq!(folder.read("dst"), OLD);
+}
+
+#[test]
 fn the_directories_of_a_source_are_made_again() {
     let folder = Folder::new();
     for name in ["a", "a/b", "into"] {

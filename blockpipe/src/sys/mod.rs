@@ -10,8 +10,9 @@
 //! - `existing(location, key)` creates nothing; observers use it. `keys(location)` lists the keys of all existing
 //!   pipes, where the system can list them.
 //! - `publish_user(side, generation)`: under the gate, before a seat is taken, publishes proof of the caller's uid,
-//!   which lasts as long as the process. `user(side, generation)` returns the uid that has been proved so; `None` where
-//!   users have no numbers.
+//!   which lasts as long as the process. `peer_card(side, generation)` returns a [`Card`]: the uid that has been proved so
+//!   (`None` where users have no numbers, and for a user that this process's namespace has none for), and `is_held()`,
+//!   whether that very process still lives.
 //! - `header_copy()` copies the header, so that nobody can take it away from an observer.
 //! - `lock_gate(until)` / `unlock_gate()`: one process at a time checks the seats and takes one. `false` after the
 //!   deadline.

@@ -12,7 +12,11 @@ use duocopy::{
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// Interval at which a wait for an answer checks for signals.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Makes all copies. If one fails, the others are made all the same. Returns the exit code of the first that failed.
 pub fn run(requests: Vec<Request>, settings: Settings, signals: &Signals) -> u8 {
@@ -187,10 +191,8 @@ fn ask(request: &mut Request, stop: &Stop) -> Result<(), Error> {
     match duocopy::preflight(request, stop)?.destination {
         Some(PlannedDestination::Replace { path, .. }) => {
             let _ = write!(io::stderr(), "duocopy: replace {}? ", render::show(&path));
-            let mut answer = String::new();
-            let read = io::stdin().read_line(&mut answer);
-            match read {
-                Ok(_) if answer.trim_start().starts_with(['y', 'Y']) => Ok(()),
+            match answer(stop)? {
+                Some(line) if line.trim_start().starts_with(['y', 'Y']) => Ok(()),
                 _ => Err(Error::at(ErrorKind::Declined, &path)),
             }
         }
@@ -200,6 +202,26 @@ fn ask(request: &mut Request, stop: &Stop) -> Result<(), Error> {
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+/// Reads a line from standard input; `None` if there is none. A signal ends the wait for it.
+fn answer(stop: &Stop) -> Result<Option<String>, Error> {
+    let (sender, receiver) = mpsc::channel();
+    // No signal ends a read, so it gets a thread of its own. After an interrupt it ends with the process.
+    let read = move || {
+        let mut line = String::new();
+        let _ = sender.send(io::stdin().read_line(&mut line).is_ok().then_some(line));
+    };
+    let started = std::thread::Builder::new().spawn(read);
+    started.map_err(|error| Error { cause: Some(error.into()), ..ErrorKind::SecondProcess.into() })?;
+    loop {
+        match receiver.recv_timeout(POLL) {
+            Ok(line) => return Ok(line),
+            Err(_) if stop.is_requested() => return Err(ErrorKind::Interrupted.into()),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub struct LinkFile {
     policy: Policy,
     source: SourceRecord,
     text: Vec<u8>,
+    /// True once the link has its temporary name.
+    is_created: bool,
     /// The temporary file of other copies, empty and locked: it keeps another copy to this destination away.
     lock: File,
     warnings: Vec<Warning>,
@@ -41,11 +43,19 @@ impl LinkFile {
         let mut warnings = Vec::new();
         let lock = staging::acquire(&path, policy, source, false, &mut warnings)?.file;
         backup::remove_leftover(&path);
-        Ok(Self { path, policy: policy.clone(), source: *source, text: Vec::new(), lock, warnings })
+        Ok(Self {
+            path,
+            policy: policy.clone(),
+            source: *source,
+            text: Vec::new(),
+            is_created: false,
+            lock,
+            warnings,
+        })
     }
 
     /// Creates the link under its temporary name. A link of this user with that name is what a killed copy left.
-    fn create(&self) -> Result<(), Error> {
+    fn create(&mut self) -> Result<(), Error> {
         let (directory, name) = (&self.path.directory, self.path.link());
         let is_left_over = matches!(directory.entry(&name), Ok(Some(Entry::Link(_))))
             && matches!(directory.owner_of(&name), Ok(FileOwner::ThisUser));
@@ -55,7 +65,9 @@ impl LinkFile {
         directory.create_symbolic_link(&name, &self.text).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => staging::name_taken(&self.path, &name, None),
             _ => self.path.failed(Operation::Temporary)(error),
-        })
+        })?;
+        self.is_created = true;
+        Ok(())
     }
 
     /// Gives the link its owner and times. Returns what could not be preserved.
@@ -126,6 +138,9 @@ impl Destination for LinkFile {
     }
 
     fn discard(&mut self) {
+        if self.is_created {
+            self.remove(&self.path.link());
+        }
         self.remove_lock();
     }
 }
@@ -181,17 +196,10 @@ impl<'a> Ready<'a> for Open<'a> {
         let name = link.path.link();
         let LinkFile { path, policy, source, lock, .. } = &*link;
         let replacement = Replacement { path, policy, source, name: &name, file: lock };
-        match replacement.put(|| Ok(())) {
-            Ok(warning) => {
-                // rename(2) does nothing if both names are links to one inode.
-                link.remove(&name);
-                Ok((self, warning.into_iter().collect()))
-            }
-            Err(error) => {
-                link.remove(&name);
-                Err(error)
-            }
-        }
+        let warning = replacement.put(|| Ok(()))?;
+        // rename(2) does nothing if both names are links to one inode.
+        link.remove(&name);
+        Ok((self, warning.into_iter().collect()))
     }
 }
 

@@ -223,3 +223,22 @@ fn nothing_is_resumed_in_a_directory_that_is_shared_and_sticky() {
         assert_eq!(destination.resume_point().position, begins, "{mode:o}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_is_not_put_in_place_is_discarded() {
+    let folder = Folder::new();
+    let names = || {
+        let entries = fs::read_dir(folder.path("there")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let source = SourceRecord { is_link: true, ..folder.source() };
+    let mut destination = open(&folder.destination(), &policy(), &source, true).unwrap();
+    let (mut staged, ..) = destination.stage(ResumePoint::default(), PLAN, &|| false).unwrap();
+    staged.write(0, b"some text").unwrap();
+    let whole = ResumePoint { position: 9, sum: 0 };
+    drop(staged.prepare(whole, &SourceMetadata::new(&[]), false).unwrap());
+    assert!(names().iter().any(|name| name.contains(".link")), "{:?}", names());
+    destination.discard();
+    assert!(names().is_empty(), "{:?}", names());
+}

@@ -1,5 +1,6 @@
 //! Open files: what they are, their content, and their mode, owner and times.
 
+use super::walk::UNKNOWN_USER;
 use super::{system, walk};
 use crate::sys::contract::{FileId, FileKind, Stat, Time};
 use rustix::fs::{FallocateFlags, OFlags, SeekFrom, Timestamps, seek};
@@ -179,9 +180,6 @@ pub fn set_user(file: &File, user: u32) -> io::Result<()> {
     fchown(file, Some(user), None)
 }
 
-/// The number that all users and groups have that a user namespace does not know (`/proc/sys/fs/overflowuid`).
-const UNKNOWN: u32 = 65534;
-
 /// Checks that these numbers, which a file of this process has, stand for one user and one group. In a user namespace they
 /// may stand for any that it does not know: then no file can be given to them. A file that has set-ID bits loses them.
 pub fn is_known_owner(file: &File, (user, group): (u32, u32)) -> bool {
@@ -189,7 +187,7 @@ pub fn is_known_owner(file: &File, (user, group): (u32, u32)) -> bool {
         let given = fchown(file, Some(user), Some(group));
         given.is_err_and(|error| error.raw_os_error() == Some(Errno::INVAL.raw_os_error()))
     };
-    user != UNKNOWN && group != UNKNOWN || !is_refused()
+    user != UNKNOWN_USER && group != UNKNOWN_USER || !is_refused()
 }
 
 /// Sets the times of the last access and the last write, each as [`Stat`] has it.

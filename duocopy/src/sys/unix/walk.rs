@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 /// The most links to follow in one path, as in the kernel.
 const MAX_LINKS: usize = 40;
 
-/// The owner that the kernel reports for every user that this container does not know. Two files with this owner may
-/// belong to two users.
+/// The owner that the kernel reports for every user that this container does not know (`/proc/sys/fs/overflowuid`), and
+/// the group for every such group. Two files with this owner may belong to two users.
 pub const UNKNOWN_USER: u32 = 65534;
 
 /// Opens a directory for looking up names. A relative path starts at `start`, or without one at the current directory.
