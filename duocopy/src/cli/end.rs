@@ -44,7 +44,7 @@ pub fn conclude(screen: &mut Screen, result: Result<End, Error>, begun: Instant,
         screen.object("end", fields);
     }
     let unwritten = screen.unwritten.as_ref().map(output::failed);
-    // A failure of the copy says more.
+    // A failure of the copy is more informative.
     let code = unwritten.filter(|_| matches!(code, 0 | render::NOT_PRESERVED)).unwrap_or(code);
     if let Some(planned) = planned {
         screen.note(&planned);

@@ -210,8 +210,8 @@ impl Screen {
         format!("{percent} % · {} of {} written · {message}", BinaryBytes(written), BinaryBytes(length))
     }
 
-    /// Returns the bytes written so far. The Writer's steps begin once all of them are, perhaps before the next report of
-    /// progress.
+    /// Returns the bytes written so far. The Writer's steps begin once all bytes are written, perhaps before the next
+    /// progress report.
     fn written(&self, progress: Progress) -> u64 {
         let is_all = self.step.is_some_and(|step| step != Step::Comparing);
         self.length.filter(|_| is_all).unwrap_or(progress.written)

@@ -179,11 +179,12 @@ pub fn set_user(file: &File, user: u32) -> io::Result<()> {
     fchown(file, Some(user), None)
 }
 
-/// The number that all users and groups have that a user namespace does not know (`/proc/sys/fs/overflowuid`).
+/// The number of all users and groups that a user namespace does not know (`/proc/sys/fs/overflowuid`).
 const UNKNOWN: u32 = 65534;
 
-/// Checks that these numbers, which a file of this process has, stand for one user and one group. In a user namespace they
-/// may stand for any that it does not know: then no file can be given to them. A file that has set-ID bits loses them.
+/// Checks that these numbers, which a file of this process has, stand for one user and one group. In a user namespace
+/// they may stand for any user or group that it does not know; then no file can be given to them. A file with set-ID
+/// bits loses them in this check.
 pub fn is_known_owner(file: &File, (user, group): (u32, u32)) -> bool {
     let is_refused = || {
         let given = fchown(file, Some(user), Some(group));
