@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Makes all copies, even if one fails. Returns the exit code of the first that failed.
+/// Makes all copies, even if one fails. Returns the exit code of an interrupt, or of the first copy that failed.
 pub fn run(requests: Vec<Request>, settings: Settings, signals: &Signals) -> u8 {
     let is_only_one = requests.len() == 1 && !settings.cp.parents;
     let mut copies = Copies { settings, signals, is_only_one, has_no_place: false, written: BTreeMap::new() };
