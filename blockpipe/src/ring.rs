@@ -109,7 +109,7 @@ pub(crate) enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProtocolViolation(pub &'static str);
 
-/// What a consumer finds next.
+/// The next item that a consumer finds.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// A block with this many bytes: a checked number.

@@ -47,7 +47,7 @@ struct Victim {
     at: String,
     works: bool,
     ended: Option<String>,
-    /// Whether it gets no more permissions.
+    /// True if it gets no more permissions.
     frozen: bool,
 }
 

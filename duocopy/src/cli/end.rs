@@ -9,7 +9,7 @@ use duocopy::{Error, Outcome, Plan, PlannedDestination};
 use serde_json::json;
 use std::time::Instant;
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Debug)]
 pub enum End {
     Planned(Plan),

@@ -10,7 +10,7 @@ use crate::sys::{FileOwner, Stat};
 use crate::times;
 use std::path::Path;
 
-/// What a copy would find at the destination.
+/// The state of the destination that a copy would find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A pipe, a device or standard output: what is written cannot be rolled back.

@@ -81,8 +81,8 @@ pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
 
 /// Returns the first range at or after this offset that is not a hole; `None` if only holes follow.
 ///
-/// Where the file system does not report holes, or a filter of system calls forbids it, there are none. The call moves the
-/// file's own offset.
+/// There are no holes where the file system does not report them, or where a filter of system calls forbids the call.
+/// The call moves the file's own offset.
 pub fn next_data(file: &File, offset: u64) -> io::Result<Option<Range<u64>>> {
     let range =
         seek(file, SeekFrom::Data(offset)).and_then(|start| Ok(start..seek(file, SeekFrom::Hole(start))?));
