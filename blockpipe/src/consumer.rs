@@ -75,15 +75,15 @@ impl<T: Trust> Consumer<T> {
             && self.end.ring().verdict.stage(self.end.generation) == Ok(Stage::Committing)
     }
 
-    /// Returns the user id of the producer's process, as the kernel knows it: the owner of a file about this pairing
-    /// and this end that nobody else can have written. In this user's own directory always this user. `None` on Windows,
-    /// and for a user that this process's user namespace has no number for.
+    /// Returns the user id of the producer's process, as the kernel knows it: the owner of a file that names this
+    /// pairing and this end, and that nobody else can have written. In this user's own directory this is always the
+    /// caller's user. `None` on Windows, and for a user that has no number in this process's user namespace.
     ///
     /// The first call identifies the producer. Call it again before [`commit`](Self::commit): while that very process
-    /// lives it returns the same user, and [`PipeError::PeerDied`] after that, whoever has its seat and whatever it has
-    /// sent. With [`Pipe::replace_within`](crate::Pipe::replace_within) it waits for a replacement and identifies that:
-    /// compare the users. (A process whose user has no number is never replaced.) Otherwise it blocks for half a second at
-    /// most.
+    /// lives it returns the same user. After that it fails with [`PipeError::PeerDied`], no matter who holds the seat
+    /// and what that process has sent. With [`Pipe::replace_within`](crate::Pipe::replace_within), it waits for a
+    /// replacement instead and returns its user; compare the two. (A process whose user has no number is never
+    /// replaced.) Without `replace_within`, it blocks for at most half a second.
     ///
     /// Everybody who can enter the directory can still read and change the blocks. Example:
     /// [`Pipe`](crate::Pipe#sharing-a-directory).
@@ -313,9 +313,8 @@ impl<T: Trust> Consumer<T> {
         self.skip_except(1)
     }
 
-    /// Releases all blocks that are filled now, without handing them out: the next block to be handed out will have been
-    /// sent after this call. Returns how many blocks it has skipped; the last one of the stream may be among them. Does
-    /// not block.
+    /// Releases all filled blocks without returning them: the next block that is returned will have been sent after
+    /// this call. Returns how many blocks were skipped; the last one of the stream may be among them. Does not block.
     /// Example: [showing a fresh frame](#showing-a-fresh-frame).
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! The directory of a pipe's files: one of this user alone, and the open one, for a process that gives up its rights
-//! once it has joined.
+//! The directory of a pipe's files: choosing a private one, and passing the open directory to a process that gives up
+//! its rights after joining.
 
 use crate::block::Trust;
 use crate::consumer::Consumer;
@@ -9,9 +9,9 @@ use crate::sys::{Directory, Location};
 use std::ffi::OsStr;
 
 impl<T: Trust> Pipe<T> {
-    /// Lets the two processes meet in this directory, which must belong to this user and have mode 0700, instead of the
-    /// user's usual one. The open directory is checked, so nothing that has taken its place is used:
-    /// [`JoinError::Foreign`](crate::JoinError::Foreign). Its path is not followed if the last name is a link.
+    /// Lets the two processes meet in this directory instead of the user's usual one. It must belong to this user and
+    /// have mode 0700. The check is made on the open directory, so another directory in its place is refused with
+    /// [`JoinError::Foreign`](crate::JoinError::Foreign). A symbolic link as the last name of the path is refused, too.
     ///
     /// The directory must exist. Network file systems and FUSE are refused.
     ///

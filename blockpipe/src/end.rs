@@ -88,10 +88,10 @@ pub(crate) struct Attached {
     /// The time since which every attempt to lock the gate has failed, because another process holds it.
     gate_held_since: Cell<Option<Instant>>,
     over: Cell<bool>,
-    /// What identified the peer (`identity.rs`).
+    /// The card that identified the peer (`identity.rs`).
     pub card: RefCell<Option<Card>>,
     /// True once the producer has stored its trailer, or the consumer has announced its commit: the result may become
-    /// final, so an interrupt may come too late. What the header says about that does not count: a peer can write to it.
+    /// final, so an interrupt may come too late. The header does not decide this, because a peer can write to it.
     pub may_become_final: Cell<bool>,
     /// True if the header says that this side is waiting.
     pub published_waiting: Cell<bool>,
@@ -313,8 +313,8 @@ impl Attached {
         self.seats.is_held(self.side.other()).map_err(PipeError::io("checking whether the peer is alive"))
     }
 
-    /// Returns whether this end goes on waiting for a peer, as far as the time limits [allow](Self::may_wait). An error if
-    /// somebody has removed the pipe, or has put something else into its place: then no peer can come.
+    /// Returns whether this end keeps waiting for a peer, as far as the time limits [allow](Self::may_wait). Returns an
+    /// error if somebody has removed or replaced the pipe's file: then no peer can come.
     pub(crate) fn waits_for_peer(&self, alone: Duration, begun: bool) -> Result<bool, PipeError> {
         if !self.may_wait(alone, begun) {
             return Ok(false);

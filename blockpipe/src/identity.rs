@@ -1,4 +1,4 @@
-//! Which user the peer belongs to, and whether the process that was identified first is still the peer.
+//! Identifies the peer's user, and checks that the process that was identified first is still the peer.
 
 use crate::end::{ARRIVAL_LIMIT, Attached};
 use crate::error::PipeError;
@@ -6,11 +6,11 @@ use crate::sys::{self, Side};
 use std::time::{Duration, Instant};
 
 impl Attached {
-    /// Returns the user id of the peer's process, as the kernel knows it; `None` where users have no numbers, or if this
-    /// process's user namespace has none for that user.
+    /// Returns the user id of the peer's process, as the kernel knows it; `None` where users have no numbers, or if the
+    /// user has none in this process's user namespace.
     ///
-    /// The process that is identified first is the peer from then on. Seat and card are two locks, and anybody who can
-    /// open the pipe can take the seat of a dead process: only the lock of that very card shows that the peer lives.
+    /// The first process that is identified is the peer. Seat and card are two locks, and anybody who can open the pipe
+    /// can take the seat of a dead process: only the lock of that very card shows that the peer lives.
     pub(crate) fn peer_user(&self) -> Result<Option<u32>, PipeError> {
         self.conclude(self.identify_peer())
     }
@@ -31,7 +31,7 @@ impl Attached {
         loop {
             match self.seats.peer_card(self.side.other(), self.generation) {
                 Ok(card) => {
-                    // Another process without a number for its user is somebody else for all that is known.
+                    // Two users without a number may differ, so a replacement without one is refused.
                     if known.is_some() && card.user.is_none() {
                         return Err(PipeError::PeerDied);
                     }

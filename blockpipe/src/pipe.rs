@@ -147,9 +147,10 @@ impl<T: Trust> Pipe<T> {
         self
     }
 
-    /// Keeps the seat and the blocks for up to `time` (`Duration::MAX`: for ever) if the peer dies, so that a replacement
-    /// can join: the stream resumes after the last block that was sent, or released. The time begins when a call of this
-    /// end notices the death. A replacement that dies before a call has noticed it does not begin it anew.
+    /// If the peer dies, keeps the seat and the blocks for up to `time` (`Duration::MAX`: for ever), so that a
+    /// replacement can join. The stream resumes after the last block that was sent or released. The time starts when a
+    /// call of this end notices the death. It does not start again for a replacement that dies before a call has
+    /// noticed it.
     ///
     /// Only a process that sets this, too, can be the replacement; others get [`JoinError::AwaitsReplacement`]. It may
     /// then get an end that had a holder before: see [`Producer::predecessor`](crate::Producer::predecessor) and
@@ -164,9 +165,10 @@ impl<T: Trust> Pipe<T> {
     /// Ends every wait within 50 ms after `flag` becomes true (a signal handler may set it, such as that of
     /// `signal_hook::flag::register`): the pipe is aborted with `reason`, which the peer receives, and the call returns
     /// [`PipeError::Interrupted`], or, if it joins, [`JoinError::Interrupted`]. Calls that do not wait, such as
-    /// [`Producer::try_empty_block`](crate::Producer::try_empty_block), check the flag each time. Once the producer
-    /// has closed the stream and the consumer commits, it is too late to abort: the producer's wait continues for up to 10
-    /// seconds, and then fails with [`PipeError::DiedCommitting`]. Nothing that the peer writes delays any other interrupt.
+    /// [`Producer::try_empty_block`](crate::Producer::try_empty_block), check the flag each time. Once the producer has
+    /// closed the stream and the consumer commits, it is too late to abort: the producer's wait continues for up to 10
+    /// seconds, and then fails with [`PipeError::DiedCommitting`]. Nothing that the peer writes delays any other
+    /// interrupt.
     ///
     /// May be called several times: each flag interrupts with its own reason. If several are set, the one given first
     /// counts. Example: [interrupting](#interrupting).
@@ -316,7 +318,8 @@ impl<T: Trust> Pipe<T> {
             }
             let locked = seats.lock_gate(deadline).inspect_err(|_| {
                 if new {
-                    // Where files cannot be locked, nobody else can have come to this one, and nobody would remove it.
+                    // Where files cannot be locked, no other process can have joined here, and none would remove the
+                    // file.
                     let _ = seats.unlink();
                 }
             });

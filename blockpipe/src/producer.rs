@@ -73,14 +73,15 @@ impl<T: Trust> Producer<T> {
         }
     }
 
-    /// Returns the user id of the consumer's process, as the kernel knows it: the owner of a file about this pairing
-    /// and this end that nobody else can have written. In this user's own directory always this user. `None` on Windows,
-    /// and for a user that this process's user namespace has no number for.
+    /// Returns the user id of the consumer's process, as the kernel knows it: the owner of a file that names this
+    /// pairing and this end, and that nobody else can have written. In this user's own directory this is always the
+    /// caller's user. `None` on Windows, and for a user that has no number in this process's user namespace.
     ///
-    /// Call it after [`start`](Self::start), which identifies the consumer, and again before [`close`](Self::close): while
-    /// that very process lives it returns the same user, and [`PipeError::PeerDied`] after that, whoever has its seat. With
-    /// [`Pipe::replace_within`](crate::Pipe::replace_within) it waits for a replacement and identifies that: compare the
-    /// users. (A process whose user has no number is never replaced.) Otherwise it blocks for half a second at most.
+    /// Call it after [`start`](Self::start), which identifies the consumer, and again before [`close`](Self::close):
+    /// while that very process lives it returns the same user. After that it fails with [`PipeError::PeerDied`], no
+    /// matter who holds the seat. With [`Pipe::replace_within`](crate::Pipe::replace_within), it waits for a
+    /// replacement instead and returns its user; compare the two. (A process whose user has no number is never
+    /// replaced.) Without `replace_within`, it blocks for at most half a second.
     ///
     /// Everybody who can enter the [directory](crate::Pipe#sharing-a-directory) can still read and change the blocks.
     ///
@@ -433,8 +434,8 @@ impl<T: Trust> Producer<T> {
     /// see [`Readiness`]. Needs the feature `readiness`; not supported on Windows.
     ///
     /// # Errors
-    /// [`PipeError::CallFailed`] if the descriptor or the thread cannot be made; [`PipeError::Over`], [`PipeError::Forked`];
-    /// those of [`ready`](Self::ready).
+    /// [`PipeError::CallFailed`] if the descriptor or the thread cannot be made; [`PipeError::Over`],
+    /// [`PipeError::Forked`]; those of [`ready`](Self::ready).
     #[cfg(feature = "readiness")]
     pub fn readiness(&mut self) -> Result<Readiness, PipeError> {
         self.end.ensure_open()?;

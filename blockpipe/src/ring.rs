@@ -109,7 +109,7 @@ pub(crate) enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProtocolViolation(pub &'static str);
 
-/// What a consumer finds next.
+/// The next item that a consumer finds.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// A block with this many bytes: a checked number.
@@ -147,7 +147,7 @@ impl Ring {
         self.closed_after().map(|_| self.stored_trailer())
     }
 
-    /// As [`trailer`](Self::trailer), for a caller that knows that it is stored.
+    /// Returns the trailer, which the caller knows is stored; see [`trailer`](Self::trailer).
     pub(crate) fn stored_trailer(&self) -> Trailer {
         to_bytes(self.producer.trailer.load())
     }

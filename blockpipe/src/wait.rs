@@ -178,8 +178,8 @@ impl Attached {
         since.elapsed() >= COMMIT_LIMIT
     }
 
-    /// Returns an error if this end was interrupted, whatever the peer has written, unless the result may become final
-    /// by what this end itself has done.
+    /// Returns an error if this end was interrupted, whatever the peer has written, unless this end itself has done
+    /// what may make the result final.
     pub(crate) fn abort_if_interrupted(&self) -> Result<(), PipeError> {
         let Some(interrupt) = self.interrupted() else { return Ok(()) };
         if self.try_abort(Stage::Undecided, &interrupt.reason).is_ok() {

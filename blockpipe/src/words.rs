@@ -1,5 +1,5 @@
-//! Bytes in shared memory that are stored and loaded as words. Inside the library such values stay words, because a load
-//! of more bytes than were just stored together is slow.
+//! Bytes in shared memory that are stored and loaded as words. Inside the library such values stay words, because
+//! loading more bytes than were just stored together is slow.
 
 use crate::sync::{AtomicU64, Ordering, step};
 

@@ -47,7 +47,7 @@ struct Victim {
     at: String,
     works: bool,
     ended: Option<String>,
-    /// Whether it gets no more permissions.
+    /// True if it gets no more permissions.
     frozen: bool,
 }
 
@@ -374,7 +374,7 @@ fn only_the_right_number_of_blocks_is_accepted() {
     }
 }
 
-/// A replacement takes the counters over once: what is written to them after that is checked against what it knows.
+/// A replacement reads the counters once; values that are written later are checked against what it has read.
 #[test]
 fn a_replacement_reads_the_counters_once() {
     let _watchdog = Watchdog::new(60);

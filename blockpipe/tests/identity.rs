@@ -1,4 +1,4 @@
-//! Which process is the peer: the one that was identified first, and no other that takes its seat.
+//! The peer is the process that was identified first, and no other that takes its seat.
 
 #[cfg(windows)]
 #[test(not_on_windows = "only processes of one user can meet there")]
@@ -47,14 +47,14 @@ mod unix {
         let mut producer = place.pipe(&name).join_as_producer().unwrap();
         producer.ready(Geometry::new(4096, 2), b"").unwrap();
         assert!(matches!(producer.peer_user(), Err(PipeError::Misuse(_))), "no consumer has come");
-        // One that claims to have begun, and is not there.
+        // A consumer that the header claims has begun, but that does not exist.
         let file = fs::File::options().write(true).open(place.file(&name)).unwrap();
         std::os::unix::fs::FileExt::write_all_at(&file, &1_u32.to_ne_bytes(), blockpipe::offsets::BEGUN)
             .unwrap();
         assert!(matches!(producer.peer_user(), Err(PipeError::PeerDied)));
     }
 
-    /// Anybody who can open the pipe can take a dead process's seat, and show a card of their own.
+    /// Anybody who can open the pipe can take a dead process's seat and publish a card of their own.
     #[test]
     fn the_card_of_another_process_does_not_make_it_the_peer() {
         let _watchdog = Watchdog::new(60);
@@ -112,7 +112,7 @@ mod unix {
         assert!(matches!(consumer.peer_user(), Err(PipeError::PeerDied)), "nobody came in time");
     }
 
-    /// In a user namespace, all users that it does not know have one number, which is nobody's.
+    /// In a user namespace, all users that it does not know share one number, which identifies none of them.
     #[test(needs = [root, own_users])]
     fn users_that_a_namespace_does_not_know_are_not_one_user() {
         let _watchdog = Watchdog::new(60);

@@ -20,7 +20,7 @@ mod handles;
 mod headers;
 #[cfg(unix)]
 mod hostile;
-// There the card of a process of the same user always looks held (docs/guarantees.md).
+// On the portable build, the card of a process of the same user always looks held (docs/guarantees.md).
 #[cfg(not(blockpipe_portable))]
 mod identity;
 mod layers;

@@ -163,7 +163,7 @@ fn what_others_put_into_an_open_directory_is_left_alone() {
     fs::hard_link(&precious, place.file(&name)).unwrap();
     is_foreign(&name, "has a second hard link");
     fs::remove_file(place.file(&name)).unwrap();
-    // Not the first name of a pipe, which the process that made it did not live to remove.
+    // This is not the first name of a pipe whose maker was killed before it could remove it.
     fs::hard_link(&precious, place.file(&name)).unwrap();
     let first = first_name(&place, &name);
     fs::write(&first, "").unwrap();
@@ -180,15 +180,15 @@ fn what_others_put_into_an_open_directory_is_left_alone() {
     assert_eq!(fs::metadata(&precious).unwrap().len(), 0);
 }
 
-/// Returns a name that a new pipe could have at first.
+/// Returns a name that a new pipe could have before its final one.
 fn first_name(place: &Place, name: &Name) -> PathBuf {
     let mut path = place.file(name).into_os_string();
     path.push("-new-0123456789abcdef");
     path.into()
 }
 
-/// Where nothing renames without replacing, a new pipe has two names for a moment. Checks that a kill at that moment, by
-/// any user of the directory, blocks nobody.
+/// Where no call renames without replacing, a new pipe has two names for a moment. Checks that a kill at that moment,
+/// of a process of any user of the directory, blocks nobody.
 #[test]
 fn a_pipe_whose_maker_did_not_live_to_remove_its_first_name_is_used() {
     let _watchdog = Watchdog::new(60);

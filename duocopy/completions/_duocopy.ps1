@@ -75,7 +75,7 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             break
         }
         'duocopy;cp' {
-            [CompletionResult]::new('--reflink', '--reflink', [CompletionResultType]::ParameterName, 'Whether the copy shares blocks with SRC [without a value: always]')
+            [CompletionResult]::new('--reflink', '--reflink', [CompletionResultType]::ParameterName, 'When to share blocks with SRC [without a value: always]')
             [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Copy SRC into this directory, instead of naming DST')
             [CompletionResult]::new('--target-directory', '--target-directory', [CompletionResultType]::ParameterName, 'Copy SRC into this directory, instead of naming DST')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Preserve the specified attributes [without a list: mode,ownership,timestamps]')
@@ -107,8 +107,8 @@ Register-ArgumentCompleter -Native -CommandName 'duocopy' -ScriptBlock {
             [CompletionResult]::new('--recursive', '--recursive', [CompletionResultType]::ParameterName, 'Copy symbolic links as links; directories are still refused')
             [CompletionResult]::new('--attributes-only', '--attributes-only', [CompletionResultType]::ParameterName, 'Copy only attributes (--preserve), and no content; an existing DST is changed in place')
             [CompletionResult]::new('--copy-contents', '--copy-contents', [CompletionResultType]::ParameterName, 'Also read SRC if it is a pipe or a device')
-            [CompletionResult]::new('--parents', '--parents', [CompletionResultType]::ParameterName, 'Make the directories of SRC again below DST, which must be a directory')
-            [CompletionResult]::new('--remove-destination', '--remove-destination', [CompletionResultType]::ParameterName, 'Replace DST even if it is a symbolic link, and hand on nothing of it')
+            [CompletionResult]::new('--parents', '--parents', [CompletionResultType]::ParameterName, 'Create the directories in the path of SRC below DST, which must be a directory')
+            [CompletionResult]::new('--remove-destination', '--remove-destination', [CompletionResultType]::ParameterName, 'Replace DST even if it is a symbolic link, and take no attributes from it')
             [CompletionResult]::new('--strip-trailing-slashes', '--strip-trailing-slashes', [CompletionResultType]::ParameterName, 'Remove the slashes at the end of each SRC')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Ask before DST is replaced; overrides an earlier -n')
             [CompletionResult]::new('--interactive', '--interactive', [CompletionResultType]::ParameterName, 'Ask before DST is replaced; overrides an earlier -n')

@@ -85,7 +85,7 @@ complete -c duocopy -n "__fish_duocopy_needs_command" -a "read" -d 'Read a file 
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "write" -d 'Write what a `duocopy read` with the same NAME reads; either may start first'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "status" -d 'Show the pipes that exist now, which processes use them, and which one waits'
 complete -c duocopy -n "__fish_duocopy_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l reflink -d 'Whether the copy shares blocks with SRC [without a value: always]' -r -f -a "auto\t'Copy the content: two processes share no blocks'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l reflink -d 'When to share blocks with SRC [without a value: always]' -r -f -a "auto\t'Copy the content: two processes share no blocks'
 always\t'Refuse the copy'
 never\t'Copy the content'"
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s t -l target-directory -d 'Copy SRC into this directory, instead of naming DST' -r -F
@@ -132,8 +132,8 @@ complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s H -d 'Copy the fi
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s R -l recursive -d 'Copy symbolic links as links; directories are still refused'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l attributes-only -d 'Copy only attributes (--preserve), and no content; an existing DST is changed in place'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l copy-contents -d 'Also read SRC if it is a pipe or a device'
-complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l parents -d 'Make the directories of SRC again below DST, which must be a directory'
-complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l remove-destination -d 'Replace DST even if it is a symbolic link, and hand on nothing of it'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l parents -d 'Create the directories in the path of SRC below DST, which must be a directory'
+complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l remove-destination -d 'Replace DST even if it is a symbolic link, and take no attributes from it'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l strip-trailing-slashes -d 'Remove the slashes at the end of each SRC'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -s i -l interactive -d 'Ask before DST is replaced; overrides an earlier -n'
 complete -c duocopy -n "__fish_duocopy_using_subcommand cp" -l debug -d 'Say on standard output how each file is copied; implies -v there'

@@ -36,9 +36,9 @@ pub struct Origin {
 /// The user whose process reads the source, as the kernel knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Party {
-    /// This user: no other can take part.
+    /// This user: only this user can take part.
     Private,
-    /// This one of several users who can take part.
+    /// The user with this number, who is one of several that can take part.
     User(u32),
     /// A user for whom this process's user namespace has no number: never the same as another one.
     Unknown,

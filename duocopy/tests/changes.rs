@@ -1,4 +1,4 @@
-//! Which changes of a source make its copy fail, and which do not.
+//! Changes of a source that make its copy fail, and changes that do not.
 
 use crate::util::fuse::Fault;
 use crate::util::*;
@@ -130,7 +130,7 @@ fn the_content_is_compared_whatever_was_read_before() {
     }
 }
 
-/// The kernel remembers what a server has told about a file. The server itself is asked whether it has changed.
+/// The kernel caches what a server has reported about a file. The Reader asks the server itself.
 #[test(needs = [fuse, held_copies])]
 fn a_change_that_only_the_server_knows_of_is_noticed() {
     let folder = Folder::new();
@@ -142,8 +142,8 @@ fn a_change_that_only_the_server_knows_of_is_noticed() {
     both_fail(&folder, processes, 5, &["was written to while it was read"]);
 }
 
-/// Starts a pair whose Reader reads its source again, because the mode was changed, and takes a second for each of its
-/// 40 MiB. Returns both once that has begun.
+/// Starts a pair whose Reader reads its source again, because the mode was changed, and takes a second for each of the
+/// 40 MiB. Returns both processes once that has begun.
 fn comparing(folder: &Folder) -> [Process; 2] {
     folder.write("src", bytes(40 * MIB, 1));
     // The first reading takes 40 calls, and one more for the end.

@@ -54,7 +54,7 @@ fn cp_copies_several_sources_one_after_the_other() {
         folder.assert_same(name, format!("place/{name}"));
     }
     folder.assert_same("b", "other/b");
-    // The others are copied all the same, and the first failure decides.
+    // The others are copied all the same, and the first failure decides the exit code.
     folder.write("b", "newer");
     let ended = folder.duocopy("cp missing b place/c place").end();
     ended.expect(5, &["missing", "are the same file"]);
@@ -74,7 +74,7 @@ fn cp_copies_several_sources_one_after_the_other() {
     folder.assert_nothing_left_in("place");
 }
 
-/// The sandbox confines a thread for good, so each copy of several has one of its own.
+/// The sandbox confines a thread for good, so each of several copies has a thread of its own.
 #[test(needs = [children_in_proc], not_on_windows = "there is no sandbox")]
 fn each_copy_of_several_is_confined() {
     let folder = Folder::new();

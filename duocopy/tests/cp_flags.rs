@@ -1,4 +1,4 @@
-//! The options of `cp` that its users know, as far as a copy of files goes.
+//! The options that users know from `cp`, as far as they concern files and links.
 
 use crate::hostile::origin;
 use crate::util::*;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The number of the bit in the Reader's first message that says that the source is a link.
 const IS_LINK: u64 = 1 << 4;
 
-/// A folder with `src`, a link to it, a link to nothing, and an old destination.
+/// Makes a folder with `src`, a link to it, a link to nothing, and an old destination.
 fn prepared() -> Folder {
     let folder = Folder::with_source_and_destination(300);
     for (target, name) in [("src", "link"), ("nothing", "dangling"), ("loop", "loop")] {
@@ -61,7 +61,7 @@ fn a_link_is_copied_or_followed_as_the_last_option_says() {
     folder.duocopy("cp dangling new").end().expect(5, &["dangling"]);
     folder.duocopy("cp -P dangling new").end().expect(0, &[]);
     assert_eq!(target(&folder, "new").as_deref(), Some(Path::new("nothing")));
-    // With a slash after it, a link is what it leads to.
+    // A link with a slash after it stands for its target.
     folder.make("place");
     symlink("place", folder.path("to-place")).unwrap();
     folder.duocopy("cp -P to-place/ other").end().expect(5, &["is a directory"]);
@@ -136,7 +136,7 @@ fn a_link_that_is_copied_is_the_old_or_the_new_one_at_every_moment() {
     }
 }
 
-/// A `write` half decides itself which names exist, and never where they lead.
+/// A `write` half decides which names it creates; its Reader must not decide where a name leads.
 #[test]
 fn a_write_half_makes_no_link_for_its_reader() {
     let folder = prepared();
@@ -281,7 +281,7 @@ fn the_user_is_asked_before_a_file_is_replaced() {
         assert_eq!(ended.messages.contains("? "), is_asked, "{line}: {ended:?}");
         assert_eq!(folder.read("dst") == folder.read("src"), is_asked, "{line}");
     }
-    // Nobody was asked about a file that appears meanwhile.
+    // The user has not agreed to replace a file that appears after the question.
     folder.write("large", bytes(400 * KIB, 1));
     let line = "cp -i --bwlimit=200K --block-size=4K large appears";
     let copy = folder.duocopy(line).after("exec < yes").start();
@@ -289,7 +289,7 @@ fn the_user_is_asked_before_a_file_is_replaced() {
     folder.write("appears", OLD);
     copy.end().expect(12, &["created during the copy"]);
     assert_eq!(folder.read("appears"), OLD);
-    // Each file is asked about.
+    // The question is asked for each file.
     folder.make("place");
     folder.write("place/src", OLD);
     folder.write("place/yes", OLD);
@@ -323,7 +323,7 @@ fn the_directories_of_a_source_are_made_again() {
     set_time(&folder, "a", 1_000_000_000);
     folder.duocopy("cp --parents a/b/file into").end().expect(0, &[]);
     folder.assert_same("a/b/file", "into/a/b/file");
-    // As `mkdir` would make them: the umask of the tests may take more.
+    // The modes are those that `mkdir` would give: the umask of the tests may remove more bits.
     assert_eq!(folder.mode("into/a/b") & 0o700, 0o500);
     folder.set_mode("into/a", 0o700);
     folder.set_mode("into/a/b", 0o700);
@@ -334,7 +334,7 @@ fn the_directories_of_a_source_are_made_again() {
     assert_eq!(fs::metadata(folder.path("into/a")).unwrap().mtime(), 1_000_000_000);
     folder.duocopy("cp --parents").word(folder.path("a/b/file")).word("into").end().expect(0, &[]);
     folder.assert_same("a/b/file", format!("into/{}", folder.text("a/b/file")));
-    // A link on the way is followed, and what it leads to is left as it is.
+    // A link on the way is followed, and its target keeps its metadata.
     folder.make("elsewhere");
     folder.set_mode("elsewhere", 0o711);
     symlink("../elsewhere", folder.path("into/link")).unwrap();

@@ -267,11 +267,11 @@ fn the_journal_of_another_copy_stays() {
     }
 }
 
-/// The Writer asks now and then whether the copy can continue while it reads for a minute.
+/// While the Writer reads for a minute, it checks now and then whether the copy can continue.
 #[test(needs = [strace])]
 fn an_interrupt_of_the_reader_ends_reading_the_copy_back() {
     let folder = Folder::with_source(80 * MIB);
-    // The first calls are those of a program that starts.
+    // The first calls are those of the program's start.
     let slow = "-e trace=read -e inject=read:delay_enter=1000000:when=45+";
     let line = "--verify=reread src dst";
     let [reader, writer] = pair(folder.duocopy(line), folder.duocopy(line).traced(slow));
@@ -282,7 +282,7 @@ fn an_interrupt_of_the_reader_ends_reading_the_copy_back() {
     folder.assert_untouched(None);
 }
 
-/// Where nothing renames without replacing, the file has two names for a moment.
+/// Where no call renames without replacing, the file has two names for a moment.
 #[test(needs = [strace], not_on_windows = "its kills are placed by strace")]
 fn a_kill_or_an_error_between_the_two_calls_of_a_rename_blocks_nobody() {
     for (length, then) in [KIB, 3 * MIB]

@@ -1,11 +1,11 @@
-//! Hosts as a table: what a copy needs of the machine, of the kernel and of its parent. The tables in `docs/platforms.md`
-//! say what works on each host; here is how to make the host, and each test compares the two.
+//! Hosts as a table: what a copy needs from the machine, the kernel and its parent. The tables in `docs/platforms.md`
+//! say what works on each host. The code here makes the host, and each test compares the two.
 //!
-//! Some hosts have tests of their own, which go further than a row could: too few descriptors and threads, and a program
-//! that is hard to find again (`limits.rs`), standard streams that are closed, in all combinations (`output.rs`), a
-//! destination beyond `ulimit -f` (`failures.rs`), an unusable directory of the pipes (`no_usual_place.rs`), an unusable
-//! working directory (`working_directory.rs`), file systems without a call (`misbehaving.rs`), drop boxes
-//! (`directories.rs`), and errors at every single call (`every_call/`).
+//! Some hosts have tests of their own that go further than a row could: too few descriptors and threads, and a program
+//! that is hard to find again (`limits.rs`), all combinations of closed standard streams (`output.rs`), a destination
+//! beyond `ulimit -f` (`failures.rs`), an unusable directory of the pipes (`no_usual_place.rs`), an unusable working
+//! directory (`working_directory.rs`), file systems without a call (`misbehaving.rs`), drop boxes (`directories.rs`),
+//! and errors at every single call (`every_call/`).
 
 use crate::util::*;
 use libc::{c_long, *};
@@ -14,7 +14,7 @@ use seccompiler::{SeccompFilter, SeccompRule};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-/// What a host is used for, in the words of the table, and the files that are the same if that has worked.
+/// The uses of a host, in the words of the table, each with two files that are equal if it has worked.
 const USES: [(&str, &str, &str); 5] = [
     ("small files", "small", "small.copy"),
     ("`cp`", "large", "large.copy"),
@@ -23,7 +23,7 @@ const USES: [(&str, &str, &str); 5] = [
     ("`status`", "", ""),
 ];
 
-/// How to use a host, as a shell script: `$0` is the program, and `each` what surrounds the program alone.
+/// Returns the shell script that uses a host: `$0` is the program, and `each` what surrounds the program alone.
 fn uses(each: &str, program: &str, name: &str) -> String {
     format!(
         "try() {{ (exec >$1.out 2>$1.err; {each}; do_$1); echo $? >$1.code; }}
@@ -37,7 +37,7 @@ fn uses(each: &str, program: &str, name: &str) -> String {
     )
 }
 
-/// How to make a host.
+/// A recipe for a host.
 struct Host {
     /// A shell script for the whole host, which has mounts of its own.
     mounts: &'static str,
@@ -55,16 +55,16 @@ struct Host {
 const PLAIN: Host =
     Host { mounts: "", around: "", each: "true", program: "\"$0\"", refused: &[], error: ENOSYS };
 
-/// What the table says about a host.
+/// The row of the table about a host.
 struct Documented {
     works: Vec<&'static str>,
     /// The exit code of everything else.
     code: Option<i32>,
-    /// What the messages contain.
+    /// Texts that the messages contain.
     texts: Vec<String>,
 }
 
-/// Returns what follows the title in its row of the table.
+/// Parses the row of the table with this title.
 fn documented(title: &str) -> Documented {
     let page = fs::read_to_string(manual().with_file_name("platforms.md")).expect("the test needs it");
     let row = page.lines().find_map(|line| line.strip_prefix(&format!("| {title} | ")));
@@ -82,7 +82,7 @@ fn documented(title: &str) -> Documented {
     Documented { works, code, texts: texts.collect() }
 }
 
-/// Makes these calls fail in this thread, and in what it starts, from now on.
+/// Makes these calls fail from now on, in this thread and in the processes that it starts.
 fn refuse(calls: &[(c_long, Option<(u8, u64)>)], error: i32) {
     let rule = |(argument, value)| {
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
@@ -99,7 +99,7 @@ fn refuse(calls: &[(c_long, Option<(u8, u64)>)], error: i32) {
     seccompiler::apply_filter(&program).expect("applying a filter");
 }
 
-/// Makes a host, uses it, and compares what happens with the table. The thread of the test is not used for anything else.
+/// Makes a host, uses it, and compares the results with the table. The test's thread is not used for anything else.
 fn check(title: &str, host: &Host) {
     let documented = documented(title);
     let folder = prepared();
@@ -134,7 +134,7 @@ fn check(title: &str, host: &Host) {
         }
     }
     if has_holes && documented.works.contains(&"halves") {
-        // Not `fs::metadata`, which takes an error of `statx` seriously once that has worked.
+        // `fs::metadata` would not do: once `statx` has worked, it does not fall back after an error.
         let copy = rustix::fs::stat(folder.path("halves.copy")).unwrap();
         assert!(copy.st_blocks * 512 < copy.st_size, "{title}: the copy has no holes");
     }
@@ -201,7 +201,7 @@ const OFD_LOCKS: [(c_long, Option<(u8, u64)>); 3] = [
 /// A `/dev` without a directory for shared memory.
 const NO_DEVICES: &str =
     "mkdir -p dev run; chmod 700 run; touch dev/null; mount --bind /dev/null dev/null; mount --bind dev /dev";
-/// Makes the working directory one in which the program can run.
+/// Turns the working directory into a root in which the program can run.
 const PROGRAM_HERE: &str = "for lib in $(ldd \"$0\" | grep -o \"/[^ ]*\"); do mkdir -p .${lib%/*}; cp $lib .$lib; done; cp \"$0\" duocopy";
 /// The title of the row about [`DISPENSABLE`].
 const CALLS: &str = "`openat2`, `statx`, `faccessat2`, `fallocate`, `copy_file_range`, `memfd_create`, `renameat2`, \
@@ -253,7 +253,7 @@ hosts! {
     old_kernel[holes]: CALLS, Host { refused: &DISPENSABLE, error: ENOSYS, ..PLAIN };
     filter_of_a_container[holes]: CALLS, Host { refused: &DISPENSABLE, error: EPERM, ..PLAIN };
     old_clone[]: "`clone3`, unknown (ENOSYS)", Host { refused: &[(SYS_clone3, None)], ..PLAIN };
-    // A filter of the test itself would keep the test from starting anything.
+    // A filter on the test's own thread would keep the test from starting anything.
     refused_clone[strace]: "`clone3`, refused with EPERM",
         Host { around: "strace -f -o trace -e trace=clone3 -e inject=clone3:error=EPERM", ..PLAIN };
     no_landlock[]: "Landlock", Host { refused: &LANDLOCK, ..PLAIN };
@@ -275,7 +275,7 @@ fn every_host_in_the_tables_is_made_here() {
     assert!(unknown.is_empty(), "{unknown:?}");
 }
 
-/// By default all of them are missing at once.
+/// The table's row refuses all of them at once; this test refuses each call alone.
 #[test(needs = [large, own_mounts])]
 fn each_call_that_a_copy_can_do_without_may_be_the_only_one_that_is_missing() {
     for (call, condition) in DISPENSABLE {
@@ -354,13 +354,13 @@ fn signals_that_the_parent_has_blocked_end_a_copy() {
         copying.end().expect(128 + signal.as_raw(), &["interrupted"]);
     }
     folder.assert_untouched(None);
-    // One that has come before the program could watch for it.
+    // A signal may arrive before the program watches for it.
     let early = folder.duocopy("cp large dst").after("kill -TERM $$").inside("env --block-signal").end();
     early.expect(128 + Signal::TERM.as_raw(), &["interrupted"]);
     folder.assert_untouched(None);
 }
 
-/// A shell starts nothing in the background there.
+/// Without `/dev/null`, a shell starts nothing in the background.
 #[test(needs = [own_mounts])]
 fn streams_may_be_closed_where_there_is_no_dev_null() {
     let folder = prepared();
@@ -402,7 +402,7 @@ fn with_too_little_memory_a_copy_works_or_ends_before_the_last_step() {
             // 16 MiB more than the blocks take.
             _ if kilobytes >= 20 << 10 => panic!("{kilobytes}: {ended:?}"),
             1 if ended.messages.contains("`ulimit -v`") => explained += 1,
-            // The system or the runtime ends a program that gets no memory for itself.
+            // The system or the runtime ends a program that gets no memory.
             code => assert!(code < 0 || [8, 127, 134, 139].contains(&code), "{kilobytes}: {ended:?}"),
         }
         assert!(!folder.is_there("dst"), "{kilobytes}: {ended:?}");
@@ -431,7 +431,7 @@ fn a_directory_of_pipes_that_locks_out_its_owner_is_opened_up() {
     fs::remove_dir(&usual).unwrap();
 }
 
-/// Such a file seems to have the same owner as any other file of an unknown owner.
+/// A file of an unknown owner appears to have the same owner as any other such file.
 #[test(needs = [root, user_namespaces])]
 fn an_owner_that_the_namespace_does_not_know_is_not_preserved() {
     let folder = prepared();
@@ -450,7 +450,7 @@ fn an_owner_that_the_namespace_does_not_know_is_not_preserved() {
         run(&format!("--preserve=mode small {place}/mode"))
             .expect(3, &["the set-user-ID and set-group-ID bits"]);
         run(&format!("small {place}/new")).expect(0, &[]);
-        // Neither the group nor others get what was meant for the group of the old file.
+        // Neither the group nor others get rights that were meant for the group of the old file.
         run(&format!("small {place}/old")).expect(0, &["the owner"]);
         for (name, mode) in [("whole", 0o755), ("mode", 0o775), ("new", 0o755), ("old", 0o604)] {
             let name = format!("{place}/{name}");

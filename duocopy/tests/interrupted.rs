@@ -464,12 +464,12 @@ fn kill_at_random_moments(what: &str, hit: usize) {
     );
 }
 
-/// A Reader whose Writer was killed after the rename reads the copy to tell whether it is complete. After an interrupt it
-/// does that for up to 10 s more.
+/// A Reader whose Writer was killed after the rename reads the copy to find out whether it is complete. After an
+/// interrupt it does that for up to 10 s more.
 #[test(needs = [strace])]
 fn an_interrupt_ends_the_inspection_of_what_a_dead_writer_left() {
     let folder = Folder::with_source(40 * MIB);
-    // It takes more time than a process may.
+    // The inspection takes longer than a process may take to end.
     let slow = format!("-P {} -e trace=read -e inject=read:delay_enter=1000000", folder.text("dst"));
     let reader = folder.duocopy("src dst").traced(&slow).start_reader();
     let held = "-e trace=/^rename -e inject=/^rename:delay_exit=5000000";

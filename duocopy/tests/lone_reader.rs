@@ -107,7 +107,7 @@ fn a_process_that_waits_makes_its_pipe_again_if_it_is_removed() {
     }
 }
 
-/// A Writer that waits for a replacement cannot begin again. What it has written stays for the next run.
+/// A Writer that waits for a replacement cannot restart. The data that it has written is kept for the next run.
 #[test(needs = [strace])]
 fn a_process_that_waits_for_a_replacement_ends_if_its_pipe_is_removed() {
     let folder = Folder::with_source(2 * MIB);

@@ -1,10 +1,10 @@
-//! Files whose content is made when it is read, so that their length or times mean nothing.
+//! Files whose content is generated when it is read, so that their length or times mean nothing.
 
 use crate::util::fuse::Fault;
 use crate::util::*;
 use std::fs;
 
-/// The kernel makes these files when they are read, and reports the length 0 or one page.
+/// The kernel generates these files when they are read, and reports a length of 0 or one page.
 #[test]
 fn a_file_of_unknown_length_is_read_to_its_end() {
     reads_to_the_end("/proc/version");
@@ -15,7 +15,7 @@ fn a_file_whose_length_is_a_page_is_read_to_its_end() {
     reads_to_the_end("/sys/kernel/mm/transparent_hugepage/enabled");
 }
 
-/// A file of `/proc` may never be ready for reading, or only once.
+/// A poll of a file in `/proc` may never report it as ready, or only once.
 #[test(needs = [strace])]
 fn a_file_is_read_even_if_it_never_is_ready() {
     let folder = Folder::new();
@@ -25,7 +25,7 @@ fn a_file_is_read_even_if_it_never_is_ready() {
     assert!(folder.read("dst") == content);
 }
 
-/// What the system reports about such a file does not say how much there is to read.
+/// The metadata of such a file does not say how much there is to read.
 #[test(needs = [fuse])]
 fn a_file_whose_length_or_times_are_made_up_is_read_to_its_end() {
     for faults in [

@@ -119,7 +119,7 @@ fn where_no_call_refuses_to_replace_the_name_is_checked_before() {
     }
 }
 
-/// A note about what is in place now is as true if its name cannot be flushed.
+/// A note about the last step is reported even if the name cannot be flushed afterwards.
 #[test(needs = [fuse])]
 fn a_note_about_the_last_step_is_not_lost_with_its_name() {
     let folder = Folder::with_source(KIB);
@@ -167,7 +167,7 @@ fn where_no_question_about_attributes_is_answered_copies_work() {
     folder.assert_nothing_left_in("mounted");
 }
 
-/// NTFS-3G and rclone accept what they do not store.
+/// NTFS-3G and rclone accept owners, modes and access lists that they do not store.
 #[test(needs = [fuse, root, extended_attributes])]
 fn what_a_file_system_accepts_and_does_not_store_is_not_preserved() {
     let cannot = "(the file system cannot store this value)";
@@ -193,7 +193,7 @@ fn what_a_file_system_accepts_and_does_not_store_is_not_preserved() {
 fn a_list_that_is_not_stored_gives_its_mask_to_nobody() {
     let folder = Folder::with_source(KIB);
     let mut list = access_list();
-    // The group itself may do nothing.
+    // The group itself has no rights in the list.
     list[4 + 2 * 8 + 2] = 0;
     assert!(folder.set_attribute("src", ACCESS_LIST, &list));
     let _mounted = folder.mount("mounted", &[Ignores(Call::Attributes)]);

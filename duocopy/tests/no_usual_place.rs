@@ -89,7 +89,7 @@ fn the_root_of_a_namespace_can_copy() {
     folder.assert_same("src", "dst");
 }
 
-/// The owner of a directory can put another one in the place of each that is in it.
+/// The owner of a directory can replace every directory in it.
 #[test(needs = [root, own_mounts])]
 fn no_place_is_made_where_another_user_can_replace_it() {
     for (mode, group) in [("700", "root"), ("755", "root"), ("1777", "root"), ("2770", "20003")] {

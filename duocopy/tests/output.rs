@@ -67,7 +67,7 @@ fn a_message_says_what_to_do_about_a_closed_stream() {
     for closing in ["exec >&-", "exec 1</dev/null"] {
         folder.write_half("--dry-run -").after(closing).end().expect(6, &["standard output", "redirect it"]);
     }
-    // Some programs open it for both directions, as the runtime does in place of a closed stream.
+    // Some programs open it for both directions, as the Rust runtime does in place of a closed stream.
     for (input, output) in
         [("exec </dev/null", "exec >/dev/null"), ("exec 0<>/dev/null", "exec 1<>/dev/null")]
     {

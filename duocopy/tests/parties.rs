@@ -224,7 +224,7 @@ fn two_containers_share_nothing_but_a_directory() {
         writer(&folder, "").inside(CONTAINER).after(&hidden("backup")),
     ];
     let [reader, writer] = both.map(Run::start).map(Process::end);
-    // A container that knows no other user has no name for its peer. (Only Linux has such containers.)
+    // A container that does not know the peer's user cannot name it. (Only Linux has such containers.)
     let user = if cfg!(blockpipe_portable) { "user" } else { "a user unknown in this user namespace" };
     reader.expect(0, &[&format!("the Writer belongs to {user}")]);
     writer.expect(0, &[&format!("the Reader belongs to {user}")]);

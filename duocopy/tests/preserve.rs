@@ -106,7 +106,7 @@ mod unix {
         assert_eq!(folder.mode("dst"), 0o755);
     }
 
-    /// The kernel does not say that it drops the bit for a user who is not in the group.
+    /// The kernel drops the bit without an error if the user is not in the group.
     #[test(needs = [root])]
     fn a_bit_that_the_kernel_drops_is_not_preserved() {
         const GROUP: u32 = 4001;

@@ -77,8 +77,8 @@ mod holes {
         assert!(space <= MIB as u64 + 4096 + SLACK, "{space}");
     }
 
-    /// Checks that a copy of this file, with each of these flags, takes no more space than its 1 MiB of data, but more if
-    /// holes are not wanted.
+    /// Checks that a copy of this file, with each of these flags, takes no more space than its 1 MiB of data, and takes
+    /// more if holes are not wanted.
     #[track_caller]
     fn assert_holes_stay(folder: &Folder, source: &str, flags: &[&str]) {
         for (flag, is_full) in flags.iter().map(|flag| (*flag, false)).chain([("--sparse=never", true)]) {
@@ -137,7 +137,7 @@ mod holes {
         assert!(full >= 16000 * 1024, "{spaces:?}");
     }
 
-    /// Nor if the copy is interrupted three times, before and between the holes.
+    /// The copy takes no more space than its data even if it is interrupted three times, before and between the holes.
     #[cfg(target_os = "linux")]
     #[test(needs = [own_mounts, loop_devices, xfs])]
     fn a_resumed_file_of_many_holes_takes_no_more_than_its_data() {

@@ -50,7 +50,7 @@ fn word(memory: &File, at: u64) -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-/// Stores a verdict that is the other end's to give.
+/// Stores a verdict that only the other end may store.
 fn forge(memory: &File, stage: u64) {
     let verdict = word(memory, GENERATION) << 8 | stage;
     memory.write_all_at(&verdict.to_le_bytes(), VERDICT).expect("ours");
@@ -146,7 +146,8 @@ fn the_reader_reports_the_checksum_of_the_bytes_that_it_has_read() {
     ended.expect(0, &[&format!("CRC-64/NVME {value}")]);
 }
 
-/// A peer that claims that the result is becoming final keeps no half from being interrupted, whatever it waits for.
+/// A peer that claims that the result is becoming final does not keep a half from being interrupted, whatever that half
+/// is waiting for.
 #[test]
 fn a_claimed_commit_does_not_keep_a_half_from_being_interrupted() {
     let folder = meeting();
@@ -164,7 +165,7 @@ fn a_claimed_commit_does_not_keep_a_half_from_being_interrupted() {
 
     let folder = meeting();
     folder.write("src", bytes(32 * MIB, 1));
-    // There is always room for the next block, and the limit is what the Reader waits for.
+    // There is always room for the next block, so the Reader waits only for the bandwidth limit.
     let reader = folder.duocopy("read --dir=meet --bwlimit=64K --buffer-size=64M src x").start();
     let writer = hostile_writer(&folder);
     let there = memory(&folder);

@@ -349,7 +349,7 @@ fn a_leased_source_is_waited_for_until_an_interrupt() {
     }
 }
 
-/// The error of a lease may have another reason, which never goes away.
+/// A file system may return the error of a lease for another reason, and for ever.
 #[cfg(target_os = "linux")]
 #[test(needs = [strace, large])]
 fn a_source_that_looks_leased_is_not_waited_for_without_end() {

@@ -65,7 +65,7 @@ fn two_processes_of_a_pair_meet_in_a_directory_without_a_path() {
          (cd a; $D --wait=1s src dst) & (cd b; $D --wait=1s src dst); echo $?; wait $!; echo $?"
     );
     assert_eq!(by_nobody(&folder, &script).output, "10\n10\n");
-    // The command for the other process can be given in this directory only.
+    // The command for the other process works only in this directory.
     let script = format!("{DEEPER}; echo content > src; $D --wait=3s src ./--x; $D --wait=3s -- src -x");
     by_nobody(&folder, &script).expect(10, &["\n  duocopy src ./--x\n", "\n  duocopy -- src -x\n"]);
 }

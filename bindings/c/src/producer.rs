@@ -154,9 +154,9 @@ pub unsafe extern "C" fn blockpipe_producer_peer_hello(
 }
 
 /// Stores the user id of the consumer's process, as the kernel reports it. The first call identifies the consumer. Call
-/// it again before `blockpipe_close`: while that very process lives it stores the same number; after that it fails with
-/// BLOCKPIPE_PEER_DIED, whoever has taken its seat, or waits for a replacement and identifies that, if this end allows
-/// one. Blocks for up to half a second while a consumer is joining.
+/// it again before `blockpipe_close`: while that very process lives, it stores the same number. After that it fails
+/// with BLOCKPIPE_PEER_DIED, no matter who holds the seat; or, if this end allows a replacement, it waits for one and
+/// identifies it. Blocks for up to half a second while a consumer is joining.
 ///
 /// Returns BLOCKPIPE_NOTHING on Windows, and if this process's user namespace has no number for the user. (In this
 /// user's own directory every peer is this user.) Errors: BLOCKPIPE_CALL_FAILED if the peer has not identified itself,

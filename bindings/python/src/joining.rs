@@ -20,7 +20,7 @@ pub struct Options<'a> {
 impl Options<'_> {
     pub fn pipe(self, py: Python<'_>) -> PyResult<Pipe> {
         let event = self.cancel_event;
-        // What is no event must not look like a failed wait.
+        // Without this check, an object that is not an event would look like a failed wait.
         if let Some(event) = &event {
             event.call_method0(py, "is_set")?;
         }

@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::retry_on_intr;
 use std::io;
 
-/// The card by which a peer was identified. It stays the same file, whatever is put in its place later.
+/// The card by which a peer was identified. It stays the same file even if another one takes its name.
 #[derive(Debug)]
 pub(crate) struct Card {
     /// The user, unless this process's user namespace has no number for that user.
@@ -77,8 +77,8 @@ impl Folder {
         if written == text.len() { Ok(file) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
-    /// Returns the card of the process that holds the seat now. The kernel reports the owner of the card, and that the card is locked
-    /// for writing: the card of a dead process is not locked, and other users cannot lock it so.
+    /// Returns the card of the process that holds the seat now. The kernel reports the card's owner, and that the card
+    /// is locked for writing: a dead process's card is not locked, and other users cannot lock it that way.
     pub fn card(&self, pipe: &OwnedFd, key: &str, side: Side, generation: u64) -> io::Result<Card> {
         let own = rustix::process::geteuid().as_raw();
         if !self.shared {

@@ -25,8 +25,8 @@ pub(crate) struct Folder {
     pub mode: Mode,
     /// True if only a file's owner can remove it (and root, and the owner of the directory).
     pub sticky: bool,
-    /// The number that stands for every user that this process's user namespace does not know. Read when the directory is
-    /// opened, because a process may confine itself later.
+    /// The number that stands for every user that this process's user namespace does not know. It is read when the
+    /// directory is opened, because a process may confine itself later.
     pub unknown_user: Option<u32>,
 }
 
@@ -89,8 +89,8 @@ impl Folder {
         let open = || retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()));
         let mut opened = open();
         if may_create && matches!(opened, Err(Errno::ACCESS)) && is_own_directory(path) {
-            // The umask has locked out even this user, in this process or in one that was killed before it could change
-            // that. What is opened now is checked below, whatever it is.
+            // The umask has locked out even this user, in this process or in one that was killed before it could
+            // correct the mode. Whatever is opened now is checked below.
             rustix::fs::chmod(path, Mode::RWXU).map_err(|error| doing("opening", &shown, error))?;
             opened = open();
         }
@@ -186,12 +186,12 @@ impl Folder {
             to,
             rustix::fs::RenameFlags::NOREPLACE,
         ) {
-            // Filters of system calls answer that a call that they do not know is not permitted.
+            // A filter of system calls may answer EPERM to a call that it does not know.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {}
             other => return other,
         }
-        // The file has both names for a moment. A process that opens it meanwhile, or after this one was killed, removes
-        // the first one.
+        // The file has both names for a moment. A process that opens it in between, or after this one was killed,
+        // removes the first name.
         rustix::fs::linkat(&self.descriptor, from, &self.descriptor, to, AtFlags::empty())?;
         let _ = rustix::fs::unlinkat(&self.descriptor, from, AtFlags::empty());
         Ok(())

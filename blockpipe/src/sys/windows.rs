@@ -54,7 +54,7 @@ fn side_name(side: Side) -> &'static str {
     }
 }
 
-/// What identifies a peer: nothing, because only processes of this user can open a pipe.
+/// An empty card: only processes of this user can open a pipe, so there is nothing to identify.
 #[derive(Debug)]
 pub(crate) struct Card {
     pub user: Option<u32>,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Whatever verdict a peer has written, and whether or not there is a block to work on: an interrupted end ends, unless
+/// An interrupted end ends, whatever verdict a peer has written and whether or not there is a block to work on, unless
 /// it has itself closed the stream.
 #[test]
 fn an_interrupted_end_ends_whatever_the_peer_has_written() {
@@ -30,7 +30,7 @@ fn an_interrupted_end_ends_whatever_the_peer_has_written() {
     ];
     let _watchdog = Watchdog::new(60);
     for stage in 0..7 {
-        // Whether the end replaces a dead one, and whether its peer claims that the stream is closed.
+        // Each case says if this end replaces a dead one, and if its peer claims that the stream is closed.
         for (replaces, closed) in [(false, false), (true, false), (true, true), (false, true)] {
             for call in 0..producing.len() + consuming.len() {
                 let (name, flag) = (Name::new(), Arc::new(AtomicBool::new(false)));

@@ -124,8 +124,8 @@ impl User {
     /// Describes the user with this number and one group besides its own.
     pub fn new(id: u32, group: u32) -> Self {
         let tools = Place::new(0o755);
-        // Not in this process: a child of another test, before its exec, would still have the file open for writing, and
-        // a program that is open for writing cannot be started.
+        // This process must not write the copy: a child that another test has forked would still have the file open for
+        // writing until its exec, and a program that is open for writing cannot be started.
         let copied =
             Command::new("cp").arg(std::env::current_exe().unwrap()).arg(tools.0.join("actor")).status();
         assert!(copied.unwrap().success());

@@ -214,7 +214,7 @@ fn code_of(text: &str) -> String {
     text.lines().take_while(|line| !(tests_come && is_tests(line))).map(|text| line(text) + "\n").collect()
 }
 
-/// Whether the word occurs, and not only as a part of a longer one.
+/// Returns whether the word occurs, and not only as a part of a longer one.
 fn contains(code: &str, word: &str) -> bool {
     let letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     code.match_indices(word).any(|(at, _)| {

@@ -60,9 +60,9 @@ pub enum ErrorKind {
     SourceIsDirectory,
     /// The source is not a regular file, and this copy reads only those (5).
     SourceNotRegular,
-    /// The source is a symbolic link, and this Writer creates none (12).
+    /// The source is a symbolic link, and this Writer does not create links (12).
     SourceIsLink,
-    /// The copy must share its blocks with the source, and no copy by two processes can (12).
+    /// The copy must share its blocks with the source, which a copy by two processes cannot do (12).
     CannotReflink,
     /// The source changed while it was read (5).
     SourceChanged(SourceChange),
@@ -140,8 +140,8 @@ pub enum ErrorKind {
         #[serde(with = "super::os_path")]
         found: PathBuf,
     },
-    /// The destination is a directory of another user, in a sticky directory that others can write to, and was not named
-    /// as a directory (12).
+    /// The destination is a directory of another user, in a sticky directory that others can write to, and was not
+    /// named as a directory (12).
     ForeignTarget,
     /// The destination is a named pipe of another user, and the copy may not replace anything (12).
     ForeignFifo,

@@ -46,7 +46,7 @@ pub enum Event {
     PeerUser {
         /// The peer's role.
         role: Role,
-        /// Its user's number, unless this process's user namespace has none for that user.
+        /// The number of its user, unless this process's user namespace has none for that user.
         user: Option<u32>,
     },
     /// This process takes the place of one that died.
@@ -225,8 +225,8 @@ pub enum Warning {
         /// The system's error.
         cause: SystemError,
     },
-    /// The copy was to replace nothing, but the file system cannot rename without replacing. The destination was checked
-    /// just before the rename.
+    /// The copy was meant to replace nothing, but the file system cannot rename without replacing. The destination was
+    /// checked just before the rename.
     NotExclusive {
         /// The destination.
         #[serde(with = "super::os_path")]

@@ -1,8 +1,8 @@
-//! What an error says about its circumstances: the operation that failed, the option that differs.
+//! The circumstances of an error: the operation that failed, and the option that differs.
 
 use serde::{Deserialize, Serialize};
 
-/// An option that both processes must have.
+/// An option that must be the same for both processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SharedOption {
     /// [`Request::verify`](crate::Request::verify) or [`Request::hash`](crate::Request::hash).
@@ -16,17 +16,17 @@ pub enum SharedOption {
 pub enum Operation {
     /// Opening the source or the destination.
     Open,
-    /// Finding out what the source or the destination is.
+    /// Getting the status of the source or the destination.
     Stat,
     /// Reading the source.
     Read,
-    /// Reading again the beginning of a file that was read or written before.
+    /// Reading the beginning of a file again that was read or written before.
     ReadPrefix,
     /// Reading the source's extended attributes.
     ReadAttributes,
     /// Opening the destination's directory.
     OpenDirectory,
-    /// Making a directory of the source's path again.
+    /// Making a directory of the source's path below the destination.
     MakeDirectory,
     /// Creating or opening the temporary file.
     Temporary,

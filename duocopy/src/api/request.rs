@@ -99,12 +99,12 @@ pub enum Overwrite {
     Refuse,
 }
 
-/// What a symbolic link as the source stands for.
+/// How to treat a source that is a symbolic link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourceLinks {
-    /// The file that it leads to.
+    /// Copy the file that it leads to.
     Follow,
-    /// Itself: the copy is a link with the same text. Only with [`Parties::Both`], and not on Windows.
+    /// Copy the link itself: create a link with the same text. Only with [`Parties::Both`], and not on Windows.
     Copy,
 }
 
@@ -249,10 +249,11 @@ pub struct Request {
     /// True if a symbolic link as the destination stands for the file that it names; otherwise it is refused.
     /// The Writer's.
     pub follow_links: bool,
-    /// True if a symbolic link to nothing as the destination stands for a file that is created; otherwise it is refused.
+    /// True to create the file that a dangling symbolic link at the destination names; otherwise such a link is
+    /// refused.
     /// The Writer's.
     pub create_through_links: bool,
-    /// What a symbolic link as the source stands for. A link that is copied replaces a link at the destination.
+    /// How to treat a source that is a symbolic link. A link that is copied replaces a link at the destination.
     /// The Reader's.
     pub source_links: SourceLinks,
     /// True if [`Parties::Both`] also reads pipes and devices. (The halves always do.)
@@ -261,7 +262,7 @@ pub struct Request {
     /// True to copy no content. If the destination exists, only its metadata is changed, in place.
     /// Shared by the processes of [`Parties::Both`]; elsewhere it has no effect.
     pub only_attributes: bool,
-    /// True to replace what has the destination's name, even a symbolic link, and to hand on nothing of it.
+    /// True to replace the destination even if it is a symbolic link, and to take no attributes from it.
     /// The Writer's.
     pub remove_destination: bool,
     /// True to replace a destination that is a loop of links, and, if it is the source itself, to copy it to its

@@ -334,12 +334,12 @@ fn parsed<T: CommandFactory + FromArgMatches>(typed: &[OsString], hints: Hints) 
     parsed_in_order(typed, hints).map(|(parsed, _)| parsed)
 }
 
-/// Like [`parsed`], and also returns in which order the options were given.
+/// Parses like [`parsed`], and also returns the order of the options.
 fn parsed_in_order<T: CommandFactory + FromArgMatches>(
     typed: &[OsString],
     hints: Hints,
 ) -> Result<(T, ArgMatches), clap::Error> {
-    // It may also be an abbreviation of an option of this form: `--dir` of `--direct`.
+    // The text may also be an abbreviation of an option of this form, as `--dir` is of `--direct`.
     let options =
         typed.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str()?.split('=').next());
     let mut long = options.filter(|option| option.starts_with("--"));
@@ -358,7 +358,7 @@ fn parsed_in_order<T: CommandFactory + FromArgMatches>(
     Ok((T::from_arg_matches(&matches)?, matches))
 }
 
-/// Returns what to do instead of giving this option.
+/// Returns the remedy for an option that this form does not have.
 fn hint(hints: Hints, option: &str) -> Option<&'static str> {
     let is_known = |options: &str| options.split(' ').any(|known| known == option);
     hints.iter().find(|(options, _)| is_known(options)).map(|(_, hint)| *hint)

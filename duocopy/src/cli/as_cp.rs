@@ -1,11 +1,11 @@
-//! The options that only `duocopy cp` has, with the meaning that they have for GNU `cp`.
+//! The options that only `duocopy cp` has, with the meaning that GNU `cp` gives them.
 
 use super::values::{REFLINK, Reflink, all_that_can_be_preserved, choice};
 use clap::{ArgMatches, Args};
 use duocopy::{Request, SourceLinks};
 use std::path::PathBuf;
 
-/// The options of `duocopy cp` alone.
+/// The options that only `duocopy cp` has.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is copied")]
 #[expect(clippy::struct_excessive_bools, reason = "flags are what people type")]
@@ -42,11 +42,11 @@ pub struct AsCp {
     #[arg(long)]
     copy_contents: bool,
 
-    /// Make the directories of SRC again below DST, which must be a directory
+    /// Create the directories in the path of SRC below DST, which must be a directory
     #[arg(long, conflicts_with_all = ["no_target_directory", "dry_run"])]
     parents: bool,
 
-    /// Replace DST even if it is a symbolic link, and hand on nothing of it
+    /// Replace DST even if it is a symbolic link, and take no attributes from it
     #[arg(long)]
     remove_destination: bool,
 
@@ -54,7 +54,7 @@ pub struct AsCp {
     #[arg(long)]
     strip_trailing_slashes: bool,
 
-    /// Whether the copy shares blocks with SRC [without a value: always]
+    /// When to share blocks with SRC [without a value: always]
     #[arg(
         long, value_name = "WHEN", num_args = 0..=1, require_equals = true, value_parser = choice(REFLINK),
         default_missing_value = "always", overrides_with = "reflink"
@@ -70,7 +70,7 @@ pub struct AsCp {
     debug: bool,
 }
 
-/// What `cp` does besides copying each source.
+/// The actions of `cp` besides copying each source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "flags are what people type")]
 pub struct Manner {
@@ -80,7 +80,7 @@ pub struct Manner {
     pub names: bool,
     /// Also write how it was copied.
     pub explains: bool,
-    /// Make the directories of each source again.
+    /// Create the directories of each source's path below the destination.
     pub parents: bool,
     /// The user wants a copy that shares its blocks with the source.
     pub must_share: bool,
@@ -89,7 +89,7 @@ pub struct Manner {
 }
 
 impl AsCp {
-    /// Applies these options. `typed` has the order in which they were given.
+    /// Applies these options. `typed` knows the order in which they were given.
     pub fn apply(&self, request: &mut Request, typed: &ArgMatches) {
         let links = [
             ("archive", self.archive, SourceLinks::Copy),
@@ -109,7 +109,7 @@ impl AsCp {
         request.remove_destination = self.remove_destination;
     }
 
-    /// Returns the path of a source, of which this was typed.
+    /// Returns the path of a source as it is to be copied, given the path that the user typed.
     pub fn source(&self, typed: PathBuf) -> PathBuf {
         // The components of a path have no slash at their end.
         if self.strip_trailing_slashes { typed.components().collect() } else { typed }

@@ -1,4 +1,4 @@
-//! The copies of one command, one after the other: `cp` takes several sources.
+//! Makes the copies of one command one after the other: `cp` takes several sources.
 
 use super::end::{End, conclude};
 use super::options::Settings;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// Interval at which a wait for an answer checks for signals.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Makes all copies. If one fails, the others are made all the same. Returns the exit code of the first that failed.
+/// Makes all copies, even if one fails. Returns the exit code of an interrupt, or of the first copy that failed.
 pub fn run(requests: Vec<Request>, settings: Settings, signals: &Signals) -> u8 {
     let is_only_one = requests.len() == 1 && !settings.cp.parents;
     let mut copies = Copies { settings, signals, is_only_one, has_no_place: false, written: BTreeMap::new() };
@@ -33,7 +33,7 @@ pub fn run(requests: Vec<Request>, settings: Settings, signals: &Signals) -> u8 
     code
 }
 
-/// Returns the exit code of two copies of one command.
+/// Returns the exit code that two copies of one command have together.
 fn worse(earlier: u8, later: u8) -> u8 {
     let is_failure = |code| code != 0 && code != NOT_PRESERVED;
     match () {
@@ -49,14 +49,14 @@ struct Copies<'a> {
     signals: &'a Signals,
     /// True if this process makes no other copy after this one.
     is_only_one: bool,
-    /// True if the directory to copy to does not exist, which need not be said for each source.
+    /// True if the directory to copy to does not exist, so that this is not reported for each source.
     has_no_place: bool,
-    /// The destinations so far, each with its source. (A `HashMap` would need random numbers, which a system may refuse.)
+    /// The destinations so far, each with its source. (A `HashMap` needs random numbers, which a system may refuse.)
     written: BTreeMap<PathBuf, PathBuf>,
 }
 
 impl Copies<'_> {
-    /// Makes a copy, or says what it would do. Returns the exit code.
+    /// Makes a copy, or reports what it would do. Returns the exit code.
     fn copy(&mut self, request: Request) -> u8 {
         let begun = Instant::now();
         let mut screen = Screen::new(&request, self.settings, self.signals);
@@ -112,7 +112,7 @@ impl Copies<'_> {
         let outcome = if self.is_only_one {
             duocopy::run(request, screen, &stop)
         } else {
-            // A sandbox confines the thread that asks for it, for good, and there are more copies to make.
+            // A sandbox confines its thread for good, and this thread has more copies to make.
             std::thread::scope(|scope| {
                 let thread = std::thread::Builder::new()
                     .spawn_scoped(scope, || duocopy::run(request, screen, &stop))
@@ -175,7 +175,7 @@ fn both_paths(request: &Request) -> (Option<PathBuf>, Option<PathBuf>) {
     }
 }
 
-/// Makes the directories of the source again, and names the file in them as the destination.
+/// Creates the directories of the source's path, and makes the file in them the destination.
 fn make_parents(request: &mut Request) -> Result<Parents, Error> {
     let umask = request.umask;
     let Parties::Both { source, destination } = &mut request.parties else {
@@ -197,7 +197,7 @@ fn ask(request: &mut Request, stop: &Stop) -> Result<(), Error> {
             }
         }
         Some(PlannedDestination::Create { .. }) => {
-            // Nobody was asked about a file that appears meanwhile.
+            // The user has not agreed to replace a file that appears after the question.
             request.overwrite = Overwrite::Refuse;
             Ok(())
         }

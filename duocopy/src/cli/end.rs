@@ -9,7 +9,7 @@ use duocopy::{Error, Outcome, Plan, PlannedDestination};
 use serde_json::json;
 use std::time::Instant;
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Debug)]
 pub enum End {
     Planned(Plan),
@@ -44,7 +44,7 @@ pub fn conclude(screen: &mut Screen, result: Result<End, Error>, begun: Instant,
         screen.object("end", fields);
     }
     let unwritten = screen.unwritten.as_ref().map(output::failed);
-    // A failure of the copy says more.
+    // A failure of the copy is more informative.
     let code = unwritten.filter(|_| matches!(code, 0 | render::NOT_PRESERVED)).unwrap_or(code);
     if let Some(planned) = planned {
         screen.note(&planned);

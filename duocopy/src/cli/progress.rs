@@ -1,4 +1,4 @@
-//! What people and programs see while a copy runs.
+//! Shows a running copy to people and programs.
 
 use super::options::Settings;
 use super::output::say;
@@ -30,7 +30,7 @@ pub struct Screen {
     bar: Option<ProgressBar>,
     length: Option<u64>,
     step: Option<Step>,
-    /// What to say if nobody comes for some time.
+    /// The message if no peer comes for some time.
     lonely: Option<(Instant, String)>,
     /// Since when the peer is there.
     together: Option<Instant>,
@@ -210,8 +210,8 @@ impl Screen {
         format!("{percent} % · {} of {} written · {message}", BinaryBytes(written), BinaryBytes(length))
     }
 
-    /// Returns the bytes written so far. The Writer's steps begin once all of them are, perhaps before the next report of
-    /// progress.
+    /// Returns the bytes written so far. The Writer's steps begin once all bytes are written, perhaps before the next
+    /// progress report.
     fn written(&self, progress: Progress) -> u64 {
         let is_all = self.step.is_some_and(|step| step != Step::Comparing);
         self.length.filter(|_| is_all).unwrap_or(progress.written)
@@ -283,7 +283,7 @@ pub fn rate(then: u64, now: u64, time: Duration) -> u64 {
     now.saturating_sub(then).saturating_mul(1000) / millis
 }
 
-/// What is said if nobody comes.
+/// The message if no peer comes.
 fn lonely_message(to: &Audience, missing: Role) -> String {
     let who = if to.request.is_half() { render::role_name(missing) } else { "second process" };
     let user = match &to.request.dir {
@@ -293,7 +293,7 @@ fn lonely_message(to: &Audience, missing: Role) -> String {
     format!("waiting for the {who}; start it as {user}:\n  {}", hint::command(&to.request, missing))
 }
 
-/// What is said when the peer has died and is waited for.
+/// The message while this process waits for a replacement of its dead peer.
 fn replacement_message(to: &Audience, time: Duration) -> String {
     let other = to.role.map_or(Role::Reader, Role::other);
     let (name, time) = (render::role_name(other), humantime::format_duration(time));

@@ -31,13 +31,13 @@ pub const SPARSE: Choices<Sparse> = &[
     (&["never"], "Nowhere: every byte is written", Sparse::Never),
 ];
 
-/// What `--preserve` names.
+/// A value of `--preserve`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preserving {
     This(Preserve),
-    /// Which sources are one file. Nothing to do for each of them.
+    /// Hard links between sources: accepted and without effect.
     Links,
-    /// All that this system has.
+    /// Every attribute that this system has.
     All,
 }
 
@@ -66,12 +66,12 @@ pub fn all_that_can_be_preserved() -> Vec<Preserve> {
     PRESERVE.iter().filter_map(|(.., what)| attribute(*what)).filter(has).collect()
 }
 
-/// Returns the attribute that this names, if it names a single one.
+/// Returns the attribute that this value names, if it names a single one.
 pub fn attribute(what: Preserving) -> Option<Preserve> {
     if let Preserving::This(what) = what { Some(what) } else { None }
 }
 
-/// What `--reflink` asks for.
+/// A value of `--reflink`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reflink {
     Auto,

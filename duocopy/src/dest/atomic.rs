@@ -49,8 +49,8 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Creates a temporary file beside the destination, which was examined already; with `resume`, takes the one of an
-    /// interrupted copy of this source. After an error nothing has changed.
+    /// Creates a temporary file beside the destination, which was examined already. With `resume`, continues the one of
+    /// an interrupted copy of this source. After an error nothing has changed.
     pub fn open(
         path: DestinationPath,
         policy: &Policy,
@@ -145,7 +145,7 @@ impl AtomicFile {
         let replacement = Replacement { path, policy, source, name: &temporary, file };
         let renew = || settled.as_mut().map_or(Ok(()), |settled| settled.renew(self.as_temporary()));
         let put = replacement.put(renew);
-        // Once it is only busy, the copy is complete. The next run, or the user, can still rename it.
+        // If the destination is only busy, the copy is complete, and the next run or the user can still rename it.
         self.is_final = put.as_ref().is_err_and(|it| matches!(it.kind, ErrorKind::DestinationBusy { .. }));
         self.warnings.extend(put?);
         Ok(())

@@ -20,13 +20,13 @@ pub struct Policy {
     pub backup_suffix: String,
     /// True to write to the file that a symbolic link names; otherwise a link is refused.
     pub follow_links: bool,
-    /// True if a link to nothing stands for a file that is created; otherwise it is refused.
+    /// True to create the file that a dangling link names; otherwise such a link is refused.
     pub create_through_links: bool,
-    /// True to replace what has the destination's name, even a link, and to hand on nothing of it.
+    /// True to replace the destination even if it is a link, and to take no attributes from it.
     pub remove_destination: bool,
-    /// Whether to replace a loop of links, and to copy a file over itself if its backup is kept.
+    /// True to replace a loop of links, and to copy a file over itself if its backup is kept.
     pub force: bool,
-    /// Whether to change only the metadata of a destination that exists.
+    /// True to change only the metadata of an existing destination.
     pub only_attributes: bool,
     /// The path of the source, if this process knows it.
     pub source_path: Option<PathBuf>,
@@ -76,7 +76,7 @@ impl Policy {
         }
     }
 
-    /// Returns what a symbolic link as the destination of a copy of this source stands for.
+    /// Returns how to treat a symbolic link at the destination when this source is copied.
     pub fn links(&self, source: &SourceRecord) -> Links {
         match () {
             () if source.is_link || self.remove_destination => Links::Replaced,
@@ -122,11 +122,11 @@ pub trait Destination: Debug {
     /// Returns whether the destination is the copy already: an earlier Writer died after it had committed.
     fn already_committed(&self) -> bool;
 
-    /// Returns the warnings about opening it.
+    /// Returns the warnings that opening it has caused.
     fn take_warnings(&mut self) -> Vec<Warning>;
 
     /// Begins to write at this point, on which both sides have agreed. Returns the state of the checksum there, and
-    /// warnings, or an error if the destination cannot be the one of a Writer that had acknowledged this point.
+    /// warnings. Fails if a Writer that had acknowledged this point cannot have left this destination.
     fn stage<'a>(
         &'a mut self,
         at: ResumePoint,
@@ -201,7 +201,8 @@ pub trait Ready<'a> {
     /// Reads everything back. The second value says whether it came from the medium and not from the page cache.
     fn reread(&mut self, digest: Kind, must_end: MustEnd) -> Result<(Value, bool), Error>;
 
-    /// Commits the copy by renaming it: the one step that changes the destination. Also returns warnings about that.
+    /// Commits the copy by renaming it: the one step that changes the destination. Returns the warnings of that step,
+    /// too.
     fn commit(self: Box<Self>) -> Result<(Box<dyn Committed + 'a>, Vec<Warning>), Error>;
 }
 

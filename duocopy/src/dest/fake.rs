@@ -17,9 +17,9 @@ pub struct FakeDestination {
     pub calls: RefCell<Vec<&'static str>>,
     /// The method that fails.
     pub fails_at: Option<&'static str>,
-    /// What is read back, if it is not the content.
+    /// The data that is read back, if it is not the content.
     pub reread: Option<Value>,
-    /// What `keep` returns.
+    /// The result of `keep`.
     pub kept: u64,
 }
 

@@ -1,5 +1,5 @@
-//! A file that exists, and of which only the metadata is changed (`--attributes-only`): in place, because a new file
-//! would need the old content.
+//! Changes only the metadata of an existing file (`--attributes-only`), in place, because a new file would need the old
+//! content.
 
 use super::contract::{Access, Begun, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::metadata::{SourceMetadata, Surroundings, set_times};
@@ -10,7 +10,7 @@ use crate::record::{ResumePoint, SourceRecord, TargetRecord};
 use crate::sys::{self, DefaultList};
 use std::fs::File;
 
-/// The metadata that says, or is stored with, what users may do.
+/// The metadata that grants rights, or that is stored together with such metadata.
 const CHANGES_RIGHTS: [Preserve; 4] = [Preserve::Mode, Preserve::Ownership, Preserve::Xattr, Preserve::Acl];
 
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use crate::sys::{FileOwner, Stat};
 use crate::times;
 use std::path::Path;
 
-/// What a copy would find at the destination.
+/// The state of the destination that a copy would find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A pipe, a device or standard output: what is written cannot be rolled back.
@@ -51,7 +51,7 @@ pub fn check_directory(path: &Path) -> Result<(), Error> {
         Ok(found) if matches!(found.directory.owner_of(&found.name), Ok(FileOwner::Suspect)) => {
             Err(found.refused(ErrorKind::ForeignTarget))
         }
-        // It is a root or the like, or cannot be inspected, and then the copy fails for that reason.
+        // The path is a root or the like, or cannot be inspected; then the copy fails for that reason.
         _ => Ok(()),
     }
 }
@@ -74,14 +74,14 @@ fn inspect_file(
 ) -> Result<Found, Error> {
     let path = DestinationPath::open_path(path, policy.links(source))?;
     let existing = examine(&path, policy, source, || is_own(&path))?;
-    // A copy finds this out when it creates its temporary file.
+    // A copy notices this when it creates its temporary file; a dry run creates none.
     path.directory.check_writable().map_err(path.failed(Operation::Temporary))?;
     Ok(existing.map_or(Found::Absent, Found::Existing))
 }
 
-/// Returns the file that the copy replaces, if there is one. Returns an error if the copy must not or cannot replace it,
-/// which would otherwise show only after everything is copied. A destination that is this very copy, as `is_own` tells,
-/// is not going to be replaced.
+/// Returns the file that the copy replaces, if there is one. Fails if the copy must not or cannot replace it; otherwise
+/// that would show only after all data is copied. If `is_own` returns true, the destination is this very copy, and is
+/// not replaced.
 pub fn examine(
     path: &DestinationPath,
     policy: &Policy,

@@ -24,7 +24,7 @@ use std::io;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"DUOCOPYJ");
 const VERSION: u64 = 3;
-/// Stand for the Reader's user where only one user can take part, and where the user has no number.
+/// Values that stand for the Reader's user where only one user can take part, and where the user has no number.
 const PRIVATE: u64 = u64::MAX;
 const UNKNOWN: u64 = u64::MAX - 1;
 const SECTOR: usize = 512;

@@ -19,7 +19,8 @@ pub struct Journaling {
     checkpoints: Option<Checkpoints>,
     /// The recorder of the checkpoints, after they have ended, or if they could not be started.
     recorder: Option<Box<Recorder>>,
-    /// True if the file system lets others write to each file. No copy would trust a journal there, so there is none.
+    /// True if the file system lets others write to each file. No journal is written there, because no copy would trust
+    /// it.
     is_useless: bool,
 }
 
@@ -30,8 +31,8 @@ impl Journaling {
         Self { journal, is_useless, ..Self::default() }
     }
 
-    /// Makes a journal that names the temporary file before anything is written to it. If this fails, only a replacement
-    /// is impossible.
+    /// Makes a journal that names the temporary file before anything is written to that file. If this fails, the only
+    /// loss is that no replacement is possible.
     pub fn begin(&mut self, path: &DestinationPath, heading: &Heading) {
         if self.journal.is_none()
             && self.make_journal(path, heading).is_ok()

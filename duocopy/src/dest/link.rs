@@ -1,4 +1,4 @@
-//! A symbolic link as the destination: created under a temporary name, and renamed once it is complete.
+//! Creates a symbolic link under a temporary name, and renames it over the destination once it is complete.
 
 use super::contract::{Access, Begun, Committed, Destination, Policy, Prepared, Ready, Staged, WritePlan};
 use super::inspect::examine;
@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// No system has longer links.
+/// The longest link of any system.
 const LONGEST: usize = 64 << 10;
 
 /// A link that replaces the destination in one step.
@@ -27,7 +27,8 @@ pub struct LinkFile {
     text: Vec<u8>,
     /// True once the link has its temporary name.
     is_created: bool,
-    /// The temporary file of other copies, empty and locked: it keeps another copy to this destination away.
+    /// The temporary file that a copy of a file would use: empty and locked, it keeps other copies to this destination
+    /// away.
     lock: File,
     warnings: Vec<Warning>,
 }
@@ -54,7 +55,7 @@ impl LinkFile {
         })
     }
 
-    /// Creates the link under its temporary name. A link of this user with that name is what a killed copy left.
+    /// Creates the link under its temporary name. Replaces a link of this user that a killed copy left there.
     fn create(&mut self) -> Result<(), Error> {
         let (directory, name) = (&self.path.directory, self.path.link());
         let is_left_over = matches!(directory.entry(&name), Ok(Some(Entry::Link(_))))
@@ -100,7 +101,8 @@ impl LinkFile {
 
 impl Destination for LinkFile {
     fn record(&self) -> TargetRecord {
-        // No file in it: if this process dies while it commits, nobody can tell whether the link is in place.
+        // The record names no file: if this process dies while it commits, nobody can tell whether the link is in
+        // place.
         TargetRecord { terminal: sys::terminal_id(), ..TargetRecord::default() }
     }
 
@@ -162,7 +164,7 @@ impl<'a> Staged<'a> for Open<'a> {
     }
 
     fn write_zeros(&mut self, _offset: u64, _length: u64) -> Result<u64, Error> {
-        // A name has no zeros.
+        // The text of a link contains no zeros.
         Err(self.0.path.failed(Operation::Write)(io::ErrorKind::InvalidFilename.into()))
     }
 

@@ -8,7 +8,7 @@ use crate::record::TargetRecord;
 use crate::sys::Directory;
 use std::path::{Path, PathBuf};
 
-/// A destination that another process writes, opened once: this process may have to inspect it after the Writer's death.
+/// A destination that another process writes, opened once, so that this process can inspect it if the Writer dies.
 #[derive(Debug)]
 pub struct Observed(DestinationPath);
 
@@ -29,7 +29,7 @@ impl Observed {
     }
 
     /// Returns the state of the destination after the Writer died while it committed. It depends on which of the two
-    /// names its file has, and on whether the content is what the Reader sent.
+    /// names the file has, and on whether its content is what the Reader sent.
     pub fn fate(
         &self,
         target: &TargetRecord,
@@ -39,8 +39,8 @@ impl Observed {
         must_end: MustEnd,
     ) -> Aftermath {
         let inspect = || -> Option<Aftermath> {
-            // The temporary name comes first, because the rename takes the file from there to the other one. Without a
-            // call for that, the file has both names for a moment.
+            // The temporary name is checked first, because a rename moves the file from there to the other one. Where
+            // that takes two calls, the file has both names for a moment.
             let is_temporary = staging::find(&self.0, &self.0.temporary(), target).is_some();
             let Some(stat) = staging::find(&self.0, &self.0.name, target) else {
                 return is_temporary.then_some(Aftermath::Unchanged);

@@ -11,7 +11,7 @@ use crate::api::{Backup, Error};
 use crate::record::SourceRecord;
 use std::path::Path;
 
-/// Opens a regular file or a link that the copy creates or replaces. Refuses one that must not be replaced. With
+/// Opens a regular file or a link that the copy creates or replaces, and refuses one that must not be replaced. With
 /// `resume`, continues the file that an interrupted copy of this source left. After an error nothing has changed.
 pub fn open(
     path: &Path,

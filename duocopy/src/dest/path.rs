@@ -11,24 +11,24 @@ use std::path::{Path, PathBuf};
 /// As many links as the kernel follows.
 const MAX_LINKS: usize = 40;
 
-/// What a symbolic link as the destination stands for.
+/// How to treat a symbolic link at the destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
-    /// Nothing: it is refused.
+    /// Refuse it.
     Refused,
-    /// The file that it names.
+    /// Write to the file that it names.
     Followed {
-        /// True if a link to nothing stands for a file that is created; otherwise it is refused.
+        /// True to create the file that a dangling link names; otherwise such a link is refused.
         creates: bool,
-        /// True if a link in a loop of links stands for itself; otherwise it is refused.
+        /// True to replace a link that is part of a loop; otherwise it is refused.
         replaces_loops: bool,
     },
-    /// Itself.
+    /// Replace the link itself.
     Replaced,
 }
 
 impl Links {
-    /// A link stands for a file that exists.
+    /// Follow links to files that exist.
     pub const FOLLOWED: Self = Self::Followed { creates: false, replaces_loops: false };
 }
 
@@ -40,7 +40,7 @@ pub struct DestinationPath {
     pub name: OsString,
     /// The path as the user wrote it, for messages.
     pub path: PathBuf,
-    /// True if what has the name may be a link, which is replaced.
+    /// True if a link at the destination is replaced.
     pub replaces_links: bool,
     /// The path with all links followed, for messages.
     real: PathBuf,
@@ -132,7 +132,7 @@ impl DestinationPath {
         self.beside("backup")
     }
 
-    /// Returns the name that a symbolic link has before it is renamed.
+    /// Returns the temporary name of a symbolic link, which it has until it is renamed.
     pub fn link(&self) -> OsString {
         self.beside("link")
     }
@@ -179,7 +179,7 @@ impl DestinationPath {
         move |error| Error::destination(&self.path, operation, error)
     }
 
-    /// Returns the error of a copy that must not go on.
+    /// Returns the error of a copy that must not continue.
     pub fn refused(&self, kind: ErrorKind) -> Error {
         Error::at(kind, &self.path)
     }

@@ -1,4 +1,4 @@
-//! The one step that changes the destination.
+//! Replaces the destination: the one step that changes it.
 
 use super::backup;
 use super::contract::Policy;
@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 
-/// What is put in place: a complete file or link under a temporary name.
+/// A complete file or link under a temporary name, ready to replace the destination.
 #[derive(Clone, Copy, Debug)]
 pub struct Replacement<'a> {
     pub path: &'a DestinationPath,
@@ -24,8 +24,8 @@ pub struct Replacement<'a> {
 }
 
 impl Replacement<'_> {
-    /// Renames it to its final name, unless another program has interfered with that name meanwhile. `settle` runs just
-    /// before a file is replaced.
+    /// Renames it to its final name, unless another program has changed what has that name. `settle` runs just before a
+    /// file is replaced.
     pub fn put(self, settle: impl FnOnce() -> Result<(), Error>) -> Result<Option<Warning>, Error> {
         let Self { path, policy, source, name, file } = self;
         let entry = path.directory.entry(&path.name).map_err(path.failed(Operation::Stat))?;
@@ -61,8 +61,8 @@ impl Replacement<'_> {
         }
     }
 
-    /// Renames it to a name that was free. In a shared sticky directory another user can create a file of that name until
-    /// the last moment, which is not replaced.
+    /// Renames it to a name that was free. In a shared sticky directory another user can create a file of that name at
+    /// the last moment; such a file is not replaced.
     fn rename_new(self) -> Result<io::Result<()>, Error> {
         let Self { path, name, file, .. } = self;
         let rename = || path.directory.rename(file, name, &path.name);

@@ -20,7 +20,7 @@ pub struct Rights {
     pub list: Option<AccessList>,
 }
 
-/// The rights that a file has now, and the reasons why they are not those that were to be given to it.
+/// The rights that a file has now, and the reasons why it does not have the intended ones.
 #[derive(Debug)]
 pub struct Given {
     pub mode: u32,

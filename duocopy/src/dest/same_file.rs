@@ -1,4 +1,4 @@
-//! Source and destination that are the same file.
+//! Detects a source and a destination that are the same file.
 
 use super::contract::Policy;
 use super::path::{DestinationPath, Links};
@@ -6,8 +6,8 @@ use crate::api::Backup;
 use crate::record::SourceRecord;
 use crate::sys::{self, Entry, FileId};
 
-/// Returns whether the copy would remove its own source, if this file is at the destination. As with GNU `cp`, a source
-/// with two names is not lost if only the other one is replaced, or if the old file becomes the backup.
+/// Returns whether the copy would remove its own source, if `found` is the file at the destination. As with GNU `cp`, a
+/// source with two names is not lost if only the other one is replaced, or if the old file becomes the backup.
 pub fn would_be_lost(path: &DestinationPath, policy: &Policy, source: &SourceRecord, found: FileId) -> bool {
     let keeps = policy.backup != Backup::None;
     if source.stat.file != found {
@@ -17,7 +17,7 @@ pub fn would_be_lost(path: &DestinationPath, policy: &Policy, source: &SourceRec
     }
     match has_name_of_source(path, policy, source) {
         Some(true) => !(policy.force && keeps),
-        // Two names of a link are as good as two links.
+        // A link with two names needs no protection: replacing one name leaves the other.
         Some(false) => !(policy.remove_destination || keeps || source.is_link),
         None => true,
     }

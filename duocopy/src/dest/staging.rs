@@ -253,8 +253,8 @@ fn take_over_from(
     let (deadline, temporary) = (Instant::now() + LOCK_RELEASE_TIMEOUT, path.temporary());
     let failed = path.failed(Operation::Temporary);
     let (file, is_committed) = loop {
-        // The temporary name comes first, because a rename may take the file from there to the other one meanwhile. If the
-        // Writer died between two calls that take the place of a rename, the file has both.
+        // The temporary name is checked first, because a rename may move the file from there to the other one
+        // meanwhile. Where that takes two calls, a Writer that died between them has left both names.
         let is_committed =
             find(path, &temporary, dead).is_none() || committing && find(path, &path.name, dead).is_some();
         let name = if is_committed { &path.name } else { &temporary };
@@ -338,8 +338,8 @@ pub fn already_committed(path: &DestinationPath, policy: &Policy, source: &Sourc
     Some(Staging { file, begins, is_committed: true, journal: Some(journal) })
 }
 
-/// Removes the temporary name of a file that is in place, and locked. The file has both names if its Writer was killed
-/// between the two calls that take the place of a rename where the file system cannot rename without replacing.
+/// Removes the temporary name of a locked file that is in place. Where the file system cannot rename without replacing,
+/// the file has both names if its Writer was killed between the two calls that replace such a rename.
 fn remove_second_name(path: &DestinationPath, file: &File) {
     if path.leads_to_open(&path.temporary(), file) {
         let _ = path.directory.remove(&path.temporary());
@@ -376,7 +376,7 @@ pub fn name_taken(path: &DestinationPath, name: &OsStr, cause: Option<io::Error>
     Error { operation: Some(Operation::Temporary), cause: cause.map(Into::into), ..error }
 }
 
-/// Waits a moment. An error if this process was asked to stop.
+/// Waits for a moment. Fails if this process was asked to stop.
 #[expect(clippy::disallowed_methods, reason = "nothing wakes this process when a lock is released")]
 fn pause(path: &DestinationPath, policy: &Policy) -> Result<(), Error> {
     if policy.stop.is_requested() {

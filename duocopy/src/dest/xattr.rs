@@ -59,7 +59,7 @@ fn gives_rights(name: &OsStr) -> bool {
 /// Attributes that give rights to a program were meant for the old content, and so were those that would give rights to
 /// content from another user.
 pub fn hand_on(existing: &[Attribute], file: &File, trusts_reader: bool) -> io::Result<Vec<Preserved>> {
-    // Without a list, nobody knows what an earlier attempt has left.
+    // Without a list, nobody knows which attributes an earlier attempt has left.
     let listed = sys::attributes(file);
     let mut lost = Vec::new();
     if listed.is_err() {

@@ -20,11 +20,11 @@ use std::time::{Duration, Instant};
 /// the checksum are the bytes that are read or written. It fits into the processor's caches (`docs/benchmarks.md`).
 pub const PRIVATE_COPY: usize = 64 << 10;
 
-/// Interval at which work that takes any time asks whether the copy can continue.
+/// Interval at which work of unknown length checks whether the copy can continue.
 pub const POLL: Duration = Duration::from_millis(50);
 
-/// Runs work that may take any time, and ends it once this check of the pipe fails: the peer has died or aborted, or
-/// this process was asked to stop. Returns the error of that check, or the result of the work.
+/// Runs work of unknown length, and ends it once this check of the pipe fails: the peer has died or aborted, or this
+/// process was asked to stop. Returns the error of that check, or the result of the work.
 pub fn watched<T>(
     check: impl Fn() -> Result<(), PipeError>,
     work: impl FnOnce(MustEnd) -> Result<T, Error>,
@@ -54,7 +54,7 @@ pub struct Half<'a> {
     pub private: Option<&'a PrivateDirectory>,
     pub peers: Peers,
     pub stop: &'a Stop,
-    /// True once both halves have met: what this one reads or writes from then on may not be repeatable.
+    /// True once both halves have met: data that this half reads or writes from then on may not be repeatable.
     pub has_begun: Cell<bool>,
     /// The user of the peer at the beginning of the copy.
     peer_user: Cell<Option<u32>>,
@@ -110,8 +110,8 @@ impl<'a> Half<'a> {
         Ok(if is_private { Party::Private } else { user.map_or(Party::Unknown, Party::User) })
     }
 
-    /// Returns an error if the process that was identified has died, whoever has its place; with `--replace-within`,
-    /// if the one that has replaced it belongs to another user.
+    /// Returns an error if the process that was identified has died, no matter who holds its seat. With
+    /// `--replace-within`, returns an error if its replacement belongs to another user.
     pub fn check_peer_again(&self, now: impl FnOnce() -> Result<Option<u32>, PipeError>) -> Result<(), Halt> {
         if self.meeting.is_private() {
             return Ok(());

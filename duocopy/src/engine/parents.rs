@@ -1,11 +1,11 @@
-//! The directories of a source's path, made again below another one (`--parents`).
+//! Creates the directories of a source's path below another directory (`--parents`).
 
 use crate::api::{Error, ErrorKind, Loss, LossReason, Operation, Preserve, Preserved};
 use crate::sys::{self, Directory, Entry, Stat};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// The directories of a source's path, made again below another one. They get their metadata last
+/// The directories of a source's path, below another directory. They get their metadata last
 /// ([`finish`](Self::finish)): until then this user may create files in them.
 #[derive(Debug)]
 pub struct Parents {
@@ -23,7 +23,7 @@ struct Parent {
 }
 
 impl Parents {
-    /// Makes the directories that the path of this source names, as far as they do not exist below `into`.
+    /// Creates those directories of this source's path that do not exist below `into`.
     ///
     /// # Errors
     /// A source that does not exist, or whose path has a `..` (which could lead out of `into`); a directory that
@@ -54,7 +54,7 @@ impl Parents {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
                 Err(error) => return Err(Error::destination(&destination, Operation::MakeDirectory, error)),
             };
-            // What a link leads to is not below `into`, and keeps its metadata.
+            // The target of a link is not below `into`, and keeps its metadata.
             let is_link = matches!(here.entry(name), Ok(Some(Entry::Link(_))));
             here = here.open_path_at(Path::new(name)).map_err(|error| opening(&destination, error))?;
             if !is_link {
@@ -72,11 +72,11 @@ impl Parents {
         &self.destination
     }
 
-    /// Gives the directories the metadata of those of the source, and those that are new at least their mode. Returns
-    /// what could not be preserved.
+    /// Gives the directories the metadata of those of the source; new ones get at least the mode. Returns what could
+    /// not be preserved.
     #[must_use]
     pub fn finish(self, preserve: &[Preserve]) -> Vec<Loss> {
-        // A directory that may not be entered hides those below it, which are open.
+        // Deepest first: those below a directory that may no longer be entered are out of reach.
         let give = |parent: &Parent| parent.give(preserve, self.umask);
         self.directories.iter().rev().flat_map(give).collect()
     }

@@ -11,7 +11,7 @@ use crate::session::{
 use crate::sys;
 use std::time::{Duration, Instant};
 
-/// How long this process inspects the destination of a dead Writer although it was asked to stop.
+/// How much longer this process inspects the destination of a dead Writer after it was asked to stop.
 const AFTER_STOP: Duration = Duration::from_secs(10);
 
 /// The state of the destination after a failure, as far as this half knows it.
@@ -169,8 +169,8 @@ impl Half<'_> {
         };
         let recorded = || there.trailer.as_ref().map(unpack_trailer).filter(|_| self.meeting.is_private());
         let Some((length, sent)) = outlook.sent.or_else(recorded) else { return Aftermath::Undetermined };
-        // The user wants to know this even after a stop, so the file is read for some more time. In a directory that
-        // others can enter, one of them may have made it long.
+        // The user wants the result even after a stop, so the file is read for some more time. In a directory that
+        // others can enter, one of them may have made the file long.
         let (begun, limit) =
             (Instant::now(), if self.meeting.is_private() { AFTER_STOP } else { Duration::ZERO });
         let must_end = || self.stop.is_requested() && begun.elapsed() >= limit;

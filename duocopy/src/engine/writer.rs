@@ -102,7 +102,7 @@ fn open<T: Trust>(
     let difference = hello.difference(request);
     let differs = |option| Error::at(ErrorKind::OptionsDiffer(option), path);
     if hello.source.is_link && !may_make_link(request) {
-        // The peer, or whoever can write to the memory, would decide where a name of this user leads.
+        // Otherwise the peer, or anybody who can write to the memory, could decide where a name of this user leads.
         return Err(Error::at(ErrorKind::SourceIsLink, path).into());
     }
     if let Some(dead) = consumer.predecessor() {
@@ -130,7 +130,7 @@ fn open<T: Trust>(
     Ok(dest::open(path, &policy, &hello.source, resume)?)
 }
 
-/// Returns whether the source may be a symbolic link, whatever a Reader says.
+/// Returns whether this Writer may create a symbolic link, whatever a Reader sends.
 fn may_make_link(request: &Request) -> bool {
     request.source_links == SourceLinks::Copy && matches!(request.parties, Parties::Both { .. })
 }
@@ -183,7 +183,7 @@ fn receive<T: Trust>(
     let (request, digest) = (half.request, Kind::of(half.request));
     let source = Hello::unpack(consumer.peer_hello()).source;
     if !(source.is_link && may_make_link(request)) {
-        // A link is created only once its text has arrived, which no confined process may do.
+        // A link is created only once its text has arrived, and a confined process may not create one.
         confine(consumer, destination, half, feed);
     }
     feed.warn(destination.take_warnings());

@@ -17,7 +17,7 @@ pub enum Halt {
 }
 
 impl Halt {
-    /// Returns whether the peer is gone, without any failure of this half.
+    /// Returns whether the peer is gone although this half has not failed.
     pub fn is_by_death(&self) -> bool {
         match self {
             Self::Pipe(PipeError::PeerDied | PipeError::NoPeer) => true,

@@ -86,9 +86,9 @@ impl Meeting {
     /// can enter.
     #[expect(unsafe_code, reason = "the argument needs the choice of the directory, which is made here")]
     pub fn trusted(&self, pipe: &Pipe) -> Option<Pipe<TrustedPeer>> {
-        // SAFETY: without a directory of the user's choice, the blocks lie in the private one of this user, in
-        // one that the first process of `cp` has made (the library checks owner and mode 0700 of either once it is open),
-        // or in kernel objects that only this user can open. A process that can write to them there can also write to this
+        // SAFETY: without a directory of the user's choice, the blocks lie in the private one of this user, in one that
+        // the first process of `cp` has made (the library checks owner and mode 0700 of either once it is open), or in
+        // kernel objects that only this user can open. A process that can write to them there can also write to this
         // process's memory. The peer is a process of this user that speaks the same version of the protocol, and
         // neither it nor this one writes to a block that it does not hold.
         self.is_private().then(|| unsafe { pipe.clone().trust_peer() })
@@ -131,7 +131,7 @@ impl Meeting {
         self.dir.is_none()
     }
 
-    /// Returns whether both processes know both paths, and are of one user: otherwise the peer's words are not shown.
+    /// Returns whether both processes know both paths and belong to one user. Otherwise the peer's words are not shown.
     pub fn is_pair(&self) -> bool {
         self.tag != HALVES && self.is_private()
     }

@@ -97,7 +97,8 @@ pub fn is_skip(reason: &Reason) -> bool {
     reason.code == ERROR && wire.is_ok_and(|wire| wire.kind == ErrorKind::Skipped)
 }
 
-/// Encodes what the Writer could not preserve, for the Reader: as many losses as fit, each without the system's words.
+/// Encodes for the Reader what the Writer could not preserve: as many losses as fit, each without the system's error
+/// text.
 pub fn remark(losses: &[Loss]) -> Reason {
     let mut list = String::new();
     for loss in losses {
@@ -118,7 +119,7 @@ pub fn losses_of(reason: &Reason) -> Vec<Loss> {
         return Vec::new();
     }
     let losses: Vec<Loss> = serde_json::from_str(&reason.message).unwrap_or_default();
-    // The words would be the peer's own.
+    // The peer could have chosen the error texts.
     losses.into_iter().map(|loss| loss.map_system(SystemError::with_own_text)).collect()
 }
 
@@ -203,7 +204,7 @@ mod tests {
         };
         let few = vec![Loss { what: Preserved::Everything, reason: LossReason::Stream }, loss("user.a")];
         assert_eq!(losses_of(&remark(&few)), few);
-        // As many as fit, and as fast if there are many more.
+        // As many losses are kept as fit, and many more do not take longer.
         let fitting = losses_of(&remark(&vec![loss("user.attribute"); 100]));
         for count in [100, 300_000] {
             let many = vec![loss("user.attribute"); count];

@@ -1,4 +1,4 @@
-//! A source of which only the metadata is copied: it seems to be empty.
+//! A source whose metadata alone is copied: it appears to be empty.
 
 use super::contract::{Piece, Source, Supply};
 use crate::api::{Error, Warning};

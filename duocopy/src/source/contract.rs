@@ -50,7 +50,7 @@ pub trait Source: Debug {
         Ok(())
     }
 
-    /// Ends the use of the page cache. Returns a warning about what was not possible.
+    /// Ends the use of the page cache. Returns a warning if part of that was not possible.
     fn finish(&mut self) -> Option<Warning>;
 }
 

@@ -169,7 +169,7 @@ impl FileSource {
         self.change(copied, &now).map_or(Ok(now), |change| Err(self.changed(change)))
     }
 
-    /// Waits for up to 50 ms until a change of a file that had this status would show. Returns whether that is so now.
+    /// Waits for up to 50 ms until a change of a file with this status would show. Returns whether one would show now.
     #[expect(clippy::disallowed_methods, reason = "a clock wakes nobody")]
     fn settles(&self, stat: &Stat, received: Instant) -> bool {
         let left = sys::read_file_clock()
@@ -272,14 +272,14 @@ impl Source for FileSource {
     }
 
     fn is_suspect(&self, bytes: u64) -> Result<bool, Error> {
-        // Its name, rights, links or attributes were changed, or a program has written to it and has set back the time
-        // of that.
+        // Either its name, rights, links or attributes were changed, or a program has written to it and set back the
+        // time.
         Ok(self.check(bytes)?.changed != self.record.stat.changed && self.record.digest != Kind::Nothing)
     }
 
     fn compare(&mut self, bytes: u64, sum: &Value, must_end: MustEnd) -> Result<(), Error> {
         // If the inode changes while the source is read again, a program may have written to it and set back the time
-        // once more: then what was read need not have been there at one time.
+        // once more. Then the bytes that were read may never have existed together.
         for _ in 0..MAX_READINGS {
             let (before, received) = (self.check(bytes)?, Instant::now());
             while !self.settles(&before, received) {
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(source.compare(20, &Value::default(), &|| false).unwrap_err().kind, modified);
     }
 
-    /// What a program does to the source, and before which piece.
+    /// An action of a program on the source, and the piece before which it happens.
     #[cfg(unix)]
     type Step<'a> = (usize, &'a dyn Fn(&File));
 

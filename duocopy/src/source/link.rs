@@ -1,4 +1,4 @@
-//! A symbolic link that is copied itself: its text is the content.
+//! A symbolic link that is copied as a link: its text is the content.
 
 use super::contract::{Piece, Source, Supply};
 use crate::api::{Error, ErrorKind, Operation, SourceChange, Warning};
@@ -22,7 +22,7 @@ pub struct LinkSource {
 }
 
 impl LinkSource {
-    /// Reads the link at this path; `None` if there is something else.
+    /// Reads the link at this path; returns `None` if the path is not a link.
     pub fn open(path: &Path, digest: Kind) -> io::Result<Option<Self>> {
         let Some(name) = path.file_name() else { return Ok(None) };
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());

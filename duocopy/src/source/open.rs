@@ -14,8 +14,8 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The longest wait for a source that another program has a lease on. The kernel takes a lease away after 45 s
-/// (`fs.lease-break-time`). A file system may give the same error for another reason, and for ever.
+/// The longest wait for a source on which another program has a lease. The kernel breaks a lease after 45 s
+/// (`fs.lease-break-time`). A file system may return the same error for another reason, and never stop.
 const LEASE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The options that concern the source.
@@ -24,7 +24,7 @@ pub struct Reading {
     digest: Kind,
     /// True if the source may be something other than a regular file.
     streams: bool,
-    /// True if a symbolic link is the source itself.
+    /// True to copy a symbolic link itself.
     links: bool,
     only_attributes: bool,
 }
@@ -50,7 +50,7 @@ pub fn open(path: &Path, reading: Reading, stop: &Stop) -> Result<Box<dyn Source
     Ok(if only_attributes { Box::new(AttributesOnly::new(source)) } else { source })
 }
 
-/// Opens a source whose content is copied. It may be something other than a regular file only with `streams`.
+/// Opens a source whose content is copied. Without `streams`, it must be a regular file.
 fn open_content(path: &Path, digest: Kind, streams: bool, stop: &Stop) -> Result<Box<dyn Source>, Error> {
     let opening = |error: io::Error| not_opened(path, error);
     let standard = is_standard(path);

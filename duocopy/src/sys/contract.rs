@@ -38,7 +38,7 @@ pub struct Stat {
     pub has_holes: bool,
 }
 
-/// Where the files of a file system are kept, which decides what their lengths and times mean.
+/// Where the files of a file system are stored, which decides what their lengths and times mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileSystemKind {
     /// On this machine: this kernel sets the times.

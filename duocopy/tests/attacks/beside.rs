@@ -1,4 +1,4 @@
-//! What others do to the files beside the destination while a copy runs, or after one was killed.
+//! Interference with the files beside the destination, during a copy and after one was killed.
 
 use crate::util::*;
 use std::fs;
@@ -18,8 +18,7 @@ fn with_group() -> Folder {
     folder
 }
 
-/// The Writer reads the copy back by its name, which by then leads to something else. This process is the other member
-/// of the group.
+/// The Writer reads the copy back by its name, which another member of the group, this process, has replaced by then.
 #[test(needs = [root])]
 fn what_takes_the_place_of_the_copy_makes_nobody_wait() {
     for what in ["mkfifo -m 666", "mkdir -m 777", "ln -s /dev/zero", "cp /dev/null"] {
@@ -33,7 +32,7 @@ fn what_takes_the_place_of_the_copy_makes_nobody_wait() {
         let mut command = std::process::Command::new(words.next().expect("a program"));
         assert!(succeeds(command.args(words).arg(&part)), "{what}");
         let ended = copy.end();
-        // What it was, or that it cannot be opened.
+        // The message says what was found, or that it cannot be opened.
         assert!([6, 12].contains(&ended.code), "{what}: {ended:?}");
         assert!(!folder.is_there("group/dst"), "{what}: {ended:?}");
     }
@@ -48,7 +47,7 @@ fn with_drop(mode: u32) -> Folder {
     folder
 }
 
-/// Another user cannot decide which directory a copy gets into, unless the user has named it as a directory.
+/// Another user must not decide which directory a copy gets into, unless the user has named it as a directory.
 #[test(needs = [root])]
 fn a_directory_of_another_user_takes_no_copy_that_may_be_meant_as_a_file() {
     for (mode, user) in [0o1777, 0o1775].into_iter().flat_map(|mode| [VICTIM, 0].map(|user| (mode, user))) {
@@ -78,7 +77,7 @@ fn a_directory_of_another_user_takes_no_copy_that_may_be_meant_as_a_file() {
     }
 }
 
-/// Root could replace a file of any user, also one that appears once root has found that there is none.
+/// Root could replace a file of any user, even one that appears after root has found that there is none.
 #[test(needs = [root, strace])]
 fn what_another_user_creates_at_the_last_moment_is_not_replaced() {
     for (flags, call, name) in [("", "/^rename", "dst"), ("--backup=simple", "linkat", "dst~")] {

@@ -420,7 +420,7 @@ fn an_interrupt_ends_the_inspection_of_a_huge_destination() {
     }
     let tag = [folder.text("backup/src"), folder.text("store/dst")].join("\0");
     let line = "--dir=meet --wait=20s backup/src store/dst nightly";
-    // The inspection reads 64 times, and takes longer than a process may.
+    // The inspection reads 64 times, which takes longer than a process may take to end.
     let slow = format!("-f -P {} -e trace=read -e inject=read:delay_enter=1000000", folder.text("store/dst"));
     let reader = folder.duocopy(line).traced(&slow).start_reader();
     let mut writer = pipe(&folder).tag(&tag).join_as_consumer().expect("the Reader is there");

@@ -13,7 +13,7 @@ mod claims;
 mod rights;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", not(blockpipe_portable)))]
 mod sandbox;
-// Only Linux has user namespaces, and tells there which process of the same user holds a card.
+// Only Linux has user namespaces, and only Linux tells which process of the same user holds a card.
 #[cfg(not(blockpipe_portable))]
 mod seats;
 #[cfg(not(blockpipe_portable))]

@@ -1,5 +1,5 @@
-//! A third user who takes over the place of a half that has died. Everybody who can enter the directory of the pipe can
-//! write to its header and take a free seat; that does not make anybody the peer.
+//! A third user takes the seat of a half that has died. Everybody who can enter the directory of the pipe can write to
+//! its header and take a free seat, but that does not make a process the peer.
 //!
 //! The tests run as root, so this process is the third user, and the halves run as others.
 
@@ -20,7 +20,7 @@ fn until_written(folder: &Folder, half: &Process) -> File {
     })
 }
 
-/// The Reader dies, and somebody ends its stream after the blocks that it has sent, with the right checksum.
+/// The Reader dies, and another user ends its stream after the blocks that it has sent, with the right checksum.
 #[test(needs = [root])]
 fn nobody_else_ends_the_stream_of_a_dead_reader() {
     for flags in ["", "--peer-user=20001", "--replace-within=300ms"] {
@@ -42,7 +42,7 @@ fn nobody_else_ends_the_stream_of_a_dead_reader() {
     }
 }
 
-/// In a user namespace that does not know them, two users have the same number.
+/// Two users have the same number in a user namespace that does not know them.
 #[test(needs = [root, user_namespaces])]
 fn an_unknown_user_does_not_replace_another_unknown_user() {
     let folder = two_parties();
@@ -66,7 +66,7 @@ fn in_namespace(namespace: bool, half: Run<'_>) -> Run<'_> {
     if namespace { half.inside("unshare --user --map-root-user") } else { half }
 }
 
-/// What a copy for an unknown user has left is resumed for nobody, not even for the same user.
+/// A partial copy that belongs to an unknown user is resumed for nobody, not even for the same user.
 #[test(needs = [root, user_namespaces])]
 fn nobody_resumes_the_copy_of_an_unknown_user() {
     for inside in [true, false] {

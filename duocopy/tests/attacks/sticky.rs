@@ -242,8 +242,8 @@ fn another_users_file_in_a_sticky_directory_is_not_replaced() {
     assert_eq!(folder.read("drop/dst"), b"new");
 }
 
-/// The temporary file is not given to the other user, not even for a moment. A copy that replaces nothing takes no rights
-/// from the file either: the other user may remove it again.
+/// The temporary file is not given to the other user, not even for a moment. A copy that replaces nothing takes no
+/// rights from the file either, because the other user may remove it again.
 #[test(needs = [root, strace])]
 fn a_file_that_another_user_creates_during_the_copy_is_not_replaced_and_gives_no_rights() {
     for (flag, code, message) in [("", 12, NOT_WRITTEN), ("--no-clobber", 0, "skipped")] {

@@ -1,14 +1,14 @@
-//! What each file system answers, and the table of the manual.
+//! The expected results of each file system, and the table of the manual.
 
 use super::kinds::KINDS;
 use super::operations::{NOT_APPLICABLE, YES};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The answers of most file systems that are not [`YES`], by operation.
+/// The results that are usual and are not [`YES`], by operation.
 const USUAL: &[(&str, &str)] = &[("read-only", "6"), ("full", "7"), ("close error", NOT_APPLICABLE)];
 
-/// The answers of one file system that are not the usual ones, by operation.
+/// The results of one file system that differ from the usual ones, by operation.
 const OTHERS: &[(&str, &[(&str, &str)])] = &[
     (
         "ext4, inodes of 128 bytes",
@@ -107,7 +107,7 @@ fn others(name: &str) -> &'static [(&'static str, &'static str)] {
     OTHERS.iter().find(|(of, _)| *of == name).map_or(&[], |(_, answers)| answers)
 }
 
-/// Returns what this operation answers on this file system.
+/// Returns the expected result of this operation on this file system.
 pub fn expected(name: &str, operation: &str) -> &'static str {
     let all = || others(name).iter().chain(USUAL);
     all().find(|(of, _)| *of == operation).map_or(YES, |(_, answer)| answer)
@@ -117,7 +117,7 @@ fn manual() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/platforms.md")
 }
 
-/// Returns the rows of the table: for each file system the answers that are not the usual ones.
+/// Returns the rows of the table: for each file system, the results that differ from the usual ones.
 fn rows() -> String {
     let row = |name: &str| {
         let answers = others(name).iter().filter(|(_, answer)| *answer != NOT_APPLICABLE);

@@ -1,4 +1,4 @@
-//! How each file system is made and mounted.
+//! Makes and mounts each file system.
 
 use crate::util::fuse::Misbehaving;
 use crate::util::mounts::Mounted;
@@ -13,36 +13,36 @@ pub struct Kind {
     pub name: &'static str,
     /// The programs that it needs, each with its package.
     programs: &'static [(&'static str, &'static str)],
-    /// Shell that makes it; it is mounted at `fs` in the end, unless something serves it.
+    /// A shell script that makes it; then it is mounted at `fs`, unless a process serves it.
     make: &'static str,
-    /// The command of the process that serves it, for as long as that runs.
+    /// The command of the process that serves it; it stays mounted while that runs.
     serve: &'static str,
-    /// What is mounted besides `fs`, and is unmounted after it.
+    /// The mounts below it, which are unmounted after it.
     below: &'static [&'static str],
     pub traits: Traits,
 }
 
-/// What the operations have to know.
+/// The properties that matter to the operations.
 #[derive(Clone, Copy)]
 pub struct Traits {
-    /// It holds the sources, and nothing is written to it.
+    /// True if it holds the sources, and nothing is written to it.
     pub is_source: bool,
-    /// It is the file system of these tests, which can refuse calls.
+    /// True for the file system of these tests, which can refuse calls.
     pub is_own: bool,
-    /// Where its files are stored, if it does not tell how much space they take, or is full when that is.
+    /// The directory in which its files are stored, if that decides how much space they take and when it is full.
     pub stored: &'static str,
-    /// Files can have the mode 0600, so that a copy can be resumed.
+    /// True if files can have the mode 0600, so that a copy can be resumed.
     pub has_private_files: bool,
-    /// Where a file is stored a moment after it is closed, and only then keeps its times.
+    /// The directory to which a file is uploaded after it is closed. Only then does it keep its times.
     pub uploads_to: Option<&'static str>,
 }
 
 const PLAIN: Traits =
     Traits { is_source: false, is_own: false, stored: "fs", has_private_files: true, uploads_to: None };
-/// It decides about modes itself.
+/// A file system that decides about modes itself.
 const OPEN: Traits = Traits { has_private_files: false, ..PLAIN };
 
-/// Makes a small disk at `below`, which another file system passes everything on to.
+/// Makes a small disk at `below`, to which another file system passes everything on.
 macro_rules! on_a_disk {
     ($($more:literal)?) => {
         concat!(
@@ -158,7 +158,7 @@ pub const KINDS: [Kind; 19] = [
         name: "exfat-fuse",
         programs: &[("mount.exfat-fuse", "exfat-fuse"), ("mkfs.exfat", "exfatprogs")],
         make: "truncate -s 64M image; mkfs.exfat image",
-        // A loop device that is detached while it is in use goes away after that.
+        // A loop device that is detached while in use disappears once it is free.
         serve: "device=$(losetup --find --show image)
             $bound mount.exfat-fuse -d $device fs 2>/dev/null & server=$!
             until mountpoint -q fs || ! kill -0 $server 2>/dev/null; do sleep 0.05; done
@@ -218,7 +218,7 @@ pub struct Place<'a> {
     /// The directories of the sources and of the destinations.
     pub sources: &'static str,
     pub target: &'static str,
-    // They end in this order.
+    // The fields are dropped in this order.
     own: Option<Misbehaving>,
     mounted: Option<Mounted<'a>>,
     server: Option<Server>,
@@ -226,7 +226,7 @@ pub struct Place<'a> {
 }
 
 impl Kind {
-    /// Ends the test, which counts as ignored, if something is missing that this file system needs.
+    /// Ends the test, and counts it as ignored, if something that this file system needs is missing.
     pub fn require(&self) {
         for (program, package) in self.programs {
             if !succeeds(Command::new("sh").args(["-c", &format!("command -v {program}")])) {
@@ -260,11 +260,11 @@ impl Kind {
     }
 }
 
-/// The process that serves a file system, and ends once that is unmounted.
+/// The process that serves a file system. It ends once the file system is unmounted.
 struct Server(Option<Process>);
 
 impl Server {
-    /// Runs this script. It ends with the test's process, and so does what it starts with `$bound`.
+    /// Runs this script. It ends with the test's process, and so does each program that it starts with `$bound`.
     fn start(folder: &Folder, script: &str) -> Self {
         const BOUND: &str = "setpriv --pdeathsig KILL";
         let mut words = BOUND.split(' ');

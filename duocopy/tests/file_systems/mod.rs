@@ -1,8 +1,8 @@
-//! The same twenty operations on every file system that can be mounted here.
+//! Runs the same twenty operations on every file system that can be mounted here.
 //!
-//! By default a sample of three runs; `DUOCOPY_FILE_SYSTEMS=1` runs all. `answers.rs` says what each file system answers,
-//! and `docs/platforms.md` has the same as a table: `DUOCOPY_GENERATE=1 cargo test -p duocopy --test suite
-//! file_systems::` writes it again.
+//! By default a sample of three runs; `DUOCOPY_FILE_SYSTEMS=1` runs all. `answers.rs` has the expected results of each
+//! file system, and `docs/platforms.md` has them as a table: `DUOCOPY_GENERATE=1 cargo test -p duocopy --test suite
+//! file_systems::` generates it again.
 
 mod answers;
 mod kinds;

@@ -1,4 +1,5 @@
-//! The twenty operations. Each makes copies, checks them, and returns what a user gets: `yes`, an exit code, or less.
+//! The twenty operations. Each makes copies, checks them, and returns the result that a user gets: `yes`, an exit code,
+//! or a partial success.
 
 use super::kinds::Place;
 use crate::util::fuse::{Call, Errno, Fault};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub const YES: &str = "yes";
-/// A cell that does not make sense.
+/// The result of an operation that makes no sense on a file system.
 pub const NOT_APPLICABLE: &str = "–";
 
 pub type Operation = fn(&Place, &Path) -> Result<String, String>;
@@ -47,13 +48,13 @@ const USERS: &str = "user.duocopy";
 const LENGTH: u64 = 4 << 20;
 const DATA: usize = 256 * KIB;
 const DATA_AT: u64 = 1 << 20;
-/// The space that a file system may take for itself.
+/// The space that a file system may use for itself.
 const SLACK: u64 = 256 << 10;
 /// A copy of this length can be interrupted, and does not fit on a file system that is almost full.
 const LARGE: usize = 6 * MIB;
 const ROOM: usize = 3 * MIB;
 
-/// Times of files: what they show, seconds and nanoseconds.
+/// Times of files: what is special about them, seconds and nanoseconds.
 const TIMES: [(&str, i64, i64); 5] = [
     ("odd seconds", 1_000_000_001, 0),
     ("fractions", 1_000_000_002, 123_456_789),
@@ -62,7 +63,7 @@ const TIMES: [(&str, i64, i64); 5] = [
     ("after 2107", 5_000_000_000, 0),
 ];
 
-/// Names that not every file system takes, and what they contain.
+/// Names that some file systems refuse, and what is special about them.
 const ODD_NAMES: [(&str, &[u8]); 4] = [
     ("line breaks", b"a\nb"),
     ("punctuation", b"a\\\":*?<>|b"),
@@ -115,7 +116,7 @@ fn set_times(path: &Path, accessed: (i64, i64), modified: (i64, i64)) {
     utimensat(CWD, path, &times, rustix::fs::AtFlags::empty()).expect("setting times");
 }
 
-/// Fails unless this holds.
+/// Returns an error unless this holds.
 fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what()) }
 }
@@ -129,7 +130,7 @@ impl Place<'_> {
         self.folder.duocopy(&format!("cp --json {flags}")).word(from).word(to).end()
     }
 
-    /// Makes a copy that must be complete, and returns the answer.
+    /// Makes a copy that must be complete, and returns the result.
     fn copied(&self, flags: &str, from: &Path, to: &Path) -> Result<String, String> {
         let ended = self.copy(flags, from, to);
         ensure([0, 3].contains(&ended.code), || format!("{flags}: {ended:?}"))?;
@@ -147,7 +148,7 @@ impl Place<'_> {
         fs::read(self.folder.path(name)).ok()
     }
 
-    /// Fails unless the destination has its old content.
+    /// Returns an error unless the destination has its old content.
     fn untouched(&self, to: &Path) -> Result<(), String> {
         let found = self.content(to);
         ensure(found.as_deref() == Some(OLD), || format!("now {:?} bytes", found.map(|found| found.len())))
@@ -184,7 +185,7 @@ fn below(place: &str, file: &Path) -> PathBuf {
     file.strip_prefix("fs").map_or(file.into(), |file| Path::new(place).join(file))
 }
 
-/// Returns what a user gets from this copy.
+/// Returns the result of this copy as a user sees it.
 fn answer(ended: &Ended) -> String {
     match ended.code {
         0 if ended.messages.is_empty() => YES.into(),
@@ -196,14 +197,14 @@ fn answer(ended: &Ended) -> String {
 
 /// Returns what the copy reports as not preserved.
 fn not_preserved(ended: &Ended) -> Vec<String> {
-    // The last object describes the end.
+    // The last JSON object describes the end.
     let object = |line| serde_json::from_str::<serde_json::Value>(line).ok();
     let end = ended.output.lines().rev().find_map(object).unwrap_or_default();
     let name = |loss: &serde_json::Value| loss["what"].as_str().unwrap_or_default().to_lowercase();
     end["not_preserved"].as_array().map(|all| all.iter().map(name).collect()).unwrap_or_default()
 }
 
-/// There and back.
+/// Copies to a new file and back.
 fn new(place: &Place, directory: &Path) -> Result<String, String> {
     let (from, to) = (place.source("old"), directory.join("dst"));
     let answer = place.copied("", &from, &to)?;
@@ -226,7 +227,7 @@ fn no_clobber(place: &Place, directory: &Path) -> Result<String, String> {
     place.copied("-n", &place.source("new"), &directory.join("new"))
 }
 
-/// The second copy finds the same times, and changes nothing. A newer source is copied.
+/// Copies three times: the second copy finds equal times and changes nothing, the third one has a newer source.
 fn update(place: &Place, directory: &Path) -> Result<String, String> {
     let to = directory.join("dst");
     let inode = || (place.metadata(&to).ino(), place.metadata(&to).ctime_nsec());
@@ -239,7 +240,7 @@ fn update(place: &Place, directory: &Path) -> Result<String, String> {
 
 fn preserve(place: &Place, directory: &Path) -> Result<String, String> {
     let (from, to) = (place.source("all"), directory.join("dst"));
-    // Reading a file changes its time.
+    // Reading a file changes its access time.
     let wanted = place.metadata(&from);
     let ended = place.copy("-p", &from, &to);
     ensure([0, 3].contains(&ended.code), || format!("{ended:?}"))?;
@@ -275,7 +276,7 @@ fn attribute(place: &Place, directory: &Path) -> Result<String, String> {
     with_attribute(place, directory, "--preserve=xattr", USERS)
 }
 
-/// Copies this source; whether the copy takes no more space than its data.
+/// Copies this source. Returns whether the copy takes no more space than its data.
 fn is_sparse(place: &Place, directory: &Path, flags: &str, source: &str) -> Result<bool, String> {
     let (from, to) = (place.source(source), directory.join("dst"));
     let answer = place.copied(flags, &from, &to)?;
@@ -299,7 +300,7 @@ fn sparse_never(place: &Place, directory: &Path) -> Result<String, String> {
     Ok(if sparse { "holes" } else { YES }.into())
 }
 
-/// Kills both processes of a copy after a checkpoint, or, where there are none, once something is copied.
+/// Kills both processes of a copy after a checkpoint, or, without checkpoints, once something is copied.
 fn interrupt(place: &Place, from: &Path, to: &Path, after_a_checkpoint: bool) {
     let directory = to.parent().and_then(Path::to_str).expect("a readable path");
     // It takes six seconds.
@@ -332,7 +333,7 @@ fn reread(place: &Place, directory: &Path) -> Result<String, String> {
     place.copied("--verify=reread", &place.source("old"), &directory.join("dst"))
 }
 
-/// Both ends.
+/// Copies with direct input and output at both ends.
 fn direct(place: &Place, directory: &Path) -> Result<String, String> {
     let to = directory.join("dst");
     let written = place.copied("--direct=destination", &place.source("large"), &to)?;
@@ -342,7 +343,7 @@ fn direct(place: &Place, directory: &Path) -> Result<String, String> {
     Ok(if read == YES { written } else { read })
 }
 
-/// A copy has the same answer as a program that creates a file of this name.
+/// Checks that a copy to this name succeeds or fails like a program that creates a file of this name.
 fn under(place: &Place, directory: &Path, name: &OsStr) -> Result<String, String> {
     let to = directory.join(name);
     let possible = File::create(place.folder.path(&to)).is_ok();
@@ -390,7 +391,7 @@ fn backup(place: &Place, directory: &Path) -> Result<String, String> {
     Ok(answer(&ended))
 }
 
-/// What an interrupted copy has left cannot be removed.
+/// Checks a read-only destination, on which the remains of an interrupted copy cannot be removed.
 fn read_only(place: &Place, directory: &Path) -> Result<String, String> {
     let to = if place.traits.is_source { place.source("new") } else { place.old(directory) };
     let before = place.content(&to);
@@ -442,7 +443,7 @@ fn close_error(place: &Place, directory: &Path) -> Result<String, String> {
     Ok(answer(&ended))
 }
 
-/// A copy has the times of its source, or their loss is reported.
+/// Checks that a copy has the times of its source, or that their loss is reported.
 fn times(place: &Place, directory: &Path) -> Result<String, String> {
     let mut lost = Vec::new();
     for (what, ..) in TIMES {

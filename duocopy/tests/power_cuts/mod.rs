@@ -2,8 +2,8 @@
 //!
 //! The copies are made on a disk that records each write and each flush. Then images of the disk are made as a power cut
 //! would leave it: what was flushed is there, and of what was written since the last flush nothing, everything, or any
-//! choice of sectors. In each image the destination must be the old file or the new one, and the new one if the copy had
-//! exited with 0 before the cut. The next copy must work, resume if it can, and leave no temporary files.
+//! choice of sectors. In each image the destination must be the old file or the new one, and the new one if the copy
+//! had exited with 0 before the cut. The next copy must work, resume if it can, and leave no temporary files.
 //!
 //! By default a sample runs on ext4. `DUOCOPY_POWER_CUTS=300` makes 300 cuts on each of five file systems, and 100 more
 //! after copies with `--fsync=none`, which promise less. `DUOCOPY_SEED` repeats the choices of a run, but the kernel may

@@ -151,12 +151,12 @@ impl Folder {
         self.temporaries(name).into_iter().find(|path| path.extension().is_some_and(|it| it == extension))
     }
 
-    /// Whether a journal records that a part of the copy is on the disk.
+    /// Returns whether a journal records that part of the copy is on the disk.
     pub fn has_checkpoint(&self) -> bool {
         self.has_checkpoint_in("")
     }
 
-    /// Whether a journal in this subfolder records that a part of the copy is on the disk.
+    /// Returns whether a journal in this subfolder records that part of the copy is on the disk.
     pub fn has_checkpoint_in(&self, name: &str) -> bool {
         let journal = self.left_over_in(name, "journal").and_then(|path| fs::read(path).ok());
         journal.is_some_and(|content| content.len() == 1536 && content[512..].iter().any(|byte| *byte != 0))

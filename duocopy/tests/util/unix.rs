@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The user without rights that every system has.
 pub const NOBODY: u32 = 65534;
-/// With this exit code a script says that it cannot test here what it should. Its last message is the reason.
+/// A script exits with this code if it cannot run its test here. Its last message is the reason.
 const IMPOSSIBLE_HERE: i32 = 77;
 /// How much longer everything may take than on Linux.
 pub const SLOWNESS: u64 = 1;
-/// The attribute that is the access list of a file.
+/// The attribute in which a file's access list is stored.
 pub const ACCESS_LIST: &str = "system.posix_acl_access";
 /// A copy with these blocks can be held in the middle.
 pub const HELD_BLOCKS: &str = SMALL_BLOCKS;
@@ -132,7 +132,7 @@ impl Folder {
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).expect("setting a mode");
     }
 
-    /// Sets an extended attribute; whether that is possible.
+    /// Sets an extended attribute. Returns whether that was possible.
     pub fn set_attribute(&self, name: impl AsRef<Path>, attribute: &str, value: &[u8]) -> bool {
         let flags = rustix::fs::XattrFlags::empty();
         rustix::fs::setxattr(self.path(name), attribute, value, flags).is_ok()
@@ -193,14 +193,14 @@ impl Folder {
         ended
     }
 
-    /// Returns a copy of the program that every user can start. Other users may be unable to enter the directory in which
-    /// the program was built.
+    /// Returns a copy of the program that every user can start. Other users may be unable to enter the directory in
+    /// which the program was built.
     pub fn program_for_others(&self) -> PathBuf {
         self.set_mode("", 0o755);
         let program = self.path("program");
         if !program.exists() {
-            // Another process copies it: a file that this one has open for writing could reach the child of another test,
-            // and a program that is open for writing does not start.
+            // Another process makes the copy: if this one had the file open for writing, the child of another test
+            // could inherit it, and a program that is open for writing cannot be started.
             assert!(succeeds(Command::new("cp").arg(PROGRAM).arg(&program)), "copying the program");
         }
         program

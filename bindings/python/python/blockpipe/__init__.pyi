@@ -67,8 +67,8 @@ class Producer:
     def peer_user(self) -> int | None:
         """The user id of the consumer's process, as the kernel reports it; ``None`` if the container does not know the user.
 
-        Ask once there is a consumer, and again before ``close``: raises ``PeerDied`` if that very process is gone, whoever
-        has its seat, or waits for its replacement, if this end allows one.
+        Ask once there is a consumer, and again before ``close``: if that very process is gone, raises ``PeerDied``, no
+        matter who holds the seat; or, if this end allows a replacement, waits for one.
         """
     def start(self) -> bytes:
         """Waits until a consumer has begun, and returns the resume point (32 bytes) where the stream begins.
@@ -152,8 +152,8 @@ class Consumer:
     def peer_user(self) -> int | None:
         """The user id of the producer's process, as the kernel reports it; ``None`` if the container does not know the user.
 
-        Ask once there is a producer, and again before ``commit``: raises ``PeerDied`` if that very process is gone, whoever
-        has its seat, or waits for its replacement, if this end allows one.
+        Ask once there is a producer, and again before ``commit``: if that very process is gone, raises ``PeerDied``, no
+        matter who holds the seat; or, if this end allows a replacement, waits for one.
         """
     @property
     def at_end(self) -> bool:

@@ -22,8 +22,8 @@ pub(crate) fn directory() -> String {
     format!("/dev/shm/blockpipe-{}", rustix::process::geteuid().as_raw())
 }
 
-/// Returns the number that stands for every user that this process's user namespace does not know, unless one user of the
-/// namespace has it.
+/// Returns the number that stands for every user that this process's user namespace does not know, unless a user of the
+/// namespace has that number.
 pub(crate) fn unknown_user() -> Option<u32> {
     const OVERFLOW: u32 = 65534;
     let read = |path: &str| {

@@ -113,7 +113,7 @@ pub fn destination_remedy(error: &Error) -> &'static str {
     }
 }
 
-/// What to do about a directory to meet in.
+/// The remedy for a directory in which two processes cannot meet.
 pub fn meeting_remedy(error: &Error, to: &Audience) -> &'static str {
     match cause(error) {
         _ if cfg!(windows) => "leave out --dir (and DUOCOPY_DIR)",

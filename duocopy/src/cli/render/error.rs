@@ -22,7 +22,7 @@ const TIMEOUT: u8 = 10;
 const OTHER_VERSION: u8 = 11;
 const REFUSED: u8 = 12;
 
-/// What the table has for a kind.
+/// The entry of the table for a kind.
 struct Row {
     code: u8,
     /// What failed: a sentence that the path and the system's reason can follow.

@@ -231,7 +231,7 @@ fn the_remedy_fits_what_the_file_system_said() {
     };
     let taken = || Kind::NameTaken { found: "/meet/x".into() };
     for (kind, operation, code, remedy) in [
-        // ENOENT: FAT says so of a name that it does not allow.
+        // ENOENT: FAT returns it for a name that it does not allow.
         (Kind::Destination, Rename, 2, "; choose another name"),
         (Kind::Destination, Temporary, 2, "; create its directory first"),
         // EILSEQ.

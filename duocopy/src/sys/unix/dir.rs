@@ -15,12 +15,12 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// How file systems without hard links answer a request for one. Some of those in the cloud report an I/O error.
+/// The errors that file systems without hard links return. Some cloud storage reports an I/O error.
 const NO_LINKS: [Errno; 6] =
     [Errno::PERM, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL, Errno::IO, Errno::MLINK];
 
-/// Flags for opening an existing file by name: they follow no link, and wait for nothing that has taken the name, such as
-/// a named pipe.
+/// Flags for opening an existing file by name: they follow no link, and do not wait if something else, such as a named
+/// pipe, has taken the name.
 pub const BY_NAME: OFlags =
     OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
@@ -96,8 +96,8 @@ impl Directory {
         rustix::fs::fstat(&self.0).is_ok_and(|stat| stat.st_mode & 0o1000 != 0 && stat.st_mode & 0o022 != 0)
     }
 
-    /// Returns whether others can rename and remove what this user puts into this directory: its owner always can. Root
-    /// does not count, which has an unknown number in some user namespaces.
+    /// Returns whether others can rename and remove the entries that this user creates in this directory; its owner
+    /// always can. Root does not count, because root has an unknown number in some user namespaces.
     pub fn others_may_rename(&self) -> io::Result<bool> {
         let (stat, own) = (rustix::fs::fstat(&self.0)?, rustix::process::geteuid().as_raw());
         let may_all_write = stat.st_mode & 0o1000 == 0 && stat.st_mode & 0o022 != 0;
@@ -217,16 +217,16 @@ impl Directory {
         Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
     }
 
-    /// Renames a file; fails if the new name is taken. If the file system has neither a call for that nor hard links, the
-    /// name is only checked before.
+    /// Renames a file; fails if the new name is taken. If the file system has neither a call for that nor hard links,
+    /// the name is only checked just before.
     pub fn rename_no_replace(&self, from: &OsStr, to: &OsStr) -> io::Result<NoReplace> {
         match system::rename_no_replace(&self.0, from, to) {
-            // The file system has no such call, or a filter of system calls does not know it. The file has both names for
-            // a moment, and a new name that is taken still makes this fail.
+            // The file system has no such call, or a filter of system calls does not know it. With `linkat`, the file
+            // has both names for a moment, and a new name that is taken is still an error.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
                 match rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty()) {
                     Ok(()) => {
-                        // The file is in place, and a copy to this destination removes an old name that stays.
+                        // The file is in place. If the old name stays, the next copy to this destination removes it.
                         let _ = self.remove(from);
                         Ok(NoReplace::Guaranteed)
                     }
@@ -385,7 +385,7 @@ fn with_attributes(mut existing: Existing, file: &impl Readable) -> Existing {
     existing
 }
 
-/// Returns the status of a symbolic link, whose birth time is not asked for.
+/// Returns the status of a symbolic link, without its birth time.
 #[allow(
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,

@@ -82,8 +82,8 @@ pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
 
 /// Returns the first range at or after this offset that is not a hole; `None` if only holes follow.
 ///
-/// Where the file system does not report holes, or a filter of system calls forbids it, there are none. The call moves the
-/// file's own offset.
+/// There are no holes where the file system does not report them, or where a filter of system calls forbids the call.
+/// The call moves the file's own offset.
 pub fn next_data(file: &File, offset: u64) -> io::Result<Option<Range<u64>>> {
     let range =
         seek(file, SeekFrom::Data(offset)).and_then(|start| Ok(start..seek(file, SeekFrom::Hole(start))?));
@@ -180,8 +180,9 @@ pub fn set_user(file: &File, user: u32) -> io::Result<()> {
     fchown(file, Some(user), None)
 }
 
-/// Checks that these numbers, which a file of this process has, stand for one user and one group. In a user namespace they
-/// may stand for any that it does not know: then no file can be given to them. A file that has set-ID bits loses them.
+/// Checks that these numbers, which a file of this process has, stand for one user and one group. In a user namespace
+/// they may stand for any user or group that it does not know; then no file can be given to them. A file with set-ID
+/// bits loses them in this check.
 pub fn is_known_owner(file: &File, (user, group): (u32, u32)) -> bool {
     let is_refused = || {
         let given = fchown(file, Some(user), Some(group));

@@ -73,8 +73,9 @@ pub fn shell_quote(word: &[u8]) -> String {
             text.into()
         }
         Ok(text) if !text.contains(is_hidden) => format!("'{}'", text.replace('\'', r"'\''")),
-        // Not `$'...'`, which older POSIX shells do not know. A substitution loses the line breaks at its end, so those
-        // are taken from IFS: a space, a tab and a line break. A `!` would recall a command in an interactive shell.
+        // This does not use `$'...'`, which older POSIX shells do not know. A substitution loses the line breaks at its
+        // end, so those are taken from IFS: a space, a tab and a line break. A `!` would recall a command in an
+        // interactive shell.
         _ => {
             let end = word.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 1);
             let text = &word[..end];

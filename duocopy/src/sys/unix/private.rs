@@ -26,8 +26,8 @@ impl PrivateDirectory {
         places.into_iter().flatten().filter(|place| place.is_absolute()).collect()
     }
 
-    /// Makes one in this directory, with a name that nobody can guess. Fails where other users could rename it, and put
-    /// another directory in its place.
+    /// Makes a directory in this one, with a name that nobody can guess. Fails where other users could rename it and
+    /// put another directory in its place.
     pub fn make(place: &Path) -> io::Result<Self> {
         let parent = Directory::open_path(place)?;
         if parent.others_may_rename()? {

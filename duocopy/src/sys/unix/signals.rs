@@ -24,8 +24,9 @@ impl Signals {
     /// Starts to watch: the first Ctrl-C, hang-up or termination sets a flag, and a second one ends the process with
     /// `exit_base` plus the number of the signal.
     ///
-    /// Signals that the process ignored when it started (`nohup`, background jobs) stay ignored. Signals that were blocked
-    /// are unblocked: a mask is what a parent has forgotten to restore, and nobody could interrupt the copy.
+    /// Signals that the process ignored when it started (`nohup`, background jobs) stay ignored. Signals that were
+    /// blocked are unblocked: the mask is one that a parent forgot to restore, and with it nobody could interrupt the
+    /// copy.
     pub fn watch(exit_base: u8) -> io::Result<Self> {
         let signals = Self {
             stop: Arc::new(AtomicBool::new(false)),
@@ -50,7 +51,7 @@ impl Signals {
         // A handler, even one that does nothing, keeps the signal from killing the process: a write beyond `ulimit -f`
         // then fails like any other.
         register(rustix::process::Signal::XFSZ.as_raw(), Arc::default())?;
-        // While it is ignored, the system does not tell how the second process of `cp` ended.
+        // While SIGCHLD is ignored, the system does not report how the second process of `cp` ended.
         if is_ignored(SIGCHLD) {
             register(SIGCHLD, Arc::default())?;
         }

@@ -31,8 +31,8 @@ pub fn open_stream_output(directory: &Directory, name: &OsStr) -> io::Result<Opt
     }
 }
 
-/// The standard streams that were closed when the process started: 1 for input, 2 for output, 4 for messages. In their
-/// place, `/dev/null` is open before `main`, or a directory, which nobody can read from or write to.
+/// The standard streams that were closed when the process started: 1 for input, 2 for output, 4 for messages. Before
+/// `main`, `/dev/null` is opened in their place, or a directory, which nobody can read from or write to.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
 
 ctor::declarative::ctor! {
@@ -63,8 +63,8 @@ pub fn standard_output() -> io::Result<File> {
     opened_at_start(&io::stdout(), 2, OFlags::RDONLY)
 }
 
-/// Duplicates the standard stream with this bit in [`CLOSED`], unless it is there, or can only be used in the `wrong`
-/// direction.
+/// Duplicates the standard stream with this bit. Fails if the bit is in [`CLOSED`], or if the stream can only be used
+/// in the `wrong` direction.
 fn opened_at_start(stream: &impl AsFd, bit: u8, wrong: OFlags) -> io::Result<File> {
     let access = rustix::fs::fcntl_getfl(stream)? & OFlags::RWMODE;
     if access == wrong || CLOSED.load(Ordering::Relaxed) & bit != 0 {
@@ -73,10 +73,10 @@ fn opened_at_start(stream: &impl AsFd, bit: u8, wrong: OFlags) -> io::Result<Fil
     Ok(stream.as_fd().try_clone_to_owned()?.into())
 }
 
-/// Checks that somebody gets what is written to standard output.
+/// Checks that somebody can receive what is written to standard output.
 ///
 /// # Errors
-/// The one of a write: standard output was closed when the process started, or the program that reads from it has ended.
+/// Fails as a write would: standard output was closed when the process started, or the program that reads it has ended.
 pub fn check_standard_output() -> io::Result<()> {
     let output = standard_output()?;
     let mut polled = [PollFd::new(&output, PollFlags::empty())];

@@ -96,7 +96,7 @@ pub fn umask() -> u32 {
     }) as u32
 }
 
-/// Returns a number from `/proc/self/status`, which only Linux has; `None` if that is not mounted.
+/// Returns a number from `/proc/self/status`, which only Linux has; `None` if `/proc` is not mounted.
 pub(super) fn status_field(name: &str, radix: u32) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let value = status.lines().find_map(|line| line.strip_prefix(name))?;

@@ -288,7 +288,7 @@ impl Directory {
     /// Renames a file; fails if the new name is taken. The file has both names for a moment.
     pub fn rename_no_replace(&self, from: &OsStr, to: &OsStr) -> io::Result<NoReplace> {
         self.link(from, to)?;
-        // The file is in place, and a copy to this destination removes an old name that stays.
+        // The file is in place. If the old name stays, the next copy to this destination removes it.
         let _ = fs::remove_file(self.path.join(from));
         Ok(NoReplace::Guaranteed)
     }

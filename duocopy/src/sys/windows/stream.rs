@@ -23,7 +23,7 @@ pub fn standard_output() -> io::Result<File> {
 /// Checks that standard output was open when the process started.
 ///
 /// # Errors
-/// The one of a write.
+/// Fails as a write would.
 pub fn check_standard_output() -> io::Result<()> {
     standard_output().map(drop)
 }

@@ -50,7 +50,7 @@ pub enum Fault {
     Refuses(Call, Errno),
     /// This call succeeds without any effect.
     Ignores(Call),
-    /// All files are told to have this mode.
+    /// All files are reported with this mode.
     Mode(u16),
     /// The length of a file is told as 0; reading goes on until its end all the same.
     SizeZero,
@@ -60,8 +60,8 @@ pub enum Fault {
     PresentTimes,
     /// Times are rounded down to [`COARSE`] seconds.
     CoarseTimes,
-    /// The kernel remembers for an hour what it was told about a file, and nobody can write to the file system: otherwise
-    /// each reading would make it ask for the time of access.
+    /// The kernel caches a file's attributes for an hour. The file system is read-only then: otherwise each reading
+    /// would make the kernel ask for the access time.
     Remembered,
 }
 

@@ -42,7 +42,7 @@ impl Nodes {
         self.faults.contains(&fault)
     }
 
-    /// Returns how long the kernel may remember what it is told about files.
+    /// Returns how long the kernel may cache the attributes of files.
     pub fn memory(&self) -> Duration {
         if self.has(Fault::Remembered) { Duration::from_secs(3600) } else { Duration::ZERO }
     }
@@ -182,7 +182,7 @@ impl Fault {
         }
     }
 
-    /// Returns the mode that is told, if it is not the true one.
+    /// Returns the mode to report, if it is not the true one.
     fn mode(&self) -> Option<u16> {
         match self {
             Self::Mode(mode) => Some(*mode),

@@ -1,4 +1,4 @@
-//! Symbolic links as what is copied.
+//! Reads and creates symbolic links.
 
 use super::{Directory, link_stat};
 use crate::sys::contract::{Entry, Stat, Time};
@@ -9,8 +9,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 impl Directory {
-    /// Returns the status and the text of a symbolic link, whoever owns it; `None` if the name is not a link, or does not
-    /// exist.
+    /// Returns the status and the text of a symbolic link, whoever owns it; `None` if the name is not a link, or does
+    /// not exist.
     pub fn symbolic_link(&self, name: &OsStr) -> io::Result<Option<(Stat, Vec<u8>)>> {
         let Some(Entry::Link(_)) = self.entry(name)? else { return Ok(None) };
         let stat = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -23,8 +23,8 @@ impl Directory {
         Ok(rustix::fs::symlinkat(OsStr::from_bytes(text), &self.0, name)?)
     }
 
-    /// Gives a symbolic link to this user and this group. If this user may not do that, sets the group and still returns
-    /// the error.
+    /// Gives a symbolic link to this user and this group. If this user may not do that, sets only the group, and still
+    /// returns the error.
     pub fn set_link_owner(&self, name: &OsStr, (user, group): (u32, u32)) -> io::Result<()> {
         let user = rustix::process::Uid::from_raw(user);
         let set = |user| {

@@ -1,4 +1,4 @@
-//! What macOS and FreeBSD have in common.
+//! The parts that macOS and FreeBSD have in common.
 
 pub use crate::sys::unix::file::fstat as fresh_stat;
 pub use crate::sys::unsupported::{
@@ -19,7 +19,7 @@ pub const FILE_CLOCK: ClockId = ClockId::CLOCK_REALTIME;
 /// `PIPE_BUF` of limits.h: a pipe that is ready for writing takes at least this many bytes.
 pub const PIPE_BUF: usize = 512;
 
-/// Returns whether this process may do with any file what only its owner may do.
+/// Returns whether this process has an owner's rights over every file.
 pub fn overrides_owners() -> bool {
     rustix::process::geteuid().is_root()
 }
