@@ -101,7 +101,7 @@ fn reading_and_writing_overlap() {
         lines.iter().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect()
     };
     reader.has_called("read", 33);
-    writer.has_called("pwrite64", 32);
+    writer.has_written(32);
     let (filled, drained) = (begun(&reader, "read"), begun(&writer, "pwrite64"));
     complete([reader, writer]);
     // A read takes 5 ms from its beginning, and a write 20 ms.

@@ -70,6 +70,15 @@ impl Process {
         assert!(found.is_some(), "not {times} times {call}: {}\n{}", self.trace(), self.messages());
     }
 
+    /// Waits until it has written `blocks` of the [`SMALL_BLOCKS`](super::SMALL_BLOCKS). The process that creates a pipe
+    /// may write, too, but never that many bytes at once.
+    #[track_caller]
+    pub fn has_written(&self, blocks: usize) {
+        let written = || self.calls("pwrite64").iter().filter(|call| call.contains(", 65536, ")).count();
+        let found = soon(|| (written() >= blocks).then_some(()));
+        assert!(found.is_some(), "not {blocks} blocks: {}\n{}", self.trace(), self.messages());
+    }
+
     /// Returns the lines about finished calls whose name begins with `call`. The process must be traced.
     pub fn calls(&self, call: &str) -> Vec<String> {
         let is_one = |line: &&str| {
