@@ -53,22 +53,25 @@ impl Name {
 /// Opens a pipe's file, empty if it is new, with its gate locked as the library locks it.
 ///
 /// (A classic lock would be lost as soon as another test of this process opens and closes the file, as one that lists or
-/// sweeps pipes does.)
+/// sweeps pipes does. Such a test also takes the gate for a moment.)
 pub fn locked_gate(path: &Path) -> File {
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(false).mode(0o600).open(path).unwrap();
-    if cfg!(blockpipe_portable) {
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
-    } else {
-        // SAFETY: a `flock` holds only numbers, and all zeros are valid: from the start of the file.
-        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-        lock.l_type = libc::F_WRLCK as libc::c_short;
-        lock.l_len = 1;
-        // SAFETY: the descriptor is open, and `lock` outlives the call.
-        let got = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
-        assert_eq!(got, 0, "{}", std::io::Error::last_os_error());
-    }
+    until("the gate is free", || try_lock_gate(&file).is_ok());
     file
+}
+
+fn try_lock_gate(file: &File) -> io::Result<()> {
+    if cfg!(blockpipe_portable) {
+        return Ok(rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?);
+    }
+    // SAFETY: a `flock` holds only numbers, and all zeros are valid: from the start of the file.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_WRLCK as libc::c_short;
+    lock.l_len = 1;
+    // SAFETY: the descriptor is open, and `lock` outlives the call.
+    let got = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+    if got == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 impl Drop for Name {

@@ -310,6 +310,7 @@ impl Destination for AtomicFile {
             durable if durable > 0 && ended && recorded && self.has_file() => {
                 // The descriptor may stay open in a process that lives on, and the next copy needs the lock.
                 let _ = self.file.unlock();
+                sys::unmark_written(&self.file);
                 durable
             }
             _ => {

@@ -35,6 +35,7 @@ pub struct Staging {
 
 impl Staging {
     fn new(file: File) -> Self {
+        sys::mark_written(&file);
         Self { file, begins: ResumePoint::default(), is_committed: false, journal: None }
     }
 }
@@ -155,17 +156,18 @@ impl Claim<'_> {
         if !is_in_place && !sys::is_own_file(&left) && !self.was_given_away(&left) {
             return Err(name_taken(path, &self.name, None));
         }
-        match left.try_lock() {
-            Ok(()) if !path.leads_to_open(&self.name, &left) => Ok(None),
-            Ok(()) if is_in_place => {
-                let removed = path.directory.remove(&self.name);
-                removed.map(|()| None).map_err(|error| name_taken(path, &self.name, Some(error)))
+        let locked = left.try_lock();
+        match locked {
+            Err(TryLockError::WouldBlock) if Instant::now() <= self.deadline => {
+                pause(path, self.policy).map(|()| None)
             }
-            Ok(()) => self.resume_or_remove(left, warnings),
-            Err(TryLockError::WouldBlock) if Instant::now() > self.deadline => {
+            Err(TryLockError::WouldBlock) if sys::has_writer(&left).unwrap_or(true) => {
                 Err(path.refused(ErrorKind::DestinationLocked))
             }
-            Err(TryLockError::WouldBlock) => pause(path, self.policy).map(|()| None),
+            Ok(()) | Err(TryLockError::WouldBlock) if !path.leads_to_open(&self.name, &left) => Ok(None),
+            Ok(()) if !is_in_place => self.resume_or_remove(left, warnings),
+            // Without a Writer, somebody who may read what a dead one left has locked it.
+            Ok(()) | Err(TryLockError::WouldBlock) => self.remove(&left, is_in_place).map(|()| None),
             Err(TryLockError::Error(error)) => {
                 let found = path.sibling(&self.name);
                 Err(path.refused(ErrorKind::NoLocks { found }).doing(Operation::Temporary, error))
@@ -195,17 +197,20 @@ impl Claim<'_> {
                 if self.resume && Journal::open(directory, &self.path.journal()).is_some() {
                     warnings.push(Warning::Restarted);
                 }
-                let remove = || directory.remove(&self.name);
-                let failed = |error| name_taken(self.path, &self.name, Some(error));
-                if !sys::is_own_file(&left) {
-                    // The journal alone shows that the file is ours, so it stays until the file is removed.
-                    return remove().map(|()| None).map_err(failed);
-                }
-                remove_journal(self.path)?;
-                remove().map_err(failed)?;
+                self.remove(&left, false)?;
             }
         }
         Ok(None)
+    }
+
+    /// Removes a leftover. One that is in place as well only loses its second name.
+    fn remove(&self, left: &File, is_in_place: bool) -> Result<(), Error> {
+        // If the file has another owner, the journal alone shows that it is ours, and stays until the file is removed.
+        if !is_in_place && sys::is_own_file(left) {
+            remove_journal(self.path)?;
+        }
+        let removed = self.path.directory.remove(&self.name);
+        removed.map_err(|error| name_taken(self.path, &self.name, Some(error)))
     }
 
     fn failed(&self, error: io::Error) -> Error {

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | directories | [`Directory`]: calls relative to an open directory, so that nobody can move it away in between; [`foreign_link`]; [`PrivateDirectory`]; [`prepare_file`], [`name_prepared`] |
 //! | open files | [`fstat`], [`fresh_stat`], [`stat`], [`file_kind`], [`file_kind_at`], [`file_system_kind`], [`is_private_file`], [`is_own_file`], [`is_only_name`], [`is_writable`], [`is_busy`] |
-//! | content | [`open_source`], [`read_at`], [`write_at`], [`next_data`], [`preallocate`], [`check_close`], [`while_others_may_read`] |
+//! | content | [`open_source`], [`read_at`], [`write_at`], [`next_data`], [`preallocate`], [`check_close`], [`while_others_may_read`], [`mark_written`], [`unmark_written`], [`has_writer`] |
 //! | page cache | [`set_direct`], [`drop_cached`], [`CAN_DROP_CACHED`], [`is_cached`], [`free_memory`] |
 //! | streams | [`standard_input`], [`standard_output`], [`check_standard_output`], [`open_stream_output`], [`poll_ready`], [`sync_stream`], [`PIPE_BUF`] |
 //! | metadata | [`set_mode`], [`set_owner`], [`set_user`], [`is_known_owner`], [`others_may_write`], [`set_times`], [`read_file_clock`], [`umask`], [`MODE_WITHOUT_SETID`] |

@@ -34,6 +34,17 @@ pub fn name_prepared<D>(_directory: &D, _file: File, _name: &OsStr) -> io::Resul
     unsupported()
 }
 
+/// Does nothing: see [`has_writer`].
+pub fn mark_written(_file: &File) {}
+
+/// Does nothing: see [`has_writer`].
+pub fn unmark_written(_file: &File) {}
+
+/// Returns `true`: whoever holds the lock of a file is taken for its Writer.
+pub fn has_writer(_file: &File) -> io::Result<bool> {
+    Ok(true)
+}
+
 // The page cache.
 
 /// [`drop_cached`] does nothing.

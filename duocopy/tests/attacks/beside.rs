@@ -101,3 +101,21 @@ fn what_another_user_creates_at_the_last_moment_is_not_replaced() {
         }
     }
 }
+
+/// A Writer that is killed just before its rename has given the file its final mode. Others may open it then, even those
+/// who may only read it, and lock it, as this process does.
+#[test(needs = [strace])]
+fn a_lock_on_what_a_killed_copy_left_stops_no_other_copy() {
+    for (flags, size) in [("", 7), ("--fsync=none", MIB), ("--update=none", 7)] {
+        let folder = Folder::new();
+        folder.write("src", bytes(size, 1));
+        let line = format!("cp {flags} src dst");
+        folder.duocopy(&line).traced("-f -e trace=/^rename -e inject=/^rename:signal=KILL:when=1").end();
+        let left = folder.left_over("part").expect("what the killed copy left");
+        let left = fs::File::open(left).expect("a file that others may read");
+        left.lock_shared().expect("a free lock");
+        folder.duocopy(&line).end().expect(0, &[]);
+        folder.assert_same("src", "dst");
+        folder.assert_nothing_left();
+    }
+}

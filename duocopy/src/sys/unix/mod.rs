@@ -31,7 +31,8 @@ pub use stream::{
 };
 pub use system::{
     CAN_DROP_CACHED, HAS_ACCESS_LISTS, PIPE_BUF, confine, drop_cached, file_system_kind, free_memory,
-    fresh_stat, is_anonymous_device, is_cached, name_prepared, prepare_file, set_direct,
+    fresh_stat, has_writer, is_anonymous_device, is_cached, mark_written, name_prepared, prepare_file,
+    set_direct, unmark_written,
 };
 pub use users::{
     HAS_OWNERS, effective_user, group_id, group_members, is_member, remember_names, umask, user_id, user_name,

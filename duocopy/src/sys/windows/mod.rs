@@ -11,10 +11,10 @@ mod stream;
 pub use super::unsupported::{
     CAN_DROP_CACHED, HAS_ACCESS_LISTS, HAS_ATTRIBUTES, HAS_OWNERS, MODE_WITHOUT_SETID, access_list,
     attributes, check_close, confine, drop_cached, effective_user, file_system_kind, free_memory, group_id,
-    group_members, is_anonymous_device, is_cached, is_known_owner, is_member, name_prepared, next_data,
-    open_stream_output, others_may_write, plain_mode, poll_ready, prepare_file, read_file_clock,
-    remember_names, remove_attribute, set_access_list, set_attribute, set_direct, set_owner, set_user, umask,
-    user_id, user_name,
+    group_members, has_writer, is_anonymous_device, is_cached, is_known_owner, is_member, mark_written,
+    name_prepared, next_data, open_stream_output, others_may_write, plain_mode, poll_ready, prepare_file,
+    read_file_clock, remember_names, remove_attribute, set_access_list, set_attribute, set_direct, set_owner,
+    set_user, umask, unmark_written, user_id, user_name,
 };
 pub use dir::Directory;
 pub use file::{

@@ -3,7 +3,8 @@
 pub use crate::sys::unix::file::fstat as fresh_stat;
 pub use crate::sys::unsupported::{
     CAN_DROP_CACHED, HAS_ACCESS_LISTS, confine, drop_cached, file_system_kind, free_memory, has_magic_links,
-    is_anonymous_device, is_cached, may_compress, name_prepared, prepare_file, protection,
+    has_writer, is_anonymous_device, is_cached, mark_written, may_compress, name_prepared, prepare_file,
+    protection, unmark_written,
 };
 
 use nix::time::ClockId;

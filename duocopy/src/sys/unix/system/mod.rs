@@ -22,7 +22,8 @@ use macos as this;
 
 pub use this::{
     CAN_DROP_CACHED, FILE_CLOCK, HAS_ACCESS_LISTS, LOOKUP, PIPE_BUF, WALK, advise_sequential, confine,
-    device, drop_cached, file_system_kind, free_memory, fresh_stat, has_magic_links, is_anonymous_device,
-    is_cached, may_compress, name_prepared, open_direct, overrides_owners, path_of, prepare_file, protection,
-    rename_no_replace, set_direct, sync_all_of, sync_directory,
+    device, drop_cached, file_system_kind, free_memory, fresh_stat, has_magic_links, has_writer,
+    is_anonymous_device, is_cached, mark_written, may_compress, name_prepared, open_direct, overrides_owners,
+    path_of, prepare_file, protection, rename_no_replace, set_direct, sync_all_of, sync_directory,
+    unmark_written,
 };

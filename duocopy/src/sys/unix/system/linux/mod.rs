@@ -2,12 +2,14 @@
 
 mod cache;
 mod files;
+mod lock;
 mod prepared;
 mod sandbox;
 mod syscalls;
 
 pub use cache::{CAN_DROP_CACHED, drop_cached, free_memory, is_cached, open_direct, set_direct};
 pub use files::{FILE_CLOCK, file_system_kind, fresh_stat};
+pub use lock::{has_writer, mark_written, unmark_written};
 pub use prepared::{name_prepared, prepare_file};
 pub use sandbox::confine;
 
