@@ -309,13 +309,6 @@ impl<T: Trust> Pipe<T> {
         loop {
             let (seats, new) = Seats::open(&self.location, key)?;
             let seats = Arc::new(seats);
-            if new {
-                // Perhaps nobody ever joins a dead pipe's name again, so the maker of a new pipe cleans up. A pipe whose
-                // gate is held is left to the next one, and so is what takes long: others may have put any number of
-                // names there.
-                let until = Some(Instant::now() + SWEEP_LIMIT);
-                let _ = overview::sweep(&self.location, Some(key), Duration::ZERO, until);
-            }
             let locked = seats.lock_gate(deadline).inspect_err(|_| {
                 if new {
                     // Where files cannot be locked, no other process can have joined here, and none would remove the
@@ -331,7 +324,16 @@ impl<T: Trust> Pipe<T> {
             step();
             seats.unlock_gate().map_err(JoinError::io("unlocking the gate"))?;
             match arrival? {
-                Arrival::Seated(attached, entry) => return Ok((*attached, entry)),
+                Arrival::Seated(attached, entry) => {
+                    if new {
+                        // Perhaps nobody ever joins a dead pipe's name again, so the maker of a new pipe cleans up. A
+                        // pipe whose gate is held is left to the next one, and so is what takes long: others may have put
+                        // any number of names there.
+                        let until = Some(Instant::now() + SWEEP_LIMIT);
+                        let _ = overview::sweep(&self.location, Some(key), Duration::ZERO, until);
+                    }
+                    return Ok((*attached, entry));
+                }
                 Arrival::Retry if Instant::now() < deadline => {}
                 Arrival::Retry => return Err(JoinError::Busy),
                 Arrival::Later(_) if self.options.should_cancel() => return Err(JoinError::Canceled),
