@@ -91,6 +91,8 @@ pub enum LossReason {
     Unreadable,
     /// It grants rights, and the Reader may belong to another user.
     OtherUser,
+    /// Only the superuser can set it.
+    NotPrivileged,
     /// It grants rights, and the owner of the copy is not that of the source.
     OtherOwner,
     /// An earlier Writer has put the copy in place without it, and a copy that is in place is not changed.

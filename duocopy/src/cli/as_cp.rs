@@ -84,6 +84,8 @@ pub struct Manner {
     pub parents: bool,
     /// The user wants a copy that shares its blocks with the source.
     pub must_share: bool,
+    /// An ordinary user who copies a file of somebody else does not get its owner, and nothing failed.
+    pub forgives_owner: bool,
     /// The user wants no copy that shares its blocks with the source.
     pub must_not_share: bool,
 }
@@ -122,6 +124,7 @@ impl AsCp {
             explains: self.debug,
             parents: self.parents,
             must_share: self.reflink == Some(Reflink::Always) && !self.attributes_only,
+            forgives_owner: true,
             must_not_share: self.reflink == Some(Reflink::Never),
         }
     }

@@ -5,7 +5,7 @@ use super::progress::Screen;
 use super::render::{self, show};
 use super::values::Show;
 use super::{json, output};
-use duocopy::{Error, Outcome, Plan, PlannedDestination};
+use duocopy::{Error, Loss, LossReason, Outcome, Plan, PlannedDestination};
 use serde_json::json;
 use std::time::Instant;
 
@@ -30,10 +30,14 @@ pub fn conclude(screen: &mut Screen, result: Result<End, Error>, begun: Instant,
     let (code, message) = match &result {
         Err(error) => (render::exit_code(error, to, signal), Some(render::message(error, to))),
         Ok(Outcome::Skipped { path }) => (0, Some(render::kept(path))),
-        Ok(Outcome::Complete { not_preserved, .. }) => match render::not_preserved(not_preserved, to) {
-            Some(message) => (render::NOT_PRESERVED, Some(message)),
-            None => (0, None),
-        },
+        Ok(Outcome::Complete { not_preserved, .. }) => {
+            let is_usual = settings.cp.forgives_owner && only_the_owner(not_preserved);
+            let code = if is_usual { 0 } else { render::NOT_PRESERVED };
+            match render::not_preserved(not_preserved, to) {
+                Some(message) => (code, Some(message)),
+                None => (0, None),
+            }
+        }
     };
     if settings.json {
         let mut fields = json::end(result.as_ref(), code, message.as_deref());
@@ -64,6 +68,14 @@ pub fn conclude(screen: &mut Screen, result: Result<End, Error>, begun: Instant,
         None => {}
     }
     code
+}
+
+/// Returns whether the copy lacks only the owner of the source, which an ordinary user cannot give it, and what needs
+/// that owner.
+fn only_the_owner(not_preserved: &[Loss]) -> bool {
+    let has = |loss: &Loss| loss.reason == LossReason::NotPrivileged;
+    not_preserved.iter().any(has)
+        && not_preserved.iter().all(|loss| has(loss) || loss.reason == LossReason::OtherOwner)
 }
 
 /// Returns how the planned copy would end, if nothing happens to it.

@@ -5,7 +5,7 @@ use super::inspect::examine;
 use super::metadata::SourceMetadata;
 use super::path::DestinationPath;
 use super::replace::Replacement;
-use super::{backup, staging};
+use super::{backup, rights, staging};
 use crate::api::{Aftermath, Error, ErrorKind, Loss, LossReason, Operation, Preserve, Preserved, Warning};
 use crate::digest::{Digest, Kind, MustEnd, Value};
 use crate::record::{ResumePoint, SourceRecord, TargetRecord};
@@ -78,7 +78,7 @@ impl LinkFile {
         let mut lost = Vec::new();
         if metadata.wants(Preserve::Ownership) {
             let set = directory.set_link_owner(&name, stat.owner);
-            lost.extend(set.err().map(|error| refused(Preserved::Ownership, error)));
+            lost.extend(set.err().map(rights::lost_owner));
         }
         if metadata.wants(Preserve::Timestamps) {
             let set = directory.set_link_times(&name, stat.accessed, stat.modified);

@@ -211,7 +211,7 @@ impl SourceMetadata {
         if self.wants(Preserve::Ownership) && !around.source.is_stream {
             match rights::give_to(file, around.source.stat.owner, mode) {
                 Ok(()) => return Ok(None),
-                Err(error) => lost = Some(failed(Preserved::Ownership, error)),
+                Err(error) => lost = Some(rights::lost_owner(error)),
             }
         }
         match around.existing {
@@ -271,10 +271,6 @@ pub fn set_times(file: &File, wanted: &Stat) -> io::Result<Option<Loss>> {
     }
     let reason = set.map_or_else(|error| LossReason::System(error.into()), |()| LossReason::OtherValue);
     Ok(Some(Loss { what: Preserved::Timestamps, reason }))
-}
-
-fn failed(what: Preserved, error: io::Error) -> Loss {
-    Loss { what, reason: LossReason::System(error.into()) }
 }
 
 /// Returns the loss of the source's set-ID bits if it has some that the copy does not get.

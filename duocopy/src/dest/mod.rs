@@ -37,4 +37,5 @@ pub use metadata::SourceMetadata;
 pub use observed::Observed;
 pub use open::open;
 pub use path::Links;
+pub use rights::lost_owner;
 pub use stream::{StreamOutput, is_stream};

@@ -2,7 +2,7 @@
 //!
 //! Until then the temporary file is private. No call gives it more rights than the finished file has.
 
-use crate::api::LossReason;
+use crate::api::{Loss, LossReason, Preserved};
 use crate::sys::{self, AccessList, DefaultList, Existing};
 use std::fs::File;
 use std::io;
@@ -134,6 +134,16 @@ pub fn give_to(file: &File, owner: (u32, u32), mode: u32) -> io::Result<()> {
         limit_to_owner(file, mode & PRIVATE)?;
     }
     sys::set_owner(file, owner)
+}
+
+/// Returns the loss of an owner that could not be set for this reason.
+pub fn lost_owner(error: io::Error) -> Loss {
+    let is_ordinary = sys::effective_user() != Some(0);
+    let reason = match error.kind() {
+        io::ErrorKind::PermissionDenied if is_ordinary => LossReason::NotPrivileged,
+        _ => LossReason::System(error.into()),
+    };
+    Loss { what: Preserved::Ownership, reason }
 }
 
 fn limit_to_owner(file: &File, mode: u32) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Creates the directories of a source's path below another directory (`--parents`).
 
 use crate::api::{Error, ErrorKind, Loss, LossReason, Operation, Preserve, Preserved};
+use crate::dest;
 use crate::sys::{self, Directory, Entry, Stat};
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -103,7 +104,7 @@ impl Parent {
         let is_of_source = |now: &Stat| now.owner == source.owner && sys::is_known_owner(&file, now.owner);
         let has_owner = !owner || sys::fstat(&file).is_ok_and(|now| is_of_source(&now));
         let given = if has_owner { Ok(()) } else { sys::set_owner(&file, source.owner) };
-        let lost_owner = given.map_err(failed(Preserved::Ownership)).err();
+        let lost_owner = given.map_err(dest::lost_owner).err();
         let set = mode.map_or(Ok(()), |mode| {
             // Set-ID bits were meant for the owner of the source.
             let allowed = if lost_owner.is_some() { sys::MODE_WITHOUT_SETID } else { 0o7777 };

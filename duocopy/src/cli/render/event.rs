@@ -201,6 +201,7 @@ fn loss(Loss { what, reason }: &Loss) -> String {
         LossReason::NotReceived => "not received: the Writer that received it died".into(),
         LossReason::Unreadable => "it could not be read".into(),
         LossReason::OtherUser => "it grants rights, and the other process may belong to another user".into(),
+        LossReason::NotPrivileged => "only the superuser can set it".into(),
         LossReason::OtherOwner => "it grants rights, and the copy has another owner".into(),
         LossReason::InPlace => {
             "an earlier run has put the copy in place without it; copy again to set it".into()
