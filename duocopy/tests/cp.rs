@@ -165,6 +165,20 @@ fn interrupting_cp_ends_both_of_its_processes() {
     folder.assert_untouched(Some(OLD));
 }
 
+#[test(needs = [strace, children_in_proc])]
+fn a_child_that_is_stopped_does_not_keep_cp_from_ending() {
+    let folder = Folder::new();
+    let (parent, child) = slow_cp(&folder);
+    signal_child(child, Signal::STOP);
+    parent.signal(Signal::TERM);
+    let ended = parent.end_within(milliseconds(5000 * SLOWNESS));
+    signal_child(child, Signal::CONT);
+    let Ok(ended) = ended else { panic!("`cp` waits for its child") };
+    ended.expect(143, &["interrupted"]);
+    until("the end of the child", || (!is_alive(child)).then_some(()));
+    folder.assert_untouched(Some(OLD));
+}
+
 /// The Reader, which reports the end, does not know itself what the Writer keeps.
 #[test(not_on_windows = "one process of a group cannot be interrupted")]
 fn an_interrupted_cp_reports_what_it_keeps() {

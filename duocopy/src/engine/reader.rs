@@ -39,7 +39,7 @@ pub fn read<T: Trust>(
     // Events are delivered only after the peer knows the result, because an observer may block.
     feed.pause();
     match second {
-        Some(second) => second.conclude(result),
+        Some(second) => second.conclude(result, half.stop),
         None => result,
     }
 }

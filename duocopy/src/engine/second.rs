@@ -3,7 +3,8 @@
 //! error.
 
 use super::feed::FeedSender;
-use crate::api::{Aftermath, Error, ErrorKind, Event, Outcome, Request};
+use super::half::POLL;
+use crate::api::{Aftermath, Error, ErrorKind, Event, Outcome, Request, Stop};
 use crate::session::Place;
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
@@ -12,11 +13,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 /// The only argument of a second process. It cannot be meant as a file, because a copy needs two.
 pub const ARGUMENT: &str = "--second-process";
+
+/// How much longer to wait for the second process once this one was asked to stop.
+const AFTER_STOP: Duration = Duration::from_secs(2);
 
 /// The exit code of a dynamic loader that cannot load the program.
 const NOT_STARTED: i32 = 127;
@@ -52,9 +56,9 @@ pub enum Line {
 #[derive(Debug)]
 pub struct Started(Child);
 
-/// A second process whose end a thread waits for.
+/// A second process whose end a thread waits for, and reports here with the result of that process.
 #[derive(Debug)]
-pub struct Watched(JoinHandle<Option<Result<Outcome, Error>>>);
+pub struct Watched(Receiver<Option<Result<Outcome, Error>>>);
 
 impl Started {
     /// Starts the second process of this request, which is to meet this one at this pipe.
@@ -85,6 +89,7 @@ impl Started {
     /// Starts a thread that passes on the events of the second process, and sets `ended` once it ends.
     pub fn watch(mut self, ended: &Arc<AtomicBool>, feed: FeedSender) -> Result<Watched, Error> {
         let ended = Arc::clone(ended);
+        let (sender, watched) = mpsc::channel();
         let watch = move || {
             let mut end = None;
             let output = self.0.stdout.take().map(BufReader::new);
@@ -102,9 +107,10 @@ impl Started {
             }
             // Stops every wait for this peer. A verdict that was reached before still counts.
             ended.store(true, Ordering::Relaxed);
-            end
+            let _ = sender.send(end);
         };
-        Ok(Watched(std::thread::Builder::new().spawn(watch).map_err(failed)?))
+        std::thread::Builder::new().spawn(watch).map_err(failed)?;
+        Ok(Watched(watched))
     }
 }
 
@@ -133,10 +139,20 @@ fn is_loader(program: &Path) -> bool {
 }
 
 impl Watched {
-    /// Waits for the end of the second process. If that one knows better why the copy failed, its error is returned.
-    /// Only the second process knows how much an interrupted copy keeps.
-    pub fn conclude(self, own: Result<Outcome, Error>) -> Result<Outcome, Error> {
-        let theirs = self.0.join().ok().flatten();
+    /// Waits for the end of the second process, but not for long once this process was asked to stop. If the second
+    /// process knows better why the copy failed, its error is returned. Only the second process knows how much an
+    /// interrupted copy keeps.
+    pub fn conclude(self, own: Result<Outcome, Error>, stop: &Stop) -> Result<Outcome, Error> {
+        let mut left = AFTER_STOP;
+        let theirs = loop {
+            match self.0.recv_timeout(POLL) {
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+                ended => break ended.ok().flatten(),
+            }
+            if stop.is_requested() {
+                left = left.saturating_sub(POLL);
+            }
+        };
         match (own, theirs) {
             (Err(own), Some(Err(theirs))) if knows_only_the_end(&own.kind) => Err(theirs),
             (Err(own), Some(Err(Error { aftermath: aftermath @ Aftermath::Kept { .. }, .. })))
@@ -202,13 +218,19 @@ mod tests {
         }
     }
 
+    /// A second process that has ended with this result.
+    fn watched(theirs: Option<Result<Outcome, Error>>) -> Watched {
+        let (sender, watched) = mpsc::channel();
+        sender.send(theirs).unwrap();
+        Watched(watched)
+    }
+
     #[test]
     fn an_interrupted_copy_tells_how_much_the_second_process_keeps() {
         let kept = Aftermath::Kept { bytes: 7 };
         let theirs = Error { aftermath: kept.clone(), ..ErrorKind::PeerInterrupted.into() };
         let own = Error { aftermath: Aftermath::Unchanged, ..ErrorKind::Interrupted.into() };
-        let watched = Watched(std::thread::spawn(move || Some(Err(theirs))));
-        let error = watched.conclude(Err(own)).unwrap_err();
+        let error = watched(Some(Err(theirs))).conclude(Err(own), &Stop::new()).unwrap_err();
         assert_eq!((error.kind, error.aftermath), (ErrorKind::Interrupted, kept));
     }
 
@@ -216,8 +238,7 @@ mod tests {
     fn the_second_process_explains_what_the_first_one_only_notices() {
         let conclude = |own: ErrorKind, theirs: Option<ErrorKind>| {
             let theirs = theirs.map(|kind| Err(kind.into()));
-            let watched = Watched(std::thread::spawn(move || theirs));
-            watched.conclude(Err(own.into())).unwrap_err().kind
+            watched(theirs).conclude(Err(own.into()), &Stop::new()).unwrap_err().kind
         };
         let full = || ErrorKind::Destination;
         assert_eq!(conclude(ErrorKind::SecondProcessEnded, Some(full())), full());
