@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// How long to wait for a gate that another process holds.
 const GATE_WAIT: Duration = Duration::from_millis(50);
 
+/// The longest time for which the maker of a new pipe removes what killed pairs left.
+const SWEEP_LIMIT: Duration = Duration::from_millis(50);
+
 /// Returns the state of the pipe with this key, or `None` if there is none.
 pub(crate) fn inspect(location: &Location, key: u128) -> Result<Option<Snapshot>, JoinError> {
     let seats = Seats::existing(location, key)?;
@@ -61,9 +64,16 @@ pub fn remove_dead(directory: Option<&OsStr>) -> Result<Vec<Result<Snapshot, Joi
     sweep(&directory.into(), None, GATE_WAIT, None)
 }
 
+/// Removes what killed pairs left over, for the maker of a new pipe with this key: perhaps nobody ever joins a dead pipe's
+/// name again. A pipe whose gate is held is left to the next one, and so is what takes long: others may have put any
+/// number of names there.
+pub(crate) fn sweep_briefly(location: &Location, own: u128) {
+    let _ = sweep(location, Some(own), Duration::ZERO, Some(Instant::now() + SWEEP_LIMIT));
+}
+
 /// Removes what killed pairs left over, except for the caller's own pipe. Waits up to `gate_wait` for the gate of each
 /// pipe whose seats are free. What is not looked at `until` then stays for the next one.
-pub(crate) fn sweep(
+fn sweep(
     location: &Location,
     own: Option<u128>,
     gate_wait: Duration,

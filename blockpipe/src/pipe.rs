@@ -23,9 +23,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-/// The longest time for which an arriving process removes what killed pairs left.
-const SWEEP_LIMIT: Duration = Duration::from_millis(50);
-
 /// The end that a process got by joining.
 #[derive(Debug)]
 pub enum End<T: Trust = UntrustedPeer> {
@@ -326,11 +323,7 @@ impl<T: Trust> Pipe<T> {
             match arrival? {
                 Arrival::Seated(attached, entry) => {
                     if new {
-                        // Perhaps nobody ever joins a dead pipe's name again, so the maker of a new pipe cleans up. A
-                        // pipe whose gate is held is left to the next one, and so is what takes long: others may have put
-                        // any number of names there.
-                        let until = Some(Instant::now() + SWEEP_LIMIT);
-                        let _ = overview::sweep(&self.location, Some(key), Duration::ZERO, until);
+                        overview::sweep_briefly(&self.location, key);
                     }
                     return Ok((*attached, entry));
                 }
