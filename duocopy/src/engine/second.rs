@@ -20,7 +20,7 @@ use std::time::Duration;
 pub const ARGUMENT: &str = "--second-process";
 
 /// How much longer to wait for the second process once this one was asked to stop.
-const AFTER_STOP: Duration = Duration::from_secs(2);
+const SECOND_PROCESS_LIMIT: Duration = Duration::from_secs(2);
 
 /// The exit code of a dynamic loader that cannot load the program.
 const NOT_STARTED: i32 = 127;
@@ -143,7 +143,7 @@ impl Watched {
     /// process knows better why the copy failed, its error is returned. Only the second process knows how much an
     /// interrupted copy keeps.
     pub fn conclude(self, own: Result<Outcome, Error>, stop: &Stop) -> Result<Outcome, Error> {
-        let mut left = AFTER_STOP;
+        let mut left = SECOND_PROCESS_LIMIT;
         let theirs = loop {
             match self.0.recv_timeout(POLL) {
                 Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
